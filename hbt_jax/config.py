@@ -1,0 +1,226 @@
+"""Everything a run can be told, as frozen dataclasses; `hbt_jax/flags.py` makes one flag of each field.
+
+A field's help states its unit; its limits are checked when a configuration is made, so an impossible value ends the
+run before any model is loaded.  The rest of the package takes plain values or one of these dataclasses, never flags.
+"""
+
+import dataclasses
+from typing import Any
+
+from hbt_jax.errors import InputError
+
+BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y")
+POOLINGS = ("mean", "cls")
+SCHEDULES = ("linear", "cosine", "constant")
+DTYPES = ("float32", "bfloat16")
+RESUMES = ("auto", "never", "must")
+
+
+def option(default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None) -> Any:
+    """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
+
+    Args:
+      default: the default value; its type is the flag's type (tuples are comma-separated lists).
+      text: the flag's help, with the unit.
+      choices: the allowed values, for an enumeration.
+      minimum, maximum: inclusive limits of a number.
+      above: exclusive lower limit of a number.
+    """
+    limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
+    return dataclasses.field(default=default, metadata={"help": text, **limits})
+
+
+def check_limits(config: Any) -> None:
+    """Raises InputError, naming the flag, for the first field of `config` outside its limits."""
+    for field in dataclasses.fields(config):
+        value, limits = getattr(config, field.name), field.metadata
+        problem = None
+        if limits["choices"] is not None and value not in limits["choices"]:
+            problem = f"one of {', '.join(limits['choices'])}"
+        elif limits["minimum"] is not None and not value >= limits["minimum"]:
+            problem = f"at least {limits['minimum']}"
+        elif limits["above"] is not None and not value > limits["above"]:
+            problem = f"more than {limits['above']}"
+        elif limits["maximum"] is not None and not value <= limits["maximum"]:
+            problem = f"at most {limits['maximum']}"
+        if problem:
+            raise InputError(f"--{field.name}={value}: expected {problem}")
+
+
+@dataclasses.dataclass(frozen=True)
+class TextConfig:
+    """How a text becomes tokens, the same in training and evaluation."""
+
+    query_prefix: str = option("query: ", "text put before every query; empty, or ending with a space")
+    passage_prefix: str = option("passage: ", "text put before every passage; empty, or ending with a space")
+    query_length: int = option(32, "longest query, in tokens with prefix and special tokens; the rest is cut", minimum=4)
+    passage_length: int = option(128, "longest passage, in tokens with prefix and special tokens", minimum=4)
+    row_length: int = option(
+        0, "tokens of a packed row; 0: the larger of --query_length and --passage_length", minimum=0
+    )
+    row_segments: int = option(0, "texts a packed row holds at most; 0: row length / 8, at least 1", minimum=0)
+
+    def __post_init__(self):
+        check_limits(self)
+        for name in ("query_prefix", "passage_prefix"):
+            prefix = getattr(self, name)
+            if prefix and not prefix.endswith(" "):
+                raise InputError(
+                    f"--{name}={prefix!r}: expected an empty text or one that ends with a space, so that prefix and"
+                    " text are tokenised apart; put the space inside quotes"
+                )
+        if self.row_length and self.row_length < self.longest:
+            raise InputError(
+                f"--row_length={self.row_length} is shorter than the longest text"
+                f" (--query_length={self.query_length}, --passage_length={self.passage_length}): raise it or set it to 0"
+            )
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text on either side."""
+        return max(self.query_length, self.passage_length)
+
+    @property
+    def row_tokens(self) -> int:
+        """L: tokens of a packed row."""
+        return self.row_length or self.longest
+
+    @property
+    def segments(self) -> int:
+        """S: texts a packed row can hold at most."""
+        return self.row_segments or max(1, self.row_tokens // 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanConfig:
+    """Which texts and languages make a batch (hbt_jax/data/plan.py)."""
+
+    stores: tuple = option((), "training stores, folders written by data_prep/build_store.py, comma-separated")
+    batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
+    mono_probability: float = option(
+        0.5, "alpha of hybrid batching: probability that a batch is x-x-mono", minimum=0.0, maximum=1.0
+    )
+    size_exponent: float = option(
+        1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
+    )
+    global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
+    negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Which encoder is trained."""
+
+    model: str = option("tiny", "preset of a randomly initialised encoder: tiny (2 layers x 256) or small (6 layers x 384)")
+    tokenizer: str = option("", "folder or file of the tokenizer; empty: the tokenizer of the first store")
+    pooling: str = option("mean", "how token vectors become one: mean over the text, or the first token", choices=POOLINGS)
+    dropout: float = option(0.1, "dropout rate of embeddings, attention output and feed-forward output",
+                            minimum=0.0, maximum=0.9)
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningConfig:
+    """Loss and optimizer."""
+
+    temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
+    symmetric: bool = option(False, "add the loss of passages against queries, at equal weight")
+    learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
+    weight_decay: float = option(1e-2, "AdamW weight decay of matrices (none on biases, norms and embeddings' norms)",
+                                 minimum=0.0)
+    warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
+    schedule: str = option("linear", "learning rate after warm-up: linear or cosine to zero, or constant",
+                           choices=SCHEDULES)
+    clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Where a run lives and how long it goes on."""
+
+    workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
+    steps: int = option(1000, "updates to apply in all", minimum=1)
+    seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
+    resume: str = option("auto", "auto: continue a run found in --workdir; never: refuse to; must: fail without one",
+                         choices=RESUMES)
+    mesh_data: int = option(0, "mesh axis `data`: devices over which batches alone are split; 0: all that remain",
+                            minimum=0)
+    mesh_fsdp: int = option(1, "mesh axis `fsdp`: devices over which batches and parameters are split", minimum=1)
+    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
+    log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
+    validate_every: int = option(0, "steps between two validations; 0: at the end only", minimum=0)
+    validation_stores: tuple = option((), "stores whose loss picks the best checkpoint; empty: the last step is kept")
+    validation_batches: int = option(8, "batches of one validation; the same ones every time", minimum=1)
+    patience: int = option(0, "stop after this many validations without a better loss; 0: never", minimum=0)
+    save_every: int = option(0, "steps between two checkpoints; 0: by --save_minutes alone", minimum=0)
+    save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
+    prepare: str = option("", "source whose stores, tokenizer and benchmark are built first when missing (facts)")
+    prepared_dir: str = option("runs/data", "folder of what --prepare builds")
+    vocabulary: int = option(16000, "pieces of the tokenizer that --prepare trains", minimum=400)
+    benchmarks: tuple = option((), "benchmarks evaluated after training, comma-separated")
+    data_dir: str = option("", "folder with one folder a benchmark; empty with --prepare: where that builds them")
+    evaluate_untrained: bool = option(False, "evaluate the initial weights too, as the baseline of the report")
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    """What launch/eval.py evaluates."""
+
+    model: str = option("", "workdir of a run")
+    checkpoint: str = option("best", "best (by validation loss; the last where there was none), last or untrained",
+                             choices=("best", "last", "untrained"))
+    benchmarks: tuple = option((), "benchmarks, comma-separated")
+    data_dir: str = option("", "folder with one folder a benchmark")
+    out: str = option("", "folder for results.json, TREC runs and report.html")
+    query_prefix: str = option("model", "text put before every query; `model`: as in training")
+    passage_prefix: str = option("model", "text put before every candidate; `model`: as in training")
+    max_length: int = option(0, "longest text, in tokens; 0: as in training", minimum=0)
+    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
+    mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
+    eval_batch: int = option(256, "texts embedded at a time, per device", minimum=1)
+    run_depth: int = option(1000, "candidates per query in a written TREC run; 0: all", minimum=0)
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+TRAIN_PARTS = {"text": TextConfig, "plan": PlanConfig, "model": ModelConfig, "learning": LearningConfig, "run": RunConfig}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The whole configuration of a training run."""
+
+    text: TextConfig = TextConfig()
+    plan: PlanConfig = PlanConfig()
+    model: ModelConfig = ModelConfig()
+    learning: LearningConfig = LearningConfig()
+    run: RunConfig = RunConfig()
+
+    def to_json(self) -> dict:
+        """The configuration as nested JSON values; tuples become lists."""
+        return {part: {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, part)).items()}
+                for part in TRAIN_PARTS}
+
+    @classmethod
+    def from_json(cls, values: dict) -> "TrainConfig":
+        """The inverse of `to_json`; raises InputError for fields this version does not know."""
+        parts = {}
+        for part, kind in TRAIN_PARTS.items():
+            known = {field.name for field in dataclasses.fields(kind)}
+            given = values.get(part, {})
+            if set(given) - known:
+                raise InputError(f"configuration has unknown fields {sorted(set(given) - known)} in part {part!r}")
+            parts[part] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        return cls(**parts)

@@ -1,0 +1,118 @@
+"""The training stores side by side: their sizes, and which pairs can serve which kind of batch in which language.
+
+A pair can serve a monolingual batch in l when query and passage both exist in l, an x-x batch when they share any
+language, and an x-y batch when they exist in two different languages.  In a fully parallel store every pair can serve
+everything, which costs one scan and no memory to know.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from hbt_jax.data.store import Store, open_store
+from hbt_jax.errors import InputError
+
+KINDS = ("x-x-mono", "x-x", "x-y")
+MONO, SAME, CROSS = KINDS
+_SCAN = 1 << 20  # pairs looked at in one go
+
+
+@dataclasses.dataclass(frozen=True)
+class Eligible:
+    """The pairs of one store that can serve a kind of batch (and, for x-x-mono, a language).
+
+    Attributes:
+      store: index of the store in the mixture.
+      kind: one of KINDS.
+      language: index of the language in the store; -1 for x-x and x-y.
+      pairs: how many pairs.
+      rows: int32 or int64 [pairs], the pairs; None: every pair of the store.
+    """
+
+    store: int
+    kind: str
+    language: int
+    pairs: int
+    rows: np.ndarray | None = dataclasses.field(repr=False)
+
+
+class Mixture:
+    """Stores that are trained on together.
+
+    Attributes:
+      stores: the stores, in the order given.
+      sizes: int64 [stores], pairs of each.
+      fingerprint: "sha256:" and a digest over the stores' fingerprints.
+    """
+
+    def __init__(self, stores: Sequence[Store]):
+        """Raises InputError when there is no store."""
+        if not stores:
+            raise InputError("--stores is empty: expected at least one folder written by data_prep/build_store.py")
+        self.stores = tuple(stores)
+        self.sizes = np.array([len(store.pairs) for store in stores], np.int64)
+        joined = "\n".join(store.fingerprint for store in stores)
+        self.fingerprint = "sha256:" + hashlib.sha256(joined.encode()).hexdigest()
+
+    @functools.cache  # noqa: B019 - a mixture lives as long as the run
+    def eligible(self, store: int, kind: str, language: int = -1) -> Eligible:
+        """The pairs of a store that can serve a kind of batch; found once, then remembered.
+
+        Args:
+          store: index of the store.
+          kind: one of KINDS.
+          language: for x-x-mono, the index of the language in the store.
+        """
+        pairs = self.stores[store].pairs
+        if (kind != CROSS or len(self.stores[store].languages) > 1) and self.parallel(store):
+            return Eligible(store, kind, language, len(pairs), None)
+        found = []
+        for first in range(0, len(pairs), _SCAN):
+            chunk = slice(first, min(first + _SCAN, len(pairs)))
+            fits = _serves(*self.available(store, chunk), kind, language)
+            found.append(np.flatnonzero(fits) + first)
+        rows = np.concatenate(found) if found else np.zeros(0, np.int64)
+        if len(rows) == len(pairs):
+            return Eligible(store, kind, language, len(pairs), None)
+        return Eligible(store, kind, language, len(rows), rows.astype(np.min_scalar_type(-len(pairs))))
+
+    @functools.cache  # noqa: B019
+    def parallel(self, store: int) -> bool:
+        """Whether every query and every passage of a store exists in all its languages."""
+        opened = self.stores[store]
+        everything = np.uint64(2 ** len(opened.languages) - 1)
+        return all(bool((side.available == everything).all()) for side in (opened.queries, opened.passages))
+
+    def available(self, store: int, pairs: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+        """uint64 masks of the languages of each pair's query, and of its passage."""
+        table, opened = self.stores[store].pairs, self.stores[store]
+        return opened.queries.available[table.query_P[pairs]], opened.passages.available[table.passage_P[pairs]]
+
+    def mono_languages(self, store: int) -> list[int]:
+        """Languages of a store in which at least one pair can serve a monolingual batch, as indices."""
+        languages = range(len(self.stores[store].languages))
+        return [language for language in languages if self.eligible(store, MONO, language).pairs]
+
+    def serves(self, store: int, kind: str) -> bool:
+        """Whether a store has a pair for a kind of batch."""
+        return bool(self.mono_languages(store)) if kind == MONO else self.eligible(store, kind).pairs > 0
+
+
+def _serves(query: np.ndarray, passage: np.ndarray, kind: str, language: int) -> np.ndarray:
+    """Whether pairs with these language masks (uint64) can serve a kind of batch; bool."""
+    both = query & passage
+    if kind == MONO:
+        return (both >> np.uint64(language) & np.uint64(1)).astype(bool)
+    if kind == SAME:
+        return both != 0
+    # Two different languages exist unless a side is empty or both sides have the same one language.
+    return (query != 0) & (passage != 0) & (np.bitwise_count(query | passage) > 1)
+
+
+def open_mixture(paths: Sequence[str | os.PathLike], tokenizer_fingerprint: str | None = None) -> Mixture:
+    """Opens stores side by side; raises InputError as `open_store` does, and when `paths` is empty."""
+    return Mixture([open_store(path, tokenizer_fingerprint) for path in paths])

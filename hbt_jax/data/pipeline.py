@@ -1,0 +1,283 @@
+"""tf.data executes the plan: looks up the texts of each step, packs each device's share, and stays ahead of training.
+
+Work goes per batch, never per record: one element of the dataset is one step, and what it becomes is a pure function
+of the step (`packed_batch`).  Every host draws and places the whole global batch, since all shares must have the same
+number of rows, but looks up and writes the tokens of its own shares only.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from hbt_jax.config import TextConfig
+from hbt_jax.data.mixture import Mixture
+from hbt_jax.data.packing import (
+    PackedRows,
+    Placement,
+    TextFormat,
+    ladder_rows,
+    pack_shares,
+    running_index,
+    slots,
+    text_format,
+)
+from hbt_jax.data.plan import BatchPlan, Plan
+from hbt_jax.data.store import Texts, store_tokenizer
+from hbt_jax.errors import InputError
+from hbt_jax.models.tokenizer import Tokenizer
+
+__all__ = ["NAMES", "batches", "packed_batch", "store_tokenizer"]
+
+NAMES = (
+    "tokens", "segments", "positions", "query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids",
+    "passage_groups", "truncated",
+)  # fmt: skip
+_AHEAD = 2  # finished batches that wait for the trainer
+_ENDLESS = 2**62
+
+
+@dataclasses.dataclass(frozen=True)
+class _Texts:
+    """The texts of one side of a global batch, share by share: arrays [P, n].
+
+    Attributes:
+      form: what stands around the texts' own tokens.
+      tokens: token rows of the side, by index of the language.
+      rows: int64, row of each text; -1 for an absent one.
+      language: int16, index of its language.
+      start: int64, place of its first token in its language's values.
+      count: int64, its own tokens, before the cut; 0 for an absent one.
+    """
+
+    form: TextFormat
+    tokens: tuple[Texts, ...]
+    rows: np.ndarray
+    language: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+
+    def lengths(self) -> np.ndarray:
+        """int64 [P, n], tokens of each text in its packed row; 0 for an absent one."""
+        return np.where(self.count > 0, np.minimum(self.count, self.form.room) + self.form.around, 0)
+
+    def of(self, shares: np.ndarray) -> "_Texts":
+        """The texts of some shares."""
+        arrays = (array[shares] for array in (self.rows, self.language, self.start, self.count))
+        return _Texts(self.form, self.tokens, *arrays)
+
+
+def batches(
+    plan: Plan,
+    mixture: Mixture,
+    text: TextConfig,
+    tokenizer: Tokenizer,
+    *,
+    start: int,
+    stop: int | None,
+    shares: Sequence[int],
+    share_count: int,
+    threads: int = 2,
+) -> Iterator[dict[str, np.ndarray]]:
+    """The packed batches of the steps from `start` up to `stop`, prepared ahead in other threads, in order.
+
+    Args:
+      plan: decides what each step holds.
+      mixture: the plan's stores.
+      text: prefixes, lengths, row length.
+      tokenizer: the one that made the stores' tokens.
+      start, stop: first step, and the one after the last; stop None: without end.
+      shares: numbers of the shares that this host's devices own, in mesh order.
+      share_count: P over all hosts.
+      threads: steps prepared at the same time.
+
+    Returns:
+      an iterator of `packed_batch` results.
+
+    Raises:
+      InputError: the global batch cannot be split evenly, or the prefixes leave no room for a text; at once, not at the
+        first batch.
+    """
+    _check_split(plan, share_count)
+    forms = _forms(text, tokenizer)
+    tf = _tensorflow()
+    failure = _Failure()
+
+    def prepare(step: np.ndarray) -> list[np.ndarray]:
+        with failure:
+            batch = _packed(plan.batch(int(step)), mixture, text, forms, tokenizer.pad_id, shares, share_count)
+            return [batch[name] for name in NAMES]
+
+    def execute(step):
+        return tf.numpy_function(prepare, [step], [tf.int32] * len(NAMES), stateful=False)
+
+    dataset = tf.data.Dataset.range(start, _ENDLESS if stop is None else stop)
+    dataset = dataset.map(execute, num_parallel_calls=threads, deterministic=True).prefetch(_AHEAD)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = threads
+    return _arrays(dataset.with_options(options), failure, tf)
+
+
+def packed_batch(
+    plan: Plan, text: TextConfig, tokenizer: Tokenizer, step: int, shares: Sequence[int], share_count: int
+) -> dict[str, np.ndarray]:
+    """The packed batch of one step: a pure function of its arguments.
+
+    Args:
+      plan, text, tokenizer, shares, share_count: as for `batches`.
+      step: updates already applied.
+
+    Returns:
+      int32 arrays whose first axis counts this host's shares:
+        tokens, segments, positions [P, R, L]: the rows; segment 0 is padding;
+        query_slots [P, b], passage_slots [P, c]: row * S + segment - 1 of each text; a share's passages are its b
+          positives in query order, then its explicit negatives, those of query i at b + i*K and on;
+        query_ids, group_ids [P, b]; passage_ids, passage_groups [P, c]: what the loss masks by.  An absent negative has
+          slot 0 and passage id -1; the group of a negative is -1, unknown;
+        truncated [P]: texts that were cut.
+
+    Raises:
+      InputError: as `batches`.
+    """
+    _check_split(plan, share_count)
+    forms = _forms(text, tokenizer)
+    return _packed(plan.batch(step), plan.mixture, text, forms, tokenizer.pad_id, shares, share_count)
+
+
+def _check_split(plan: Plan, share_count: int) -> None:
+    if plan.config.global_batch % share_count:
+        raise InputError(
+            f"--global_batch={plan.config.global_batch} cannot be split evenly over {share_count} devices (--mesh_data x"
+            f" --mesh_fsdp): expected a multiple of {share_count}"
+        )
+
+
+def _forms(text: TextConfig, tokenizer: Tokenizer) -> tuple[TextFormat, TextFormat]:
+    return text_format(text, tokenizer, "query"), text_format(text, tokenizer, "passage")
+
+
+def _packed(
+    batch: BatchPlan,
+    mixture: Mixture,
+    text: TextConfig,
+    forms: tuple[TextFormat, TextFormat],
+    pad_id: int,
+    shares: Sequence[int],
+    share_count: int,
+) -> dict[str, np.ndarray]:
+    queries, passages = _texts(batch, mixture, forms, share_count)
+    lengths_PN = np.concatenate([queries.lengths(), passages.lengths()], axis=1)
+    placement = pack_shares(lengths_PN, text.row_tokens, text.segments)
+    rows = ladder_rows(int(placement.rows.max()))
+    own = np.asarray(shares)
+    packed = PackedRows(len(own), rows, text.row_tokens, pad_id)
+    queries, passages = queries.of(own), passages.of(own)
+    b = queries.rows.shape[1]
+    query_places, passage_places = placement.part(own, slice(0, b)), placement.part(own, slice(b, None))
+    _write(packed, queries, query_places)
+    _write(packed, passages, passage_places)
+    truncated = sum((texts.count > texts.form.room).sum(1) for texts in (queries, passages))
+    groups = mixture.stores[batch.store].pairs.group_P[batch.pairs].reshape(share_count, b)[own].astype(np.int32)
+    passage_groups = np.full(passages.rows.shape, -1, np.int32)
+    passage_groups[:, :b] = groups
+    return {
+        **packed.arrays(),
+        "query_slots": slots(query_places, text.segments),
+        "passage_slots": slots(passage_places, text.segments),
+        "query_ids": queries.rows.astype(np.int32),
+        "group_ids": groups,
+        "passage_ids": passages.rows.astype(np.int32),
+        "passage_groups": passage_groups,
+        "truncated": truncated.astype(np.int32),
+    }
+
+
+def _texts(
+    batch: BatchPlan, mixture: Mixture, forms: tuple[TextFormat, TextFormat], share_count: int
+) -> tuple[_Texts, _Texts]:
+    """The queries and passages of a global batch, arranged by share."""
+    store = mixture.stores[batch.store]
+    codes, per_share = store.languages, len(batch.pairs) // share_count
+    negatives = batch.negatives.reshape(share_count, -1)
+    positives = store.pairs.passage_P[batch.pairs].reshape(share_count, per_share)
+    passage_rows = np.concatenate([positives, negatives], axis=1)
+    passage_language = batch.passage_language.reshape(share_count, per_share)
+    negative_language = np.repeat(passage_language, batch.negatives.shape[1], axis=1)
+    passage_language = np.concatenate([passage_language, negative_language], axis=1)
+    query_rows = store.pairs.query_P[batch.pairs].reshape(share_count, per_share)
+    query_language = batch.query_language.reshape(share_count, per_share)
+    return (
+        _located([store.queries.tokens[code] for code in codes], forms[0], query_rows, query_language),
+        _located([store.passages.tokens[code] for code in codes], forms[1], passage_rows, passage_language),
+    )
+
+
+def _located(tokens: Sequence[Texts], form: TextFormat, rows: np.ndarray, language: np.ndarray) -> _Texts:
+    """Texts with the places of their tokens looked up; a text that its language lacks becomes absent."""
+    flat = np.maximum(rows.ravel(), 0)
+    start, end = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
+    for index, members in _by_language(language.ravel()):
+        start[members] = tokens[index].offsets[flat[members]]
+        end[members] = tokens[index].offsets[flat[members] + 1]
+    count = np.where(rows >= 0, (end - start).reshape(rows.shape), 0)
+    return _Texts(form, tuple(tokens), np.where(count > 0, rows, -1), language, start.reshape(rows.shape), count)
+
+
+def _by_language(language: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(language, places in the array) for each language that occurs, in order."""
+    order = np.argsort(language, kind="stable")
+    counts = np.bincount(language)
+    ends = np.cumsum(counts)
+    for index in np.flatnonzero(counts).tolist():
+        yield index, order[ends[index] - counts[index] : ends[index]]
+
+
+def _write(packed: PackedRows, texts: _Texts, places: Placement) -> None:
+    """Looks up the tokens of texts, one language at a time, and writes all of them into their rows at once."""
+    count = np.minimum(texts.count.ravel(), texts.form.room)
+    present = np.flatnonzero(count)
+    order = present[np.argsort(texts.language.ravel()[present], kind="stable")]
+    count = count[order]
+    index = np.repeat(texts.start.ravel()[order], count) + running_index(count)
+    values = np.empty(len(index), np.int32)
+    of_language = np.bincount(texts.language.ravel()[order], count, len(texts.tokens)).astype(np.int64)
+    ends = np.cumsum(of_language)
+    for language in np.flatnonzero(of_language).tolist():
+        part = slice(ends[language] - of_language[language], ends[language])
+        values[part] = texts.tokens[language].values[index[part]]
+    packed.put(texts.form, places, order, count, values)
+
+
+def _arrays(dataset, failure: "_Failure", tf) -> Iterator[dict[str, np.ndarray]]:
+    try:
+        for values in dataset.as_numpy_iterator():
+            yield dict(zip(NAMES, values, strict=True))
+    except tf.errors.OpError as error:
+        if failure.first is not None:
+            raise failure.first from None  # what went wrong here, not TensorFlow's account of it
+        raise error
+
+
+class _Failure:
+    """Remembers the first error raised inside its blocks, in whichever thread."""
+
+    first: BaseException | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: type | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if error is not None and self.first is None:
+            self.first = error
+
+
+def _tensorflow():
+    """TensorFlow without its start-up notes and without the accelerators, which are JAX's."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
+    import tensorflow as tf
+
+    for kind in ("GPU", "TPU"):
+        tf.config.set_visible_devices([], kind)
+    return tf

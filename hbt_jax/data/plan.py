@@ -1,0 +1,300 @@
+"""Which texts and languages make batch t: a pure numpy function of (seed, t).
+
+The kind of a batch is drawn first, then the store among those that can serve it, then for x-x-mono the language (arXiv
+2408.10536, section 2; LAReQA, arXiv 2004.05484, names the kinds).  Batches drawn from the same set of eligible pairs
+form a stream: its batches follow each other through a seeded permutation of the pairs, a new one each epoch, so every
+pair comes once an epoch, whatever the kind or language of the batches that show it.  A stream's position at step t is
+the number of earlier steps that drew it, a prefix sum.  Nothing here has state: a resumed run asks for step t.
+
+    python -m hbt_jax.data.plan --flagfile=launch/flagfiles/NAME.flags --steps=1000
+
+prints the realised shares of kinds, stores, languages and language pairs.
+"""
+
+import dataclasses
+import threading
+
+import numpy as np
+
+from hbt_jax.config import PlanConfig
+from hbt_jax.data.mixture import CROSS, MONO, SAME, Eligible, Mixture
+from hbt_jax.data.permutation import key, permute
+from hbt_jax.errors import InputError
+
+_CHUNK = 1 << 16  # steps whose kind, store and language are drawn together
+_CHOICE, _LANGUAGES, _NEGATIVES = range(3)  # purposes of random numbers, each with generators of its own
+_NEEDS = {
+    MONO: "a pair whose query and passage exist in one language",
+    SAME: "a pair whose query and passage exist in one language",
+    CROSS: "a pair whose query and passage exist in two different languages",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchPlan:
+    """What one batch holds.
+
+    Attributes:
+      step: the step it is for.
+      kind: x-x-mono, x-x or x-y.
+      store: index of the store in the mixture.
+      pairs: int64 [B], rows of the store's pair table.
+      query_language, passage_language: int16 [B], indices into the store's languages.
+      negatives: int64 [B, K], passage rows of explicit negatives in the passage's language, -1 where the pair has too
+        few; a negative that does not exist in that language is left out when the batch is packed.
+    """
+
+    step: int
+    kind: str
+    store: int
+    pairs: np.ndarray
+    query_language: np.ndarray
+    passage_language: np.ndarray
+    negatives: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One thing a step can draw: a kind, a store and for x-x-mono a language (index in the store, else -1).
+
+    `probability` is that of the choice within its kind; `stream` numbers the set of pairs it takes from.
+    """
+
+    kind: str
+    store: int
+    language: int
+    stream: int
+    probability: float
+
+
+class Plan:
+    """The batches of a run; see the module's text.
+
+    Attributes:
+      mixture: the stores.
+      kinds: kind -> its probability, kinds that cannot come left out.
+      choices: everything that a step can draw.
+      streams: the sets of pairs that batches run through.
+    """
+
+    def __init__(self, mixture: Mixture, config: PlanConfig, seed: int):
+        """Finds out what each store can serve.
+
+        Raises:
+          InputError: no store can serve a kind that the batching wants.
+        """
+        self.mixture, self.config, self.seed = mixture, config, seed
+        alpha = config.mono_probability
+        wanted = {MONO: alpha, CROSS: 1.0 - alpha} if config.batching == "hybrid" else {config.batching: 1.0}
+        self.kinds = {kind: share for kind, share in wanted.items() if share > 0}
+        self.streams: list[Eligible] = []
+        self._whole_store: dict[int, int] = {}  # store -> the stream of all its pairs
+        self.choices = [choice for kind in self.kinds for choice in self._choices_of(kind)]
+        self._stream_of = np.array([choice.stream for choice in self.choices])
+        self._before = [np.zeros(len(self.streams), np.int64)]  # batches of each stream before each chunk of steps
+        self._latest: tuple[int, np.ndarray, np.ndarray] = (-1, np.zeros(0), np.zeros(0))
+        self._lock = threading.Lock()
+
+    def choice(self, step: int) -> Choice:
+        """What a step draws, without its pairs."""
+        return self.choices[self._drawn(step)[0]]
+
+    def batch(self, step: int) -> BatchPlan:
+        """The batch of a step (updates already applied); the same for every process and number of hosts."""
+        number, earlier = self._drawn(step)
+        choice = self.choices[number]
+        pairs = self._pairs(choice.stream, earlier)
+        query_language, passage_language = self._languages(step, choice, pairs)
+        negatives = self._negatives(step, choice.store, pairs)
+        return BatchPlan(step, choice.kind, choice.store, pairs, query_language, passage_language, negatives)
+
+    def describe(self) -> list[str]:
+        """Lines for the start of a run: what each kind is served by, and what is unusual about it."""
+        from hbt_jax.data.audit import describe
+
+        return describe(self)
+
+    def _choices_of(self, kind: str) -> list[Choice]:
+        mixture = self.mixture
+        serving = [store for store in range(len(mixture.stores)) if mixture.serves(store, kind)]
+        if not serving:
+            raise InputError(self._unserved(kind))
+        weights = mixture.sizes[serving].astype(np.float64) ** self.config.size_exponent
+        choices = []
+        for store, share in zip(serving, weights / weights.sum(), strict=True):
+            languages = mixture.mono_languages(store) if kind == MONO else [-1]
+            for language in languages:
+                stream = self._stream(mixture.eligible(store, kind, language))
+                choices.append(Choice(kind, store, language, stream, float(share) / len(languages)))
+        return choices
+
+    def _stream(self, eligible: Eligible) -> int:
+        """The number of the stream over a set of pairs; all choices that take a whole store share one."""
+        if eligible.rows is None and eligible.store in self._whole_store:
+            return self._whole_store[eligible.store]
+        self.streams.append(eligible)
+        if eligible.rows is None:
+            self._whole_store[eligible.store] = len(self.streams) - 1
+        return len(self.streams) - 1
+
+    def _unserved(self, kind: str) -> str:
+        stores = "; ".join(
+            f"{store.path} has {len(store.pairs):,} pairs in {' '.join(store.languages)}"
+            for store in self.mixture.stores
+        )
+        remedy = "add a store with more languages or choose another --batching"
+        if self.config.batching == "hybrid":
+            remedy += f" or --mono_probability (now {self.config.mono_probability})"
+        return (
+            f"--batching={self.config.batching} wants {kind} batches, but no store of --stores has {_NEEDS[kind]}"
+            f" ({stores}); {remedy}"
+        )
+
+    def _drawn(self, step: int) -> tuple[int, int]:
+        """(number of the choice of a step, earlier steps that drew the same stream)."""
+        if step < 0:
+            raise ValueError(f"step {step}: expected 0 or more")
+        chunk, place = divmod(step, _CHUNK)
+        with self._lock:  # the pipeline asks from several threads
+            while len(self._before) <= chunk:
+                drawn = self._stream_of[self._draw_chunk(len(self._before) - 1)]
+                self._before.append(self._before[-1] + np.bincount(drawn, minlength=len(self.streams)))
+            if self._latest[0] != chunk:
+                numbers = self._draw_chunk(chunk)
+                self._latest = (chunk, numbers, _occurrence(self._stream_of[numbers]))
+            _, numbers, occurrence = self._latest
+        number = int(numbers[place])
+        return number, int(self._before[chunk][self._stream_of[number]] + occurrence[place])
+
+    def _draw_chunk(self, chunk: int) -> np.ndarray:
+        """int32 [_CHUNK], numbers of the choices of a chunk of steps."""
+        kind_draw, choice_draw = _generator(self.seed, _CHOICE, chunk).random((2, _CHUNK))
+        kinds = list(self.kinds)
+        kind_of = _pick(list(self.kinds.values()), kind_draw)
+        numbers = np.zeros(_CHUNK, np.int32)
+        for index, kind in enumerate(kinds):
+            of_kind = np.array([number for number, choice in enumerate(self.choices) if choice.kind == kind])
+            steps = kind_of == index
+            picked = _pick([self.choices[number].probability for number in of_kind], choice_draw[steps])
+            numbers[steps] = of_kind[picked]
+        return numbers
+
+    def _pairs(self, stream: int, earlier: int) -> np.ndarray:
+        """int64 [B]: the stream's next pairs after `earlier` batches; a batch may straddle two epochs."""
+        eligible = self.streams[stream]
+        place = earlier * self.config.global_batch + np.arange(self.config.global_batch, dtype=np.int64)
+        epoch, within = np.divmod(place, eligible.pairs)
+        shuffled = permute(within, eligible.pairs, key(self.seed, stream, epoch))
+        return shuffled if eligible.rows is None else eligible.rows[shuffled].astype(np.int64)
+
+    def _languages(self, step: int, choice: Choice, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int16 [B] each: languages of the queries and of the passages."""
+        if choice.kind == MONO:
+            language = np.full(len(pairs), choice.language, np.int16)
+            return language, language
+        generator = _generator(self.seed, _LANGUAGES, step)
+        masks = self.mixture.available(choice.store, pairs)
+        query_BL, passage_BL = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
+        if choice.kind == SAME:
+            both_BL = query_BL * passage_BL
+            language = _nth(both_BL, generator.integers(0, both_BL.sum(1)))
+            return language, language
+        return different_languages(query_BL, passage_BL, generator)
+
+    def _negatives(self, step: int, store: int, pairs: np.ndarray) -> np.ndarray:
+        """int64 [B, K]: explicit negatives, drawn from each pair's list without replacement; -1 past its end."""
+        table, wanted = self.mixture.stores[store].pairs, self.config.negatives
+        chosen = np.full((len(pairs), wanted), -1, np.int64)
+        if not wanted or not len(table.negative_rows):
+            return chosen
+        generator = _generator(self.seed, _NEGATIVES, step)
+        first = table.negative_offsets[pairs]
+        listed = table.negative_offsets[pairs + 1] - first
+        taken = np.minimum(listed, wanted)
+        for k in range(wanted):  # Floyd's sampling: Bentley and Floyd 1987, "A sample of brilliance"
+            last = np.maximum(listed - taken + k, 0)
+            drawn = generator.integers(0, last + 1)
+            again = (chosen[:, :k] == drawn[:, None]).any(1)
+            chosen[:, k] = np.where(k < taken, np.where(again, last, drawn), -1)
+        rows = table.negative_rows[np.where(chosen >= 0, first[:, None] + chosen, 0)]
+        return np.where(chosen >= 0, rows, -1)
+
+
+def different_languages(
+    query_BL: np.ndarray, passage_BL: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One ordered pair of different languages for each example, uniform over all that exist.
+
+    Args:
+      query_BL, passage_BL: int64, 1 where the text exists in the language; each example has at least one such pair.
+      generator: gives one number for each example.
+
+    Returns:
+      int16 [B] each: the query's and the passage's language.
+
+    Query in {0, 1}, passage in {1, 2}: the pairs are (0, 1), (0, 2), (1, 2); query language 0 owns two of them.
+    """
+    partners_BL = query_BL * (passage_BL.sum(1, keepdims=True) - passage_BL)
+    ends_BL = np.cumsum(partners_BL, axis=1)
+    drawn = generator.integers(0, ends_BL[:, -1])
+    query_language = (ends_BL <= drawn[:, None]).sum(1)
+    row = np.arange(len(drawn))
+    rest = drawn - (ends_BL - partners_BL)[row, query_language]
+    others_BL = passage_BL.copy()
+    others_BL[row, query_language] = 0
+    return query_language.astype(np.int16), _nth(others_BL, rest)
+
+
+def _nth(bits_BL: np.ndarray, nth: np.ndarray) -> np.ndarray:
+    """int16 [B], the place of the nth (from 0) 1 of each row."""
+    return (np.cumsum(bits_BL, axis=1) <= nth[:, None]).sum(1).astype(np.int16)
+
+
+def _bits(masks: np.ndarray, count: int) -> np.ndarray:
+    """int64 [B, count], the lowest bits of each mask."""
+    return (masks[:, None] >> np.arange(count, dtype=np.uint64) & np.uint64(1)).astype(np.int64)
+
+
+def _pick(probabilities: list[float], drawn: np.ndarray) -> np.ndarray:
+    """Which of the probabilities each number in [0, 1) falls on."""
+    ends = np.cumsum(probabilities)
+    return np.searchsorted(ends[:-1] / ends[-1], drawn, side="right")
+
+
+def _occurrence(values: np.ndarray) -> np.ndarray:
+    """int64: how often each value came before in the array.  [5, 7, 5, 5] -> [0, 0, 1, 2]."""
+    order = np.argsort(values, kind="stable")
+    first = np.searchsorted(values[order], values[order])
+    result = np.empty(len(values), np.int64)
+    result[order] = np.arange(len(values)) - first
+    return result
+
+
+def _generator(seed: int, purpose: int, index: int) -> np.random.Generator:
+    """A generator of its own for each (seed, purpose, chunk or step): a counter-based one, placed by its counter."""
+    counter = np.array([0, 0, index, purpose], np.uint64)
+    return np.random.Generator(np.random.Philox(key=np.array([seed, 0], np.uint64), counter=counter))
+
+
+def main(_: list[str]) -> None:
+    """Prints what the plan of the flags draws in --steps steps."""
+    from hbt_jax import flags
+    from hbt_jax.config import RunConfig
+    from hbt_jax.data.audit import Audit
+    from hbt_jax.data.mixture import open_mixture
+
+    flags.require(["stores"])
+    config, run = flags.values(PlanConfig), flags.values(RunConfig)
+    plan = Plan(open_mixture(config.stores), config, run.seed)
+    audit = Audit(plan)
+    for step in range(run.steps):
+        audit.add(plan.batch(step))
+    print("\n".join([*plan.describe(), "", *audit.lines()]))
+
+
+if __name__ == "__main__":
+    from hbt_jax import flags as command
+    from hbt_jax.config import TRAIN_PARTS
+
+    command.define(*TRAIN_PARTS.values())
+    command.run_command(main)

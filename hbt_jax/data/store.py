@@ -1,0 +1,215 @@
+"""A store: one split of one source as token rows in memory-mapped Arrow files, and a table of pairs.
+
+    manifest.json           what is in the store; written last, so a folder without one is half-written
+    queries/LANG.arrow      one record batch, column `tokens` large_list<int32>: row r is item r, empty where absent
+    passages/LANG.arrow     the same for passages
+    pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
+
+Row r is the same item in every language, so any two languages meet at batch time at no cost.  Opening reads the
+manifest and the files' footers only; tokens are read when a batch asks for them.  Write one with StoreWriter
+(hbt_jax/data/store_writer.py), which data_prep/build_store.py drives.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from hbt_jax.errors import InputError
+
+FORMAT, VERSION, MANIFEST = "hbt_jax store", 1, "manifest.json"
+MOST_LANGUAGES = 64  # one bit each in a row's availability mask
+REBUILD = "build it again with data_prep/build_store.py"
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """The texts of one side in one language: row r is `values[offsets[r]:offsets[r + 1]]`, views of a mapped file."""
+
+    values: np.ndarray  # int32 [tokens]
+    offsets: np.ndarray  # int64 [rows + 1]
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """int64, tokens of the given rows, 0 where the item is absent in this language."""
+        return self.offsets[rows + 1] - self.offsets[rows]
+
+
+class Side:
+    """Queries or passages of a store, in every language.
+
+    Attributes:
+      rows: number of items.
+      tokens: language code -> Texts.
+    """
+
+    def __init__(self, rows: int, tokens: dict[str, Texts]):
+        self.rows, self.tokens = rows, tokens
+
+    @functools.cached_property
+    def available(self) -> np.ndarray:
+        """uint64 [rows]: bit i is set where the item has a text in the store's i-th language."""
+        masks = np.zeros(self.rows, np.uint64)
+        for index, texts in enumerate(self.tokens.values()):
+            masks |= (texts.offsets[1:] > texts.offsets[:-1]).astype(np.uint64) << np.uint64(index)
+        return masks
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """The pair table; pair i joins query row `query_P[i]` and passage row `passage_P[i]`.
+
+    `group_P` numbers translation groups: texts of one group are never negatives of each other.  The explicit negatives
+    of pair i are the passage rows `negative_rows[negative_offsets[i]:negative_offsets[i + 1]]`.  All int64.
+    """
+
+    query_P: np.ndarray
+    passage_P: np.ndarray
+    group_P: np.ndarray
+    negative_rows: np.ndarray
+    negative_offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.query_P)
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """An open store; `open_store` makes one.
+
+    Attributes:
+      path: its folder.
+      name, split: source and split.
+      languages: codes, in the order of the availability bits.
+      queries, passages: the two sides.
+      pairs: the pair table.
+      manifest: the parsed manifest.
+      fingerprint: "sha256:" and the digest of the manifest's bytes.
+    """
+
+    path: pathlib.Path
+    name: str
+    split: str
+    languages: tuple[str, ...]
+    queries: Side
+    passages: Side
+    pairs: Pairs
+    manifest: dict
+    fingerprint: str
+
+
+def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None) -> Store:
+    """Opens a store, checking the manifest, the size of every file and the shape of every table.
+
+    Args:
+      path: the store's folder.
+      tokenizer_fingerprint: `Tokenizer.fingerprint` of the tokenizer in use; None: any.
+
+    Raises:
+      InputError: no folder, no or an unreadable manifest, another format version, a file that is missing, truncated or
+        unreadable, or tokens made by another tokenizer.
+    """
+    folder = pathlib.Path(path)
+    manifest, content = _read_manifest(folder)
+    _check_tokenizer(folder, manifest, tokenizer_fingerprint)
+    languages = tuple(manifest["languages"])
+    sides = {side: _open_side(folder, manifest[side], languages) for side in ("queries", "passages")}
+    return Store(
+        path=folder,
+        name=manifest["name"],
+        split=manifest["split"],
+        languages=languages,
+        pairs=_open_pairs(folder, manifest["pairs"]),
+        manifest=manifest,
+        fingerprint="sha256:" + hashlib.sha256(content).hexdigest(),
+        **sides,
+    )
+
+
+def store_tokenizer(path: str | os.PathLike) -> pathlib.Path:
+    """Where the tokenizer that made a store's tokens lies: its manifest has the place, as seen from the store's folder.
+
+    Raises:
+      InputError: the store's manifest cannot be read, or the tokenizer is no longer there.
+    """
+    folder = pathlib.Path(path)
+    manifest, _ = _read_manifest(folder)
+    tokenizer = pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
+    if not tokenizer.exists():
+        raise InputError(f"store {folder}: its tokenizer is not at {tokenizer} any more; name its place by --tokenizer")
+    return tokenizer
+
+
+def _read_manifest(folder: pathlib.Path) -> tuple[dict, bytes]:
+    file = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(f"store {folder}: no such folder; {REBUILD}, or correct --stores")
+    if not file.is_file():
+        raise InputError(f"store {folder}: no {MANIFEST}, so it is half-written or not a store; {REBUILD}")
+    content = file.read_bytes()
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"{file}: not JSON ({error}); {REBUILD}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{file}: not the manifest of a store (expected format {FORMAT!r}); {REBUILD}")
+    if manifest.get("version") != VERSION:
+        raise InputError(f"{file}: format version {manifest.get('version')}, expected {VERSION}; {REBUILD}")
+    return manifest, content
+
+
+def _check_tokenizer(folder: pathlib.Path, manifest: dict, fingerprint: str | None) -> None:
+    written = manifest["tokenizer"]["fingerprint"]
+    if fingerprint is not None and fingerprint != written:
+        raise InputError(
+            f"store {folder}: its tokens were made by tokenizer {written} ({manifest['tokenizer']['path']}), but the"
+            f" tokenizer in use is {fingerprint}; correct --tokenizer or {REBUILD}"
+        )
+
+
+def _open_side(folder: pathlib.Path, entry: dict, languages: Sequence[str]) -> Side:
+    tokens = {}
+    for language in languages:
+        file = entry["languages"].get(language)
+        if file is None:  # a language that only the other side has
+            tokens[language] = Texts(np.zeros(0, np.int32), np.zeros(entry["rows"] + 1, np.int64))
+            continue
+        path = folder / file["file"]
+        column = _open_table(path, file["bytes"], {"tokens": pa.large_list(pa.int32())}, entry["rows"]).column(0)
+        tokens[language] = Texts(column.values.to_numpy(), column.offsets.to_numpy())
+    return Side(entry["rows"], tokens)
+
+
+def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
+    integer = pa.int64()
+    schema = {"query": integer, "passage": integer, "group": integer, "negatives": pa.large_list(integer)}
+    table = _open_table(folder / entry["file"], entry["bytes"], schema, entry["rows"])
+    columns = [table.column(index).to_numpy() for index in range(3)]
+    negatives = table.column(3)
+    return Pairs(*columns, negatives.values.to_numpy(), negatives.offsets.to_numpy())
+
+
+def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], rows: int) -> pa.RecordBatch:
+    """Maps the one record batch of an Arrow file, with its size, columns and number of rows checked."""
+    if not path.is_file():
+        raise InputError(f"{path}: missing, though the store's {MANIFEST} lists it; {REBUILD}")
+    found = path.stat().st_size
+    if found != size:
+        raise InputError(
+            f"{path}: {found} bytes, expected {size} by the store's {MANIFEST}: truncated or changed; {REBUILD}"
+        )
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        batch = reader.get_batch(0)
+    except (pa.ArrowInvalid, OSError, IndexError) as error:
+        raise InputError(f"{path}: not a readable Arrow file ({' '.join(str(error).split())}); {REBUILD}") from error
+    if batch.schema != pa.schema(schema) or batch.num_rows != rows:
+        raise InputError(
+            f"{path}: {batch.num_rows} rows of {batch.schema.names}, expected {rows} of {list(schema)}; {REBUILD}"
+        )
+    return batch

@@ -1,0 +1,196 @@
+"""Writes a store (hbt_jax/data/store.py) with bounded memory: token rows go to disk as they come, in any order.
+
+The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from hbt_jax.data.store import FORMAT, MANIFEST, VERSION
+from hbt_jax.errors import InputError
+
+_COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
+
+
+class StoreWriter:
+    """Writes one store; use it as a context manager, which removes a half-written folder.
+
+    Sides are named "queries" and "passages".  Call `append` and `append_pairs` as often as needed, then `finish`.
+    """
+
+    def __init__(self, out_dir: str | os.PathLike):
+        """Starts OUT.partial.
+
+        Raises:
+          InputError: OUT exists already, or cannot be written.
+        """
+        self.out = pathlib.Path(out_dir)
+        self.partial = self.out.with_name(self.out.name + ".partial")
+        if self.out.exists():
+            raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
+        self._files: dict[str, object] = {}
+        self._pairs = self._with_negatives = 0
+        with _disk_errors(self.partial):
+            shutil.rmtree(self.partial, ignore_errors=True)
+            for folder in ("raw", "queries", "passages"):
+                (self.partial / folder).mkdir(parents=True)
+
+    def __enter__(self) -> "StoreWriter":
+        return self
+
+    def __exit__(self, *_):
+        self._close()
+        shutil.rmtree(self.partial, ignore_errors=True)  # gone already where `finish` renamed it
+
+    def append(self, side: str, language: str, rows: np.ndarray, tokens: np.ndarray, offsets: np.ndarray) -> None:
+        """Adds texts of one side and language: row `rows[i]` is `tokens[offsets[i]:offsets[i + 1]]`.
+
+        Args:
+          rows: int64 [n]; each row at most once in a language, over all calls.
+          tokens: int32; offsets: int64 [n + 1].
+        """
+        name = f"{side}-{language}"
+        with _disk_errors(self.partial):
+            self._write(f"{name}.values", tokens[offsets[0] : offsets[-1]].astype(np.int32))
+            self._write(f"{name}.rows", np.stack([rows, np.diff(offsets)], axis=1).astype(np.int64))
+
+    def append_pairs(
+        self, query: np.ndarray, passage: np.ndarray, group: np.ndarray, negatives: np.ndarray, offsets: np.ndarray
+    ) -> None:
+        """Adds pairs: int64 [n] each; the negatives of pair i are `negatives[offsets[i]:offsets[i + 1]]`."""
+        counts = np.diff(offsets)
+        columns = {"query": query, "passage": passage, "group": group, "negatives": negatives, "counts": counts}
+        with _disk_errors(self.partial):
+            for name, values in columns.items():
+                self._write(f"pairs-{name}", np.asarray(values, np.int64))
+        self._pairs += len(query)
+        self._with_negatives += int((counts > 0).sum())
+
+    def finish(self, rows: dict[str, int], description: dict) -> dict:
+        """Writes the Arrow files and the manifest, and renames the folder.
+
+        Args:
+          rows: number of items of each side.
+          description: name, split, source, tokenizer, languages and dropped, as the manifest holds them.
+
+        Returns:
+          The manifest.
+        """
+        manifest = {"format": FORMAT, "version": VERSION, **description}
+        with _disk_errors(self.partial):
+            self._close()
+            for side in ("queries", "passages"):
+                files = {language: self._side_file(side, language, rows[side]) for language in description["languages"]}
+                present = {language: entry for language, entry in files.items() if entry is not None}
+                manifest[side] = {"rows": rows[side], "languages": present}
+            manifest["pairs"] = self._pairs_file()
+            shutil.rmtree(self.partial / "raw")
+            with _synced(self.partial / MANIFEST) as file:
+                file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+            self.partial.replace(self.out)
+        return manifest
+
+    def _write(self, name: str, values: np.ndarray) -> None:
+        if name not in self._files:
+            self._files[name] = (self.partial / "raw" / name).open("wb")
+        self._files[name].write(np.ascontiguousarray(values).data)
+
+    def _close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files = {}
+
+    def _raw(self, name: str, dtype: type) -> np.ndarray:
+        """What was appended under a name, mapped; empty where nothing was."""
+        file = self.partial / "raw" / name
+        if not file.is_file() or not file.stat().st_size:
+            return np.zeros(0, dtype)
+        return np.memmap(file, dtype, mode="r")
+
+    def _side_file(self, side: str, language: str, rows: int) -> dict | None:
+        name = f"{side}-{language}"
+        index = self._raw(f"{name}.rows", np.int64).reshape(-1, 2)
+        if not len(index):
+            return None
+        lengths = np.zeros(rows, np.int64)
+        lengths[index[:, 0]] = index[:, 1]
+        offsets = _offsets(lengths)
+        values = self._raw(f"{name}.values", np.int32)
+        if (np.diff(index[:, 0]) < 0).any():
+            values = self._in_row_order(name, index, values)
+        column = pa.LargeListArray.from_arrays(pa.array(offsets), _arrow(values))
+        entry = _write_table(self.partial, f"{side}/{language}.arrow", {"tokens": column})
+        return {**entry, "present": int((lengths > 0).sum()), "tokens": int(offsets[-1])}
+
+    def _in_row_order(self, name: str, index: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Copies texts that came in another order into the order of their rows, a few million tokens at a time."""
+        order = np.argsort(index[:, 0], kind="stable")
+        lengths = index[order, 1]
+        starts = (np.cumsum(index[:, 1]) - index[:, 1])[order]
+        ends = np.cumsum(lengths)
+        first = 0
+        with (self.partial / "raw" / f"{name}.sorted").open("wb") as file:
+            while first < len(order):
+                done = ends[first - 1] if first else 0
+                last = max(first + 1, int(np.searchsorted(ends, done + _COPY_TOKENS, side="right")))
+                counts = lengths[first:last]
+                within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+                file.write(values[np.repeat(starts[first:last], counts) + within].data)
+                first = last
+        return self._raw(f"{name}.sorted", np.int32)
+
+    def _pairs_file(self) -> dict:
+        columns = {name: _arrow(self._raw(f"pairs-{name}", np.int64)) for name in ("query", "passage", "group")}
+        offsets = _offsets(self._raw("pairs-counts", np.int64))
+        negatives = _arrow(self._raw("pairs-negatives", np.int64))
+        columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), negatives)
+        entry = _write_table(self.partial, "pairs.arrow", columns)
+        return {**entry, "rows": self._pairs, "with_negatives": self._with_negatives}
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def _arrow(values: np.ndarray) -> pa.Array:
+    """An Arrow array over the very memory of a numpy array, which may be a mapped file."""
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def _write_table(folder: pathlib.Path, name: str, columns: dict[str, pa.Array]) -> dict:
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    with _synced(folder / name) as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    return {"file": name, "bytes": (folder / name).stat().st_size}
+
+
+@contextlib.contextmanager
+def _synced(path: pathlib.Path) -> Iterator:
+    """A file opened for writing whose bytes are on disk when the block ends."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _disk_errors(path: pathlib.Path) -> Iterator[None]:
+    """Turns the failures of a disk that a user can mend into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{path}: the disk is full; free space or name an --out_dir on another disk") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise InputError(f"{path}: cannot be written ({error.strerror}); name another --out_dir") from error
+        raise

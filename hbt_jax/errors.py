@@ -1,0 +1,17 @@
+"""The ways a run ends that are not bugs, each with the exit code that `launch/` gives it."""
+
+
+class InputError(Exception):
+    """Bad input: a wrong flag, file, row or combination.
+
+    The message is one line that says what is wrong, where (file and line when there is one), what was expected and
+    what to do.  Commands print it without a traceback and exit with code 2.
+    """
+
+
+class Interrupted(Exception):
+    """A signal stopped the run after its state was saved; commands exit with code 3 and a later run resumes."""
+
+
+class TrainingDiverged(Exception):
+    """The loss is no longer a finite number; commands exit with code 1.  The last checkpoint is from before."""

@@ -1,0 +1,194 @@
+"""The report's figures as SVG text: heatmap, bars by script, training curve.
+
+Colours come from the page's style sheet, so they follow light and dark; only the heatmap's scale is fixed.
+"""
+
+import html
+import json
+import math
+from collections.abc import Sequence
+
+from hbt_jax import languages
+
+# Ten stops of cividis, made to look the same to colour-blind eyes (Nunez, Anderton, Renslow 2018, PLOS ONE 13(7)).
+_CIVIDIS = ("00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838")
+
+_CELL, _LEFT, _TOP = 19, 84, 40
+_ROW = 21
+_MOST_POINTS = 400
+
+
+def colour(value: float) -> str:
+    """The colour of a fraction from 0 (dark blue) to 1 (yellow), as "#rrggbb"."""
+    place = min(max(value, 0.0), 1.0) * (len(_CIVIDIS) - 1)
+    low = min(int(place), len(_CIVIDIS) - 2)
+    ends = [[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in _CIVIDIS[low : low + 2]]
+    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in zip(*ends))
+
+
+def heatmap(summary: dict) -> str:
+    """Every (query language, candidate language) pair's map as a square of cells; the diagonal is monolingual."""
+    codes = sorted({code for side in ("queries", "candidates") for code in summary["counts"][side]},
+                   key=lambda code: (languages.language(code).script, code))
+    side = _CELL * len(codes)
+    width, height = _LEFT + side + 14, _TOP + side + 8
+    cells = [
+        _cell(code, other, row, column, _pair_map(summary, code, other))
+        for row, code in enumerate(codes)
+        for column, other in enumerate(codes)
+    ]
+    known = [{"code": code, "script": languages.language(code).script,
+              "under_resourced": languages.language(code).under_resourced} for code in codes]
+    return (
+        f'<figure class="heatmap" data-languages="{html.escape(json.dumps(known))}">{_HEATMAP_CONTROLS}'
+        f'<div class="scroll"><svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img"'
+        f' aria-label="mAP by query and candidate language" data-cell="{_CELL}" data-left="{_LEFT}" data-top="{_TOP}">'
+        f'<text class="faint" x="2" y="12">query ↓</text><text class="faint" x="2" y="27">candidates →</text>'
+        f"{_heatmap_labels(codes)}{''.join(cells)}</svg></div>"
+        f'<p class="readout" aria-live="polite">Point at a cell, or tap it, for its value.</p></figure>'
+    )
+
+
+def _gradient() -> str:
+    stops = "".join(f'<stop offset="{i / 9:.3f}" stop-color="#{stop}"/>' for i, stop in enumerate(_CIVIDIS))
+    return (
+        '<svg width="230" height="16" role="img" aria-label="colour scale from 0 to 1"><defs><linearGradient id="scale">'
+        f'{stops}</linearGradient></defs><text x="0" y="12">mAP 0</text><rect x="38" width="160" height="14"'
+        ' rx="2" fill="url(#scale)"/><text x="204" y="12">1</text></svg>'
+    )
+
+
+_HEATMAP_CONTROLS = (
+    '<div class="controls"><label>Order by <select><option value="script">script</option>'
+    '<option value="code">language code</option><option value="resource">under-resourced first</option>'
+    '<option value="query">mean mAP as query</option><option value="candidate">mean mAP as candidate</option></select>'
+    f"</label>{_gradient()}</div>"
+)
+
+
+def _pair_map(summary: dict, code: str, other: str) -> float | None:
+    if code == other:
+        return summary["by_query_language"].get(code, {}).get("monolingual", {}).get("map")
+    return summary["by_pair"].get(f"{code}-{other}", {}).get("map")
+
+
+def _cell(code: str, other: str, row: int, column: int, value: float | None) -> str:
+    names = f"{languages.language(code).name} query, {languages.language(other).name} candidates"
+    shown = "no query counts" if value is None else f"mAP {value:.3f}"
+    kind = " own" * (code == other) + " absent" * (value is None)
+    paint = "" if value is None else f' data-value="{value:.4f}" fill="{colour(value)}"'
+    return (
+        f'<rect class="cell{kind}" data-q="{row}" data-c="{column}" x="{_LEFT + _CELL * column}" y="{_TOP + _CELL * row}"'
+        f' width="{_CELL - 1}" height="{_CELL - 1}"{paint}><title>{html.escape(names)}: {shown}</title></rect>'
+    )
+
+
+def _heatmap_labels(codes: Sequence[str]) -> str:
+    parts = []
+    for place, code in enumerate(codes):
+        known = languages.language(code)
+        kind = ' class="under-resourced"' if known.under_resourced else ""
+        title = f"<title>{html.escape(known.name)}</title>"
+        y = _TOP + _CELL * (place + 0.72)
+        x = _LEFT + _CELL * (place + 0.68)
+        parts.append(
+            f'<text{kind} data-row="{place}" x="{_LEFT - 6}" y="{y:.1f}" text-anchor="end">'
+            f"{title}{known.script} {code}</text>"
+            f'<text{kind} data-column="{place}" transform="translate({x:.1f} {_TOP - 6}) rotate(-90)">{title}{code}</text>'
+        )
+    return "".join(parts)
+
+
+def script_bars(summary: dict, setting: str) -> str:
+    """One bar per script, its mean map over query languages; a mark for each of its languages."""
+    left, right, width = 66, 44, 360
+    span = width - left - right
+    scripts = {script: blocks[setting]["map"] for script, blocks in summary["by_script"].items() if "map" in blocks[setting]}
+    height = 26 + _ROW * len(scripts)
+    parts = [_value_grid(left, span, 18, height - 4)]
+    for row, (script, mean) in enumerate(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))):
+        y = 24 + _ROW * row
+        members = {
+            code: blocks[setting]["map"] for code, blocks in summary["by_query_language"].items()
+            if languages.language(code).script == script and "map" in blocks[setting]
+        }
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{script} ({len(members)})</text>'
+            f'<rect class="bar" x="{left}" y="{y}" width="{span * mean:.1f}" height="{_ROW - 6}" rx="2">'
+            f"<title>{script}: mean mAP {mean:.3f} of {html.escape(' '.join(members))}</title></rect>"
+            f'<text x="{width - right + 6}" y="{y + 12}">{mean:.3f}</text>'
+        )
+        parts += [_language_mark(code, value, left + span * value, y + (_ROW - 6) / 2) for code, value in members.items()]
+    return (
+        f'<svg class="panel" viewBox="0 0 {width} {height}" role="img"'
+        f' aria-label="mAP by script, {setting}">{"".join(parts)}</svg>'
+    )
+
+
+def _value_grid(left: float, span: float, top: float, bottom: float) -> str:
+    return "".join(
+        f'<line class="grid-line" x1="{left + span * tick:.1f}" x2="{left + span * tick:.1f}" y1="{top}" y2="{bottom}"/>'
+        f'<text class="faint" x="{left + span * tick:.1f}" y="{top - 6}" text-anchor="middle">{tick:g}</text>'
+        for tick in (0, 0.25, 0.5, 0.75, 1)
+    )
+
+
+def _language_mark(code: str, value: float, x: float, y: float) -> str:
+    known = languages.language(code)
+    title = f"<title>{html.escape(known.name)}: mAP {value:.3f}</title>"
+    if not known.under_resourced:
+        return f'<circle class="dot" cx="{x:.1f}" cy="{y}" r="2.6" fill-opacity="0.75">{title}</circle>'
+    corners = f"{x - 5.5:.1f},{y} {x:.1f},{y - 5.5} {x + 5.5:.1f},{y} {x:.1f},{y + 5.5}"
+    return f'<polygon class="diamond" data-language="{code}" points="{corners}">{title}</polygon>'
+
+
+def training_curve(series: dict[str, Sequence[tuple[int, float]]]) -> str:
+    """Lines over the training step, one per series, with a legend.
+
+    Args:
+      series: name -> (step, value) points in order of step; values that are not finite are left out.
+    """
+    width, height, left, right, top, bottom = 760, 280, 52, 16, 12, 34
+    lines = {name: _thin([(s, v) for s, v in points if math.isfinite(v)]) for name, points in series.items()}
+    lines = {name: points for name, points in lines.items() if points}
+    if not lines:
+        return '<p class="note">No value was recorded.</p>'
+    last = max(points[-1][0] for points in lines.values()) or 1
+    ticks = _ticks(max(value for points in lines.values() for _, value in points))
+    x = lambda step: left + (width - left - right) * step / last  # noqa: E731
+    y = lambda value: top + (height - top - bottom) * (1 - value / ticks[-1])  # noqa: E731
+    parts = [
+        f'<line class="grid-line" x1="{left}" x2="{width - right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        f'<text class="faint" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>' for tick in ticks
+    ]
+    parts += [
+        f'<text class="faint" x="{x(step):.1f}" y="{height - bottom + 16}" text-anchor="{anchor}">{step:,}</text>'
+        for step, anchor in ((0, "start"), (last // 2, "middle"), (last, "end"))
+    ]
+    parts.append(f'<text class="faint" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">step</text>')
+    legend = []
+    for number, (name, points) in enumerate(lines.items()):
+        paint = f"var(--series-{number % 4 + 1})"
+        path = " ".join(f"{x(step):.1f},{y(max(value, 0)):.1f}" for step, value in points)
+        marks = "".join(f'<circle cx="{x(s):.1f}" cy="{y(max(v, 0)):.1f}" r="3" style="fill:{paint}"/>' for s, v in points)
+        parts.append(f'<polyline class="series" style="stroke:{paint}" points="{path}"/>' + marks * (len(points) <= 30))
+        legend.append(f'<span><span class="key" style="background:{paint}"></span>{html.escape(name)}</span>')
+    return (
+        f'<div class="legend">{"".join(legend)}</div><div class="scroll"><svg class="wide" viewBox="0 0 {width} {height}"'
+        f' role="img" aria-label="training curve">{"".join(parts)}</svg></div>'
+    )
+
+
+def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """At most _MOST_POINTS points: means over equal runs of neighbours, so a noisy curve stays true to its level."""
+    run = -(-len(points) // _MOST_POINTS) or 1
+    groups = [points[start : start + run] for start in range(0, len(points), run)]
+    return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
+
+
+def _ticks(highest: float) -> list[float]:
+    """Five or six round numbers from 0 to at least `highest`."""
+    rough = max(highest, 1e-9) / 5
+    unit = 10 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough)
+    return [step * number for number in range(math.ceil(highest / step - 1e-9) + 1 or 2)]

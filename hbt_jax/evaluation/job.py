@@ -1,0 +1,106 @@
+"""What launch/eval.py does, and launch/train.py after training: load, embed, rank, write, print."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+
+from hbt_jax.config import EvalConfig, TrainConfig
+from hbt_jax.errors import Interrupted
+from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.report import write_report
+from hbt_jax.evaluation.run import evaluate, format_table
+from hbt_jax.mesh import make_mesh
+from hbt_jax.training import workdir
+from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.preemption import StopRequest
+
+UNTRAINED = "untrained"
+
+
+def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
+    """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
+    given = EvalConfig(
+        model=config.run.workdir, benchmarks=config.run.benchmarks, data_dir=config.run.data_dir,
+        out=str(Path(config.run.workdir) / "evaluation"), compute_dtype=config.run.compute_dtype,
+    )
+    run_evaluation(given, mesh, stop, baseline=config.run.evaluate_untrained)
+
+
+def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
+    """What launch/eval.py does once its flags are checked."""
+    run_evaluation(config, make_mesh(config.mesh_data, 1), stop)
+
+
+def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
+    """Evaluates one model on every benchmark and writes OUT/X/results.json, OUT/X/runs and OUT/report.html.
+
+    Args:
+      config: model, benchmarks and folders.
+      mesh: the devices.
+      stop: polled between blocks of texts and queries.
+      baseline: evaluate the untrained weights too, into OUT/untrained, and show them beside the model.
+
+    Raises:
+      InputError: the model or a benchmark cannot be read; every benchmark is read before anything is embedded.
+      Interrupted: a signal came; results of benchmarks already done are kept.
+    """
+    benchmarks = [load_benchmark(name, config.data_dir) for name in config.benchmarks]
+    evaluated = _Evaluation(config, mesh, _poll(stop, config.out))
+    untrained = []
+    if baseline:
+        untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
+    results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
+    if jax.process_index() == 0:
+        curve = read_metrics(Path(config.model))
+        report = os.path.join(config.out, "report.html")
+        write_report(report, results, training_curve=curve, baseline=untrained or None)
+        print(f"report: {report}")
+
+
+def _poll(stop: StopRequest, out: str) -> Callable[[], None]:
+    def poll() -> None:
+        if stop.requested:
+            raise Interrupted(f"during evaluation; results of finished benchmarks are in {out}; the same command goes on")
+
+    return poll
+
+
+class _Evaluation:
+    """Embeds and ranks benchmarks with the checkpoints of one model."""
+
+    def __init__(self, config: EvalConfig, mesh: Mesh, poll: Callable[[], None]):
+        self._config, self._mesh, self._poll = config, mesh, poll
+
+    def all(self, benchmarks: list[Benchmark], checkpoint: str, out: Path, title: str) -> list[dict]:
+        """Results of one checkpoint on every benchmark, printed as they come."""
+        config = self._config
+        model = workdir.load(Path(config.model), checkpoint, self._mesh, config.compute_dtype)
+        model = workdir.with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+        results = []
+        for benchmark in benchmarks:
+            results.append(self._one(benchmark, model, checkpoint, str(out)))
+            if jax.process_index() == 0:
+                print(title + format_table(results[-1]), flush=True)
+        return results
+
+    def _one(self, benchmark: Benchmark, model: workdir.Model, checkpoint: str, out: str) -> dict:
+        config, text = self._config, model.text
+        embedder = Embedder(model, self._mesh, texts_per_device=config.eval_batch, poll=self._poll,
+                            shown=jax.process_index() == 0)
+        query_QD = embedder(benchmark.queries.texts, "query")
+        candidate_ND = embedder(benchmark.candidates.texts, "passage")
+        settings = {
+            "checkpoint": checkpoint, "step": model.step, "similarity": "cosine", "pooling": model.pooling,
+            "query_prefix": text.query_prefix, "passage_prefix": text.passage_prefix,
+            "query_length": text.query_length, "passage_length": text.passage_length,
+            "compute_dtype": config.compute_dtype,
+        }
+        return evaluate(
+            benchmark, query_QD, candidate_ND, out_dir=out, model_name=model.name, settings=settings,
+            counts={"truncated_texts": embedder.truncated}, run_depth=config.run_depth, poll=self._poll,
+        )

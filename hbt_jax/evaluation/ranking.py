@@ -1,0 +1,196 @@
+"""Exact ranks of relevant candidates, by counting the candidates that are placed before them.
+
+The rank of a relevant candidate is 1 + the number of candidates of the pool with a greater score + the number with an
+equal score that the tie rule places before it.  Nothing is sorted or cut off, so every rank is exact.
+
+Tie rule: equal scores are ordered by candidate id, descending, compared as strings: what trec_eval does, so a run file
+read by trec_eval gives the same numbers.
+
+Scores are inner products in float32.  All scores of a query come from one product with the whole set of candidates, and
+a relevant candidate's score is read from that very product: it is never computed a second time, in another shape,
+where rounding could differ.  How many queries share a product therefore changes no comparison within a query.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
+
+TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval does)"
+
+_TILE = 128  # candidates counted together; a language's candidates start at a multiple of it
+_BLOCK_SCORES = 2**22  # scores of one block of queries: 16 MiB in float32
+_LARGEST_BLOCK = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Candidates rearranged for counting: one run of slots per language, each language filled up to whole tiles.
+
+    Within a language the slots follow the tie rule.  M is the number of slots, T = M / tile the number of tiles.
+
+    Attributes:
+      languages: language codes; a language number is an index into them.
+      candidate_M: int32 [M], index of the candidate in a slot, or NO_CANDIDATE where the slot is empty.
+      slot_N: int32 [N], slot of each candidate.
+      tie_M: int32 [M], place of a slot's candidate in the tie order of all candidates; smaller comes first.
+      language_T: int32 [T], language number of each tile.
+      slots: language code -> slice of its slots that hold candidates.
+    """
+
+    languages: tuple[str, ...]
+    candidate_M: np.ndarray
+    slot_N: np.ndarray
+    tie_M: np.ndarray
+    language_T: np.ndarray
+    slots: dict[str, slice]
+
+
+def make_layout(ids: Sequence[str], codes: Sequence[str], languages: Sequence[str]) -> Layout:
+    """Lays out the candidates with these ids and language codes.
+
+    Args:
+      ids: candidate ids, unique.
+      codes: language code of each candidate.
+      languages: the languages in the order in which to number them; must hold every code.
+    """
+    by_tie = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
+    members = {code: [] for code in languages}
+    for index in by_tie:
+        members[codes[index]].append(index)
+    candidate_M, language_T, slots = [], [], {}
+    for number, code in enumerate(languages):
+        slots[code] = slice(len(candidate_M), len(candidate_M) + len(members[code]))
+        tiles = -(-len(members[code]) // _TILE)
+        candidate_M += members[code] + [NO_CANDIDATE] * (tiles * _TILE - len(members[code]))
+        language_T += [number] * tiles
+    candidate_M = np.array(candidate_M, np.int32)
+    taken = np.flatnonzero(candidate_M != NO_CANDIDATE)
+    slot_N = np.empty(len(ids), np.int32)
+    slot_N[candidate_M[taken]] = taken
+    tie_M = np.full(len(candidate_M), len(ids), np.int32)
+    tie_M[slot_N[by_tie]] = np.arange(len(ids))
+    return Layout(tuple(languages), candidate_M, slot_N, tie_M, np.array(language_T, np.int32), slots)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Scores and ranks of some consecutive queries.
+
+    Attributes:
+      start, stop: the queries of this block are start, ..., stop - 1.
+      score_qM: float32 [stop - start, M], -inf in empty slots.
+      rank_qG: int32 [stop - start, G], rank of each relevant candidate among all candidates; 0 where there is none.
+      own_rank_qG: the same among the candidates of its own language.
+    """
+
+    start: int
+    stop: int
+    score_qM: np.ndarray
+    rank_qG: np.ndarray
+    own_rank_qG: np.ndarray
+
+
+def rank_blocks(
+    query_QD: np.ndarray,
+    candidate_ND: np.ndarray,
+    relevant_QG: np.ndarray,
+    layout: Layout,
+    block_queries: int | None = None,
+) -> Iterator[Block]:
+    """Ranks every relevant candidate of every query, a block of queries at a time.
+
+    Args:
+      query_QD, candidate_ND: float32 embeddings.
+      relevant_QG: int32 candidate indexes, filled up with NO_CANDIDATE.
+      layout: of the same candidates.
+      block_queries: queries of a block; None: as many as keep its scores within 16 MiB.
+
+    Raises:
+      InputError: an embedding is not finite.
+      ValueError: shapes do not agree.
+    """
+    _check(query_QD, candidate_ND, relevant_QG, layout)
+    slots = len(layout.candidate_M)
+    size = block_queries or min(_LARGEST_BLOCK, max(8, _BLOCK_SCORES // slots // 8 * 8), len(query_QD))
+    used_M = jnp.asarray(layout.candidate_M != NO_CANDIDATE)
+    candidate_MD = jnp.asarray(np.where((layout.candidate_M >= 0)[:, None], candidate_ND[layout.candidate_M], 0.0),
+                               jnp.float32)
+    tie_M, language_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.language_T)
+    for start in range(0, len(query_QD), size):
+        stop = min(start + size, len(query_QD))
+        filler = ((0, size - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
+        relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
+        slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], 0).astype(np.int32)
+        score_qM = _scores(np.pad(query_QD[start:stop], filler).astype(np.float32), candidate_MD, used_M)
+        before_qG, own_before_qG = _count_before(score_qM, slot_qG, tie_M, language_T)
+        real = slice(0, stop - start)
+        is_relevant = relevant_qG[real] >= 0
+        yield Block(
+            start,
+            stop,
+            np.asarray(score_qM)[real],
+            np.where(is_relevant, 1 + np.asarray(before_qG)[real], 0),
+            np.where(is_relevant, 1 + np.asarray(own_before_qG)[real], 0),
+        )
+
+
+@jax.jit
+def _scores(query_qD: jax.Array, candidate_MD: jax.Array, used_M: jax.Array) -> jax.Array:
+    """float32 [q, M]: inner products at full float32 precision (TPUs default to bfloat16 passes); -inf if unused."""
+    score_qM = jnp.einsum("qd,md->qm", query_qD, candidate_MD, precision=jax.lax.Precision.HIGHEST,
+                          preferred_element_type=jnp.float32)
+    return jnp.where(used_M, score_qM, -jnp.inf)
+
+
+@jax.jit
+def _count_before(
+    score_qM: jax.Array, slot_qG: jax.Array, tie_M: jax.Array, language_T: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Counts the candidates placed before each relevant one: among all, and among those of its language.
+
+    One relevant candidate per query at a time, so the largest intermediate result is the size of the scores.
+
+    Returns:
+      Two int32 arrays [q, G].
+    """
+    queries, slots = score_qM.shape
+    tiles = language_T.shape[0]
+    count = functools.partial(jnp.sum, axis=-1, dtype=jnp.int32)
+
+    def one_of_each(slot_q: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mine_q1 = jnp.take_along_axis(score_qM, slot_q[:, None], axis=1)
+        is_before_qM = (score_qM > mine_q1) | ((score_qM == mine_q1) & (tie_M < tie_M[slot_q][:, None]))
+        before_qT = count(is_before_qM.reshape(queries, tiles, slots // tiles))
+        own_qT = language_T == language_T[slot_q // (slots // tiles)][:, None]
+        return count(before_qT), count(jnp.where(own_qT, before_qT, 0))
+
+    before_Gq, own_before_Gq = jax.lax.map(one_of_each, slot_qG.T)
+    return before_Gq.T, own_before_Gq.T
+
+
+def _check(query_QD: np.ndarray, candidate_ND: np.ndarray, relevant_QG: np.ndarray, layout: Layout) -> None:
+    candidates = len(layout.slot_N)
+    if query_QD.ndim != 2 or candidate_ND.shape != (candidates, query_QD.shape[1]):
+        raise ValueError(
+            f"embeddings of queries {query_QD.shape} and candidates {candidate_ND.shape}: expected [Q, D] and"
+            f" [N, D] with N = {candidates} candidates"
+        )
+    if len(relevant_QG) != len(query_QD) or relevant_QG.max() >= candidates:
+        raise ValueError(
+            f"relevant candidates {relevant_QG.shape}, largest index {relevant_QG.max()}: expected {len(query_QD)}"
+            f" rows and indexes below {candidates}"
+        )
+    for side, embeddings in (("query", query_QD), ("candidate", candidate_ND)):
+        bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+        if bad.size:
+            raise InputError(
+                f"{bad.size} of {len(embeddings)} {side} embeddings are not finite, the first is number {bad[0]}:"
+                " the checkpoint is broken or --compute_dtype overflows"
+            )

@@ -1,0 +1,191 @@
+"""report.html: one self-contained page with tables and figures, no network, no library."""
+
+import html
+import importlib.resources
+import json
+import string
+from collections.abc import Sequence
+
+from hbt_jax import languages
+from hbt_jax.evaluation import charts
+from hbt_jax.evaluation.atomic import atomic_file
+from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, SETTINGS
+
+_LABELS = {"map": "mAP", "recall@1": "R@1", "recall@10": "R@10", RANK_DISTANCE: "rank distance",
+           "monolingual": "monolingual", "cross_lingual": "cross-lingual", "multilingual": "multilingual"}
+_POOLS = {"monolingual": "candidates of the query's language", "cross_lingual": "candidates of one other language",
+          "multilingual": "candidates of all languages"}
+_DIGITS = {RANK_DISTANCE: 1}
+
+
+def write_report(
+    path: str,
+    results: Sequence[dict],
+    *,
+    training_curve: dict[str, Sequence[tuple[int, float]]] | None = None,
+    baselines: Sequence[dict] = (),
+    baseline_label: str = "untrained",
+) -> None:
+    """Writes the report of one model.
+
+    Args:
+      path: the HTML file to write.
+      results: contents of results.json, one per benchmark, all of one model.
+      training_curve: name of a series, such as "loss" -> its (step, value) points; None to leave the figure out.
+      baselines: contents of results.json to compare with, matched by benchmark; benchmarks without one show no comparison.
+      baseline_label: what the baselines are called in the tables.
+    """
+    by_name = {summary["benchmark"]: summary for summary in baselines}
+    sections = [_header(results)]
+    sections += [_benchmark(summary, by_name.get(summary["benchmark"]), baseline_label) for summary in results]
+    if training_curve:
+        sections.append(
+            f'<h2>Training</h2><div class="card">{charts.training_curve(training_curve)}</div>'
+        )
+    sections.append(_definitions(results))
+    part = {kind: _asset(f"report_page.{kind}") for kind in ("html", "css", "js")}
+    page = string.Template(part["html"]).substitute(
+        title=html.escape(f"Retrieval report: {results[0]['model']}"), style=part["css"], script=part["js"],
+        body="\n".join(sections),
+    )
+    with atomic_file(path) as file:
+        file.write(page.encode())
+
+
+def _asset(name: str) -> str:
+    return importlib.resources.files("hbt_jax.evaluation").joinpath(name).read_text(encoding="utf-8")
+
+
+def _header(results: Sequence[dict]) -> str:
+    names = ", ".join(summary["benchmark"] for summary in results)
+    return (
+        f'<header><h1>Multilingual retrieval: <bdi>{html.escape(results[0]["model"])}</bdi></h1>'
+        f'<p class="lead">Evaluated on {html.escape(names)}. Values are fractions, higher is better; rank distance counts'
+        ' ranks, lower is better. XM3600\'s five under-resourced languages are marked'
+        ' <span class="under-resourced">in this colour</span>.</p></header>'
+    )
+
+
+def _benchmark(summary: dict, baseline: dict | None, label: str) -> str:
+    queries, candidates = summary["counts"]["queries"], summary["counts"]["candidates"]
+    bars = "".join(
+        f"<figure><figcaption>{_LABELS[setting]}</figcaption>{charts.script_bars(summary, setting)}</figure>"
+        for setting in SETTINGS if summary["metrics"][setting]
+    )
+    return "\n".join([
+        f'<section><h2>{html.escape(summary["benchmark"])}</h2><p class="lead">{sum(queries.values()):,} queries and'
+        f" {sum(candidates.values()):,} candidates in {len(set(queries) | set(candidates))} languages.</p>",
+        _card("The three settings", _summary_table(summary, baseline, label)),
+        _card("mAP of every language pair", "<p class=\"note\">Outlined cells are monolingual. Grey: no query counts.</p>"
+              + charts.heatmap(summary)),
+        _card("By script of the query", '<p class="note">Bars: mean mAP of the script\'s languages (how many). Dots: each'
+              ' language. <span class="under-resourced">◆</span> under-resourced language.</p>'
+              f'<div class="panels">{bars}</div>'),
+        _card("Robustness", _robustness_table(summary)),
+        _card("By query language", '<p class="note">A click on a column\'s name sorts.</p>' + _language_table(summary)),
+        _card("Settings of this evaluation", _settings(summary)),
+        "</section>",
+    ])
+
+
+def _card(title: str, body: str) -> str:
+    return f'<div class="card"><h3>{html.escape(title)}</h3>{body}</div>'
+
+
+def _number(value: float | None, metric: str, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign},.{_DIGITS.get(metric, 4)}f}"
+
+
+def _summary_table(summary: dict, baseline: dict | None, label: str) -> str:
+    """Metrics of the settings; with a baseline, its value and the difference under each."""
+    columns = [*METRICS, RANK_DISTANCE]
+    head = "".join(f"<th>{_LABELS[metric]}</th>" for metric in columns)
+    rows = []
+    for setting in SETTINGS:
+        blocks = [("this model", "best", summary["metrics"][setting], "")]
+        if baseline:
+            theirs = baseline["metrics"][setting]
+            change = {m: value - theirs[m] for m, value in summary["metrics"][setting].items() if m in theirs}
+            blocks += [(label, "", theirs, ""), ("difference", "", change, "+")]
+        for number, (who, kind, block, sign) in enumerate(blocks):
+            title = f'<th class="name" title="{_POOLS[setting]}">{_LABELS[setting] if number == 0 else ""}</th>'
+            cells = "".join(f'<td class="{kind}">{_number(block.get(m), m, sign)}</td>' for m in columns)
+            rows.append(f'<tr>{title}<td class="name">{html.escape(who)}</td>{cells}</tr>')
+    return (
+        f'<div class="scroll"><table class="summary"><thead><tr><th class="name">setting</th><th class="name"></th>{head}</tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _robustness_table(summary: dict) -> str:
+    columns = {"mean": "mean", "worst": "worst", "worst_quarter": "worst quarter", "standard_deviation": "std. dev.",
+               "under_resourced": "under-resourced", "others": "others", "gap": "gap"}
+    rows = []
+    for setting, block in summary["robustness"].items():
+        if block:
+            cells = "".join(f"<td>{_number(block[key], 'map')}</td>" for key in columns)
+            worst = " ".join(_code(code) for code in block["worst_quarter_languages"])
+            rows.append(f'<tr><th class="name">{_LABELS[setting]}</th>{cells}<td class="name">{worst}</td></tr>')
+    head = "".join(f"<th>{title}</th>" for title in columns.values())
+    return (
+        '<p class="note">mAP over query languages. The worst quarter is listed from the worst language up; gap = others -'
+        ' under-resourced.</p><div class="scroll"><table><thead><tr><th class="name">setting</th>'
+        f'{head}<th class="name">worst quarter</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def _code(code: str) -> str:
+    known = languages.language(code)
+    kind = ' class="under-resourced"' if known.under_resourced else ""
+    return f'<span{kind} title="{html.escape(known.name)}">{html.escape(code)}</span>'
+
+
+def _language_table(summary: dict) -> str:
+    columns = [(setting, metric) for setting in SETTINGS for metric in METRICS] + [("multilingual", RANK_DISTANCE)]
+    spans = "".join(f'<th colspan="{len(METRICS) + (setting == "multilingual")}">{_LABELS[setting]}</th>' for setting in SETTINGS)
+    names = ("code", "language", "script")
+    head = "".join(f'<th class="name" data-sortable="{number}">{name}</th>' for number, name in enumerate(names))
+    head += "".join(f'<th data-sortable="{number}">{_LABELS[metric]}</th>'
+                    for number, (_, metric) in enumerate(columns, start=len(names)))
+    rows = []
+    for code, blocks in summary["by_query_language"].items():
+        known = languages.language(code)
+        cells = ""
+        for setting, metric in columns:
+            value = blocks[setting].get(metric)
+            cells += f'<td data-value="{"" if value is None else value}">{_number(value, metric)}</td>'
+        rows.append(
+            f'<tr><td class="name" data-value="{code}">{_code(code)}</td><td class="name">{html.escape(known.name)}</td>'
+            f'<td class="name">{known.script}</td>{cells}</tr>'
+        )
+    return (
+        f'<div class="scroll"><table class="sortable"><thead><tr class="settings-group"><th colspan="{len(names)}"></th>{spans}</tr>'
+        f"<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _settings(summary: dict) -> str:
+    """Every setting and single count; a text keeps its spaces visible."""
+    shown = {"model": summary["model"], **summary["settings"], **summary["counts"]}
+    items = "".join(
+        f"<dt>{html.escape(name.replace('_', ' '))}</dt><dd><code dir=\"auto\">{html.escape(_plain(value))}</code></dd>"
+        for name, value in shown.items() if not isinstance(value, dict)
+    )
+    counted = "".join(
+        f"<dt>{side} by language</dt><dd>{' '.join(f'{_code(code)}&nbsp;{n:,}' for code, n in summary['counts'][side].items())}</dd>"
+        for side in ("queries", "candidates")
+    )
+    return f"<dl>{items}{counted}</dl>"
+
+
+def _plain(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _definitions(results: Sequence[dict]) -> str:
+    defined = results[0]["settings"].get("definitions", {})
+    pools = "".join(f"<dt>{_LABELS[name]}</dt><dd>pool: {text}</dd>" for name, text in _POOLS.items())
+    rest = "".join(
+        f"<dt>{html.escape(_LABELS.get(name, name))}</dt><dd>{html.escape(text)}</dd>" for name, text in defined.items()
+    )
+    return f'<h2>Definitions</h2><div class="card"><dl>{pools}{rest}</dl></div>'

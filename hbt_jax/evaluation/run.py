@@ -1,0 +1,94 @@
+"""One evaluation, from embeddings to files and a printed table."""
+
+import contextlib
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from hbt_jax.evaluation import atomic, metrics, ranking, results, trec
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+
+RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
+
+
+def evaluate(
+    benchmark: Benchmark,
+    query_QD: np.ndarray,
+    candidate_ND: np.ndarray,
+    *,
+    out_dir: str,
+    model_name: str,
+    settings: dict,
+    counts: dict,
+    run_depth: int = 100,
+    run_settings: tuple[str, ...] = ("monolingual", "multilingual"),
+    poll: Callable[[], None] = lambda: None,
+) -> dict:
+    """Ranks, measures and writes one benchmark.
+
+    Writes OUT/NAME/qrels.trec, runs/*.trec, per_query.jsonl.gz and, last of all, results.json; one that an earlier evaluation
+    left is removed first, so a results.json always belongs to the files beside it.
+
+    Args:
+      benchmark: the queries and candidates; its name is the folder of the results.
+      query_QD, candidate_ND: float32 embeddings in the benchmark's order; the score is their inner product.
+      out_dir: OUT.
+      model_name: names the model in the results.
+      settings: how texts were prepared and embedded (prefixes, lengths, checkpoint, similarity, dtype).
+      counts: further counts for the results, such as {"truncated_texts": 0}.
+      run_depth: candidates per query in a run file; 0 for all.
+      run_settings: the settings whose runs are written, of metrics.SETTINGS.
+      poll: called between blocks of queries; raises to stop.
+
+    Returns:
+      The content of results.json.
+
+    Raises:
+      InputError: an embedding is not finite.
+    """
+    folder = os.path.join(out_dir, benchmark.name)
+    os.makedirs(folder, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(folder, RESULTS))
+    candidates = benchmark.candidates
+    layout = ranking.make_layout(candidates.ids, candidates.languages, benchmark.languages)
+    rank_QG = np.zeros(benchmark.relevant_QG.shape, np.int32)
+    own_rank_QG = np.zeros_like(rank_QG)
+    with atomic.atomic_folder(os.path.join(folder, RUNS)) as runs:
+        with trec.RunWriter(runs, benchmark, layout, run_depth, run_settings) as writer:
+            for block in ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout):
+                poll()
+                rank_QG[block.start : block.stop] = block.rank_qG
+                own_rank_QG[block.start : block.stop] = block.own_rank_qG
+                writer.write(block)
+    values = metrics.query_metrics(rank_QG, own_rank_QG, benchmark.relevant_QG, benchmark.queries.languages,
+                                   candidates.languages, benchmark.languages)
+    settings = settings | {"run_depth": run_depth, "run_settings": list(run_settings)}
+    summary = results.summarise(benchmark, values, model=model_name, settings=settings, counts=counts)
+    trec.write_qrels(os.path.join(folder, QRELS), benchmark)
+    results.write_per_query(os.path.join(folder, PER_QUERY), benchmark, values)
+    results.write_json(os.path.join(folder, RESULTS), summary)
+    return summary
+
+
+def format_table(summary: dict) -> str:
+    """The three settings, the rank distance and the worst languages of one results.json, for a terminal."""
+    sides = {side: summary["counts"][side] for side in ("queries", "candidates")}
+    lines = [
+        f"{summary['benchmark']}: {sum(sides['queries'].values()):,} queries and"
+        f" {sum(sides['candidates'].values()):,} candidates in {len(set().union(*sides.values()))} languages",
+        f"  {'':14}{'mAP':>8}{'R@1':>8}{'R@10':>8}   rank distance   worst query languages (mAP)",
+    ]
+    for setting in metrics.SETTINGS:
+        block = summary["metrics"][setting]
+        cells = "".join(f"{block[metric]:8.4f}" if metric in block else f"{'-':>8}" for metric in metrics.METRICS)
+        distance = f"{block[metrics.RANK_DISTANCE]:,.1f}" if metrics.RANK_DISTANCE in block else ""
+        lines.append(f"  {setting.replace('_', '-'):14}{cells}   {distance:>13}   {_worst_languages(summary, setting)}")
+    return "\n".join(lines)
+
+
+def _worst_languages(summary: dict, setting: str, how_many: int = 4) -> str:
+    scores = [(blocks[setting]["map"], code) for code, blocks in summary["by_query_language"].items()
+              if "map" in blocks[setting]]
+    return "  ".join(f"{code} {value:.3f}" for value, code in sorted(scores)[:how_many])

@@ -1,0 +1,89 @@
+"""absl flags from the configuration dataclasses, and the one way every command starts and ends.
+
+Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal after saving, 1 anything else.
+"""
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+from absl import app, flags
+
+from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 3
+
+
+def define(*parts: type) -> None:
+    """Defines one absl flag for each field of the given configuration dataclasses, with its help and default."""
+    for part in parts:
+        for field in dataclasses.fields(part):
+            _define_one(field)
+
+
+def _define_one(field: dataclasses.Field) -> None:
+    text, choices = field.metadata["help"], field.metadata["choices"]
+    if choices is not None:
+        flags.DEFINE_enum(field.name, field.default, list(choices), text)
+    elif isinstance(field.default, bool):
+        flags.DEFINE_bool(field.name, field.default, text)
+    elif isinstance(field.default, int):
+        flags.DEFINE_integer(field.name, field.default, text)
+    elif isinstance(field.default, float):
+        flags.DEFINE_float(field.name, field.default, text)
+    elif isinstance(field.default, tuple):
+        flags.DEFINE_list(field.name, list(field.default), text)
+    else:
+        flags.DEFINE_string(field.name, field.default, text)
+
+
+def values(part: type):
+    """An instance of the configuration dataclass `part` with the values of the parsed flags.
+
+    Raises:
+      InputError: a value is outside its limits, or two values do not go together.
+    """
+    given = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(part)}
+    return part(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+
+
+def require(names: Iterable[str]) -> None:
+    """Raises InputError for the first of the named flags that is empty."""
+    for name in names:
+        if not getattr(flags.FLAGS, name):
+            raise InputError(f"--{name} is needed: {flags.FLAGS[name].help}")
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments)
+    except flags.UnrecognizedFlagError as error:
+        close = difflib.get_close_matches(error.flagname, list(flags.FLAGS), n=1)
+        hint = f"did you mean --{close[0]}? " if close else ""
+        raise InputError(f"unknown flag --{error.flagname}: {hint}--help lists the flags") from error
+    except (flags.Error, OSError) as error:
+        raise InputError(f"{' '.join(str(error).split())}") from error
+
+
+def run_command(main: Callable[[list[str]], None]) -> None:
+    """Parses the flags, runs `main(arguments left over)` and exits with the code that its ending stands for."""
+
+    def guarded(arguments: list[str]) -> None:
+        if len(arguments) > 1:
+            raise InputError(f"unexpected argument {arguments[1]!r}: every option is --name=value")
+        main(arguments)
+
+    try:
+        app.run(guarded, flags_parser=_parse)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except Interrupted as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except TrainingDiverged as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,78 @@
+"""The device mesh, the sharding of every array, and which shares of a batch a host owns.
+
+The mesh has two axes.  `data` splits batches only; `fsdp` splits batches and also parameters and optimizer state.  A
+share is the part of a batch that one device packs and encodes; there is one per device, in mesh order.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from hbt_jax.errors import InputError
+
+BATCH_AXES = ("data", "fsdp")
+_SMALLEST_SPLIT = 2**12  # numbers; smaller arrays cost more to gather than they save
+
+
+def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:
+    """The `data` x `fsdp` mesh.
+
+    Args:
+      data: devices on the data axis; 0 takes all that remain.
+      fsdp: devices on the fsdp axis.
+      devices: the devices to use; None: all of this job.
+
+    Raises:
+      InputError: the product is not the number of devices.
+    """
+    devices = list(jax.devices() if devices is None else devices)
+    wanted = data or max(1, len(devices) // fsdp)
+    if wanted * fsdp > len(devices) or (not data and wanted * fsdp != len(devices)):
+        raise InputError(
+            f"--mesh_data={data} x --mesh_fsdp={fsdp} does not fit {len(devices)} device(s):"
+            " choose factors whose product is the number of devices, or --mesh_data=0 for all that remain"
+        )
+    grid = np.array(devices[: wanted * fsdp]).reshape(wanted, fsdp)
+    return Mesh(grid, BATCH_AXES, axis_types=(AxisType.Auto, AxisType.Auto))
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Arrays whose first axis counts shares: one share per device."""
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Arrays that every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(state, mesh: Mesh):
+    """A sharding for each leaf of parameters or optimizer state.
+
+    The first axis is split over the fsdp axis where it divides; small arrays are replicated.  The first axis of a table
+    is its rows and of a kernel its inputs.  Splitting a table's width instead would make XLA replicate the activations
+    in the gradient of the look-up.
+    """
+    size = mesh.shape["fsdp"]
+
+    def one(leaf) -> NamedSharding:
+        divides = leaf.ndim > 1 and leaf.shape[0] % size == 0 and int(np.prod(leaf.shape)) >= _SMALLEST_SPLIT
+        return NamedSharding(mesh, PartitionSpec("fsdp")) if size > 1 and divides else replicated(mesh)
+
+    return jax.tree.map(one, state)
+
+
+def host_shares(mesh: Mesh, process_index: int) -> list[int]:
+    """Numbers of the shares whose devices belong to process `process_index`, in mesh order."""
+    return [share for share, device in enumerate(mesh.devices.flat) if device.process_index == process_index]
+
+
+def put_batch(batch: dict, mesh: Mesh) -> dict:
+    """Host arrays [shares of this host, ...] to global arrays [P, ...], one share on each device."""
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(sharding, values, (mesh.size, *values.shape[1:]))
+        for name, values in batch.items()
+    }

@@ -1,0 +1,262 @@
+"""The training loop: prefetch, update, measure, validate, save; stop when done, when asked, or when it no longer helps.
+
+The host never waits for the device inside an interval: metrics are read one interval late.  Compiling, validating and
+saving are kept out of the measured rate.
+"""
+
+import collections
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from hbt_jax.config import RunConfig
+from hbt_jax.errors import InputError, TrainingDiverged
+from hbt_jax.mesh import put_batch
+from hbt_jax.training import step as steps
+from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
+from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress_bar
+
+_BATCHES_AHEAD = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Everything a loop needs, ready made.
+
+    Attributes:
+      run: limits and intervals.
+      recipe: the update.
+      mesh: where it runs.
+      batches: start step -> iterator over packed host batches from that step on, without end.
+      validation: packed host batches, the same at every validation; empty for no validation.
+      describe: step -> words for the batch of that step (kind, store, languages), for error messages.
+      global_batch: pairs of a step.
+      record: configuration and data fingerprint to write beside a checkpoint.
+      workdir: folder of the run.
+      leader: whether this process writes metrics and shows progress.
+      agree: turns this process's (stop requested, save due) into the same answer on all processes.
+    """
+
+    run: RunConfig
+    recipe: steps.Recipe
+    mesh: Mesh
+    batches: Callable[[int], Iterator[dict]]
+    validation: list[dict]
+    describe: Callable[[int], str]
+    global_batch: int
+    record: Record
+    workdir: Path
+    leader: bool = True
+    agree: Callable[[bool, bool], tuple[bool, bool]] = lambda stop, save: (stop, save)
+
+
+class Compiled:
+    """A jitted function, compiled once for each number of rows in a batch, with the compilations counted.
+
+    Args:
+      function: jitted (first, batch) -> anything.
+      away: a context manager entered while compiling, so that a rate can leave the time out.
+    """
+
+    def __init__(self, function: Callable, away):
+        self._function, self._away, self._programs = function, away, {}
+        self.seconds = 0.0
+
+    def __call__(self, first, batch: dict):
+        shape = batch["tokens"].shape
+        if shape not in self._programs:
+            with self._away:
+                start = time.perf_counter()
+                self._programs[shape] = self._function.lower(first, batch).compile()
+                self.seconds += time.perf_counter() - start
+        return self._programs[shape](first, batch)
+
+    @property
+    def count(self) -> int:
+        """Shapes compiled so far."""
+        return len(self._programs)
+
+
+def on_device(batches: Iterable[dict], mesh: Mesh) -> Iterator[dict]:
+    """The batches on the mesh, a few transfers ahead of their use."""
+    waiting: collections.deque = collections.deque()
+    for batch in batches:
+        waiting.append(put_batch(batch, mesh))
+        if len(waiting) > _BATCHES_AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]:
+    """The state and record to go on from: the last checkpoint, or the initial weights.
+
+    Raises:
+      InputError: --resume forbids or demands a checkpoint, or the checkpoint is of another run.
+    """
+    found = checkpoints.step("last")
+    if found is None:
+        if job.run.resume == "must":
+            raise InputError(f"--resume=must, but {job.workdir} holds no checkpoint: check --workdir, or use --resume=auto")
+        return steps.sharded_initial_state(job.recipe, job.mesh), dataclasses.replace(job.record)
+    if job.run.resume == "never":
+        raise InputError(f"--resume=never, but {job.workdir} holds a checkpoint at step {found}: choose another --workdir")
+    saved = checkpoints.record("last")
+    check_same_run(saved, job.record, job.workdir)
+    state = checkpoints.restore_last(steps.abstract_state(job.recipe, job.mesh))
+    return state, dataclasses.replace(saved, configuration=job.record.configuration)
+
+
+def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
+    """Raises InputError, naming each difference, if a checkpoint was made with other data or another configuration.
+
+    Of the part `run` only the seed and the dtype must be equal: intervals and the length of a run may change.
+    """
+    differences = []
+    for part, values in wanted.configuration.items():
+        before = saved.configuration.get(part, {})
+        names = ("seed", "compute_dtype") if part == "run" else values
+        differences += [f"--{name}={before.get(name)} became {values[name]}" for name in names
+                        if before.get(name) != values[name]]
+    if differences:
+        raise InputError(
+            f"{workdir} holds a run with other settings: {'; '.join(differences)};"
+            " give the same flags, or another --workdir"
+        )
+    if saved.data != wanted.data:
+        raise InputError(
+            f"{workdir} holds a run on other data: it had {saved.data}, now it is {wanted.data};"
+            " give the same stores, or another --workdir"
+        )
+
+
+class Loop:
+    """One run of the loop; `train` is the way in."""
+
+    def __init__(self, job: Job, checkpoints: Checkpoints, stop_requested: Callable[[], bool]):
+        self.job, self.checkpoints, self.stop_requested = job, checkpoints, stop_requested
+        self.state, self.record = start(job, checkpoints)
+        self.rate = Throughput()
+        self.update = Compiled(steps.make_train_step(job.recipe, job.mesh), self.rate)
+        self.validation_loss = Compiled(steps.make_validation_step(job.recipe, job.mesh), self.rate)
+        self.clock = SaveClock(job.run.save_every, 60.0 * job.run.save_minutes)
+        self.log = MetricLog(job.workdir, self.record.step) if job.leader else None
+        self.late = LateMetrics()
+        self.interval: list = []
+
+    def run(self) -> tuple[steps.TrainState, Record, bool]:
+        """Trains to the end or to a stop; returns the state, its record and whether it was stopped by a signal."""
+        job = self.job
+        bar = progress_bar(job.run.steps, self.record.step, job.leader)
+        with bar:
+            if self._validation_due() and self.record.validated_step != self.record.step:
+                self._validate()
+            stopped = self._updates(bar)
+            self._flush(bar)
+        self._save()
+        self.checkpoints.wait()
+        if self.log:
+            self.log.close()
+        return self.state, self.record, stopped
+
+    def _updates(self, bar: tqdm) -> bool:
+        batches = on_device(self.job.batches(self.record.step), self.job.mesh)
+        self.rate.restart()
+        while self.record.step < self.job.run.steps and not self._hopeless():
+            stop, save = self.job.agree(self.stop_requested(), self.clock.due(self.record.step))
+            if save:
+                self._save()
+            if stop:
+                return True
+            self.state, metrics = self.update(self.state, next(batches))
+            self.record.step += 1
+            self.interval.append((self.record.step, metrics))
+            bar.update()
+            if self.record.step % self.job.run.log_every == 0:
+                self._report(bar)
+            if self._validation_due():
+                self._validate()
+        return False
+
+    def _validation_due(self) -> bool:
+        step, every = self.record.step, self.job.run.validate_every
+        periodic = every > 0 and step > 0 and step % every == 0
+        return bool(self.job.validation) and (periodic or step >= self.job.run.steps)
+
+    def _hopeless(self) -> bool:
+        return 0 < self.job.run.patience <= self.record.worse_validations
+
+    def _report(self, bar: tqdm) -> None:
+        pairs = len(self.interval) * self.job.global_batch
+        rate = self.rate.read(pairs)
+        self._show(self.late.swap((self.record.step, rate), self.interval), bar)
+        self.interval = []
+
+    def _flush(self, bar: tqdm) -> None:
+        """Reads everything still on the device."""
+        if self.interval:
+            self._report(bar)
+        self._show(self.late.swap(None, None), bar)
+
+    def _show(self, read, bar: tqdm) -> None:
+        if read is None:
+            return
+        (step, rate), rows = read
+        for row_step, row in rows:
+            if not math.isfinite(row["loss"]):
+                raise TrainingDiverged(
+                    f"the loss of step {row_step} is {row['loss']} ({self.job.describe(row_step - 1)}); the last good"
+                    f" checkpoint is step {self.checkpoints.step('last')}: lower --learning_rate or set --clip_norm"
+                )
+        mean = {name: sum(row[name] for _, row in rows) / len(rows) for name in rows[0][1]}
+        mean |= {"pairs_per_second": rate, "compiled_shapes": self.update.count}
+        bar.set_postfix(loss=f"{mean['loss']:.3f}", accuracy=f"{mean['accuracy']:.2f}", pairs_s=f"{rate:.0f}")
+        if self.log:
+            self.log.write(step, "train", mean)
+
+    def _validate(self) -> None:
+        job, record = self.job, self.record
+        losses = []
+        with self.rate:
+            for batch in job.validation:
+                if job.agree(self.stop_requested(), False)[0]:
+                    return
+                losses.append(self.validation_loss(self.state.parameters, put_batch(batch, job.mesh)))
+            loss = sum(float(value) for value in jax.device_get(losses)) / len(losses)
+        record.validated_step = record.step
+        better = record.best_loss is None or loss < record.best_loss
+        record.worse_validations = 0 if better else record.worse_validations + 1
+        if better:
+            record.best_loss, record.best_step = loss, record.step
+            with self.rate:
+                self.checkpoints.save_best(self.state, record)
+        if self.log:
+            self.log.write(record.step, "validation", {"loss": loss})
+
+    def _save(self) -> None:
+        with self.rate:
+            for _, metrics in self.interval[-1:]:
+                if not math.isfinite(float(metrics["loss"])):
+                    return
+            self.checkpoints.save_last(self.state, self.record)
+            self.clock.saved()
+
+
+def train(
+    job: Job, checkpoints: Checkpoints, stop_requested: Callable[[], bool]
+) -> tuple[steps.TrainState, Record, bool]:
+    """Trains until `job.run.steps`, a stop request, or `job.run.patience` validations without a better loss.
+
+    Returns:
+      The last state, its record, and whether a stop request ended it.
+
+    Raises:
+      InputError: see `start`.
+      TrainingDiverged: a loss is not finite; names the step, the batch kind and the languages.
+    """
+    return Loop(job, checkpoints, stop_requested).run()

@@ -1,0 +1,102 @@
+"""Training metrics: fetched one interval late, written as JSON lines and TensorBoard events, shown as a progress bar."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+from tensorboard.summary import Writer
+from tqdm import tqdm
+
+
+class MetricLog:
+    """Rows of metrics in WORKDIR/metrics.jsonl and WORKDIR/tensorboard.
+
+    A row is {"step": int, "split": "train" | "validation", name: number, ...}.  Rows of steps after `step` are removed
+    when a log is opened at `step`, so a resumed run leaves one row per step and split.
+    """
+
+    def __init__(self, workdir: Path, step: int):
+        self._path = workdir / "metrics.jsonl"
+        kept = [row for row in read_metrics(workdir) if row["step"] <= step]
+        temporary = self._path.with_suffix(".partial")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        temporary.replace(self._path)
+        self._file = self._path.open("a", encoding="utf-8")
+        self._events = Writer(str(workdir / "tensorboard"))
+
+    def write(self, step: int, split: str, values: dict[str, float]) -> None:
+        """Appends one row, flushed to disk."""
+        self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._events.add_scalar(f"{split}/{name}", value, step)
+
+    def close(self) -> None:
+        """Closes both files."""
+        self._file.close()
+        self._events.close()
+
+
+def read_metrics(workdir: Path) -> list[dict]:
+    """The rows of WORKDIR/metrics.jsonl, none if it is absent; a last line cut short by a kill is left out."""
+    path = workdir / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
+class Throughput:
+    """Pairs per second since the last reading, with the time of compilations, validations and saves left out."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter):
+        self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts a new interval."""
+        self._start, self._away, self._left = self._clock(), 0.0, None
+
+    def __enter__(self) -> "Throughput":
+        self._left = self._clock()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._away += self._clock() - self._left
+
+    def read(self, pairs: int) -> float:
+        """Pairs per second for `pairs` pairs done in this interval; starts the next one."""
+        seconds = self._clock() - self._start - self._away
+        self.restart()
+        return pairs / max(seconds, 1e-9)
+
+
+class LateMetrics:
+    """Holds the metrics of an interval on the device until the next one, so that reading them never makes the loop wait."""
+
+    def __init__(self) -> None:
+        self._held: tuple | None = None
+
+    def swap(self, tag, rows: list | None):
+        """Keeps `rows`, a list of (step, dict of device scalars), under `tag`; None keeps nothing.
+
+        Returns:
+          (tag, rows) of the call before, with the scalars as floats, or None if it kept nothing.
+        """
+        previous, self._held = self._held, None if rows is None else (tag, rows)
+        if previous is None:
+            return None
+        tag, rows = previous
+        values = jax.device_get([metrics for _, metrics in rows])
+        return tag, [
+            (step, {name: float(value) for name, value in row.items()})
+            for (step, _), row in zip(rows, values, strict=True)
+        ]
+
+
+def progress_bar(total: int, done: int, shown: bool) -> tqdm:
+    """A progress bar over steps with rate and ETA, on standard error."""
+    return tqdm(total=total, initial=done, desc="training", unit="step", dynamic_ncols=True, smoothing=0.1,
+                disable=not shown, mininterval=0.5)

@@ -1,0 +1,122 @@
+"""From a configuration to a trained model: opens the data, builds mesh and encoder, and runs the loop."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import logging
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+
+from hbt_jax import mesh as meshes
+from hbt_jax.config import TrainConfig
+from hbt_jax.data import pipeline
+from hbt_jax.data.mixture import Mixture, open_mixture
+from hbt_jax.data.plan import Plan
+from hbt_jax.data.store import open_store
+from hbt_jax.errors import Interrupted
+from hbt_jax.models.encoder import preset
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.training import loop, workdir
+from hbt_jax.training.checkpoint import Checkpoints, Record
+from hbt_jax.training.preemption import StopRequest
+
+_INPUT_THREADS = 2
+
+
+class Batches:
+    """Packed host batches of one mixture, as this process and mesh need them."""
+
+    def __init__(self, config: TrainConfig, stores: tuple, tokenizer: Tokenizer, mesh: Mesh):
+        self.mixture: Mixture = open_mixture(stores, tokenizer.fingerprint)
+        self.plan = Plan(self.mixture, config.plan, config.run.seed)
+        self._text, self._tokenizer = config.text, tokenizer
+        self._shares, self._share_count = meshes.host_shares(mesh, jax.process_index()), mesh.size
+
+    def __call__(self, start: int, stop: int | None = None) -> Iterator[dict]:
+        """Batches of the steps from `start` to `stop`, without end if that is None."""
+        return pipeline.batches(
+            self.plan, self.mixture, self._text, self._tokenizer, start=start, stop=stop,
+            shares=self._shares, share_count=self._share_count, threads=_INPUT_THREADS,
+        )
+
+    def describe(self, step: int) -> str:
+        """Kind, store and languages of a step's batch in words."""
+        batch = self.plan.batch(step)
+        store = self.mixture.stores[batch.store]
+        used = np.union1d(batch.query_language, batch.passage_language)
+        return f"batch kind {batch.kind}, store {store.name}, languages {' '.join(store.languages[i] for i in used)}"
+
+
+def agreement(every: int) -> Callable[[bool, bool], tuple[bool, bool]]:
+    """How processes agree on stopping and saving: alone at once, several at every `every`-th question.
+
+    Asking is a collective that makes the host wait, hence not at every step.
+    """
+    if jax.process_count() == 1:
+        return lambda stop, save: (stop, save)
+    asked = 0
+
+    def agree(stop: bool, save: bool) -> tuple[bool, bool]:
+        nonlocal asked
+        asked += 1
+        if asked % every:
+            return False, False
+        answers = multihost_utils.process_allgather(np.array([[stop, save]]), tiled=True)
+        return bool(answers[:, 0].any()), bool(answers[:, 1].any())
+
+    return agree
+
+
+def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
+    """Trains what `config` describes in its workdir and returns the mesh it ran on.
+
+    Raises:
+      InputError: bad data, a mesh that does not fit, or a workdir of another run.
+      Interrupted: a signal came; everything up to the current step is saved.
+      TrainingDiverged: see loop.train.
+    """
+    folder = Path(config.run.workdir)
+    mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
+    tokenizer = load_tokenizer(config.model.tokenizer or tokenizer_of(config.plan.stores[0]))
+    batches = Batches(config, config.plan.stores, tokenizer, mesh)
+    validation = validation_batches(config, tokenizer, mesh)
+    encoder = preset(config.model.model, vocab_size=tokenizer.vocab_size, max_positions=config.text.longest,
+                     dropout=config.model.dropout, pad_id=tokenizer.pad_id)
+    record = Record(step=0, configuration=config.to_json(), data={
+        "tokenizer": tokenizer.fingerprint, "stores": [store.fingerprint for store in batches.mixture.stores]})
+    job = loop.Job(
+        run=config.run, recipe=workdir.recipe_of(config, encoder), mesh=mesh, batches=batches, validation=validation,
+        describe=batches.describe, global_batch=config.plan.global_batch, record=record, workdir=folder,
+        leader=jax.process_index() == 0, agree=agreement(config.run.log_every),
+    )
+    for line in [f"mesh: {dict(mesh.shape)} on {mesh.devices.flat[0].device_kind}", *batches.plan.describe()]:
+        logging.info("%s", line)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(folder)
+    try:
+        if checkpoints.step("last") is not None:
+            loop.check_same_run(checkpoints.record("last"), record, folder)
+        if job.leader:
+            workdir.write(folder, config, encoder, tokenizer)
+        _, reached, stopped = loop.train(job, checkpoints, lambda: stop.requested)
+    finally:
+        checkpoints.close()
+    if stopped:
+        raise Interrupted(f"saved at step {reached.step} of {config.run.steps} in {folder}; the same command goes on")
+    return mesh
+
+
+def tokenizer_of(store: str) -> Path:
+    """Where the tokenizer of a store lies, by its manifest, which names it relative to the store."""
+    opened = open_store(store)
+    return opened.path / opened.manifest["tokenizer"]["path"]
+
+
+def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[dict]:
+    """The batches that every validation uses: the first ones of the same plan over the validation stores."""
+    if not config.run.validation_stores:
+        return []
+    batches = Batches(config, config.run.validation_stores, tokenizer, mesh)
+    return list(batches(0, config.run.validation_batches))

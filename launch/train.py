@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Trains a retriever: prepares data when asked to, trains, evaluates, writes a report.
+
+    python launch/train.py --flagfile=launch/flagfiles/quickstart.flags --workdir=runs/quickstart
+
+Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 anything else.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from hbt_jax import flags as command  # noqa: E402
+from hbt_jax.config import TRAIN_PARTS, TrainConfig  # noqa: E402
+from hbt_jax.errors import InputError, Interrupted  # noqa: E402
+from hbt_jax.training.preemption import StopRequest  # noqa: E402
+
+_POLL_SECONDS = 0.1
+PREPARED = {"facts": ROOT / "data_prep" / "facts.py"}
+
+
+def prepare(config: TrainConfig, stop: StopRequest) -> None:
+    """Runs the script that builds what --prepare names, in a process of its own.
+
+    Raises:
+      InputError: unknown source, or the script failed (it has said why).
+      Interrupted: a signal came meanwhile.
+    """
+    source = config.run.prepare
+    if source not in PREPARED:
+        raise InputError(f"--prepare={source}: expected one of {', '.join(PREPARED)}")
+    script = [sys.executable, str(PREPARED[source]), f"--out_dir={Path(config.run.prepared_dir) / source}",
+              f"--vocabulary={config.run.vocabulary}"]
+    with subprocess.Popen(script) as process:
+        while (code := process.poll()) is None:
+            if stop.requested:
+                process.terminate()
+            time.sleep(_POLL_SECONDS)
+    if stop.requested:
+        raise Interrupted("while preparing data; finished pieces are kept, the same command goes on")
+    if code:
+        raise InputError(f"--prepare={source} failed with exit code {code}; its message stands above")
+
+
+def check(config: TrainConfig) -> None:
+    """Raises InputError for combinations of flags that no single part can see."""
+    command.require(["workdir", "stores"])
+    if config.run.patience and not (config.run.validate_every and config.run.validation_stores):
+        raise InputError(f"--patience={config.run.patience} needs --validate_every and --validation_stores")
+    if config.run.benchmarks and not config.run.data_dir:
+        raise InputError("--benchmarks needs --data_dir, the folder with one folder a benchmark")
+
+
+def main(_: list[str]) -> None:
+    config = TrainConfig(**{part: command.values(kind) for part, kind in TRAIN_PARTS.items()})
+    check(config)
+    with StopRequest() as stop:
+        if config.run.prepare:
+            prepare(config, stop)
+        # These import jax and tensorflow: only once the flags are known to be good.
+        from hbt_jax.evaluation.job import evaluate_run
+        from hbt_jax.training.run import train_run
+
+        mesh = train_run(config, stop)
+        if config.run.benchmarks:
+            evaluate_run(config, mesh, stop)
+
+
+if __name__ == "__main__":
+    command.define(*TRAIN_PARTS.values())
+    command.run_command(main)

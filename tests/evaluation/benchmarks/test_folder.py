@@ -1,0 +1,111 @@
+"""The three-file layout: what is read, and the text of every error."""
+
+import json
+
+import pytest
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import NAMES, load_benchmark
+
+QUERIES = [
+    {"id": "x/1:de", "item": "x/1", "language": "de", "text": "eins?"},
+    {"id": "x/2:en", "language": "en", "text": "two?", "extra": 1},
+]
+CANDIDATES = [
+    {"id": "x/1:de", "language": "de", "text": "eins"},
+    {"id": "x/1:en", "language": "en", "text": "one"},
+    {"id": "x/2:en", "language": "en", "text": "two"},
+]
+QRELS = "x/1:de 0 x/1:en 1\nx/1:de 0 x/1:de 1\nx/2:en 0 x/2:en 2\nx/2:en 0 x/1:en 0\n"
+
+
+def as_lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A function that writes a good benchmark, with some files replaced, and returns its path."""
+
+    def write(**replaced):
+        files = {"queries.jsonl": as_lines(QUERIES), "candidates.jsonl": as_lines(CANDIDATES), "qrels.trec": QRELS}
+        path = tmp_path / "mine"
+        path.mkdir()
+        for name, content in files.items():
+            (path / name).write_text(replaced.get(name.split(".")[0], content), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_reads_the_folder(folder):
+    benchmark = load_benchmark(folder() + "/", "")
+    assert benchmark.name == "mine"
+    assert benchmark.languages == ("de", "en")
+    assert benchmark.queries.items == ["x/1", "x/2"]
+    assert benchmark.candidates.texts == ["eins", "one", "two"]
+    assert benchmark.candidates.count_by_language() == {"de": 1, "en": 2}
+    assert benchmark.relevant_QG.tolist() == [[0, 1], [2, -1]]
+
+
+def test_a_named_benchmark_is_read_from_the_data_folder(folder, tmp_path):
+    folder()
+    (tmp_path / "mine").rename(tmp_path / "facts")
+    assert load_benchmark("facts", str(tmp_path)).name == "facts"
+
+
+def change(rows, index, **fields):
+    return as_lines([row | fields if number == index else row for number, row in enumerate(rows)])
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"queries": '{"id": 1\n'}, r"queries.jsonl:1: not JSON \(.*\): expected one object a line"),
+        ({"queries": "[1]\n"}, r"queries.jsonl:1: expected a JSON object with id, language and text, got list"),
+        ({"queries": as_lines(QUERIES[:1]) + '{"id": "a", "language": "de"}'}, r"queries.jsonl:2: missing field 'text'"),
+        ({"queries": change(QUERIES, 1, language=3)}, r"queries.jsonl:2: field 'language' is 3: expected a string"),
+        ({"candidates": change(CANDIDATES, 1, language="xx")}, r"candidates.jsonl:2: unknown language 'xx': the known"),
+        ({"candidates": change(CANDIDATES, 2, id="x/1:de")},
+         r"candidates.jsonl:3: duplicate id 'x/1:de', first at .*candidates.jsonl:1"),
+        ({"candidates": change(CANDIDATES, 0, id="a b")}, r"candidates.jsonl:1: id 'a b' is empty or holds white space"),
+        ({"candidates": change(CANDIDATES, 0, text=" ")}, r"candidates.jsonl:1: the text of 'x/1:de' is empty"),
+        ({"candidates": "\n"}, r"candidates.jsonl: the file is empty"),
+        ({"qrels": ""}, r"qrels.trec: the file is empty"),
+        ({"qrels": "x/1:de x/1:de 1\n"}, r"qrels.trec:1: 3 fields: expected 4"),
+        ({"qrels": QRELS + "nobody 0 x/1:de 1\n"}, r"qrels.trec:5: unknown query id 'nobody': it is not in queries"),
+        ({"qrels": QRELS + "x/1:de 0 gone 1\n"}, r"qrels.trec:5: unknown candidate id 'gone': it is not in candidates"),
+        ({"qrels": QRELS + "x/1:de 0 x/1:en 1\n"}, r"qrels.trec:5: query 'x/1:de' and candidate 'x/1:en' are judged tw"),
+        ({"qrels": "x/1:de 0 x/1:en yes\n"}, r"qrels.trec:1: relevance 'yes': expected a whole number"),
+        ({"qrels": "x/1:de 0 x/1:en 1\nx/2:en 0 x/2:en 0\n"},
+         r"qrels.trec: 1 of 2 queries have no relevant candidate, the first is 'x/2:en'"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_the_place(folder, replaced, message):
+    with pytest.raises(InputError, match=message):
+        load_benchmark(folder(**replaced), "")
+
+
+def test_a_missing_file_is_an_error(folder, tmp_path):
+    path = folder()
+    (tmp_path / "mine" / "qrels.trec").unlink()
+    with pytest.raises(InputError, match=r"qrels.trec: no such file: a benchmark folder holds queries.jsonl"):
+        load_benchmark(path, "")
+
+
+def test_a_file_in_another_encoding_is_an_error(folder, tmp_path):
+    path = folder()
+    (tmp_path / "mine" / "queries.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
+    with pytest.raises(InputError, match=r"queries.jsonl: not UTF-8 text"):
+        load_benchmark(path, "")
+
+
+def test_a_wrong_name_is_an_error_that_lists_the_names(tmp_path):
+    with pytest.raises(InputError, match=f"fact: unknown benchmark: the known ones are {', '.join(NAMES)};"):
+        load_benchmark("fact", str(tmp_path))
+    with pytest.raises(InputError, match="--benchmarks=./nowhere: no such folder"):
+        load_benchmark("./nowhere", str(tmp_path))
+    with pytest.raises(InputError, match="--benchmarks=facts needs --data_dir"):
+        load_benchmark("facts", "")
+    with pytest.raises(InputError, match="facts: no such folder: --data_dir must hold one folder a benchmark"):
+        load_benchmark("facts", str(tmp_path))

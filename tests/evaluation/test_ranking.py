@@ -1,0 +1,89 @@
+"""Ranks by counting against a brute-force sort, with many ties."""
+
+import numpy as np
+import pytest
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation import ranking
+
+LANGUAGES = ("ar", "de", "en")
+
+
+@pytest.fixture(scope="module")
+def case():
+    """37 queries, 300 candidates with small whole-number scores, so that most scores are tied, exactly."""
+    rng = np.random.default_rng(0)
+    ids = [f"c{number}" for number in rng.permutation(300)]
+    codes = rng.choice(LANGUAGES, 300, p=[0.1, 0.3, 0.6]).tolist()
+    relevant = np.sort(rng.permuted(np.tile(np.arange(300, dtype=np.int32), (37, 1)), axis=1)[:, :5], axis=1)
+    relevant[::3, 3:] = -1
+    query, candidate = (rng.integers(-2, 3, (rows, 4)).astype(np.float32) for rows in (37, 300))
+    return query, candidate, relevant, ids, codes
+
+
+def sorted_rank(scores, ids, wanted, pool):
+    """1 + the place of `wanted` in `pool` sorted by score, then id, both descending."""
+    return sorted(pool, key=lambda n: (scores[n], ids[n]), reverse=True).index(wanted) + 1
+
+
+def ranks(case, **options):
+    query, candidate, relevant, ids, codes = case
+    blocks = list(ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES), **options))
+    return np.concatenate([b.rank_qG for b in blocks]), np.concatenate([b.own_rank_qG for b in blocks])
+
+
+def test_ranks_equal_a_sort(case):
+    query, candidate, relevant, ids, codes = case
+    overall, own = ranks(case)
+    for q, g in np.ndindex(relevant.shape):
+        wanted = relevant[q, g]
+        if wanted < 0:
+            assert overall[q, g] == own[q, g] == 0
+            continue
+        scores = candidate @ query[q]
+        same_language = [n for n in range(len(ids)) if codes[n] == codes[wanted]]
+        assert overall[q, g] == sorted_rank(scores, ids, wanted, range(len(ids)))
+        assert own[q, g] == sorted_rank(scores, ids, wanted, same_language)
+
+
+@pytest.mark.parametrize("block_queries", [1, 8, 13, 64])
+def test_ranks_do_not_depend_on_the_block_size(case, block_queries):
+    np.testing.assert_array_equal(ranks(case, block_queries=block_queries), ranks(case))
+
+
+def test_equal_texts_tie_wherever_they_stand():
+    """Copies of one embedding get one score in every column, so only the tie rule orders them."""
+    rng = np.random.default_rng(1)
+    candidate = np.repeat(rng.standard_normal((1, 96)), 1000, axis=0).astype(np.float32)
+    query = rng.standard_normal((5, 96)).astype(np.float32)
+    ids = [f"{number:04}" for number in range(1000)]
+    codes = ["de"] * 300 + ["ar"] * 700
+    relevant = np.tile(np.array([[0, 999]], np.int32), (5, 1))
+    block, = ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES))
+    np.testing.assert_array_equal(block.rank_qG, [[1000, 1]] * 5)
+    np.testing.assert_array_equal(block.own_rank_qG, [[300, 1]] * 5)
+
+
+def test_empty_slots_never_count():
+    """All scores are negative, below the zeros that fill a tile."""
+    layout = ranking.make_layout(["a", "b"], ["de", "en"], LANGUAGES)
+    candidate = np.array([[-1.0], [-2.0]], np.float32)
+    block, = ranking.rank_blocks(np.ones((1, 1), np.float32), candidate, np.array([[0, 1]], np.int32), layout)
+    np.testing.assert_array_equal(block.rank_qG, [[1, 2]])
+    np.testing.assert_array_equal(block.own_rank_qG, [[1, 1]])
+
+
+def test_a_broken_embedding_is_an_error(case):
+    query, candidate, relevant, ids, codes = case
+    broken = candidate.copy()
+    broken[7, 2] = np.nan
+    with pytest.raises(InputError, match="1 of 300 candidate embeddings are not finite, the first is number 7"):
+        ranks((query, broken, relevant, ids, codes))
+
+
+def test_wrong_shapes_are_an_error(case):
+    query, candidate, relevant, ids, codes = case
+    with pytest.raises(ValueError, match=r"candidates \(299, 4\): expected .* N = 300"):
+        ranks((query, candidate[:-1], relevant, ids, codes))
+    with pytest.raises(ValueError, match="expected 36 rows"):
+        ranks((query[:-1], candidate, relevant, ids, codes))

@@ -1,0 +1,80 @@
+"""What is saved is what is restored; the newest and the best stay; a save is due when the clock says so."""
+
+import jax
+import numpy as np
+import pytest
+
+from hbt_jax.errors import InputError
+from hbt_jax.mesh import make_mesh
+from hbt_jax.training import step as steps
+from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
+from tests.training import toy
+
+
+def state_at(recipe, mesh, step):
+    """An initial state whose token table says which step it is."""
+    state = steps.sharded_initial_state(recipe, mesh)
+    moved = jax.tree.map(lambda leaf: leaf + step, state.parameters)
+    return state._replace(parameters=moved, step=state.step + step)
+
+
+def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
+    recipe = toy.recipe()
+    one, many = make_mesh(1, 1, jax.devices()[:1]), make_mesh(2, 4)
+    checkpoints = Checkpoints(tmp_path)
+    for step, loss in [(1, 3.0), (2, 1.0), (3, 2.0)]:
+        record = Record(step, {"a": 1}, {"b": 2}, best_loss=min(loss, 1.0), best_step=2, validated_step=step)
+        checkpoints.save_last(state_at(recipe, one, step), record)
+        if loss == 1.0:
+            checkpoints.save_best(state_at(recipe, one, step), record)
+    checkpoints.close()
+    again = Checkpoints(tmp_path)
+    assert (again.step("last"), again.step("best")) == (3, 2)
+    assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3)
+    target = steps.abstract_state(recipe, many)
+    restored, best = again.restore_last(target), again.restore_best(target)
+    again.close()
+    expected = jax.tree.leaves(state_at(recipe, one, 3))
+    for leaf, want, place in zip(jax.tree.leaves(restored), expected, jax.tree.leaves(target), strict=True):
+        assert leaf.sharding == place.sharding
+        np.testing.assert_array_equal(leaf, want)
+    for leaf, want in zip(jax.tree.leaves(best), jax.tree.leaves(state_at(recipe, one, 2).parameters), strict=True):
+        np.testing.assert_array_equal(leaf, want)
+    assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["3"]
+
+
+def test_another_architecture_is_one_clear_error(tmp_path):
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_last(steps.sharded_initial_state(toy.recipe(), mesh), Record(0, {}, {}))
+    checkpoints.wait()
+    wider = toy.recipe(encoder=steps.dataclasses.replace(toy.recipe().encoder, feed_forward=128))
+    with pytest.raises(InputError, match="cannot be read as this model.*another configuration"):
+        checkpoints.restore_last(steps.abstract_state(wider, mesh))
+    checkpoints.close()
+
+
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
+    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_last(steps.sharded_initial_state(recipe, mesh), Record(4, {}, {}))
+    checkpoints.wait()
+    for path in (tmp_path / "checkpoints" / "last" / "4" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10])
+    with pytest.raises(InputError, match="last/4 cannot be read as this model.*damaged"):
+        checkpoints.restore_last(steps.abstract_state(recipe, mesh))
+    checkpoints.close()
+
+
+def test_the_save_clock_counts_steps_and_seconds():
+    now = [100.0]
+    clock = SaveClock(every_steps=5, every_seconds=60.0, clock=lambda: now[0])
+    assert [clock.due(step) for step in (1, 5, 9, 10)] == [False, True, False, True]
+    now[0] += 59
+    assert not clock.due(1)
+    now[0] += 1
+    assert clock.due(1)
+    clock.saved()
+    assert not clock.due(1)
+    assert not SaveClock(0, 60.0, clock=lambda: now[0]).due(5)

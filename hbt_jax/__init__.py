@@ -20,6 +20,8 @@ Shape letters, used as suffixes of array names and in einsums throughout the pac
     Q  queries of an evaluation
     N  candidates of an evaluation
     G  most relevant candidates that a query of an evaluation has
+    q  queries of one block
+    M  slots of candidates, T tiles of slots, J languages, where an evaluation ranks
 
 "step" counts the updates already applied.  "query" and "passage" are the two sides of training, "candidate" is what
 an evaluation ranks.  Languages are BCP-47 codes as the benchmarks write them, scripts are ISO 15924 codes.

@@ -189,7 +189,8 @@ class EvalConfig:
     compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
     mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
     eval_batch: int = option(256, "texts embedded at a time, per device", minimum=1)
-    run_depth: int = option(1000, "candidates per query in a written TREC run; 0: all", minimum=0)
+    run_depth: int = option(100, "candidates per query in a written TREC run; 0: all", minimum=0)
+    cross_lingual_runs: bool = option(False, "write TREC runs of the cross-lingual pools too, one a candidate language")
 
     def __post_init__(self):
         check_limits(self)

@@ -17,7 +17,7 @@ from hbt_jax.config import TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 
-_CLASSES = 32  # lengths are placed in at most about this many rounds; more rounds pack no tighter, and take longer
+_CLASSES = 20  # lengths are placed in at most about this many rounds; more rounds pack no tighter, and take longer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +133,8 @@ def pack_shares(lengths_PN: np.ndarray, row_length: int, max_segments: int) -> P
         raise ValueError(f"a text of {longest} tokens, rows of {row_length} tokens and {max_segments} segments")
     shares, flat = lengths.shape[0], lengths.ravel()
     share_of = np.repeat(np.arange(shares), lengths.shape[1])
-    width = max(1, -(-longest // _CLASSES))
-    length_class = -(-flat // width)  # 0 for absent texts only
+    classed = np.minimum(flat, row_length // 2 + 1)  # no two of the longer texts share a row: one round for all
+    length_class = -(-classed // max(1, row_length // 2 // _CLASSES))  # 0 for absent texts only
     order = np.lexsort((-flat, share_of, -length_class))
     bounds = np.searchsorted(-length_class[order], np.arange(-int(length_class.max(initial=0)), 1))
     rows = _OpenRows(shares, row_length, max_segments, capacity=len(flat))
@@ -223,22 +223,30 @@ def slots(placement: Placement, max_segments: int) -> np.ndarray:
 
 
 class PackedRows:
-    """The arrays of packed rows, written side by side: `put` adds texts, `arrays` gives the result.
+    """The arrays of packed rows; `put` writes the texts' tokens, one side after the other.
 
     Attributes:
       tokens, segments, positions: int32 [P, R, L].
     """
 
-    def __init__(self, shares: int, rows: int, row_length: int, pad_id: int):
-        shape = (shares, rows, row_length)
+    def __init__(self, placement: Placement, lengths_PN: np.ndarray, rows: int, row_length: int, pad_id: int):
+        """Rows with segments and positions of all texts, and no tokens yet.
+
+        Args:
+          placement: where each text lies, [P, n].
+          lengths_PN: int [P, n], what was placed.
+          rows: R, at least every share's number of rows.
+          row_length: L.
+          pad_id: token of empty places.
+        """
+        shape = (len(placement.rows), rows, row_length)
         self.tokens = np.full(shape, pad_id, np.int32)
-        self.segments = np.zeros(shape, np.int32)
-        self.positions = np.zeros(shape, np.int32)
+        self.segments, self.positions = (array.reshape(shape) for array in _frame(placement, lengths_PN, shape))
 
     def put(
         self, form: TextFormat, placement: Placement, texts: np.ndarray, counts: np.ndarray, values: np.ndarray
     ) -> None:
-        """Writes texts of one side.
+        """Writes the tokens of one side's texts.
 
         Args:
           form: what stands around the texts' own tokens.
@@ -249,33 +257,49 @@ class PackedRows:
         """
         _, rows, row_length = self.tokens.shape
         row = (texts // placement.row.shape[1]) * rows + placement.row.reshape(-1)[texts]
-        place = (row * row_length + placement.start.reshape(-1)[texts]).astype(np.int32)
-        counts = counts.astype(np.int32)
-        head = len(form.head)
-        lengths = counts + np.int32(head + 1)
-        within = running_index(lengths)
-        spread = np.repeat(place, lengths) + within
-        self.positions.reshape(-1)[spread] = within
-        self.segments.reshape(-1)[spread] = np.repeat(placement.segment.reshape(-1)[texts], lengths)
-        tokens = self.tokens.reshape(-1)
-        tokens[place[:, None] + np.arange(head, dtype=np.int32)] = form.head
-        tokens[place + lengths - 1] = form.end
-        tokens[np.repeat(place + np.int32(head), counts) + running_index(counts)] = values
+        place = row * row_length + placement.start.reshape(-1)[texts]
+        head, tokens = len(form.head), self.tokens.reshape(-1)
+        tokens[place[:, None] + np.arange(head)] = form.head
+        tokens[place + head + counts] = form.end
+        tokens[spread(place + head, counts)] = values
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The three arrays by name."""
         return {"tokens": self.tokens, "segments": self.segments, "positions": self.positions}
 
 
-def running_index(counts: np.ndarray) -> np.ndarray:
-    """0 .. counts[0]-1, 0 .. counts[1]-1, ..., int32.
+def _frame(placement: Placement, lengths_PN: np.ndarray, shape: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Flat segments and positions: rows read from left to right are texts, then what is empty, row after row.
 
-    >>> running_index(np.array([2, 0, 3])).tolist()
-    [0, 1, 0, 1, 2]
+    Filling memory in that order is several times as fast as scattering the tokens of each text.
     """
-    ends = np.cumsum(counts, dtype=np.int32)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int32) - np.repeat(ends - counts.astype(np.int32), counts)
+    shares, rows, row_length = shape
+    present = np.flatnonzero(lengths_PN)
+    length = lengths_PN.reshape(-1)[present]
+    row = (present // lengths_PN.shape[1]) * rows + placement.row.reshape(-1)[present]
+    start = placement.start.reshape(-1)[present]
+    filled = np.bincount(row, length, shares * rows).astype(np.int64)
+    empty_place = np.arange(shares * rows) * row_length + filled
+    order = np.argsort(np.concatenate([row * row_length + start, empty_place]), kind="stable")
+    runs = np.concatenate([length, row_length - filled])[order]
+    segment = np.concatenate([placement.segment.reshape(-1)[present], np.zeros(shares * rows, np.int32)])[order]
+    segments = np.repeat(segment, runs)
+    positions = np.arange(len(segments), dtype=np.int32)
+    positions -= np.repeat((np.cumsum(runs) - runs).astype(np.int32), runs)
+    positions[segments == 0] = 0
+    return segments, positions
+
+
+def spread(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """int64: starts[0], starts[0] + 1, ... (counts[0] of them), starts[1], ...
+
+    >>> spread(np.array([7, 0, 4]), np.array([2, 0, 3])).tolist()
+    [7, 8, 4, 5, 6]
+    """
+    before = np.cumsum(counts) - counts
+    places = np.repeat(starts - before, counts)
+    places += np.arange(len(places))
+    return places
 
 
 def pack_texts(
@@ -311,8 +335,8 @@ def pack_texts(
     lengths_PN = _padded(counts + form.around, shape)
     placement = pack_shares(lengths_PN, text.row_tokens, text.segments)
     rows = ladder_rows(max(int(placement.rows.max(initial=0)), least_rows))
-    packed = PackedRows(shares, rows, text.row_tokens, tokenizer.pad_id)
-    kept = values[np.repeat(offsets[:-1], counts) + running_index(counts)]
+    packed = PackedRows(placement, lengths_PN, rows, text.row_tokens, tokenizer.pad_id)
+    kept = values[spread(offsets[:-1], counts)]
     packed.put(form, placement, np.arange(len(counts)), counts, kept)
     truncated = _padded(text_lengths > form.room, shape).sum(1).astype(np.int32)
     return {**packed.arrays(), "slots": slots(placement, text.segments), "truncated": truncated}

@@ -7,7 +7,7 @@ domains", section 3).  An epoch over 40 million pairs so costs no memory, and an
 
 import numpy as np
 
-_ROUNDS = 8
+_ROUNDS = 6
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -53,7 +53,9 @@ def _feistel(index: np.ndarray, bits: int, keys: np.ndarray) -> np.ndarray:
     low_bits = np.uint64(bits // 2)
     low_mask, high_mask = np.uint64((1 << (bits // 2)) - 1), np.uint64((1 << (bits - bits // 2)) - 1)
     low, high = index & low_mask, index >> low_bits
-    for step in range(0, _ROUNDS, 2):
-        high = high ^ (mix(low + keys + np.uint64(step)) & high_mask)
-        low = low ^ (mix(high + keys + np.uint64(step + 1)) & low_mask)
+    for _ in range(0, _ROUNDS, 2):
+        high = high ^ (mix(low + keys) & high_mask)
+        keys = keys + _GOLDEN  # far away, so that no two rounds hash the same numbers
+        low = low ^ (mix(high + keys) & low_mask)
+        keys = keys + _GOLDEN
     return high << low_bits | low

@@ -20,8 +20,8 @@ from hbt_jax.data.packing import (
     TextFormat,
     ladder_rows,
     pack_shares,
-    running_index,
     slots,
+    spread,
     text_format,
 )
 from hbt_jax.data.plan import BatchPlan, Plan
@@ -150,8 +150,8 @@ def packed_batch(
 def _check_split(plan: Plan, share_count: int) -> None:
     if plan.config.global_batch % share_count:
         raise InputError(
-            f"--global_batch={plan.config.global_batch} cannot be split evenly over {share_count} devices (--mesh_data x"
-            f" --mesh_fsdp): expected a multiple of {share_count}"
+            f"--global_batch={plan.config.global_batch} cannot be split evenly over {share_count} devices"
+            f" (--mesh_data x --mesh_fsdp): expected a multiple of {share_count}"
         )
 
 
@@ -173,9 +173,9 @@ def _packed(
     placement = pack_shares(lengths_PN, text.row_tokens, text.segments)
     rows = ladder_rows(int(placement.rows.max()))
     own = np.asarray(shares)
-    packed = PackedRows(len(own), rows, text.row_tokens, pad_id)
+    everything, b = slice(None), queries.rows.shape[1]
+    packed = PackedRows(placement.part(own, everything), lengths_PN[own], rows, text.row_tokens, pad_id)
     queries, passages = queries.of(own), passages.of(own)
-    b = queries.rows.shape[1]
     query_places, passage_places = placement.part(own, slice(0, b)), placement.part(own, slice(b, None))
     _write(packed, queries, query_places)
     _write(packed, passages, passage_places)
@@ -241,7 +241,7 @@ def _write(packed: PackedRows, texts: _Texts, places: Placement) -> None:
     present = np.flatnonzero(count)
     order = present[np.argsort(texts.language.ravel()[present], kind="stable")]
     count = count[order]
-    index = np.repeat(texts.start.ravel()[order], count) + running_index(count)
+    index = spread(texts.start.ravel()[order], count)
     values = np.empty(len(index), np.int32)
     of_language = np.bincount(texts.language.ravel()[order], count, len(texts.tokens)).astype(np.int64)
     ends = np.cumsum(of_language)

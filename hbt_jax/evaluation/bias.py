@@ -9,10 +9,10 @@ RANK_DISTANCE_DEFINITION = (
 
 
 def rank_distance(rank_QG: np.ndarray, language_QG: np.ndarray) -> np.ndarray:
-    """The rank distance of each query (arXiv 2408.10536, section 4.3); lower is better.
+    """The rank distance of each query (arXiv 2408.10536); lower is better.
 
-    The paper has one relevant passage per language.  Where a language has several, its best-ranked one stands for it, so
-    that the number measures languages and not how many candidates there are.
+    The paper has one relevant passage per language.  Where a language has several, its best-ranked one stands for it,
+    so that the number measures languages and not how many candidates there are.
 
     Args:
       rank_QG: int, ranks from 1 of the relevant candidates among all candidates, any value where there is none.

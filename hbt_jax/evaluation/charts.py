@@ -3,6 +3,7 @@
 Colours come from the page's style sheet, so they follow light and dark; only the heatmap's scale is fixed.
 """
 
+import dataclasses
 import html
 import json
 import math
@@ -13,9 +14,10 @@ from hbt_jax import languages
 # Ten stops of cividis, made to look the same to colour-blind eyes (Nunez, Anderton, Renslow 2018, PLOS ONE 13(7)).
 _CIVIDIS = ("00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838")
 
-_CELL, _LEFT, _TOP = 19, 84, 40
+_LEFT, _TOP = 84, 40  # room for the heatmap's labels
+_HEATMAP_SIDE, _SMALLEST_CELL, _LARGEST_CELL = 720, 20, 44
 _ROW = 21
-_MOST_POINTS = 400
+_MOST_POINTS, _FEW_POINTS = 400, 30
 
 
 def colour(value: float) -> str:
@@ -23,38 +25,37 @@ def colour(value: float) -> str:
     place = min(max(value, 0.0), 1.0) * (len(_CIVIDIS) - 1)
     low = min(int(place), len(_CIVIDIS) - 2)
     ends = [[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in _CIVIDIS[low : low + 2]]
-    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in zip(*ends))
+    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in zip(*ends, strict=True))
 
 
 def heatmap(summary: dict) -> str:
     """Every (query language, candidate language) pair's map as a square of cells; the diagonal is monolingual."""
-    codes = sorted({code for side in ("queries", "candidates") for code in summary["counts"][side]},
-                   key=lambda code: (languages.language(code).script, code))
-    side = _CELL * len(codes)
-    width, height = _LEFT + side + 14, _TOP + side + 8
+    codes = sorted(
+        {code for side in ("queries", "candidates") for code in summary["counts"][side]},
+        key=lambda code: (languages.language(code).script, code),
+    )
+    size = min(max(_HEATMAP_SIDE // len(codes), _SMALLEST_CELL), _LARGEST_CELL)
+    width, height = _LEFT + size * len(codes) + 14, _TOP + size * len(codes) + 8
     cells = [
-        _cell(code, other, row, column, _pair_map(summary, code, other))
+        _cell(code, other, row, column, size, _pair_map(summary, code, other))
         for row, code in enumerate(codes)
         for column, other in enumerate(codes)
     ]
-    known = [{"code": code, "script": languages.language(code).script,
-              "under_resourced": languages.language(code).under_resourced} for code in codes]
+    known = [
+        {
+            "code": code,
+            "script": languages.language(code).script,
+            "under_resourced": languages.language(code).under_resourced,
+        }
+        for code in codes
+    ]
     return (
         f'<figure class="heatmap" data-languages="{html.escape(json.dumps(known))}">{_HEATMAP_CONTROLS}'
         f'<div class="scroll"><svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img"'
-        f' aria-label="mAP by query and candidate language" data-cell="{_CELL}" data-left="{_LEFT}" data-top="{_TOP}">'
+        f' aria-label="mAP by query and candidate language" data-cell="{size}" data-left="{_LEFT}" data-top="{_TOP}">'
         f'<text class="faint" x="2" y="12">query ↓</text><text class="faint" x="2" y="27">candidates →</text>'
-        f"{_heatmap_labels(codes)}{''.join(cells)}</svg></div>"
+        f"{_heatmap_labels(codes, size)}{''.join(cells)}</svg></div>"
         f'<p class="readout" aria-live="polite">Point at a cell, or tap it, for its value.</p></figure>'
-    )
-
-
-def _gradient() -> str:
-    stops = "".join(f'<stop offset="{i / 9:.3f}" stop-color="#{stop}"/>' for i, stop in enumerate(_CIVIDIS))
-    return (
-        '<svg width="230" height="16" role="img" aria-label="colour scale from 0 to 1"><defs><linearGradient id="scale">'
-        f'{stops}</linearGradient></defs><text x="0" y="12">mAP 0</text><rect x="38" width="160" height="14"'
-        ' rx="2" fill="url(#scale)"/><text x="204" y="12">1</text></svg>'
     )
 
 
@@ -62,7 +63,8 @@ _HEATMAP_CONTROLS = (
     '<div class="controls"><label>Order by <select><option value="script">script</option>'
     '<option value="code">language code</option><option value="resource">under-resourced first</option>'
     '<option value="query">mean mAP as query</option><option value="candidate">mean mAP as candidate</option></select>'
-    f"</label>{_gradient()}</div>"
+    '</label><span>mAP 0 <span class="scale" role="img" aria-label="colour scale from 0 to 1"'
+    f' style="background:linear-gradient(90deg,{",".join("#" + stop for stop in _CIVIDIS)})"></span> 1</span></div>'
 )
 
 
@@ -72,29 +74,29 @@ def _pair_map(summary: dict, code: str, other: str) -> float | None:
     return summary["by_pair"].get(f"{code}-{other}", {}).get("map")
 
 
-def _cell(code: str, other: str, row: int, column: int, value: float | None) -> str:
+def _cell(code: str, other: str, row: int, column: int, size: int, value: float | None) -> str:
     names = f"{languages.language(code).name} query, {languages.language(other).name} candidates"
     shown = "no query counts" if value is None else f"mAP {value:.3f}"
     kind = " own" * (code == other) + " absent" * (value is None)
     paint = "" if value is None else f' data-value="{value:.4f}" fill="{colour(value)}"'
     return (
-        f'<rect class="cell{kind}" data-q="{row}" data-c="{column}" x="{_LEFT + _CELL * column}" y="{_TOP + _CELL * row}"'
-        f' width="{_CELL - 1}" height="{_CELL - 1}"{paint}><title>{html.escape(names)}: {shown}</title></rect>'
+        f'<rect class="cell{kind}" data-q="{row}" data-c="{column}" x="{_LEFT + size * column}" y="{_TOP + size * row}"'
+        f' width="{size - 1}" height="{size - 1}"{paint}><title>{html.escape(names)}: {shown}</title></rect>'
     )
 
 
-def _heatmap_labels(codes: Sequence[str]) -> str:
+def _heatmap_labels(codes: Sequence[str], size: int) -> str:
     parts = []
     for place, code in enumerate(codes):
         known = languages.language(code)
         kind = ' class="under-resourced"' if known.under_resourced else ""
         title = f"<title>{html.escape(known.name)}</title>"
-        y = _TOP + _CELL * (place + 0.72)
-        x = _LEFT + _CELL * (place + 0.68)
+        middle = size * (place + 0.5) + 3.5
         parts.append(
-            f'<text{kind} data-row="{place}" x="{_LEFT - 6}" y="{y:.1f}" text-anchor="end">'
+            f'<text{kind} data-row="{place}" x="{_LEFT - 6}" y="{_TOP + middle}" text-anchor="end">'
             f"{title}{known.script} {code}</text>"
-            f'<text{kind} data-column="{place}" transform="translate({x:.1f} {_TOP - 6}) rotate(-90)">{title}{code}</text>'
+            f'<text{kind} data-column="{place}" transform="translate({_LEFT + middle} {_TOP - 6}) rotate(-90)">'
+            f"{title}{code}</text>"
         )
     return "".join(parts)
 
@@ -103,13 +105,16 @@ def script_bars(summary: dict, setting: str) -> str:
     """One bar per script, its mean map over query languages; a mark for each of its languages."""
     left, right, width = 66, 44, 360
     span = width - left - right
-    scripts = {script: blocks[setting]["map"] for script, blocks in summary["by_script"].items() if "map" in blocks[setting]}
+    scripts = {
+        script: blocks[setting]["map"] for script, blocks in summary["by_script"].items() if "map" in blocks[setting]
+    }
     height = 26 + _ROW * len(scripts)
     parts = [_value_grid(left, span, 18, height - 4)]
     for row, (script, mean) in enumerate(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))):
         y = 24 + _ROW * row
         members = {
-            code: blocks[setting]["map"] for code, blocks in summary["by_query_language"].items()
+            code: blocks[setting]["map"]
+            for code, blocks in summary["by_query_language"].items()
             if languages.language(code).script == script and "map" in blocks[setting]
         }
         parts.append(
@@ -118,7 +123,9 @@ def script_bars(summary: dict, setting: str) -> str:
             f"<title>{script}: mean mAP {mean:.3f} of {html.escape(' '.join(members))}</title></rect>"
             f'<text x="{width - right + 6}" y="{y + 12}">{mean:.3f}</text>'
         )
-        parts += [_language_mark(code, value, left + span * value, y + (_ROW - 6) / 2) for code, value in members.items()]
+        parts += [
+            _language_mark(code, value, left + span * value, y + (_ROW - 6) / 2) for code, value in members.items()
+        ]
     return (
         f'<svg class="panel" viewBox="0 0 {width} {height}" role="img"'
         f' aria-label="mAP by script, {setting}">{"".join(parts)}</svg>'
@@ -126,11 +133,14 @@ def script_bars(summary: dict, setting: str) -> str:
 
 
 def _value_grid(left: float, span: float, top: float, bottom: float) -> str:
-    return "".join(
-        f'<line class="grid-line" x1="{left + span * tick:.1f}" x2="{left + span * tick:.1f}" y1="{top}" y2="{bottom}"/>'
-        f'<text class="faint" x="{left + span * tick:.1f}" y="{top - 6}" text-anchor="middle">{tick:g}</text>'
-        for tick in (0, 0.25, 0.5, 0.75, 1)
-    )
+    parts = []
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        x = f"{left + span * tick:.1f}"
+        parts.append(
+            f'<line class="grid-line" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>'
+            f'<text class="faint" x="{x}" y="{top - 6}" text-anchor="middle">{tick:g}</text>'
+        )
+    return "".join(parts)
 
 
 def _language_mark(code: str, value: float, x: float, y: float) -> str:
@@ -148,35 +158,68 @@ def training_curve(series: dict[str, Sequence[tuple[int, float]]]) -> str:
     Args:
       series: name -> (step, value) points in order of step; values that are not finite are left out.
     """
-    width, height, left, right, top, bottom = 760, 280, 52, 16, 12, 34
     lines = {name: _thin([(s, v) for s, v in points if math.isfinite(v)]) for name, points in series.items()}
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return '<p class="note">No value was recorded.</p>'
     last = max(points[-1][0] for points in lines.values()) or 1
     ticks = _ticks(max(value for points in lines.values() for _, value in points))
-    x = lambda step: left + (width - left - right) * step / last  # noqa: E731
-    y = lambda value: top + (height - top - bottom) * (1 - value / ticks[-1])  # noqa: E731
-    parts = [
-        f'<line class="grid-line" x1="{left}" x2="{width - right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text class="faint" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>' for tick in ticks
-    ]
-    parts += [
-        f'<text class="faint" x="{x(step):.1f}" y="{height - bottom + 16}" text-anchor="{anchor}">{step:,}</text>'
-        for step, anchor in ((0, "start"), (last // 2, "middle"), (last, "end"))
-    ]
-    parts.append(f'<text class="faint" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">step</text>')
-    legend = []
+    frame = _Frame(width=760, height=280, left=52, right=16, top=12, bottom=34, last_step=last, highest=ticks[-1])
+    drawn, legend = [], []
     for number, (name, points) in enumerate(lines.items()):
         paint = f"var(--series-{number % 4 + 1})"
-        path = " ".join(f"{x(step):.1f},{y(max(value, 0)):.1f}" for step, value in points)
-        marks = "".join(f'<circle cx="{x(s):.1f}" cy="{y(max(v, 0)):.1f}" r="3" style="fill:{paint}"/>' for s, v in points)
-        parts.append(f'<polyline class="series" style="stroke:{paint}" points="{path}"/>' + marks * (len(points) <= 30))
+        drawn.append(_line(points, paint, frame))
         legend.append(f'<span><span class="key" style="background:{paint}"></span>{html.escape(name)}</span>')
     return (
-        f'<div class="legend">{"".join(legend)}</div><div class="scroll"><svg class="wide" viewBox="0 0 {width} {height}"'
-        f' role="img" aria-label="training curve">{"".join(parts)}</svg></div>'
+        f'<div class="legend">{"".join(legend)}</div><div class="scroll"><svg class="wide" role="img"'
+        f' aria-label="training curve" viewBox="0 0 {frame.width} {frame.height}">'
+        f"{_axes(ticks, frame)}{''.join(drawn)}</svg></div>"
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """The picture of a curve: its size, its margins, and where a step and a value lie in it."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    last_step: int
+    highest: float
+
+    def x(self, step: float) -> float:
+        return round(self.left + (self.width - self.left - self.right) * step / self.last_step, 1)
+
+    def y(self, value: float) -> float:
+        share = max(value, 0.0) / self.highest
+        return round(self.top + (self.height - self.top - self.bottom) * (1 - share), 1)
+
+
+def _axes(ticks: Sequence[float], frame: _Frame) -> str:
+    edge, base = frame.width - frame.right, frame.height - frame.bottom
+    parts = [
+        f'<line class="grid-line" x1="{frame.left}" x2="{edge}" y1="{frame.y(tick)}" y2="{frame.y(tick)}"/>'
+        f'<text class="faint" x="{frame.left - 8}" y="{frame.y(tick) + 4}" text-anchor="end">{tick:g}</text>'
+        for tick in ticks
+    ]
+    parts += [
+        f'<text class="faint" x="{frame.x(step)}" y="{base + 16}" text-anchor="{anchor}">{step:,}</text>'
+        for step, anchor in ((0, "start"), (frame.last_step // 2, "middle"), (frame.last_step, "end"))
+    ]
+    middle = (frame.left + edge) / 2
+    return "".join(parts) + f'<text class="faint" x="{middle}" y="{base + 30}" text-anchor="middle">step</text>'
+
+
+def _line(points: list[tuple[int, float]], paint: str, frame: _Frame) -> str:
+    """A line through the points, and a mark on each where they are few."""
+    places = [(frame.x(step), frame.y(value)) for step, value in points]
+    path = " ".join(f"{x},{y}" for x, y in places)
+    marks = "".join(f'<circle cx="{x}" cy="{y}" r="3" style="fill:{paint}"/>' for x, y in places)
+    line = f'<polyline class="series" style="stroke:{paint}" points="{path}"/>'
+    return line + (marks if len(points) <= _FEW_POINTS else "")
 
 
 def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -191,4 +234,4 @@ def _ticks(highest: float) -> list[float]:
     rough = max(highest, 1e-9) / 5
     unit = 10 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough)
-    return [step * number for number in range(math.ceil(highest / step - 1e-9) + 1 or 2)]
+    return [step * number for number in range(max(1, math.ceil(highest / step - 1e-9)) + 1)]

@@ -8,18 +8,20 @@ import jax
 from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig, TrainConfig
-from hbt_jax.errors import Interrupted
+from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.report import write_report
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.mesh import make_mesh
 from hbt_jax.training import workdir
-from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.meters import training_curve
 from hbt_jax.training.preemption import StopRequest
 
 UNTRAINED = "untrained"
+_USUAL_RUNS = ("monolingual", "multilingual")
 
 
 def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
@@ -50,22 +52,24 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
     benchmarks = [load_benchmark(name, config.data_dir) for name in config.benchmarks]
+    names = [benchmark.name for benchmark in benchmarks]
+    if len(set(names)) < len(names):
+        raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
     evaluated = _Evaluation(config, mesh, _poll(stop, config.out))
     untrained = []
     if baseline:
         untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
     results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
     if jax.process_index() == 0:
-        curve = read_metrics(Path(config.model))
         report = os.path.join(config.out, "report.html")
-        write_report(report, results, training_curve=curve, baseline=untrained or None)
+        write_report(report, results, training_curve=training_curve(Path(config.model)), baseline=untrained or None)
         print(f"report: {report}")
 
 
 def _poll(stop: StopRequest, out: str) -> Callable[[], None]:
     def poll() -> None:
         if stop.requested:
-            raise Interrupted(f"during evaluation; results of finished benchmarks are in {out}; the same command goes on")
+            raise Interrupted(f"during evaluation; finished benchmarks are in {out}; repeat the command for the rest")
 
     return poll
 
@@ -83,17 +87,21 @@ class _Evaluation:
         model = workdir.with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
         results = []
         for benchmark in benchmarks:
-            results.append(self._one(benchmark, model, checkpoint, str(out)))
-            if jax.process_index() == 0:
-                print(title + format_table(results[-1]), flush=True)
+            result = self._one(benchmark, model, checkpoint, str(out))
+            if result is not None:
+                results.append(result)
+                print(title + format_table(result), flush=True)
         return results
 
-    def _one(self, benchmark: Benchmark, model: workdir.Model, checkpoint: str, out: str) -> dict:
+    def _one(self, benchmark: Benchmark, model: workdir.Model, checkpoint: str, out: str) -> dict | None:
+        """Every process embeds; the first one ranks and writes, the others return None."""
         config, text = self._config, model.text
         embedder = Embedder(model, self._mesh, texts_per_device=config.eval_batch, poll=self._poll,
                             shown=jax.process_index() == 0)
         query_QD = embedder(benchmark.queries.texts, "query")
         candidate_ND = embedder(benchmark.candidates.texts, "passage")
+        if jax.process_index():
+            return None
         settings = {
             "checkpoint": checkpoint, "step": model.step, "similarity": "cosine", "pooling": model.pooling,
             "query_prefix": text.query_prefix, "passage_prefix": text.passage_prefix,
@@ -102,5 +110,6 @@ class _Evaluation:
         }
         return evaluate(
             benchmark, query_QD, candidate_ND, out_dir=out, model_name=model.name, settings=settings,
-            counts={"truncated_texts": embedder.truncated}, run_depth=config.run_depth, poll=self._poll,
+            counts={"truncated_texts": embedder.truncated}, run_depth=config.run_depth,
+            run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS, poll=self._poll,
         )

@@ -1,6 +1,6 @@
 """Average precision, recall@k, and the pools in which they are taken.
 
-Settings (arXiv 2408.10536, section 4; the names are LAReQA's, arXiv 2004.05484), by the pool that a query searches:
+Settings (arXiv 2408.10536; the names are LAReQA's, arXiv 2004.05484), by the pool that a query searches:
 
     monolingual    candidates of the query's own language
     cross_lingual  candidates of one other language, for each of them
@@ -21,7 +21,9 @@ RECALL_DEPTHS = (1, 10)
 METRICS = ("map", *(f"recall@{k}" for k in RECALL_DEPTHS))
 RANK_DISTANCE = "rank_distance"
 
-AP_DEFINITION = "mean over a query's relevant candidates of (relevant ones up to its rank) / rank, over the whole ranking"
+AP_DEFINITION = (
+    "mean over a query's relevant candidates of (relevant ones up to its rank) / rank, over the whole ranking"
+)
 RECALL_DEFINITION = "recall@k = (relevant candidates among the first k) / min(k, relevant candidates in the pool)"
 
 

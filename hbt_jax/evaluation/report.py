@@ -11,10 +11,20 @@ from hbt_jax.evaluation import charts
 from hbt_jax.evaluation.atomic import atomic_file
 from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, SETTINGS
 
-_LABELS = {"map": "mAP", "recall@1": "R@1", "recall@10": "R@10", RANK_DISTANCE: "rank distance",
-           "monolingual": "monolingual", "cross_lingual": "cross-lingual", "multilingual": "multilingual"}
-_POOLS = {"monolingual": "candidates of the query's language", "cross_lingual": "candidates of one other language",
-          "multilingual": "candidates of all languages"}
+_LABELS = {
+    "map": "mAP",
+    "recall@1": "R@1",
+    "recall@10": "R@10",
+    RANK_DISTANCE: "rank distance",
+    "monolingual": "monolingual",
+    "cross_lingual": "cross-lingual",
+    "multilingual": "multilingual",
+}
+_POOLS = {
+    "monolingual": "candidates of the query's language",
+    "cross_lingual": "candidates of one other language",
+    "multilingual": "candidates of all languages",
+}
 _DIGITS = {RANK_DISTANCE: 1}
 
 
@@ -23,7 +33,7 @@ def write_report(
     results: Sequence[dict],
     *,
     training_curve: dict[str, Sequence[tuple[int, float]]] | None = None,
-    baselines: Sequence[dict] = (),
+    baseline: Sequence[dict] | None = None,
     baseline_label: str = "untrained",
 ) -> None:
     """Writes the report of one model.
@@ -32,20 +42,20 @@ def write_report(
       path: the HTML file to write.
       results: contents of results.json, one per benchmark, all of one model.
       training_curve: name of a series, such as "loss" -> its (step, value) points; None to leave the figure out.
-      baselines: contents of results.json to compare with, matched by benchmark; benchmarks without one show no comparison.
-      baseline_label: what the baselines are called in the tables.
+      baseline: contents of results.json to compare with, matched by benchmark; a benchmark without one is shown alone.
+      baseline_label: what the baseline is called in the tables.
     """
-    by_name = {summary["benchmark"]: summary for summary in baselines}
+    by_name = {summary["benchmark"]: summary for summary in baseline or ()}
     sections = [_header(results)]
     sections += [_benchmark(summary, by_name.get(summary["benchmark"]), baseline_label) for summary in results]
     if training_curve:
-        sections.append(
-            f'<h2>Training</h2><div class="card">{charts.training_curve(training_curve)}</div>'
-        )
+        sections.append(f'<h2>Training</h2><div class="card">{charts.training_curve(training_curve)}</div>')
     sections.append(_definitions(results))
     part = {kind: _asset(f"report_page.{kind}") for kind in ("html", "css", "js")}
     page = string.Template(part["html"]).substitute(
-        title=html.escape(f"Retrieval report: {results[0]['model']}"), style=part["css"], script=part["js"],
+        title=html.escape(f"Retrieval report: {results[0]['model']}"),
+        style=part["css"],
+        script=part["js"],
         body="\n".join(sections),
     )
     with atomic_file(path) as file:
@@ -59,37 +69,56 @@ def _asset(name: str) -> str:
 def _header(results: Sequence[dict]) -> str:
     names = ", ".join(summary["benchmark"] for summary in results)
     return (
-        f'<header><h1>Multilingual retrieval: <bdi>{html.escape(results[0]["model"])}</bdi></h1>'
-        f'<p class="lead">Evaluated on {html.escape(names)}. Values are fractions, higher is better; rank distance counts'
-        ' ranks, lower is better. XM3600\'s five under-resourced languages are marked'
+        f"<header><h1>Multilingual retrieval: <bdi>{html.escape(results[0]['model'])}</bdi></h1>"
+        f'<p class="lead">Evaluated on {html.escape(names)}. Values are fractions, higher is better; rank distance'
+        " counts ranks, lower is better. XM3600's five under-resourced languages are marked"
         ' <span class="under-resourced">in this colour</span>.</p></header>'
     )
 
 
 def _benchmark(summary: dict, baseline: dict | None, label: str) -> str:
     queries, candidates = summary["counts"]["queries"], summary["counts"]["candidates"]
+    codes = set(queries) | set(candidates)
     bars = "".join(
         f"<figure><figcaption>{_LABELS[setting]}</figcaption>{charts.script_bars(summary, setting)}</figure>"
-        for setting in SETTINGS if summary["metrics"][setting]
+        for setting in SETTINGS
+        if summary["metrics"][setting]
     )
-    return "\n".join([
-        f'<section><h2>{html.escape(summary["benchmark"])}</h2><p class="lead">{sum(queries.values()):,} queries and'
-        f" {sum(candidates.values()):,} candidates in {len(set(queries) | set(candidates))} languages.</p>",
+    parts = [
+        f"<section><h2>{html.escape(summary['benchmark'])}</h2>",
+        f'<p class="lead">{sum(queries.values()):,} queries and {sum(candidates.values()):,} candidates in'
+        f" {len(codes)} languages.</p>",
         _card("The three settings", _summary_table(summary, baseline, label)),
-        _card("mAP of every language pair", "<p class=\"note\">Outlined cells are monolingual. Grey: no query counts.</p>"
-              + charts.heatmap(summary)),
-        _card("By script of the query", '<p class="note">Bars: mean mAP of the script\'s languages (how many). Dots: each'
-              ' language. <span class="under-resourced">◆</span> under-resourced language.</p>'
-              f'<div class="panels">{bars}</div>'),
-        _card("Robustness", _robustness_table(summary)),
-        _card("By query language", '<p class="note">A click on a column\'s name sorts.</p>' + _language_table(summary)),
+        _card("mAP of every language pair", charts.heatmap(summary), note=_HEATMAP_NOTE),
+        _card("By script of the query", f'<div class="panels">{bars}</div>', note=_BARS_NOTE),
+        _card("Robustness", _robustness_table(summary), note=_ROBUSTNESS_NOTE),
+        _card("By query language", _language_table(summary), note="A click on a column's name sorts."),
         _card("Settings of this evaluation", _settings(summary)),
         "</section>",
-    ])
+    ]
+    return "\n".join(parts)
 
 
-def _card(title: str, body: str) -> str:
-    return f'<div class="card"><h3>{html.escape(title)}</h3>{body}</div>'
+_HEATMAP_NOTE = "Outlined cells are monolingual. Grey: no query counts."
+_BARS_NOTE = (
+    "Bars: mean mAP of the script's languages (how many). Dots: each language."
+    ' <span class="under-resourced">◆</span> under-resourced language.'
+)
+_ROBUSTNESS_NOTE = (
+    "mAP over query languages. The worst quarter is listed from the worst language up; gap = others - under-resourced."
+)
+
+
+def _card(title: str, body: str, note: str = "") -> str:
+    """A titled box; body and note are HTML."""
+    note = f'<p class="note">{note}</p>' if note else ""
+    return f'<div class="card"><h3>{html.escape(title)}</h3>{note}{body}</div>'
+
+
+def _table(kind: str, heads: Sequence[str], rows: Sequence[str]) -> str:
+    """A table that scrolls sideways where it is too wide, from the inner HTML of its rows."""
+    head, body = ("".join(f"<tr>{row}</tr>" for row in part) for part in (heads, rows))
+    return f'<div class="scroll"><table class="{kind}"><thead>{head}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _number(value: float | None, metric: str, sign: str = "") -> str:
@@ -99,7 +128,6 @@ def _number(value: float | None, metric: str, sign: str = "") -> str:
 def _summary_table(summary: dict, baseline: dict | None, label: str) -> str:
     """Metrics of the settings; with a baseline, its value and the difference under each."""
     columns = [*METRICS, RANK_DISTANCE]
-    head = "".join(f"<th>{_LABELS[metric]}</th>" for metric in columns)
     rows = []
     for setting in SETTINGS:
         blocks = [("this model", "best", summary["metrics"][setting], "")]
@@ -110,28 +138,29 @@ def _summary_table(summary: dict, baseline: dict | None, label: str) -> str:
         for number, (who, kind, block, sign) in enumerate(blocks):
             title = f'<th class="name" title="{_POOLS[setting]}">{_LABELS[setting] if number == 0 else ""}</th>'
             cells = "".join(f'<td class="{kind}">{_number(block.get(m), m, sign)}</td>' for m in columns)
-            rows.append(f'<tr>{title}<td class="name">{html.escape(who)}</td>{cells}</tr>')
-    return (
-        f'<div class="scroll"><table class="summary"><thead><tr><th class="name">setting</th><th class="name"></th>{head}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+            rows.append(f'{title}<td class="name">{html.escape(who)}</td>{cells}')
+    head = "".join(f"<th>{_LABELS[metric]}</th>" for metric in columns)
+    return _table("summary", [f'<th class="name">setting</th><th class="name"></th>{head}'], rows)
 
 
 def _robustness_table(summary: dict) -> str:
-    columns = {"mean": "mean", "worst": "worst", "worst_quarter": "worst quarter", "standard_deviation": "std. dev.",
-               "under_resourced": "under-resourced", "others": "others", "gap": "gap"}
+    columns = {
+        "mean": "mean",
+        "worst": "worst",
+        "worst_quarter": "worst quarter",
+        "standard_deviation": "std. dev.",
+        "under_resourced": "under-resourced",
+        "others": "others",
+        "gap": "gap",
+    }
     rows = []
     for setting, block in summary["robustness"].items():
         if block:
             cells = "".join(f"<td>{_number(block[key], 'map')}</td>" for key in columns)
             worst = " ".join(_code(code) for code in block["worst_quarter_languages"])
-            rows.append(f'<tr><th class="name">{_LABELS[setting]}</th>{cells}<td class="name">{worst}</td></tr>')
+            rows.append(f'<th class="name">{_LABELS[setting]}</th>{cells}<td class="name">{worst}</td>')
     head = "".join(f"<th>{title}</th>" for title in columns.values())
-    return (
-        '<p class="note">mAP over query languages. The worst quarter is listed from the worst language up; gap = others -'
-        ' under-resourced.</p><div class="scroll"><table><thead><tr><th class="name">setting</th>'
-        f'{head}<th class="name">worst quarter</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+    return _table("robustness", [f'<th class="name">setting</th>{head}<th class="name">worst quarter</th>'], rows)
 
 
 def _code(code: str) -> str:
@@ -142,40 +171,37 @@ def _code(code: str) -> str:
 
 def _language_table(summary: dict) -> str:
     columns = [(setting, metric) for setting in SETTINGS for metric in METRICS] + [("multilingual", RANK_DISTANCE)]
-    spans = "".join(f'<th colspan="{len(METRICS) + (setting == "multilingual")}">{_LABELS[setting]}</th>' for setting in SETTINGS)
     names = ("code", "language", "script")
-    head = "".join(f'<th class="name" data-sortable="{number}">{name}</th>' for number, name in enumerate(names))
-    head += "".join(f'<th data-sortable="{number}">{_LABELS[metric]}</th>'
-                    for number, (_, metric) in enumerate(columns, start=len(names)))
+    spans = "".join(
+        f'<th colspan="{sum(one == setting for one, _ in columns)}">{_LABELS[setting]}</th>' for setting in SETTINGS
+    )
+    heads = [f'<th class="name" data-sortable="{number}">{name}</th>' for number, name in enumerate(names)]
+    for _, metric in columns:
+        heads.append(f'<th data-sortable="{len(heads)}">{_LABELS[metric]}</th>')
     rows = []
     for code, blocks in summary["by_query_language"].items():
         known = languages.language(code)
-        cells = ""
+        words = (f'data-value="{code}">{_code(code)}', f">{html.escape(known.name)}", f">{known.script}")
+        cells = [f'<td class="name" {word}</td>' for word in words]
         for setting, metric in columns:
             value = blocks[setting].get(metric)
-            cells += f'<td data-value="{"" if value is None else value}">{_number(value, metric)}</td>'
-        rows.append(
-            f'<tr><td class="name" data-value="{code}">{_code(code)}</td><td class="name">{html.escape(known.name)}</td>'
-            f'<td class="name">{known.script}</td>{cells}</tr>'
-        )
-    return (
-        f'<div class="scroll"><table class="sortable"><thead><tr class="settings-group"><th colspan="{len(names)}"></th>{spans}</tr>'
-        f"<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+            cells.append(f'<td data-value="{"" if value is None else value}">{_number(value, metric)}</td>')
+        rows.append("".join(cells))
+    return _table("sortable", [f'<th class="group" colspan="{len(names)}"></th>{spans}', "".join(heads)], rows)
 
 
 def _settings(summary: dict) -> str:
     """Every setting and single count; a text keeps its spaces visible."""
     shown = {"model": summary["model"], **summary["settings"], **summary["counts"]}
-    items = "".join(
-        f"<dt>{html.escape(name.replace('_', ' '))}</dt><dd><code dir=\"auto\">{html.escape(_plain(value))}</code></dd>"
-        for name, value in shown.items() if not isinstance(value, dict)
-    )
-    counted = "".join(
-        f"<dt>{side} by language</dt><dd>{' '.join(f'{_code(code)}&nbsp;{n:,}' for code, n in summary['counts'][side].items())}</dd>"
-        for side in ("queries", "candidates")
-    )
-    return f"<dl>{items}{counted}</dl>"
+    items = [
+        f'<dt>{html.escape(name.replace("_", " "))}</dt><dd><code dir="auto">{html.escape(_plain(value))}</code></dd>'
+        for name, value in shown.items()
+        if not isinstance(value, dict)
+    ]
+    for side in ("queries", "candidates"):
+        counts = " ".join(f"{_code(code)}&nbsp;{number:,}" for code, number in summary["counts"][side].items())
+        items.append(f"<dt>{side} by language</dt><dd>{counts}</dd>")
+    return f"<dl>{''.join(items)}</dl>"
 
 
 def _plain(value) -> str:

@@ -39,10 +39,10 @@ for (const figure of document.querySelectorAll("figure.heatmap")) {
       cell.setAttribute("y", top + size * place[cell.dataset.q]);
     }
     for (const label of svg.querySelectorAll("[data-row]")) {
-      label.setAttribute("y", top + size * (place[label.dataset.row] + 0.72));
+      label.setAttribute("y", top + size * (place[label.dataset.row] + 0.5) + 3.5);
     }
     for (const label of svg.querySelectorAll("[data-column]")) {
-      const x = left + size * (place[label.dataset.column] + 0.68);
+      const x = left + size * (place[label.dataset.column] + 0.5) + 3.5;
       label.setAttribute("transform", `translate(${x} ${top - 6}) rotate(-90)`);
     }
   };
@@ -74,7 +74,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
         return text === "" ? -Infinity : Number.isNaN(Number(text)) ? text : Number(text);
       };
       const rows = [...body.rows].sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0));
-      body.append(...(down && typeof value(rows[0]) === "number" ? rows.reverse() : rows));
+      const ascending = down === (typeof value(rows[0]) === "string");  // numbers start with the largest, words with A
+      body.append(...(ascending ? rows : rows.reverse()));
     });
   }
 }

@@ -1,6 +1,6 @@
 """results.json and per_query.jsonl.gz: what an evaluation says, in one layout for every benchmark.
 
-Macro averages (arXiv 2408.10536, section 4): monolingual and multilingual values are means over query languages of the mean over
+Macro averages (arXiv 2408.10536): monolingual and multilingual values are means over query languages of the mean over
 the queries of a language; cross-lingual values are means over ordered pairs (query language, candidate language) of the
 mean over the queries of the pair.  A language or pair without a query that counts is left out, never taken as zero.
 """
@@ -32,11 +32,13 @@ DEFINITIONS = {
     "rank_distance": RANK_DISTANCE_DEFINITION,
     "averages": (
         "monolingual, multilingual: mean over query languages of the mean over their queries; cross_lingual: mean over"
-        " ordered pairs (query language, candidate language); queries without a relevant candidate in a pool do not count"
+        " ordered pairs (query language, candidate language); a query without a relevant candidate in a pool does not"
+        " count there"
     ),
     "robustness": (
-        "of a setting's map by query language: worst language, mean of the worst quarter (rounded up), population standard"
-        " deviation, means of XM3600's five under-resourced languages and of the others, gap = others - under_resourced"
+        "of a setting's map by query language: worst language, mean of the worst quarter (rounded up), population"
+        " standard deviation, means of XM3600's five under-resourced languages and of the others, gap = others -"
+        " under_resourced"
     ),
     "ties": TIE_RULE,
 }
@@ -66,16 +68,24 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
             **counts,
         },
         "metrics": {
-            setting: _mean_of(list(by_pair.values()) if setting == "cross_lingual" else
-                              [blocks[setting] for blocks in by_language.values()])
+            setting: _mean_of(
+                list(by_pair.values())
+                if setting == "cross_lingual"
+                else [blocks[setting] for blocks in by_language.values()]
+            )
             for setting in SETTINGS
         },
         "by_query_language": by_language,
         "by_pair": by_pair,
         "by_script": {
             script: {
-                setting: _mean_of([blocks[setting] for code, blocks in by_language.items()
-                                   if languages.language(code).script == script])
+                setting: _mean_of(
+                    [
+                        blocks[setting]
+                        for code, blocks in by_language.items()
+                        if languages.language(code).script == script
+                    ]
+                )
                 for setting in SETTINGS
             }
             for script in scripts
@@ -103,7 +113,7 @@ def _present(block: dict[str, float | None]) -> dict[str, float]:
 
 
 def _by_pair(values: QueryMetrics) -> dict[str, dict[str, float]]:
-    """"QUERY-CANDIDATE" language codes -> metrics, for each ordered pair of different languages with a query."""
+    """ "QUERY-CANDIDATE" language codes -> metrics, for each ordered pair of different languages with a query."""
     pairs = {}
     for number, code, rows in _rows(values):
         for other_number, other in enumerate(values.languages):
@@ -138,7 +148,9 @@ def _counted(values: QueryMetrics) -> dict[str, dict[str, int]]:
         per_pool = np.isfinite(values.by_pool["map"][rows]).sum(axis=0).tolist()
         counted["monolingual"][code] = per_pool[number]
         counted["multilingual"][code] = int(np.isfinite(values.multilingual["map"][rows]).sum())
-        others = {f"{code}-{other}": n for other, n in zip(values.languages, per_pool) if other != code and n}
+        others = {
+            f"{code}-{other}": n for other, n in zip(values.languages, per_pool, strict=True) if other != code and n
+        }
         counted["cross_lingual"] |= others
     return counted
 

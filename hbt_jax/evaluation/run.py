@@ -27,8 +27,8 @@ def evaluate(
 ) -> dict:
     """Ranks, measures and writes one benchmark.
 
-    Writes OUT/NAME/qrels.trec, runs/*.trec, per_query.jsonl.gz and, last of all, results.json; one that an earlier evaluation
-    left is removed first, so a results.json always belongs to the files beside it.
+    Writes OUT/NAME/qrels.trec, runs/*.trec, per_query.jsonl.gz and, last of all, results.json; one that an earlier
+    evaluation left is removed first, so a results.json always belongs to the files beside it.
 
     Args:
       benchmark: the queries and candidates; its name is the folder of the results.
@@ -62,8 +62,14 @@ def evaluate(
                 rank_QG[block.start : block.stop] = block.rank_qG
                 own_rank_QG[block.start : block.stop] = block.own_rank_qG
                 writer.write(block)
-    values = metrics.query_metrics(rank_QG, own_rank_QG, benchmark.relevant_QG, benchmark.queries.languages,
-                                   candidates.languages, benchmark.languages)
+    values = metrics.query_metrics(
+        rank_QG,
+        own_rank_QG,
+        benchmark.relevant_QG,
+        benchmark.queries.languages,
+        candidates.languages,
+        benchmark.languages,
+    )
     settings = settings | {"run_depth": run_depth, "run_settings": list(run_settings)}
     summary = results.summarise(benchmark, values, model=model_name, settings=settings, counts=counts)
     trec.write_qrels(os.path.join(folder, QRELS), benchmark)
@@ -89,6 +95,9 @@ def format_table(summary: dict) -> str:
 
 
 def _worst_languages(summary: dict, setting: str, how_many: int = 4) -> str:
-    scores = [(blocks[setting]["map"], code) for code, blocks in summary["by_query_language"].items()
-              if "map" in blocks[setting]]
+    scores = [
+        (blocks[setting]["map"], code)
+        for code, blocks in summary["by_query_language"].items()
+        if "map" in blocks[setting]
+    ]
     return "  ".join(f"{code} {value:.3f}" for value, code in sorted(scores)[:how_many])

@@ -6,9 +6,9 @@
     runs/cross_lingual-CODE.trec   pool = candidates of language CODE, queries of every other language
     runs/NAME.qrels                the judgements within the pool of runs/NAME.trec, for the last two
 
-A run line is `QUERY_ID Q0 CANDIDATE_ID RANK SCORE TAG`.  Scores have the nine digits that give the float32 back exactly, so a
-reader that breaks ties by id, descending, finds our order.  Queries that do not count in a pool are left out of its run.
-A run cut at a depth below the pool's size gives a mean average precision that is a little too low.
+A run line is `QUERY_ID Q0 CANDIDATE_ID RANK SCORE TAG`.  Scores have the nine digits that give the float32 back
+exactly, so a reader that breaks ties by id, descending, finds our order.  Queries that do not count in a pool are left
+out of its run.  A run cut at a depth below the pool's size gives a mean average precision that is a little too low.
 """
 
 import contextlib
@@ -94,8 +94,13 @@ class RunWriter(contextlib.AbstractContextManager):
                 if setting in self._settings:
                     slots = self._layout.slots[code]
                     within = [n for n in relevant if candidate_languages[n] == code]
-                    self._append(setting if code == mine else f"{setting}-{code}", query, within,
-                                 block.score_qM[row], np.arange(slots.start, slots.stop))
+                    self._append(
+                        setting if code == mine else f"{setting}-{code}",
+                        query,
+                        within,
+                        block.score_qM[row],
+                        np.arange(slots.start, slots.stop),
+                    )
 
     def _append(self, name: str, query: int, relevant: list[int], score_M: np.ndarray, pool: np.ndarray) -> None:
         """Appends the ranking of one query over the slots `pool` to the run `name`."""
@@ -106,7 +111,7 @@ class RunWriter(contextlib.AbstractContextManager):
         self._judged[name] += [(query, n) for n in relevant]
         slots = pool[top_slots(score_M[pool], self._tie_M[pool], self._depth)]
         head = f"{self._benchmark.queries.ids[query]} Q0 "
-        ranked = enumerate(zip(slots.tolist(), score_M[slots].tolist()), start=1)
+        ranked = enumerate(zip(slots.tolist(), score_M[slots].tolist(), strict=True), start=1)
         self._files[name].writelines(
             f"{head}{self._id_M[slot]} {rank} {score:.9g} {TAG}\n" for rank, (slot, score) in ranked
         )

@@ -48,6 +48,15 @@ def read_metrics(workdir: Path) -> list[dict]:
     return [json.loads(line) for line in lines[:-1] if line]
 
 
+def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
+    """The losses of a run as series of (step, value), "loss" and "validation loss", for a figure."""
+    names = {"train": "loss", "validation": "validation loss"}
+    curve: dict[str, list[tuple[int, float]]] = {}
+    for row in read_metrics(workdir):
+        curve.setdefault(names[row["split"]], []).append((row["step"], row["loss"]))
+    return curve
+
+
 class Throughput:
     """Pairs per second since the last reading, with the time of compilations, validations and saves left out."""
 

@@ -14,7 +14,7 @@ from hbt_jax.config import TrainConfig
 from hbt_jax.data import pipeline
 from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import Plan
-from hbt_jax.data.store import open_store
+from hbt_jax.data.store import store_tokenizer
 from hbt_jax.errors import Interrupted
 from hbt_jax.models.encoder import preset
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
@@ -79,7 +79,7 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     """
     folder = Path(config.run.workdir)
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
-    tokenizer = load_tokenizer(config.model.tokenizer or tokenizer_of(config.plan.stores[0]))
+    tokenizer = load_tokenizer(config.model.tokenizer or store_tokenizer(config.plan.stores[0]))
     batches = Batches(config, config.plan.stores, tokenizer, mesh)
     validation = validation_batches(config, tokenizer, mesh)
     encoder = preset(config.model.model, vocab_size=tokenizer.vocab_size, max_positions=config.text.longest,
@@ -106,12 +106,6 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     if stopped:
         raise Interrupted(f"saved at step {reached.step} of {config.run.steps} in {folder}; the same command goes on")
     return mesh
-
-
-def tokenizer_of(store: str) -> Path:
-    """Where the tokenizer of a store lies, by its manifest, which names it relative to the store."""
-    opened = open_store(store)
-    return opened.path / opened.manifest["tokenizer"]["path"]
 
 
 def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[dict]:

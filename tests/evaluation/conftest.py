@@ -17,8 +17,12 @@ def small_benchmark():
     ids = [f"{item}:{code}:{number}" for number, (item, code) in enumerate(answers)]
     return Benchmark(
         "small",
-        Texts([f"{item}:{code}" for item, code in asked], [str(item) for item, _ in asked],
-              [code for _, code in asked], ["?"] * len(asked)),
+        Texts(
+            [f"{item}:{code}" for item, code in asked],
+            [str(item) for item, _ in asked],
+            [code for _, code in asked],
+            ["?"] * len(asked),
+        ),
         Texts(ids, [str(item) for item, _ in answers], [code for _, code in answers], ["."] * len(ids)),
         pad_relevant([[n for n, (other, _) in enumerate(answers) if other == item] for item, _ in asked]),
     )

@@ -28,7 +28,9 @@ def sorted_rank(scores, ids, wanted, pool):
 
 def ranks(case, **options):
     query, candidate, relevant, ids, codes = case
-    blocks = list(ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES), **options))
+    blocks = list(
+        ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES), **options)
+    )
     return np.concatenate([b.rank_qG for b in blocks]), np.concatenate([b.own_rank_qG for b in blocks])
 
 
@@ -59,7 +61,7 @@ def test_equal_texts_tie_wherever_they_stand():
     ids = [f"{number:04}" for number in range(1000)]
     codes = ["de"] * 300 + ["ar"] * 700
     relevant = np.tile(np.array([[0, 999]], np.int32), (5, 1))
-    block, = ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES))
+    (block,) = ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES))
     np.testing.assert_array_equal(block.rank_qG, [[1000, 1]] * 5)
     np.testing.assert_array_equal(block.own_rank_qG, [[300, 1]] * 5)
 
@@ -68,7 +70,7 @@ def test_empty_slots_never_count():
     """All scores are negative, below the zeros that fill a tile."""
     layout = ranking.make_layout(["a", "b"], ["de", "en"], LANGUAGES)
     candidate = np.array([[-1.0], [-2.0]], np.float32)
-    block, = ranking.rank_blocks(np.ones((1, 1), np.float32), candidate, np.array([[0, 1]], np.int32), layout)
+    (block,) = ranking.rank_blocks(np.ones((1, 1), np.float32), candidate, np.array([[0, 1]], np.int32), layout)
     np.testing.assert_array_equal(block.rank_qG, [[1, 2]])
     np.testing.assert_array_equal(block.own_rank_qG, [[1, 1]])
 

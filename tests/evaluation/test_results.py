@@ -38,7 +38,8 @@ def test_macro_averages(summary):
 def test_scripts(summary):
     assert summary["by_script"]["Latn"]["monolingual"]["map"] == pytest.approx((0.75 + 0.3) / 2)
     assert summary["by_script"]["Hans"]["multilingual"] == pytest.approx(
-        {"map": 0.5, "recall@1": 0.0, "recall@10": 0.0})
+        {"map": 0.5, "recall@1": 0.0, "recall@10": 0.0}
+    )
 
 
 def test_counts(summary):

@@ -16,8 +16,15 @@ pytrec_eval = pytest.importorskip("pytrec_eval", reason="pip install -e '.[test]
 
 
 def run_evaluation(benchmark, embeddings, out, **options):
-    return run.evaluate(benchmark, *embeddings, out_dir=str(out), model_name="a model", settings={"query_prefix": "q: "},
-                        counts={"truncated_texts": 0}, **options)
+    return run.evaluate(
+        benchmark,
+        *embeddings,
+        out_dir=str(out),
+        model_name="a model",
+        settings={"query_prefix": "q: "},
+        counts={"truncated_texts": 0},
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +41,7 @@ def by_trec_eval(run_path, qrels_path):
         ranked, judged = pytrec_eval.parse_run(run_file), pytrec_eval.parse_qrel(qrels_file)
     values = pytrec_eval.RelevanceEvaluator(judged, {"map", "P.1,10", "num_rel"}).evaluate(ranked)
     return {
-        query: {"map": value["map"]}
-        | {f"recall@{k}": value[f"P_{k}"] * k / min(k, value["num_rel"]) for k in (1, 10)}
+        query: {"map": value["map"]} | {f"recall@{k}": value[f"P_{k}"] * k / min(k, value["num_rel"]) for k in (1, 10)}
         for query, value in values.items()
     }
 
@@ -43,22 +49,26 @@ def by_trec_eval(run_path, qrels_path):
 def macro(values, language):
     """Mean over the languages of the mean over their queries."""
     codes = sorted({language[query] for query in values})
-    return {m: np.mean([np.mean([values[q][m] for q in values if language[q] == code]) for code in codes]) for m in METRICS}
+    return {
+        m: np.mean([np.mean([values[q][m] for q in values if language[q] == code]) for code in codes]) for m in METRICS
+    }
 
 
 @pytest.mark.parametrize("setting", ["monolingual", "multilingual"])
 def test_trec_eval_agrees_on_one_pool_settings(evaluated, small_benchmark, setting):
     folder, summary = evaluated
     qrels = folder / ("qrels.trec" if setting == "multilingual" else "runs/monolingual.qrels")
-    theirs = macro(by_trec_eval(folder / "runs" / f"{setting}.trec", qrels),
-                   dict(zip(small_benchmark.queries.ids, small_benchmark.queries.languages)))
+    theirs = macro(
+        by_trec_eval(folder / "runs" / f"{setting}.trec", qrels),
+        dict(zip(small_benchmark.queries.ids, small_benchmark.queries.languages, strict=True)),
+    )
     for metric in METRICS:
         assert summary["metrics"][setting][metric] == pytest.approx(theirs[metric], abs=1e-6)
 
 
 def test_trec_eval_agrees_on_every_cross_lingual_pair(evaluated, small_benchmark):
     folder, summary = evaluated
-    language = dict(zip(small_benchmark.queries.ids, small_benchmark.queries.languages))
+    language = dict(zip(small_benchmark.queries.ids, small_benchmark.queries.languages, strict=True))
     pairs = {}
     for path in glob.glob(str(folder / "runs" / "cross_lingual-*.trec")):
         pool = path.rpartition("-")[2].removesuffix(".trec")
@@ -78,8 +88,17 @@ def test_results_have_the_promised_layout(evaluated, small_benchmark):
     folder, summary = evaluated
     written = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert written == summary
-    assert set(written) == {"benchmark", "model", "settings", "counts", "metrics", "by_query_language", "by_pair",
-                            "by_script", "robustness"}
+    assert set(written) == {
+        "benchmark",
+        "model",
+        "settings",
+        "counts",
+        "metrics",
+        "by_query_language",
+        "by_pair",
+        "by_script",
+        "robustness",
+    }
     assert written["benchmark"] == "small" and written["model"] == "a model"
     assert written["settings"]["query_prefix"] == "q: "
     assert {"map", "recall", "rank_distance", "ties"} <= set(written["settings"]["definitions"])
@@ -97,7 +116,9 @@ def test_per_query_values_average_to_the_results(evaluated, small_benchmark):
     assert [row["id"] for row in rows] == list(small_benchmark.queries.ids)
     german = [row for row in rows if row["language"] == "de"]
     block = summary["by_query_language"]["de"]
-    assert np.mean([row["multilingual"]["map"] for row in german]) == pytest.approx(block["multilingual"]["map"], abs=1e-7)
+    assert np.mean([row["multilingual"]["map"] for row in german]) == pytest.approx(
+        block["multilingual"]["map"], abs=1e-7
+    )
     chinese = [row["cross_lingual"]["zh"] for row in german if "zh" in row["cross_lingual"]]
     assert np.mean(chinese) == pytest.approx(summary["by_pair"]["de-zh"]["map"], abs=1e-7)
 

@@ -1,16 +1,18 @@
 """A small recipe and packed batches made of random texts, for tests of the step, the loop and checkpoints."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from hbt_jax.config import LearningConfig
-from hbt_jax.data.packing import PackedRows, TextFormat, ladder_rows, pack_shares, slots
+from hbt_jax.config import LearningConfig, TextConfig
+from hbt_jax.data.packing import pack_texts
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.training.step import Recipe
 
 VOCABULARY = 300  # padded to 384 rows in the token table
 SEGMENTS = 4
 LENGTH = 16
-FORM = TextFormat(head=np.array([1], np.int32), end=2, longest=LENGTH)
+TOKENIZER = SimpleNamespace(pad_id=0, bos_id=1, eos_id=2, prefix_ids=lambda prefix: np.zeros(0, np.int32))
 
 
 def recipe(**changes) -> Recipe:
@@ -34,13 +36,12 @@ def texts(seed: int, count: int) -> list[np.ndarray]:
 
 
 def packed_rows(rows_of_texts: list[list[np.ndarray]], max_segments: int = SEGMENTS):
-    """Packs one list of texts per share; returns (tokens, segments, positions by name, slots [P, n])."""
-    lengths = np.array([[len(text) + 2 for text in share] for share in rows_of_texts])
-    placement = pack_shares(lengths, LENGTH, max_segments)
-    rows = PackedRows(len(rows_of_texts), ladder_rows(int(placement.rows.max())), LENGTH, pad_id=0)
+    """Packs one list of equally many texts per share; returns (tokens, segments, positions by name, slots [P, n])."""
     flat = [text for share in rows_of_texts for text in share]
-    rows.put(FORM, placement, lengths, np.concatenate(flat), np.array([len(text) for text in flat]))
-    return rows.arrays(), slots(placement, max_segments)
+    form = TextConfig(query_prefix="", query_length=LENGTH, passage_length=LENGTH, row_segments=max_segments)
+    offsets = np.cumsum([0, *map(len, flat)])
+    packed = pack_texts(np.concatenate(flat), offsets, form, TOKENIZER, "query", shares=len(rows_of_texts))
+    return {name: packed[name] for name in ("tokens", "segments", "positions")}, packed["slots"]
 
 
 def batch(step: int, shares: int, pairs: int = 16) -> dict:

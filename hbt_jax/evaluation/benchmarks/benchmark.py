@@ -63,6 +63,6 @@ def pad_relevant(relevant: Sequence[Sequence[int]]) -> np.ndarray:
            [ 2, -1]], dtype=int32)
     """
     relevant_QG = np.full((len(relevant), max(map(len, relevant))), NO_CANDIDATE, np.int32)
-    for row, indexes in zip(relevant_QG, relevant):
+    for row, indexes in zip(relevant_QG, relevant, strict=True):
         row[: len(indexes)] = sorted(indexes)
     return relevant_QG

@@ -57,7 +57,9 @@ def _read_texts(path: str) -> Texts:
     for place, line in _lines(path):
         id_, item, code, text = _parse_text(place, line)
         if id_ in first_place:
-            raise InputError(f"{place}: duplicate id {id_!r}, first at {first_place[id_]}: ids must be unique in a file")
+            raise InputError(
+                f"{place}: duplicate id {id_!r}, first at {first_place[id_]}: ids must be unique in a file"
+            )
         first_place[id_] = place
         ids.append(id_)
         items.append(item)
@@ -71,7 +73,9 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
-        raise InputError(f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line") from error
+        raise InputError(
+            f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
+        ) from error
     if not isinstance(fields, dict):
         raise InputError(f"{place}: expected a JSON object with id, language and text, got {type(fields).__name__}")
     for field in ("id", "language", "text"):
@@ -106,7 +110,9 @@ def _read_qrels(path: str, queries: Texts, candidates: Texts) -> np.ndarray:
         if candidate_id not in candidate_index:
             raise InputError(f"{place}: unknown candidate id {candidate_id!r}: it is not in {CANDIDATES}")
         if (query_id, candidate_id) in judged:
-            raise InputError(f"{place}: query {query_id!r} and candidate {candidate_id!r} are judged twice: keep one line")
+            raise InputError(
+                f"{place}: query {query_id!r} and candidate {candidate_id!r} are judged twice: keep one line"
+            )
         judged.add((query_id, candidate_id))
         try:
             is_relevant = int(grade) > 0
@@ -114,7 +120,7 @@ def _read_qrels(path: str, queries: Texts, candidates: Texts) -> np.ndarray:
             raise InputError(f"{place}: relevance {grade!r}: expected a whole number, above 0 if relevant") from error
         if is_relevant:
             relevant[query_index[query_id]].append(candidate_index[candidate_id])
-    without = [id_ for id_, indexes in zip(queries.ids, relevant) if not indexes]
+    without = [id_ for id_, indexes in zip(queries.ids, relevant, strict=True) if not indexes]
     if without:
         raise InputError(
             f"{path}: {len(without)} of {len(queries)} queries have no relevant candidate, the first is {without[0]!r}:"

@@ -63,22 +63,35 @@ def change(rows, index, **fields):
     [
         ({"queries": '{"id": 1\n'}, r"queries.jsonl:1: not JSON \(.*\): expected one object a line"),
         ({"queries": "[1]\n"}, r"queries.jsonl:1: expected a JSON object with id, language and text, got list"),
-        ({"queries": as_lines(QUERIES[:1]) + '{"id": "a", "language": "de"}'}, r"queries.jsonl:2: missing field 'text'"),
+        (
+            {"queries": as_lines(QUERIES[:1]) + '{"id": "a", "language": "de"}'},
+            r"queries.jsonl:2: missing field 'text'",
+        ),
         ({"queries": change(QUERIES, 1, language=3)}, r"queries.jsonl:2: field 'language' is 3: expected a string"),
         ({"candidates": change(CANDIDATES, 1, language="xx")}, r"candidates.jsonl:2: unknown language 'xx': the known"),
-        ({"candidates": change(CANDIDATES, 2, id="x/1:de")},
-         r"candidates.jsonl:3: duplicate id 'x/1:de', first at .*candidates.jsonl:1"),
-        ({"candidates": change(CANDIDATES, 0, id="a b")}, r"candidates.jsonl:1: id 'a b' is empty or holds white space"),
+        (
+            {"candidates": change(CANDIDATES, 2, id="x/1:de")},
+            r"candidates.jsonl:3: duplicate id 'x/1:de', first at .*candidates.jsonl:1",
+        ),
+        (
+            {"candidates": change(CANDIDATES, 0, id="a b")},
+            r"candidates.jsonl:1: id 'a b' is empty or holds white space",
+        ),
         ({"candidates": change(CANDIDATES, 0, text=" ")}, r"candidates.jsonl:1: the text of 'x/1:de' is empty"),
         ({"candidates": "\n"}, r"candidates.jsonl: the file is empty"),
         ({"qrels": ""}, r"qrels.trec: the file is empty"),
         ({"qrels": "x/1:de x/1:de 1\n"}, r"qrels.trec:1: 3 fields: expected 4"),
         ({"qrels": QRELS + "nobody 0 x/1:de 1\n"}, r"qrels.trec:5: unknown query id 'nobody': it is not in queries"),
         ({"qrels": QRELS + "x/1:de 0 gone 1\n"}, r"qrels.trec:5: unknown candidate id 'gone': it is not in candidates"),
-        ({"qrels": QRELS + "x/1:de 0 x/1:en 1\n"}, r"qrels.trec:5: query 'x/1:de' and candidate 'x/1:en' are judged tw"),
+        (
+            {"qrels": QRELS + "x/1:de 0 x/1:en 1\n"},
+            r"qrels.trec:5: query 'x/1:de' and candidate 'x/1:en' are judged tw",
+        ),
         ({"qrels": "x/1:de 0 x/1:en yes\n"}, r"qrels.trec:1: relevance 'yes': expected a whole number"),
-        ({"qrels": "x/1:de 0 x/1:en 1\nx/2:en 0 x/2:en 0\n"},
-         r"qrels.trec: 1 of 2 queries have no relevant candidate, the first is 'x/2:en'"),
+        (
+            {"qrels": "x/1:de 0 x/1:en 1\nx/2:en 0 x/2:en 0\n"},
+            r"qrels.trec: 1 of 2 queries have no relevant candidate, the first is 'x/2:en'",
+        ),
     ],
 )
 def test_a_wrong_file_is_an_error_that_names_the_place(folder, replaced, message):

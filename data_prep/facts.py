@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Prepares everything the quickstart needs from Unicode CLDR: tables, tokenizer, stores, and the benchmark `facts`.
+
+    python data_prep/facts.py --out_dir=DIR --vocabulary=16000 --seed=0
+
+DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stores), DIR/benchmarks/facts.  Every piece
+appears whole or not at all, so a run that was stopped is continued by the same command.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from absl import flags
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_prep import facts_counts, sources  # noqa: E402
+from data_prep.facts_benchmark import write_benchmark  # noqa: E402
+from data_prep.facts_groups import all_groups, groups_by_split  # noqa: E402
+from data_prep.facts_names import cldr_version  # noqa: E402
+from hbt_jax.errors import InputError  # noqa: E402
+
+SOURCE = "facts"
+STORES = ("train", "validation")
+
+
+def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
+    """Makes whatever is not in OUT_DIR yet, and prints what was made.
+
+    Args:
+      out_dir: the folder of everything.
+      vocabulary: pieces of the tokenizer.
+      seed: chooses the held-out facts.
+
+    Raises:
+      InputError: OUT_DIR was made with other settings, or the vocabulary does not suit the text.
+    """
+    out_dir = Path(out_dir)
+    _claim(out_dir, {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version()})
+    raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
+    for table in sources.TABLES:
+        sources.builder(SOURCE, table, raw_dir, seed=seed)
+    print("\n".join(facts_counts.table(groups_by_split(seed), all_groups()[1])))
+    if not (tokenizer / "training.json").exists():
+        from data_prep.train_sentencepiece import train_sentencepiece
+
+        report = train_sentencepiece(SOURCE, raw_dir, tokenizer, vocabulary)
+        print(f"tokenizer: {report['vocabulary']} pieces from {report['texts']} texts")
+    for split in STORES:
+        if not (out_dir / split / "manifest.json").exists():
+            from data_prep.build_store import build_store, summary
+
+            shutil.rmtree(out_dir / split, ignore_errors=True)
+            print("\n".join(summary(build_store(SOURCE, split, raw_dir, out_dir / split, tokenizer))))
+    if not benchmark.exists():
+        written = write_benchmark(SOURCE, raw_dir, benchmark)
+        print("benchmark: " + ", ".join(f"{number} {name}" for name, number in written.items()))
+
+
+def _claim(out_dir: Path, settings: dict) -> None:
+    """Writes the settings beside the results before the first of them, or checks that they are the same."""
+    path = out_dir / "settings.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found != settings:
+            raise InputError(f"{out_dir} was made with {found}, now asked for {settings}: choose another --out_dir")
+        return
+    if out_dir.exists() and any(out_dir.iterdir()):
+        raise InputError(f"{out_dir} holds files but no settings.json of data_prep/facts.py: choose another --out_dir")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    partial.rename(path)
+
+
+def main(_: list[str]) -> None:
+    """Prepares everything as the flags say."""
+    require(("out_dir",))
+    prepare(flags.FLAGS.out_dir, flags.FLAGS.vocabulary, flags.FLAGS.seed)
+
+
+if __name__ == "__main__":
+    from hbt_jax.flags import require, run_command
+
+    flags.DEFINE_string("out_dir", None, "folder to write everything to")
+    flags.DEFINE_integer("vocabulary", 16000, "number of pieces of the tokenizer", lower_bound=8)
+    flags.DEFINE_integer("seed", 0, "chooses the held-out facts")
+    run_command(main)

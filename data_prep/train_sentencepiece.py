@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Trains the SentencePiece vocabulary of a source on its training split, and on nothing else.
+
+    python data_prep/train_sentencepiece.py --source=facts --raw_dir=DIR --out_dir=DIR --vocabulary=16000
+
+OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.
+"""
+
+import collections
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from absl import flags
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_prep import sources  # noqa: E402
+from hbt_jax.errors import InputError  # noqa: E402
+
+SPLIT = "train"
+PREFIXES = {"queries": "query: ", "passages": "passage: "}
+SETTINGS = {
+    "model_type": "unigram",
+    "normalization_rule_name": "nmt_nfkc",
+    "character_coverage": 1.0,  # 15 scripts: the rarest character is still a letter of somebody's language
+    "byte_fallback": False,
+    "pad_id": 0,
+    "bos_id": 1,
+    "eos_id": 2,
+    "unk_id": 3,
+    "pad_piece": "<pad>",
+    "bos_piece": "<s>",
+    "eos_piece": "</s>",
+    "unk_piece": "<unk>",
+    "shuffle_input_sentence": False,
+    "input_sentence_size": 0,  # all of them
+    "num_threads": 2,
+}
+
+
+def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, vocabulary: int) -> dict:
+    """Trains on the queries and passages of the training split and writes OUT_DIR whole or not at all.
+
+    Each text is trained with its prefix ("query: " or "passage: ").  The same texts and settings give the same file.
+
+    Args:
+      source: a name in `data_prep.sources.SOURCES`.
+      raw_dir: folder of the prepared sources.
+      out_dir: folder to write; an older one is replaced.
+      vocabulary: number of pieces, the four special ones included.
+
+    Returns:
+      what training.json holds.
+
+    Raises:
+      InputError: an unknown source, or a vocabulary too small or too large for the text.
+    """
+    counts, texts = collections.Counter(), []
+    for table, prefix in PREFIXES.items():
+        for record in sources.records(source, table, SPLIT, raw_dir):
+            counts[record["language"]] += 1
+            texts.append(prefix + record["text"])
+    model = _train(texts, vocabulary, source)
+    report = {
+        "source": source,
+        "split": SPLIT,
+        "vocabulary": vocabulary,
+        "settings": SETTINGS,
+        "texts": len(texts),
+        "texts_by_language": dict(sorted(counts.items())),
+        "fingerprint": f"sha256:{hashlib.sha256(model).hexdigest()}",
+    }
+    _write(Path(out_dir), model, report)
+    return report
+
+
+def _train(texts: list[str], vocabulary: int, source: str) -> bytes:
+    import io
+
+    import sentencepiece
+
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts), model_writer=written, vocab_size=vocabulary, minloglevel=2, **SETTINGS
+        )
+    except RuntimeError as error:  # SentencePiece's only error: its text names the bound that vocab_size broke
+        raise InputError(
+            f"--vocabulary={vocabulary} does not suit the {len(texts)} training texts of {source}:"
+            f" {' '.join(str(error).split())}; choose another --vocabulary"
+        ) from error
+    return written.getvalue()
+
+
+def _write(out_dir: Path, model: bytes, report: dict) -> None:
+    partial = out_dir.with_name(out_dir.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    (partial / "tokenizer.model").write_bytes(model)
+    (partial / "training.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.rmtree(out_dir, ignore_errors=True)
+    partial.rename(out_dir)
+
+
+def main(_: list[str]) -> None:
+    """Trains as the flags say and prints one line."""
+    from hbt_jax.flags import require
+
+    require(("raw_dir", "out_dir"))
+    given = flags.FLAGS
+    report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary)
+    print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
+
+
+if __name__ == "__main__":
+    from hbt_jax.flags import run_command
+
+    flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources.py")
+    flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
+    flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
+    flags.DEFINE_integer("vocabulary", 16000, "number of pieces", lower_bound=8)
+    run_command(main)

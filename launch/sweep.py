@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Trains one configuration with several batch kinds and seeds, and prints their evaluations as one table.
+
+    python launch/sweep.py --flagfile=launch/flagfiles/quickstart.flags --batching=x-x-mono,x-y,hybrid --seeds=3
+
+Runs lie in WORKDIR/KIND-seedN.  A finished one is kept, an interrupted one goes on, so the same command can be repeated.
+Writes WORKDIR/sweep.json and WORKDIR/sweep.md.
+"""
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from absl import flags  # noqa: E402
+
+from hbt_jax import flags as command  # noqa: E402
+from hbt_jax.config import BATCHINGS, TRAIN_PARTS  # noqa: E402
+from hbt_jax.errors import InputError, Interrupted  # noqa: E402
+from hbt_jax.training.preemption import StopRequest  # noqa: E402
+
+COLUMNS = (  # heading, setting, metric, digits
+    ("mono mAP", "monolingual", "map", 3),
+    ("cross mAP", "cross_lingual", "map", 3),
+    ("multi mAP", "multilingual", "map", 3),
+    ("mono R@1", "monolingual", "recall@1", 3),
+    ("cross R@1", "cross_lingual", "recall@1", 3),
+    ("multi R@1", "multilingual", "recall@1", 3),
+    ("rank distance", "multilingual", "rank_distance", 1),
+)
+_POLL_SECONDS = 0.5
+
+
+def arguments(kind: str, seed: int, workdir: Path) -> list[str]:
+    """The flags of one run: everything this command was told, with another batch kind, seed and workdir."""
+    changed = {"batching": kind, "seed": seed, "workdir": workdir}
+    given = []
+    for part in TRAIN_PARTS.values():
+        for field in dataclasses.fields(part):
+            value = changed.get(field.name, flags.FLAGS[field.name].value)
+            given.append(f"--{field.name}={','.join(value) if isinstance(value, list) else value}")
+    return given
+
+
+def train(kind: str, seed: int, workdir: Path, stop: StopRequest) -> None:
+    """Runs one training with its evaluation in a process of its own.
+
+    Raises:
+      InputError: it failed; its message stands above.
+      Interrupted: a signal came; the run has saved.
+    """
+    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(kind, seed, workdir)]
+    with subprocess.Popen(script) as process:
+        while (code := process.poll()) is None:
+            if stop.requested:
+                process.terminate()
+                process.wait()
+            time.sleep(_POLL_SECONDS)
+    if stop.requested or code == command.EXIT_INTERRUPTED:
+        raise Interrupted(f"during {workdir}; the same command goes on from there")
+    if code:
+        raise InputError(f"the run {workdir} ended with exit code {code}; its message stands above")
+
+
+def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict | None:
+    """The metrics of a finished run on one benchmark, None before it is finished."""
+    folder = workdir / "evaluation" / ("untrained" if untrained else "") / benchmark
+    file = folder / "results.json"
+    return json.loads(file.read_text(encoding="utf-8"))["metrics"] if file.exists() else None
+
+
+def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
+    """Mean and sample standard deviation over seeds, a row a batch kind, in Markdown."""
+    lines = [
+        f"| {benchmark}: batches | seeds | " + " | ".join(heading for heading, *_ in COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 2) + "|",
+    ]
+    for name, metrics in runs.items():
+        cells = [_cell([each[setting][metric] for each in metrics], digits) for _, setting, metric, digits in COLUMNS]
+        lines.append(f"| {name} | {len(metrics)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(values: list[float], digits: int) -> str:
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def main(_: list[str]) -> None:
+    command.require(["workdir", "benchmarks"])
+    kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
+    if not kinds or set(kinds) - set(BATCHINGS):
+        raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list out of {', '.join(BATCHINGS)}")
+    root, benchmarks = Path(flags.FLAGS.workdir), flags.FLAGS.benchmarks
+    runs = {(kind, seed): root / f"{kind}-seed{seed}" for kind in kinds for seed in range(seeds)}
+    with StopRequest() as stop:
+        for number, ((kind, seed), workdir) in enumerate(runs.items(), 1):
+            print(f"run {number} of {len(runs)}: {workdir}", flush=True)
+            if any(results_of(workdir, benchmark) is None for benchmark in benchmarks):
+                train(kind, seed, workdir, stop)
+    content, texts = {}, []
+    for benchmark in benchmarks:
+        found = {kind: [results_of(runs[kind, seed], benchmark) for seed in range(seeds)] for kind in kinds}
+        untrained = [results_of(runs[kinds[0], seed], benchmark, untrained=True) for seed in range(seeds)]
+        found |= {"untrained": untrained} if all(untrained) else {}
+        content[benchmark] = found
+        texts.append(table(benchmark, found))
+    (root / "sweep.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (root / "sweep.md").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+    print("\n\n".join(texts))
+
+
+if __name__ == "__main__":
+    command.define(*TRAIN_PARTS.values())
+    del flags.FLAGS.batching
+    flags.DEFINE_list("batching", ["x-x-mono", "x-y", "hybrid"], f"batch kinds, comma-separated: {', '.join(BATCHINGS)}")
+    flags.DEFINE_integer("seeds", 3, "runs of each batch kind, with the seeds 0, 1, ...", lower_bound=1)
+    command.run_command(main)

@@ -1,0 +1,65 @@
+"""Which pairs can serve which kind of batch, against the definition spelled out pair by pair."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hbt_jax.data.mixture import CROSS, MONO, SAME, Mixture, open_mixture
+from hbt_jax.errors import InputError
+from tests.data.make_stores import make_store, parallel
+
+
+def test_eligible_pairs_follow_the_definition(tmp_path, monkeypatch):
+    monkeypatch.setattr("hbt_jax.data.mixture._SCAN", 7)  # so that the scan takes several pieces
+    generator = np.random.default_rng(0)
+    queries, passages = generator.random((2, 40, 3)) < 0.4
+    store = make_store(tmp_path / "store", queries, passages)
+    mixture = Mixture([store])
+    languages = range(3)
+
+    def rows(wanted):
+        return [row for row in range(40) if wanted(queries[row], passages[row])]
+
+    def found(kind, language=-1):
+        eligible = mixture.eligible(0, kind, language)
+        assert eligible.pairs == len(eligible.rows)
+        return eligible.rows.tolist()
+
+    for language in languages:
+        assert found(MONO, language) == rows(lambda q, p, code=language: q[code] and p[code])
+    assert found(SAME) == rows(lambda q, p: any(q[a] and p[a] for a in languages))
+    ordered = list(itertools.permutations(languages, 2))
+    assert found(CROSS) == rows(lambda q, p: any(q[a] and p[b] for a, b in ordered))
+    assert not mixture.parallel(0)
+
+
+def test_a_parallel_store_needs_no_list_of_pairs(tmp_path):
+    mixture = Mixture([make_store(tmp_path / "store", parallel(10, 3))])
+    assert mixture.parallel(0)
+    for kind, language in ((MONO, 2), (SAME, -1), (CROSS, -1)):
+        eligible = mixture.eligible(0, kind, language)
+        assert (eligible.pairs, eligible.rows) == (10, None)
+
+
+def test_one_language_serves_no_cross_batches(tmp_path):
+    mixture = Mixture([make_store(tmp_path / "store", parallel(10, 1))])
+    assert mixture.serves(0, MONO)
+    assert mixture.serves(0, SAME)
+    assert not mixture.serves(0, CROSS)
+
+
+def test_languages_without_a_pair_are_left_out(tmp_path):
+    queries, passages = parallel(4, 3), parallel(4, 3)
+    queries[:, 1] = False
+    mixture = Mixture([make_store(tmp_path / "store", queries, passages)])
+    assert mixture.mono_languages(0) == [0, 2]
+
+
+def test_opening_several(tmp_path):
+    paths = [make_store(tmp_path / name, parallel(rows, 2)).path for name, rows in (("a", 3), ("b", 5))]
+    mixture = open_mixture(paths)
+    assert mixture.sizes.tolist() == [3, 5]
+    assert mixture.fingerprint == open_mixture(paths).fingerprint != open_mixture(paths[::-1]).fingerprint
+    with pytest.raises(InputError, match="--stores is empty"):
+        open_mixture([])

@@ -1,0 +1,150 @@
+"""Stores: what is written is read back, and every kind of damage is an error that says what to do."""
+
+import errno
+import json
+
+import numpy as np
+import pytest
+
+from hbt_jax.data.store import open_store, store_tokenizer
+from hbt_jax.data.store_writer import StoreWriter
+from hbt_jax.errors import InputError
+from tests.data.make_stores import SpecialTokens, make_store, parallel, text
+
+
+def test_texts_pairs_and_absent_translations_are_read_back(tmp_path):
+    exists = np.array([[1, 1], [0, 1], [1, 0]], bool)
+    store = make_store(tmp_path / "store", exists, pairs=[(0, 1, 7, [2]), (2, 0, 8, []), (1, 1, 7, [0, 2])])
+    for side in ("queries", "passages"):
+        opened = getattr(store, side)
+        assert opened.rows == 3
+        assert opened.available.tolist() == [0b11, 0b10, 0b01]
+        for index, language in enumerate(store.languages):
+            texts = opened.tokens[language]
+            for row in range(3):
+                wanted = text(side, index, row) if exists[row, index] else []
+                assert texts.values[texts.offsets[row] : texts.offsets[row + 1]].tolist() == wanted
+    assert store.pairs.query_P.tolist() == [0, 2, 1]
+    assert store.pairs.passage_P.tolist() == [1, 0, 1]
+    assert store.pairs.group_P.tolist() == [7, 8, 7]
+    assert store.pairs.negative_rows.tolist() == [2, 0, 2]
+    assert store.pairs.negative_offsets.tolist() == [0, 1, 1, 3]
+    entry = store.manifest["queries"]["languages"]["ar"]
+    assert (entry["present"], entry["tokens"]) == (2, len(text("queries", 0, 0)) + len(text("queries", 0, 2)))
+
+
+def test_a_store_is_mapped_not_copied(tmp_path):
+    store = make_store(tmp_path / "store", parallel(5, 2))
+    values = store.queries.tokens["de"].values
+    assert not values.flags.owndata
+    assert not values.flags.writeable
+
+
+def test_rows_may_come_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("hbt_jax.data.store_writer._COPY_TOKENS", 4)  # so that the copy takes several pieces
+    description = {"name": "n", "split": "train", "languages": ["de"], "tokenizer": {"path": "", "fingerprint": ""}}
+    lists = {row: list(range(row * 10, row * 10 + row + 1)) for row in range(6)}
+    with StoreWriter(tmp_path / "store") as writer:
+        for rows in ([5, 2], [0], [4, 3]):  # row 1 is absent
+            tokens = np.concatenate([lists[row] for row in rows])
+            offsets = np.concatenate([[0], np.cumsum([len(lists[row]) for row in rows])])
+            writer.append("queries", "de", np.array(rows), tokens, offsets)
+        writer.append_pairs(*np.zeros((3, 0), np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64))
+        writer.finish({"queries": 6, "passages": 2}, description)
+    store = open_store(tmp_path / "store")
+    texts = store.queries.tokens["de"]
+    found = {row: texts.values[texts.offsets[row] : texts.offsets[row + 1]].tolist() for row in range(6)}
+    assert found == {**lists, 1: []}
+    assert store.passages.available.tolist() == [0, 0]  # the side has no file for the language
+
+
+def test_an_unfinished_store_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "store") as writer:
+        writer.append("queries", "de", np.array([0]), np.array([5]), np.array([0, 1]))
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_build_is_started_afresh(tmp_path):
+    left_over = tmp_path / "store.partial" / "queries" / "xx.arrow"
+    left_over.parent.mkdir(parents=True)
+    left_over.write_bytes(b"half")
+    make_store(tmp_path / "store", parallel(2, 2))
+    assert not (tmp_path / "store.partial").exists()
+    assert not (tmp_path / "store" / "queries" / "xx.arrow").exists()
+
+
+def test_an_existing_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "store").mkdir()
+    with pytest.raises(InputError, match="exists already: remove it .* or name another --out_dir"):
+        StoreWriter(tmp_path / "store")
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with StoreWriter(tmp_path / "store") as writer:
+        monkeypatch.setattr(writer, "_write", full)
+        with pytest.raises(InputError, match=r"store\.partial: the disk is full; free space or name an --out_dir"):
+            writer.append("queries", "de", np.array([0]), np.array([5]), np.array([0, 1]))
+
+
+def test_missing_and_half_written_folders(tmp_path):
+    with pytest.raises(InputError, match="no such folder; build it again .* or correct --stores"):
+        open_store(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no manifest\.json, so it is half-written or not a store; build it again"):
+        open_store(tmp_path)
+
+
+def test_bad_manifests(tmp_path):
+    store = make_store(tmp_path / "store", parallel(2, 2))
+    file = store.path / "manifest.json"
+    for content, message in (
+        ("{", r"not JSON .*; build it again with data_prep/build_store\.py"),
+        ('{"format": "other"}', "not the manifest of a store"),
+        (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 1"),
+    ):
+        file.write_text(content)
+        with pytest.raises(InputError, match=message):
+            open_store(store.path)
+
+
+def test_another_tokenizer_is_refused(tmp_path):
+    store = make_store(tmp_path / "store", parallel(2, 2))
+    open_store(store.path, SpecialTokens.fingerprint)
+    with pytest.raises(InputError, match="by tokenizer sha256:test .* in use is sha256:other; correct --tokenizer"):
+        open_store(store.path, "sha256:other")
+
+
+@pytest.mark.parametrize("name", ["queries/de.arrow", "passages/ar.arrow", "pairs.arrow"])
+def test_damaged_files(tmp_path, name):
+    store = make_store(tmp_path / "store", parallel(50, 2))
+    file = store.path / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-8])
+    with pytest.raises(InputError, match=rf"{name}: {len(whole) - 8} bytes, expected {len(whole)} .* truncated"):
+        open_store(store.path)
+    file.write_bytes(bytes(len(whole)))
+    with pytest.raises(InputError, match=f"{name}: not a readable Arrow file"):
+        open_store(store.path)
+    file.unlink()
+    with pytest.raises(InputError, match=f"{name}: missing, though the store's manifest.json lists it"):
+        open_store(store.path)
+
+
+def test_a_file_of_another_store_is_refused(tmp_path):
+    store = make_store(tmp_path / "store", parallel(2, 2))
+    manifest = store.manifest
+    manifest["queries"]["rows"] = 3
+    (store.path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"ar\.arrow: 2 rows of \['tokens'\], expected 3 of \['tokens'\]"):
+        open_store(store.path)
+
+
+def test_the_tokenizer_is_found_from_the_store(tmp_path):
+    store = make_store(tmp_path / "data" / "store", parallel(2, 2))
+    with pytest.raises(InputError, match="its tokenizer is not at .* any more; name its place by --tokenizer"):
+        store_tokenizer(store.path)
+    (tmp_path / "data" / "tokenizer").mkdir()
+    assert store_tokenizer(store.path) == tmp_path / "data" / "tokenizer"

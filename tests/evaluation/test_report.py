@@ -1,0 +1,123 @@
+"""The report: well-formed, complete, and nothing in it comes from the network."""
+
+import copy
+import html.parser
+import math
+import re
+
+import pytest
+
+from hbt_jax.evaluation import charts, report, run
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects tags and text, and fails on a tag that is closed out of order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self._open = [], [], []
+        self.feed(text)
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def of_class(self, name):
+        return [attrs for _, attrs in self.tags if name in (attrs.get("class") or "").split()]
+
+
+@pytest.fixture(scope="module")
+def summary(small_benchmark, small_embeddings, tmp_path_factory):
+    return run.evaluate(
+        small_benchmark,
+        *small_embeddings,
+        out_dir=str(tmp_path_factory.mktemp("out")),
+        model_name='<runs> & "one"',
+        settings={"query_prefix": "query: "},
+        counts={"truncated_texts": 7},
+    )
+
+
+def written(tmp_path, *args, **options):
+    report.write_report(str(tmp_path / "report.html"), *args, **options)
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_self_contained(summary, tmp_path):
+    text = written(tmp_path, [summary, summary | {"benchmark": "other"}])
+    page = Page(text)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
+    assert not [attrs for _, attrs in page.tags if {"src", "href"} & set(attrs)]
+    assert len(page.of_class("cell")) == 2 * 5 * 5
+    assert "&lt;runs&gt; &amp; &quot;one&quot;" in text
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_number_of_the_summary_is_there(summary, tmp_path):
+    words = Page(written(tmp_path, [summary])).words
+    for block in summary["metrics"].values():
+        for metric, value in block.items():
+            assert (f"{value:,.1f}" if metric == "rank_distance" else f"{value:.4f}") in words
+    for pair, block in summary["by_pair"].items():
+        assert any(word.endswith(f"mAP {block['map']:.3f}") for word in words), pair
+    assert "query: " in words and "7" in words
+
+
+def test_the_baseline_stands_beside_the_model(summary, tmp_path):
+    baseline = copy.deepcopy(summary)
+    baseline["metrics"]["monolingual"]["map"] -= 0.125
+    words = Page(written(tmp_path, [summary], baseline=[baseline])).words
+    assert "untrained" in words and "+0.1250" in words
+    assert "untrained" not in Page(written(tmp_path, [summary])).words
+
+
+def test_under_resourced_languages_are_marked(summary, tmp_path):
+    page = Page(written(tmp_path, [summary]))
+    assert sorted(attrs["data-language"] for attrs in page.of_class("diamond")) == 3 * ["sw"] + 3 * ["te"]
+
+
+def test_a_pair_without_queries_is_grey(summary, tmp_path):
+    gap = copy.deepcopy(summary)
+    del gap["by_pair"]["de-zh"]
+    (absent,) = Page(written(tmp_path, [gap])).of_class("absent")
+    assert "fill" not in absent
+
+
+def test_the_training_curve(summary, tmp_path):
+    series = {
+        "loss": [(step, 3.0 / (1 + step)) for step in range(1000)],
+        "validation loss": [(0, math.nan), (500, 1.0)],
+    }
+    page = Page(written(tmp_path, [summary], training_curve=series))
+    loss, validation = page.of_class("series")
+    assert len(loss["points"].split()) <= 400
+    assert len(validation["points"].split()) == 1
+    assert "validation loss" in page.words
+    assert not Page(written(tmp_path, [summary])).of_class("series")
+
+
+@pytest.mark.parametrize("values", [[0.0], [math.nan], [1e-7, 2e-7], [1e4]])
+def test_a_training_curve_of_any_height_is_drawn(values):
+    text = charts.training_curve({"loss": list(enumerate(values))})
+    assert "nan" not in text and "inf" not in text
+    Page(text)
+
+
+def test_the_colour_scale_runs_from_dark_to_light():
+    assert (charts.colour(0.0), charts.colour(1.0)) == ("#00224e", "#fee838")
+    brightness = [sum(int(charts.colour(n / 50)[i : i + 2], 16) for i in (1, 3)) for n in range(51)]
+    assert brightness == sorted(brightness)

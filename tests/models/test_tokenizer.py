@@ -1,0 +1,127 @@
+"""Tokenizers: one interface over SentencePiece and Hugging Face, and prefixes that can be joined to texts."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+import tokenizers
+
+from hbt_jax.errors import InputError
+from hbt_jax.models.tokenizer import load_tokenizer
+
+TEXTS = ["the currency of France", "die Währung von Frankreich", "", "  ", "フランスの通貨は何ですか", "عملة فرنسا 12"]
+
+
+@pytest.fixture(scope="module")
+def sentencepiece_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sentencepiece")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS * 5 + ["query: passage: what is it"]), model_writer=model, vocab_size=90,
+        character_coverage=1.0, pad_id=0, bos_id=1, eos_id=2, unk_id=3, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hugging_face_folder(tmp_path_factory) -> Path:
+    """A small WordPiece tokenizer in BERT's layout."""
+    folder = tmp_path_factory.mktemp("hugging_face")
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "currency", "of", "france", "##s", "query", "passage", ":"]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = tokenizers.normalizers.BertNormalizer()
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    backend.enable_truncation(4)  # a setting of the file that must not reach our ids
+    backend.enable_padding(length=9)
+    backend.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": {"content": "[PAD]"}, "unk_token": "[UNK]"}))
+    return folder
+
+
+def lists(tokenizer, texts) -> list[list[int]]:
+    tokens, offsets = tokenizer.encode(texts)
+    assert (tokens.dtype, offsets.dtype) == (np.int32, np.int64)
+    assert len(offsets) == len(texts) + 1
+    return [tokens[offsets[i] : offsets[i + 1]].tolist() for i in range(len(texts))]
+
+
+def test_sentencepiece_ids_are_the_models_own(sentencepiece_folder):
+    tokenizer = load_tokenizer(sentencepiece_folder)
+    file = sentencepiece_folder / "tokenizer.model"
+    model = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    found = lists(tokenizer, TEXTS)
+    assert found == [model.encode(text) for text in TEXTS]
+    assert found[2] == found[3] == []
+    assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (0, 1, 2, 3)
+    assert tokenizer.vocab_size == model.get_piece_size()
+    assert tokenizer.fingerprint == "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+    assert load_tokenizer(file).fingerprint == tokenizer.fingerprint
+
+
+@pytest.mark.parametrize("prefix", ["query: ", "passage: ", ""])
+def test_prefix_and_text_are_tokenised_apart(sentencepiece_folder, hugging_face_folder, prefix):
+    for folder in (sentencepiece_folder, hugging_face_folder):
+        tokenizer = load_tokenizer(folder)
+        texts = [text for text in TEXTS if text.strip()]
+        head = tokenizer.prefix_ids(prefix).tolist()
+        joined = lists(tokenizer, [prefix + text for text in texts])
+        assert joined == [head + own for own in lists(tokenizer, texts)]
+        assert bool(head) == bool(prefix)
+
+
+def test_hugging_face_ids_are_transformers_without_special_tokens(hugging_face_folder):
+    transformers = pytest.importorskip("transformers")
+    peer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(hugging_face_folder / "tokenizer.json"))
+    tokenizer = load_tokenizer(hugging_face_folder)
+    texts = ["The currency of Frances: unknown word", "", "France " * 9]
+    assert lists(tokenizer, texts) == peer(texts, add_special_tokens=False, truncation=False)["input_ids"]
+    assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (0, 2, 3, 1)
+    assert tokenizer.vocab_size == 12
+
+
+def test_saved_tokenizers_are_the_same(sentencepiece_folder, hugging_face_folder, tmp_path):
+    for number, folder in enumerate((sentencepiece_folder, hugging_face_folder)):
+        tokenizer = load_tokenizer(folder)
+        tokenizer.save(tmp_path / str(number))
+        again = load_tokenizer(tmp_path / str(number))
+        again.save(tmp_path / str(number))  # onto itself
+        assert again.fingerprint == tokenizer.fingerprint
+        assert (again.pad_id, again.unk_id, again.vocab_size) == (
+            tokenizer.pad_id, tokenizer.unk_id, tokenizer.vocab_size)  # fmt: skip
+
+
+def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
+    with pytest.raises(InputError, match=r"found nothing; expected a SentencePiece \.model file or a folder"):
+        load_tokenizer(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="found a folder without either"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "bad.model").write_bytes(b"not a model")
+    with pytest.raises(InputError, match=r"bad\.model: not a SentencePiece model"):
+        load_tokenizer(tmp_path / "bad.model")
+    definition = json.loads((hugging_face_folder / "tokenizer.json").read_text())
+    for content, message in (
+        ("{", "not JSON"),
+        ("{}", "expected the keys model and added_tokens"),
+        (json.dumps({**definition, "post_processor": None}), "puts 0 tokens around a text; expected two"),
+        (json.dumps({**definition, "padding": None}), "no padding token"),
+    ):
+        (tmp_path / "tokenizer.json").write_text(content)
+        with pytest.raises(InputError, match=message):
+            load_tokenizer(tmp_path)
+
+
+def test_a_model_without_padding_is_refused(tmp_path):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS), model_writer=model, vocab_size=60, hard_vocab_limit=False, minloglevel=2
+    )
+    (tmp_path / "tokenizer.model").write_bytes(model.getvalue())
+    with pytest.raises(InputError, match=r"no padding token \(id -1, .*data_prep/train_sentencepiece\.py"):
+        load_tokenizer(tmp_path)

@@ -40,6 +40,8 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
     out_dir = Path(out_dir)
     _claim(out_dir, {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version()})
     raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
+    for stopped in raw_dir.glob("*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
+        shutil.rmtree(stopped)
     for table in sources.TABLES:
         sources.builder(SOURCE, table, raw_dir, seed=seed)
     print("\n".join(facts_counts.table(groups_by_split(seed), all_groups()[1])))

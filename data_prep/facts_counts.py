@@ -17,7 +17,7 @@ def table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) -> list
       dropped: {reason: number} of `facts_groups.all_groups`.
 
     Returns:
-      facts per relation and split, texts (a query and a passage each) per language and script, the dropped.
+      facts per relation and split, facts stated (one query and one passage) per language and per script, the dropped.
     """
     groups = [group for split in splits.values() for group in split]
     relations = list(dict.fromkeys(group.fact.relation for group in groups))
@@ -33,7 +33,7 @@ def table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) -> list
     scripts = collections.defaultdict(list)
     for code in LANGUAGES:
         scripts[language(code).script].append(stated[code])
-    lines.append(f"texts per script ({len(scripts)} scripts), with the number of languages:")
+    lines.append(f"facts stated per script ({len(scripts)} scripts), over the number of languages in brackets:")
     items = [f"{script} {sum(found)} ({len(found)})" for script, found in sorted(scripts.items())]
     lines += ["  " + "  ".join(items[start : start + 6]) for start in range(0, len(items), 6)]
     return lines + [f"{reason}: {number}" for reason, number in sorted(dropped.items())]

@@ -14,6 +14,7 @@ SPLITS = ("train", "validation", "test")
 MOST_ANSWERS = 8  # a passage names at most so many answers, the first ones in the fact's order
 FEWEST_LANGUAGES = 12  # a fact that fewer languages can state is left out: groups stay parallel
 TEST_SHARE, VALIDATION_SHARE = 0.12, 0.06  # of the groups that can be held out
+_FULL_STOPS = ".。।"  # what a shortened list's "…" stands in for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +84,13 @@ def _texts(fact: Fact, subjects: frozenset[str]) -> tuple[dict[str, tuple[str, s
             answers = [known[relation.answer][code] if relation.answer else code for code in shown]
             listed = phrases["comma"].join(dict.fromkeys(answers))
             asked, stated = phrases[fact.relation]
+            record = phrases["record"]
+            if len(shown) < len(fact.answers):
+                record = record.rstrip(_FULL_STOPS) + "…"
             entity = known[relation.entity][fact.entity]
             texts[language] = (
                 phrases["question"].format(x=entity, q=asked),
-                phrases["record"].format(x=entity, p=stated, y=listed if len(shown) == len(fact.answers) else f"{listed}…"),
+                record.format(x=entity, p=stated, y=listed),
             )
     return texts, reasons
 

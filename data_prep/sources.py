@@ -99,17 +99,17 @@ def _decoded(made, split: str) -> Iterator[dict]:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
+    one, many = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.string)
     spec = {
-        name: tf.io.RaggedFeature(tf.string) if isinstance(kind, tfds.features.Sequence) else tf.io.FixedLenFeature([], tf.string)
-        for name, kind in made.info.features.items()
+        name: many if isinstance(kind, tfds.features.Sequence) else one for name, kind in made.info.features.items()
     }
     files = [os.fspath(path) for path in made.info.splits[split].filepaths]
     batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH).map(lambda batch: tf.io.parse_example(batch, spec))
     for batch in batches:
         columns = [
-            [[one.decode() for one in many] for many in column.to_list()]
+            [[text.decode() for text in texts] for texts in column.to_list()]
             if isinstance(column, tf.RaggedTensor)
-            else [one.decode() for one in column.numpy().tolist()]
+            else [text.decode() for text in column.numpy().tolist()]
             for column in batch.values()
         ]
         for row in zip(*columns, strict=True):

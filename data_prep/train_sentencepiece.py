@@ -8,11 +8,13 @@ OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it wa
 
 import collections
 import hashlib
+import io
 import json
 import shutil
 import sys
 from pathlib import Path
 
+import sentencepiece
 from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -37,7 +39,7 @@ SETTINGS = {
     "unk_piece": "<unk>",
     "shuffle_input_sentence": False,
     "input_sentence_size": 0,  # all of them
-    "num_threads": 2,
+    "num_threads": 2,  # stated, because the order of summing over threads decides the last digits of the scores
 }
 
 
@@ -78,10 +80,6 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
 
 
 def _train(texts: list[str], vocabulary: int, source: str) -> bytes:
-    import io
-
-    import sentencepiece
-
     written = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -107,8 +105,6 @@ def _write(out_dir: Path, model: bytes, report: dict) -> None:
 
 def main(_: list[str]) -> None:
     """Trains as the flags say and prints one line."""
-    from hbt_jax.flags import require
-
     require(("raw_dir", "out_dir"))
     given = flags.FLAGS
     report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary)
@@ -116,7 +112,7 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import run_command
+    from hbt_jax.flags import require, run_command
 
     flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources.py")
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")

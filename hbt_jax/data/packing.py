@@ -17,7 +17,7 @@ from hbt_jax.config import TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 
-_CLASSES = 20  # lengths are placed in at most about this many rounds; more rounds pack no tighter, and take longer
+_CLASSES = 16  # texts of up to half a row are placed in about this many rounds; more pack little tighter
 
 
 @dataclasses.dataclass(frozen=True)

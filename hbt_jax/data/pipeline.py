@@ -79,7 +79,7 @@ def batches(
     stop: int | None,
     shares: Sequence[int],
     share_count: int,
-    threads: int = 2,
+    threads: int = 1,
 ) -> Iterator[dict[str, np.ndarray]]:
     """The packed batches of the steps from `start` up to `stop`, prepared ahead in other threads, in order.
 
@@ -91,7 +91,8 @@ def batches(
       start, stop: first step, and the one after the last; stop None: without end.
       shares: numbers of the shares that this host's devices own, in mesh order.
       share_count: P over all hosts.
-      threads: steps prepared at the same time.
+      threads: steps prepared at the same time.  The work is many short numpy calls, which share Python's lock: one
+        thread ahead of the trainer was faster than two (tests/benchmarks/pipeline_speed.py).
 
     Returns:
       an iterator of `packed_batch` results.

@@ -222,6 +222,7 @@ class Loop:
     def _validate(self) -> None:
         job, record = self.job, self.record
         losses = []
+        jax.block_until_ready(self.state)  # the updates under way are training time, what follows is not
         with self.rate:
             for batch in job.validation:
                 if job.agree(self.stop_requested(), False)[0]:
@@ -239,10 +240,10 @@ class Loop:
             self.log.write(record.step, "validation", {"loss": loss})
 
     def _save(self) -> None:
+        jax.block_until_ready(self.state)
+        if any(not math.isfinite(float(metrics["loss"])) for _, metrics in self.interval):
+            return  # the next report raises TrainingDiverged; the checkpoint from before must stay
         with self.rate:
-            for _, metrics in self.interval[-1:]:
-                if not math.isfinite(float(metrics["loss"])):
-                    return
             self.checkpoints.save_last(self.state, self.record)
             self.clock.saved()
 

@@ -24,10 +24,12 @@ def test_the_examples_in_docstrings_hold():
 @given(st.data())
 def test_texts_lie_whole_and_apart(data):
     row_length = data.draw(st.integers(1, 200))
-    segments = data.draw(st.integers(1, 40))
+    segments = data.draw(st.integers(1, 8))
     shares, texts = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 60))
-    lengths = data.draw(st.lists(st.integers(0, row_length), min_size=shares * texts, max_size=shares * texts))
-    lengths_PN = np.array(lengths).reshape(shares, texts)
+    shortness = data.draw(st.sampled_from([1, 2, 4]))  # many short texts beside few long ones
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    lengths_PN = (row_length * generator.random((shares, texts)) ** shortness).astype(int)
+    lengths_PN[0, 0] = row_length
     placed = packing.pack_shares(lengths_PN, row_length, segments)
     for share in range(shares):
         used = np.zeros((int(placed.rows[share]), row_length), int)
@@ -64,6 +66,14 @@ def test_rows_are_full_on_mixed_lengths():
     for row_length, segments in ((96, 12), (128, 16), (256, 32)):
         _, _, _, rows = packing.pack(lengths, row_length, segments)
         assert lengths.sum() / (rows * row_length) > 0.95
+
+
+def test_a_text_goes_to_the_fullest_row_that_holds_it():
+    row, segment, start, rows = packing.pack(np.array([10, 44, 54, 21]), 64, 8)
+    assert rows == 3
+    assert row[0] == row[2]
+    assert (segment[0], start[0]) == (2, 54)
+    assert len({row[1], row[2], row[3]}) == 3
 
 
 def test_a_text_longer_than_a_row_is_a_bug_of_the_caller():

@@ -1,0 +1,129 @@
+"""The source `facts` as TensorFlow Datasets tables, as a benchmark folder and through its command."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_prep import facts, sources
+from data_prep.facts_benchmark import write_benchmark
+from hbt_jax.errors import InputError
+from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_records_are_the_groups(raw_dir):  # noqa: F811
+    for split, groups in few(0).items():
+        for side, table in enumerate(("queries", "passages")):
+            expected = [
+                {"id": group.fact.id, "language": language, "text": texts[side]}
+                for group in groups
+                for language, texts in group.texts.items()
+            ]
+            assert list(sources.records("facts", table, split, raw_dir)) == expected
+        expected = [
+            {"query": group.fact.id, "passage": group.fact.id, "group": group.fact.id, "negatives": []}
+            for group in groups
+        ]
+        assert list(sources.records("facts", "pairs", split, raw_dir)) == expected
+
+
+def test_the_seed_is_written_down_and_chooses_the_held_out_facts(raw_dir):  # noqa: F811
+    made = sources.builder("facts", "pairs", raw_dir, seed=7)
+    assert made.info.metadata["seed"] == 7
+    assert "Unicode License" in made.info.redistribution_info.license
+    assert [pair["query"] for pair in sources.records("facts", "pairs", "test", raw_dir)] == [
+        group.fact.id for group in few(7)["test"]
+    ]
+
+
+def test_unknown_names_are_listed(raw_dir):  # noqa: F811
+    with pytest.raises(InputError, match="unknown source 'fact': the known sources are facts"):
+        sources.builder("fact", "pairs", raw_dir)
+    with pytest.raises(InputError, match="unknown table 'docs' of source facts: expected .* pairs"):
+        sources.builder("facts", "docs", raw_dir)
+    with pytest.raises(InputError, match="source facts has no split 'dev': it has .*train.*validation"):
+        sources.records("facts", "pairs", "dev", raw_dir)
+
+
+def test_a_table_that_was_stopped_half_way_is_written_again(raw_dir, monkeypatch):  # noqa: F811
+    from data_prep import facts_builder
+
+    def stopped(self, split):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(facts_builder.Facts, "_generate_examples", stopped)
+        sources.builder("facts", "pairs", raw_dir)
+    assert len(list(sources.records("facts", "pairs", "train", raw_dir))) == 40
+
+
+def test_benchmark_judges_the_passage_of_the_fact_in_every_language(raw_dir, tmp_path):  # noqa: F811
+    folder = tmp_path / "benchmarks" / "facts"
+    counts = write_benchmark("facts", raw_dir, folder)
+    queries, candidates = (
+        [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
+        for name in ("queries.jsonl", "candidates.jsonl")
+    )
+    judged = [line.split() for line in (folder / "qrels.trec").read_text(encoding="utf-8").splitlines()]
+    assert counts == {"queries": len(queries), "candidates": len(candidates), "judgements": len(judged)}
+    held_out = few(0)
+    test, validation = ({group.fact.id for group in held_out[split]} for split in ("test", "validation"))
+    assert {row["item"] for row in queries} == test
+    assert {row["item"] for row in candidates} == test | validation
+    assert all(row["id"] == f"{row['item']}:{row['language']}" for row in queries + candidates)
+    expected = {
+        (query["id"], candidate["id"])
+        for query in queries
+        for candidate in candidates
+        if query["item"] == candidate["item"]
+    }
+    assert {(query, candidate) for query, _, candidate, _ in judged} == expected
+    assert {(zero, gain) for _, zero, _, gain in judged} == {("0", "1")}
+    assert not folder.with_name("facts.partial").exists()
+
+
+def test_a_second_run_keeps_what_is_whole_and_makes_the_rest_again(raw_dir, tmp_path, monkeypatch, capsys):  # noqa: F811
+    out, raw = tmp_path / "out", set()
+
+    def contents():  # of all but the tables, whose files hold nothing that a second run could have changed
+        return {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file() and path not in raw}
+
+    monkeypatch.setattr(facts, "groups_by_split", few)
+    facts.prepare(out, 400, 0)
+    raw.update((out / "raw").rglob("*"))
+    first = contents()
+    assert {"settings.json", "tokenizer", "train", "validation", "benchmarks"} <= {path.name for path in out.iterdir()}
+    assert "store facts/train" in capsys.readouterr().out
+    (out / "validation" / "manifest.json").unlink()
+    (out / "tokenizer" / "training.json").unlink()
+    shutil.rmtree(out / "benchmarks" / "facts")
+    (out / "benchmarks" / "facts.partial").mkdir()
+    (out / "raw" / "facts" / "pairs" / "incomplete.X_1.0.0").mkdir()
+    facts.prepare(out, 400, 0)
+    assert contents() == first and not list(out.rglob("incomplete*"))
+    printed = capsys.readouterr().out
+    assert "store facts/validation" in printed and "store facts/train" not in printed
+
+
+def test_other_settings_need_another_folder(tmp_path):
+    facts._claim(tmp_path / "out", {"seed": 0})
+    facts._claim(tmp_path / "out", {"seed": 0})
+    with pytest.raises(InputError, match="was made with .* now asked for .*choose another --out_dir"):
+        facts._claim(tmp_path / "out", {"seed": 1})
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match="holds files but no settings.json"):
+        facts._claim(tmp_path / "else", {"seed": 0})
+
+
+def test_command_without_its_folder_ends_with_one_line_and_code_2():
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "data_prep" / "facts.py")], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["error: --out_dir is needed: folder to write everything to"]

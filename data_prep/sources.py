@@ -17,9 +17,8 @@ from pathlib import Path
 
 from absl import logging
 
+from hbt_jax.data.pipeline import import_tensorflow
 from hbt_jax.errors import InputError
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before tensorflow is imported: its start-up notes are no news
 
 SOURCES = {
     "facts": "data_prep.facts_builder:Facts",
@@ -47,6 +46,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
         raise InputError(f"unknown source {source!r}: the known sources are {' '.join(SOURCES)} (data_prep/sources.py)")
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
+    import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
     import tensorflow_datasets as tfds
 
     module, _, name = SOURCES[source].partition(":")
@@ -96,9 +96,9 @@ def records(source: str, table: str, split: str, raw_dir: str | Path) -> Iterato
 
 def _decoded(made, split: str) -> Iterator[dict]:
     # `as_dataset` parses record by record, here 30 times slower than parsing whole batches.
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
+    tf = import_tensorflow()
     one, many = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.string)
     spec = {
         name: many if isinstance(kind, tfds.features.Sequence) else one for name, kind in made.info.features.items()

@@ -53,7 +53,9 @@ class TextConfig:
 
     query_prefix: str = option("query: ", "text put before every query; empty, or ending with a space")
     passage_prefix: str = option("passage: ", "text put before every passage; empty, or ending with a space")
-    query_length: int = option(32, "longest query, in tokens with prefix and special tokens; the rest is cut", minimum=4)
+    query_length: int = option(
+        32, "longest query, in tokens with prefix and special tokens; the rest is cut", minimum=4
+    )
     passage_length: int = option(128, "longest passage, in tokens with prefix and special tokens", minimum=4)
     row_length: int = option(
         0, "tokens of a packed row; 0: the larger of --query_length and --passage_length", minimum=0
@@ -114,11 +116,16 @@ class PlanConfig:
 class ModelConfig:
     """Which encoder is trained."""
 
-    model: str = option("tiny", "preset of a randomly initialised encoder: tiny (2 layers x 256) or small (6 layers x 384)")
+    model: str = option(
+        "tiny", "preset of a randomly initialised encoder: tiny (2 layers x 128) or small (6 layers x 384)"
+    )
     tokenizer: str = option("", "folder or file of the tokenizer; empty: the tokenizer of the first store")
-    pooling: str = option("mean", "how token vectors become one: mean over the text, or the first token", choices=POOLINGS)
-    dropout: float = option(0.1, "dropout rate of embeddings, attention output and feed-forward output",
-                            minimum=0.0, maximum=0.9)
+    pooling: str = option(
+        "mean", "how token vectors become one: mean over the text, or the first token", choices=POOLINGS
+    )
+    dropout: float = option(
+        0.1, "dropout rate of embeddings, attention output and feed-forward output", minimum=0.0, maximum=0.9
+    )
 
     def __post_init__(self):
         check_limits(self)
@@ -131,11 +138,13 @@ class LearningConfig:
     temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
     symmetric: bool = option(False, "add the loss of passages against queries, at equal weight")
     learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
-    weight_decay: float = option(1e-2, "AdamW weight decay of matrices (none on biases, norms and embeddings' norms)",
-                                 minimum=0.0)
+    weight_decay: float = option(
+        1e-2, "AdamW weight decay of matrices (none on biases, norms and embeddings' norms)", minimum=0.0
+    )
     warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
-    schedule: str = option("linear", "learning rate after warm-up: linear or cosine to zero, or constant",
-                           choices=SCHEDULES)
+    schedule: str = option(
+        "linear", "learning rate after warm-up: linear or cosine to zero, or constant", choices=SCHEDULES
+    )
     clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
 
     def __post_init__(self):
@@ -149,10 +158,12 @@ class RunConfig:
     workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
     steps: int = option(1000, "updates to apply in all", minimum=1)
     seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
-    resume: str = option("auto", "auto: continue a run found in --workdir; never: refuse to; must: fail without one",
-                         choices=RESUMES)
-    mesh_data: int = option(0, "mesh axis `data`: devices over which batches alone are split; 0: all that remain",
-                            minimum=0)
+    resume: str = option(
+        "auto", "auto: continue a run found in --workdir; never: refuse to; must: fail without one", choices=RESUMES
+    )
+    mesh_data: int = option(
+        0, "mesh axis `data`: devices over which batches alone are split; 0: all that remain", minimum=0
+    )
     mesh_fsdp: int = option(1, "mesh axis `fsdp`: devices over which batches and parameters are split", minimum=1)
     compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
     log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
@@ -164,7 +175,7 @@ class RunConfig:
     save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
     prepare: str = option("", "source whose stores, tokenizer and benchmark are built first when missing (facts)")
     prepared_dir: str = option("runs/data", "folder of what --prepare builds")
-    vocabulary: int = option(16000, "pieces of the tokenizer that --prepare trains", minimum=400)
+    vocabulary: int = option(30000, "pieces of the tokenizer that --prepare trains", minimum=400)
     benchmarks: tuple = option((), "benchmarks evaluated after training, comma-separated")
     data_dir: str = option("", "folder with one folder a benchmark; empty with --prepare: where that builds them")
     evaluate_untrained: bool = option(False, "evaluate the initial weights too, as the baseline of the report")
@@ -178,8 +189,11 @@ class EvalConfig:
     """What launch/eval.py evaluates."""
 
     model: str = option("", "workdir of a run")
-    checkpoint: str = option("best", "best (by validation loss; the last where there was none), last or untrained",
-                             choices=("best", "last", "untrained"))
+    checkpoint: str = option(
+        "best",
+        "best (by validation loss; the last where there was none), last or untrained",
+        choices=("best", "last", "untrained"),
+    )
     benchmarks: tuple = option((), "benchmarks, comma-separated")
     data_dir: str = option("", "folder with one folder a benchmark")
     out: str = option("", "folder for results.json, TREC runs and report.html")
@@ -196,7 +210,13 @@ class EvalConfig:
         check_limits(self)
 
 
-TRAIN_PARTS = {"text": TextConfig, "plan": PlanConfig, "model": ModelConfig, "learning": LearningConfig, "run": RunConfig}
+TRAIN_PARTS = {
+    "text": TextConfig,
+    "plan": PlanConfig,
+    "model": ModelConfig,
+    "learning": LearningConfig,
+    "run": RunConfig,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,8 +231,12 @@ class TrainConfig:
 
     def to_json(self) -> dict:
         """The configuration as nested JSON values; tuples become lists."""
-        return {part: {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, part)).items()}
-                for part in TRAIN_PARTS}
+        return {
+            part: {
+                k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, part)).items()
+            }
+            for part in TRAIN_PARTS
+        }
 
     @classmethod
     def from_json(cls, values: dict) -> "TrainConfig":

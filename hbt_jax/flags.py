@@ -8,9 +8,11 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
+
+flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -74,6 +76,8 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
             raise InputError(f"unexpected argument {arguments[1]!r}: every option is --name=value")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # the notes of the libraries; commands print their own
         main(arguments)
 
     try:

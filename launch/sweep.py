@@ -119,6 +119,8 @@ def main(_: list[str]) -> None:
 if __name__ == "__main__":
     command.define(*TRAIN_PARTS.values())
     del flags.FLAGS.batching
-    flags.DEFINE_list("batching", ["x-x-mono", "x-y", "hybrid"], f"batch kinds, comma-separated: {', '.join(BATCHINGS)}")
+    flags.DEFINE_list(
+        "batching", ["x-x-mono", "x-y", "hybrid"], f"batch kinds, comma-separated: {', '.join(BATCHINGS)}"
+    )
     flags.DEFINE_integer("seeds", 3, "runs of each batch kind, with the seeds 0, 1, ...", lower_bound=1)
     command.run_command(main)

@@ -33,8 +33,12 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
     source = config.run.prepare
     if source not in PREPARED:
         raise InputError(f"--prepare={source}: expected one of {', '.join(PREPARED)}")
-    script = [sys.executable, str(PREPARED[source]), f"--out_dir={Path(config.run.prepared_dir) / source}",
-              f"--vocabulary={config.run.vocabulary}"]
+    script = [
+        sys.executable,
+        str(PREPARED[source]),
+        f"--out_dir={Path(config.run.prepared_dir) / source}",
+        f"--vocabulary={config.run.vocabulary}",
+    ]
     with subprocess.Popen(script) as process:
         while (code := process.poll()) is None:
             if stop.requested:

@@ -5,8 +5,11 @@ of the step (`packed_batch`).  Every host draws and places the whole global batc
 number of rows, but looks up and writes the tokens of its own shares only.
 """
 
+import contextlib
 import dataclasses
 import os
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
@@ -103,7 +106,7 @@ def batches(
     """
     _check_split(plan, share_count)
     forms = _forms(text, tokenizer)
-    tf = _tensorflow()
+    tf = import_tensorflow()
     failure = _Failure()
 
     def prepare(step: np.ndarray) -> list[np.ndarray]:
@@ -274,11 +277,34 @@ class _Failure:
             self.first = error
 
 
-def _tensorflow():
-    """TensorFlow without its start-up notes and without the accelerators, which are JAX's."""
+def import_tensorflow():
+    """The module tensorflow, imported without its start-up notes and without the accelerators, which are JAX's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
-    import tensorflow as tf
+    with contextlib.nullcontext() if "tensorflow" in sys.modules else _standard_error_held_back():
+        import tensorflow as tf
 
-    for kind in ("GPU", "TPU"):
-        tf.config.set_visible_devices([], kind)
+        for kind in ("GPU", "TPU"):
+            tf.config.set_visible_devices([], kind)
     return tf
+
+
+@contextlib.contextmanager
+def _standard_error_held_back() -> Iterator[None]:
+    """Keeps what native code writes to standard error; shows it only when the block fails.
+
+    TensorFlow writes notes about the processor and about absent CUDA drivers before any log level is read.
+    """
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(shown, 2)
+            os.close(shown)

@@ -27,8 +27,11 @@ _USUAL_RUNS = ("monolingual", "multilingual")
 def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
     """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
     given = EvalConfig(
-        model=config.run.workdir, benchmarks=config.run.benchmarks, data_dir=config.run.data_dir,
-        out=str(Path(config.run.workdir) / "evaluation"), compute_dtype=config.run.compute_dtype,
+        model=config.run.workdir,
+        benchmarks=config.run.benchmarks,
+        data_dir=config.run.data_dir,
+        out=str(Path(config.run.workdir) / "evaluation"),
+        compute_dtype=config.run.compute_dtype,
     )
     run_evaluation(given, mesh, stop, baseline=config.run.evaluate_untrained)
 
@@ -96,20 +99,33 @@ class _Evaluation:
     def _one(self, benchmark: Benchmark, model: workdir.Model, checkpoint: str, out: str) -> dict | None:
         """Every process embeds; the first one ranks and writes, the others return None."""
         config, text = self._config, model.text
-        embedder = Embedder(model, self._mesh, texts_per_device=config.eval_batch, poll=self._poll,
-                            shown=jax.process_index() == 0)
+        embedder = Embedder(
+            model, self._mesh, texts_per_device=config.eval_batch, poll=self._poll, shown=jax.process_index() == 0
+        )
         query_QD = embedder(benchmark.queries.texts, "query")
         candidate_ND = embedder(benchmark.candidates.texts, "passage")
         if jax.process_index():
             return None
         settings = {
-            "checkpoint": checkpoint, "step": model.step, "similarity": "cosine", "pooling": model.pooling,
-            "query_prefix": text.query_prefix, "passage_prefix": text.passage_prefix,
-            "query_length": text.query_length, "passage_length": text.passage_length,
+            "checkpoint": checkpoint,
+            "step": model.step,
+            "similarity": "cosine",
+            "pooling": model.pooling,
+            "query_prefix": text.query_prefix,
+            "passage_prefix": text.passage_prefix,
+            "query_length": text.query_length,
+            "passage_length": text.passage_length,
             "compute_dtype": config.compute_dtype,
         }
         return evaluate(
-            benchmark, query_QD, candidate_ND, out_dir=out, model_name=model.name, settings=settings,
-            counts={"truncated_texts": embedder.truncated}, run_depth=config.run_depth,
-            run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS, poll=self._poll,
+            benchmark,
+            query_QD,
+            candidate_ND,
+            out_dir=out,
+            model_name=model.name,
+            settings=settings,
+            counts={"truncated_texts": embedder.truncated},
+            run_depth=config.run_depth,
+            run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,
+            poll=self._poll,
         )

@@ -5,6 +5,7 @@ padding; so a text gets the same vectors alone in a row and beside others.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ class EncoderConfig:
       position_offset: added to positions before the table look-up (XLM-R: 2).
       token_types: rows of the token-type table, 0 for none; type 0 is used for every token.
       norm_epsilon: added to the variance in LayerNorm.
+      activation: "gelu" (exact, by the error function) or "relu", between the two feed-forward products.
       dropout: rate after embeddings, attention output and feed-forward output.
       pad_id: token of empty places; its vector never reaches an output.
     """
@@ -38,12 +40,15 @@ class EncoderConfig:
     position_offset: int = 0
     token_types: int = 0
     norm_epsilon: float = 1e-5
+    activation: str = "gelu"
     dropout: float = 0.0
     pad_id: int = 0
 
 
+ACTIVATIONS = {"gelu": functools.partial(jax.nn.gelu, approximate=False), "relu": jax.nn.relu}
+
 PRESETS = {
-    "tiny": {"width": 256, "layers": 2, "heads": 4, "feed_forward": 1024},
+    "tiny": {"width": 128, "layers": 2, "heads": 4, "feed_forward": 256, "activation": "relu"},
     "small": {"width": 384, "layers": 6, "heads": 6, "feed_forward": 1536},
 }
 
@@ -77,7 +82,7 @@ class Layer(nnx.Module):
         def norm() -> nnx.LayerNorm:
             return nnx.LayerNorm(config.width, epsilon=config.norm_epsilon, dtype=jnp.float32, rngs=rngs)
 
-        self.heads = config.heads
+        self.heads, self.activation = config.heads, ACTIVATIONS[config.activation]
         self.query_key_value = linear(config.width, 3 * config.width)
         self.attention_output = linear(config.width, config.width)
         self.attention_norm = norm()
@@ -90,7 +95,7 @@ class Layer(nnx.Module):
         keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
         attended_RLD = self.attention_output(self._attend(hidden_RLD, mask_RLL))
         hidden_RLD = self.attention_norm(hidden_RLD + self._drop(attended_RLD, keys[0]))
-        expanded_RLF = jax.nn.gelu(self.expand(hidden_RLD), approximate=False)
+        expanded_RLF = self.activation(self.expand(hidden_RLD))
         return self.output_norm(hidden_RLD + self._drop(self.contract(expanded_RLF), keys[1]))
 
     def _attend(self, hidden_RLD, mask_RLL):
@@ -145,7 +150,8 @@ class Encoder(nnx.Module):
         return hidden_RLD
 
 
-def parameter_count(encoder: Encoder, config: EncoderConfig) -> int:
+def parameter_count(config: EncoderConfig) -> int:
     """Trained numbers of an encoder, without the token table's padding rows."""
-    total = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(encoder, nnx.Param)))
+    shapes = nnx.eval_shape(lambda: Encoder(config, rngs=nnx.Rngs(0)))
+    total = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(shapes, nnx.Param)))
     return total - (padded_vocabulary(config.vocab_size) - config.vocab_size) * config.width

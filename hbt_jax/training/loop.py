@@ -7,13 +7,11 @@ saving are kept out of the measured rate.
 import collections
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jax
 from jax.sharding import Mesh
-from tqdm import tqdm
 
 from hbt_jax.config import RunConfig
 from hbt_jax.errors import InputError, TrainingDiverged
@@ -61,20 +59,18 @@ class Compiled:
 
     Args:
       function: jitted (first, batch) -> anything.
-      away: a context manager entered while compiling, so that a rate can leave the time out.
+      rate: leaves out the time of compiling.
     """
 
-    def __init__(self, function: Callable, away):
-        self._function, self._away, self._programs = function, away, {}
-        self.seconds = 0.0
+    def __init__(self, function: Callable, rate: Throughput):
+        self._function, self._rate, self._programs = function, rate, {}
 
     def __call__(self, first, batch: dict):
         shape = batch["tokens"].shape
         if shape not in self._programs:
-            with self._away:
-                start = time.perf_counter()
+            jax.block_until_ready(first)
+            with self._rate.away():
                 self._programs[shape] = self._function.lower(first, batch).compile()
-                self.seconds += time.perf_counter() - start
         return self._programs[shape](first, batch)
 
     @property
@@ -102,10 +98,14 @@ def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]
     found = checkpoints.step("last")
     if found is None:
         if job.run.resume == "must":
-            raise InputError(f"--resume=must, but {job.workdir} holds no checkpoint: check --workdir, or use --resume=auto")
+            raise InputError(
+                f"--resume=must, but {job.workdir} holds no checkpoint: check --workdir, or use --resume=auto"
+            )
         return steps.sharded_initial_state(job.recipe, job.mesh), dataclasses.replace(job.record)
     if job.run.resume == "never":
-        raise InputError(f"--resume=never, but {job.workdir} holds a checkpoint at step {found}: choose another --workdir")
+        raise InputError(
+            f"--resume=never, but {job.workdir} holds a checkpoint at step {found}: choose another --workdir"
+        )
     saved = checkpoints.record("last")
     check_same_run(saved, job.record, job.workdir)
     state = checkpoints.restore_last(steps.abstract_state(job.recipe, job.mesh))
@@ -121,8 +121,9 @@ def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
     for part, values in wanted.configuration.items():
         before = saved.configuration.get(part, {})
         names = ("seed", "compute_dtype") if part == "run" else values
-        differences += [f"--{name}={before.get(name)} became {values[name]}" for name in names
-                        if before.get(name) != values[name]]
+        differences += [
+            f"--{name}={before.get(name)} became {values[name]}" for name in names if before.get(name) != values[name]
+        ]
     if differences:
         raise InputError(
             f"{workdir} holds a run with other settings: {'; '.join(differences)};"
@@ -152,19 +153,18 @@ class Loop:
     def run(self) -> tuple[steps.TrainState, Record, bool]:
         """Trains to the end or to a stop; returns the state, its record and whether it was stopped by a signal."""
         job = self.job
-        bar = progress_bar(job.run.steps, self.record.step, job.leader)
-        with bar:
+        self.bar = progress_bar(job.run.steps, self.record.step, job.leader)
+        with self.bar:
             if self._validation_due() and self.record.validated_step != self.record.step:
                 self._validate()
-            stopped = self._updates(bar)
-            self._flush(bar)
-        self._save()
+            stopped = self._updates()
+            self._save()
         self.checkpoints.wait()
         if self.log:
             self.log.close()
         return self.state, self.record, stopped
 
-    def _updates(self, bar: tqdm) -> bool:
+    def _updates(self) -> bool:
         batches = on_device(self.job.batches(self.record.step), self.job.mesh)
         self.rate.restart()
         while self.record.step < self.job.run.steps and not self._hopeless():
@@ -176,9 +176,9 @@ class Loop:
             self.state, metrics = self.update(self.state, next(batches))
             self.record.step += 1
             self.interval.append((self.record.step, metrics))
-            bar.update()
+            self.bar.update()
             if self.record.step % self.job.run.log_every == 0:
-                self._report(bar)
+                self._report()
             if self._validation_due():
                 self._validate()
         return False
@@ -191,39 +191,39 @@ class Loop:
     def _hopeless(self) -> bool:
         return 0 < self.job.run.patience <= self.record.worse_validations
 
-    def _report(self, bar: tqdm) -> None:
-        pairs = len(self.interval) * self.job.global_batch
-        rate = self.rate.read(pairs)
-        self._show(self.late.swap((self.record.step, rate), self.interval), bar)
+    def _report(self) -> None:
+        """Shows the interval before this one, and keeps this one on the device."""
+        rows = self.late.swap(self.interval)
         self.interval = []
+        self._show(rows)
 
-    def _flush(self, bar: tqdm) -> None:
-        """Reads everything still on the device."""
-        if self.interval:
-            self._report(bar)
-        self._show(self.late.swap(None, None), bar)
+    def _flush(self) -> None:
+        """Waits for the device and shows everything that is left."""
+        rows = self.late.swap(self.interval) + self.late.swap([])
+        self.interval = []
+        self._show(rows)
 
-    def _show(self, read, bar: tqdm) -> None:
-        if read is None:
+    def _show(self, rows: list[tuple[int, dict[str, float]]]) -> None:
+        if not rows:
             return
-        (step, rate), rows = read
-        for row_step, row in rows:
+        rate = self.rate.read(len(rows) * self.job.global_batch)
+        for step, row in rows:
             if not math.isfinite(row["loss"]):
                 raise TrainingDiverged(
-                    f"the loss of step {row_step} is {row['loss']} ({self.job.describe(row_step - 1)}); the last good"
+                    f"the loss of step {step} is {row['loss']} ({self.job.describe(step - 1)}); the last good"
                     f" checkpoint is step {self.checkpoints.step('last')}: lower --learning_rate or set --clip_norm"
                 )
         mean = {name: sum(row[name] for _, row in rows) / len(rows) for name in rows[0][1]}
         mean |= {"pairs_per_second": rate, "compiled_shapes": self.update.count}
-        bar.set_postfix(loss=f"{mean['loss']:.3f}", accuracy=f"{mean['accuracy']:.2f}", pairs_s=f"{rate:.0f}")
+        self.bar.set_postfix(loss=f"{mean['loss']:.3f}", accuracy=f"{mean['accuracy']:.2f}", pairs_s=f"{rate:.0f}")
         if self.log:
-            self.log.write(step, "train", mean)
+            self.log.write(rows[-1][0], "train", mean)
 
     def _validate(self) -> None:
         job, record = self.job, self.record
         losses = []
-        jax.block_until_ready(self.state)  # the updates under way are training time, what follows is not
-        with self.rate:
+        self._flush()
+        with self.rate.away():
             for batch in job.validation:
                 if job.agree(self.stop_requested(), False)[0]:
                     return
@@ -234,16 +234,14 @@ class Loop:
         record.worse_validations = 0 if better else record.worse_validations + 1
         if better:
             record.best_loss, record.best_step = loss, record.step
-            with self.rate:
+            with self.rate.away():
                 self.checkpoints.save_best(self.state, record)
         if self.log:
             self.log.write(record.step, "validation", {"loss": loss})
 
     def _save(self) -> None:
-        jax.block_until_ready(self.state)
-        if any(not math.isfinite(float(metrics["loss"])) for _, metrics in self.interval):
-            return  # the next report raises TrainingDiverged; the checkpoint from before must stay
-        with self.rate:
+        self._flush()  # raises if a loss is not finite: the checkpoint from before must stay
+        with self.rate.away():
             self.checkpoints.save_last(self.state, self.record)
             self.clock.saved()
 

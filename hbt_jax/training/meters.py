@@ -1,8 +1,9 @@
 """Training metrics: fetched one interval late, written as JSON lines and TensorBoard events, shown as a progress bar."""
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -58,7 +59,11 @@ def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 class Throughput:
-    """Pairs per second since the last reading, with the time of compilations, validations and saves left out."""
+    """Pairs per second between two readings, with the time of compilations, validations and saves left out.
+
+    A reading is taken when the results of the pairs have arrived from the device, so the host's being ahead of the
+    device does not count as speed.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self._clock = clock
@@ -66,14 +71,16 @@ class Throughput:
 
     def restart(self) -> None:
         """Starts a new interval."""
-        self._start, self._away, self._left = self._clock(), 0.0, None
+        self._start, self._away = self._clock(), 0.0
 
-    def __enter__(self) -> "Throughput":
-        self._left = self._clock()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._away += self._clock() - self._left
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Leaves out the time of a block; the device must have nothing to do when it begins."""
+        left = self._clock()
+        try:
+            yield
+        finally:
+            self._away += self._clock() - left
 
     def read(self, pairs: int) -> float:
         """Pairs per second for `pairs` pairs done in this interval; starts the next one."""
@@ -86,26 +93,27 @@ class LateMetrics:
     """Holds the metrics of an interval on the device until the next one, so that reading them never makes the loop wait."""
 
     def __init__(self) -> None:
-        self._held: tuple | None = None
+        self._held: list = []
 
-    def swap(self, tag, rows: list | None):
-        """Keeps `rows`, a list of (step, dict of device scalars), under `tag`; None keeps nothing.
-
-        Returns:
-          (tag, rows) of the call before, with the scalars as floats, or None if it kept nothing.
-        """
-        previous, self._held = self._held, None if rows is None else (tag, rows)
-        if previous is None:
-            return None
-        tag, rows = previous
-        values = jax.device_get([metrics for _, metrics in rows])
-        return tag, [
+    def swap(self, rows: list) -> list[tuple[int, dict[str, float]]]:
+        """Keeps `rows`, a list of (step, dict of device scalars); returns those of the call before, as floats."""
+        previous, self._held = self._held, rows
+        values = jax.device_get([metrics for _, metrics in previous])
+        return [
             (step, {name: float(value) for name, value in row.items()})
-            for (step, _), row in zip(rows, values, strict=True)
+            for (step, _), row in zip(previous, values, strict=True)
         ]
 
 
 def progress_bar(total: int, done: int, shown: bool) -> tqdm:
     """A progress bar over steps with rate and ETA, on standard error."""
-    return tqdm(total=total, initial=done, desc="training", unit="step", dynamic_ncols=True, smoothing=0.1,
-                disable=not shown, mininterval=0.5)
+    return tqdm(
+        total=total,
+        initial=done,
+        desc="training",
+        unit="step",
+        dynamic_ncols=True,
+        smoothing=0.1,
+        disable=not shown,
+        mininterval=0.5,
+    )

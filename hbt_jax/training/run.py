@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from absl import logging
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
@@ -16,13 +15,13 @@ from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import Plan
 from hbt_jax.data.store import store_tokenizer
 from hbt_jax.errors import Interrupted
-from hbt_jax.models.encoder import preset
+from hbt_jax.models.encoder import EncoderConfig, parameter_count, preset
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.training import loop, workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.preemption import StopRequest
 
-_INPUT_THREADS = 2
+_INPUT_THREADS = 1  # short numpy calls share the interpreter's lock: a second thread makes them slower
 
 
 class Batches:
@@ -37,8 +36,15 @@ class Batches:
     def __call__(self, start: int, stop: int | None = None) -> Iterator[dict]:
         """Batches of the steps from `start` to `stop`, without end if that is None."""
         return pipeline.batches(
-            self.plan, self.mixture, self._text, self._tokenizer, start=start, stop=stop,
-            shares=self._shares, share_count=self._share_count, threads=_INPUT_THREADS,
+            self.plan,
+            self.mixture,
+            self._text,
+            self._tokenizer,
+            start=start,
+            stop=stop,
+            shares=self._shares,
+            share_count=self._share_count,
+            threads=_INPUT_THREADS,
         )
 
     def describe(self, step: int) -> str:
@@ -78,21 +84,48 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
       TrainingDiverged: see loop.train.
     """
     folder = Path(config.run.workdir)
+    pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
     tokenizer = load_tokenizer(config.model.tokenizer or store_tokenizer(config.plan.stores[0]))
     batches = Batches(config, config.plan.stores, tokenizer, mesh)
     validation = validation_batches(config, tokenizer, mesh)
-    encoder = preset(config.model.model, vocab_size=tokenizer.vocab_size, max_positions=config.text.longest,
-                     dropout=config.model.dropout, pad_id=tokenizer.pad_id)
-    record = Record(step=0, configuration=config.to_json(), data={
-        "tokenizer": tokenizer.fingerprint, "stores": [store.fingerprint for store in batches.mixture.stores]})
-    job = loop.Job(
-        run=config.run, recipe=workdir.recipe_of(config, encoder), mesh=mesh, batches=batches, validation=validation,
-        describe=batches.describe, global_batch=config.plan.global_batch, record=record, workdir=folder,
-        leader=jax.process_index() == 0, agree=agreement(config.run.log_every),
+    encoder = preset(
+        config.model.model,
+        vocab_size=tokenizer.vocab_size,
+        max_positions=config.text.longest,
+        dropout=config.model.dropout,
+        pad_id=tokenizer.pad_id,
     )
-    for line in [f"mesh: {dict(mesh.shape)} on {mesh.devices.flat[0].device_kind}", *batches.plan.describe()]:
-        logging.info("%s", line)
+    record = Record(
+        step=0,
+        configuration=config.to_json(),
+        data={"tokenizer": tokenizer.fingerprint, "stores": [store.fingerprint for store in batches.mixture.stores]},
+    )
+    job = loop.Job(
+        run=config.run,
+        recipe=workdir.recipe_of(config, encoder),
+        mesh=mesh,
+        batches=batches,
+        validation=validation,
+        describe=batches.describe,
+        global_batch=config.plan.global_batch,
+        record=record,
+        workdir=folder,
+        leader=jax.process_index() == 0,
+        agree=agreement(config.run.log_every),
+    )
+    if job.leader:
+        kind = mesh.devices.flat[0].device_kind
+        print(
+            "\n".join(
+                [
+                    f"mesh: data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']}, {mesh.size} x {kind}",
+                    model_line(encoder),
+                    *batches.plan.describe(),
+                ]
+            ),
+            flush=True,
+        )
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(folder)
     try:
@@ -106,6 +139,15 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     if stopped:
         raise Interrupted(f"saved at step {reached.step} of {config.run.steps} in {folder}; the same command goes on")
     return mesh
+
+
+def model_line(encoder: EncoderConfig) -> str:
+    """The encoder's size in words."""
+    count = parameter_count(encoder)
+    return (
+        f"encoder: {encoder.layers} layers x {encoder.width}, {encoder.vocab_size:,} pieces,"
+        f" {count / 1e6:.1f} M parameters"
+    )
 
 
 def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[dict]:

@@ -67,7 +67,14 @@ class Recipe:
 
 
 def embed_slots(
-    graph: nnx.GraphDef, parameters, batch: dict, *, segments: int, pooling: str, dropout_key=None, constrain=lambda x: x
+    graph: nnx.GraphDef,
+    parameters,
+    batch: dict,
+    *,
+    segments: int,
+    pooling: str,
+    dropout_key=None,
+    constrain=lambda x: x,
 ):
     """Unit vectors of the texts in packed rows.
 
@@ -89,10 +96,17 @@ def embed_slots(
     return normalize(pooled_RSD).reshape(shares, rows * segments, pooled_RSD.shape[-1])
 
 
-def batch_loss(recipe: Recipe, graph: nnx.GraphDef, parameters, batch: dict, *, dropout_key=None, constrain=lambda x: x):
+def batch_loss(
+    recipe: Recipe, graph: nnx.GraphDef, parameters, batch: dict, *, dropout_key=None, constrain=lambda x: x
+):
     """The loss of one packed batch and its metrics; see losses.info_nce."""
     vectors = embed_slots(
-        graph, parameters, batch, segments=recipe.segments, pooling=recipe.pooling, dropout_key=dropout_key,
+        graph,
+        parameters,
+        batch,
+        segments=recipe.segments,
+        pooling=recipe.pooling,
+        dropout_key=dropout_key,
         constrain=constrain,
     )
     query_PbD, passage_PcD = (
@@ -100,7 +114,11 @@ def batch_loss(recipe: Recipe, graph: nnx.GraphDef, parameters, batch: dict, *, 
     )
     ids = losses.Ids(batch["query_ids"], batch["group_ids"], batch["passage_ids"], batch["passage_groups"])
     return losses.info_nce(
-        query_PbD, passage_PcD, ids, temperature=recipe.learning.temperature, symmetric=recipe.learning.symmetric,
+        query_PbD,
+        passage_PcD,
+        ids,
+        temperature=recipe.learning.temperature,
+        symmetric=recipe.learning.symmetric,
         constrain=constrain,
     )
 

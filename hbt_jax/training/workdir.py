@@ -1,11 +1,11 @@
 """The folder of a run: what it was told, its tokenizer, and the trained model read back for evaluation.
 
-    WORKDIR/config.json        the resolved configuration (TrainConfig)
-    WORKDIR/tokenizer/         a copy of the tokenizer's own files
-    WORKDIR/model.json         the encoder's architecture and pooling
-    WORKDIR/checkpoints/       see checkpoint.py
-    WORKDIR/metrics.jsonl      see meters.py
-    WORKDIR/tensorboard/       the same as event files
+WORKDIR/config.json        the resolved configuration (TrainConfig)
+WORKDIR/tokenizer/         a copy of the tokenizer's own files
+WORKDIR/model.json         the encoder's architecture and pooling
+WORKDIR/checkpoints/       see checkpoint.py
+WORKDIR/metrics.jsonl      see meters.py
+WORKDIR/tensorboard/       the same as event files
 """
 
 import dataclasses
@@ -111,8 +111,13 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
     else:
         parameters, step = _trained(workdir, checkpoint, steps.abstract_state(recipe, mesh))
     return Model(
-        recipe.graph(), parameters, pooling, config.text, load_tokenizer(workdir / "tokenizer"),
-        f"{workdir.name} ({checkpoint}, step {step})", step,
+        recipe.graph(),
+        parameters,
+        pooling,
+        config.text,
+        load_tokenizer(workdir / "tokenizer"),
+        f"{workdir.name} ({checkpoint}, step {step})",
+        step,
     )
 
 
@@ -140,8 +145,11 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
     Raises:
       InputError: the length is beyond the position table.
     """
-    changes = {name: value for name, value in (("query_prefix", query_prefix), ("passage_prefix", passage_prefix))
-               if value != "model"}
+    changes = {
+        name: value
+        for name, value in (("query_prefix", query_prefix), ("passage_prefix", passage_prefix))
+        if value != "model"
+    }
     if max_length:
         known = model.parameters["position_table"]["embedding"].shape[0]
         if max_length > known:

@@ -75,13 +75,17 @@ def test_shares_change_nothing_but_the_order_of_columns():
     rng = np.random.default_rng(2)
     query, positive, negative = unit(rng, 4, 8), unit(rng, 4, 8), unit(rng, 4, 8)
     whole = losses.info_nce(
-        jnp.asarray(query)[None], jnp.asarray(np.concatenate([positive, negative]))[None],
-        ids_of(range(4), range(8)), temperature=0.05,
+        jnp.asarray(query)[None],
+        jnp.asarray(np.concatenate([positive, negative]))[None],
+        ids_of(range(4), range(8)),
+        temperature=0.05,
     )
     passage_PcD = np.concatenate([positive.reshape(2, 2, 8), negative.reshape(2, 2, 8)], axis=1)
     passages = np.array([[0, 1, 4, 5], [2, 3, 6, 7]]).reshape(-1)
     split = losses.info_nce(
-        jnp.asarray(query.reshape(2, 2, 8)), jnp.asarray(passage_PcD), ids_of(range(4), passages, shares=2),
+        jnp.asarray(query.reshape(2, 2, 8)),
+        jnp.asarray(passage_PcD),
+        ids_of(range(4), passages, shares=2),
         temperature=0.05,
     )
     assert float(whole[0]) == pytest.approx(float(split[0]), abs=1e-6)

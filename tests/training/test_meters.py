@@ -29,17 +29,17 @@ def test_no_file_is_no_rows(tmp_path):
 
 def test_late_metrics_come_one_call_later():
     late = LateMetrics()
-    assert late.swap("first", [(1, {"loss": jnp.float32(2.0)})]) is None
-    assert late.swap("second", [(2, {"loss": jnp.float32(3.0)})]) == ("first", [(1, {"loss": 2.0})])
-    assert late.swap(None, None) == ("second", [(2, {"loss": 3.0})])
-    assert late.swap(None, None) is None
+    assert late.swap([(1, {"loss": jnp.float32(2.0)})]) == []
+    assert late.swap([(2, {"loss": jnp.float32(3.0)})]) == [(1, {"loss": 2.0})]
+    assert late.swap([]) == [(2, {"loss": 3.0})]
+    assert late.swap([]) == []
 
 
 def test_throughput_leaves_out_time_away():
     now = [0.0]
     rate = Throughput(clock=lambda: now[0])
     now[0] = 2.0
-    with rate:
+    with rate.away():
         now[0] = 10.0
     now[0] = 12.0
     assert rate.read(400) == pytest.approx(100.0)

@@ -48,8 +48,13 @@ def test_meshes_give_the_same_training():
         state, update = steps.sharded_initial_state(recipe, mesh), steps.make_train_step(recipe, mesh)
         for step in range(4):
             state, metrics = update(state, put_batch(toy.batch(step, mesh.size), mesh))
-        results.append((float(metrics["loss"]), int(metrics["false_negatives"]), np.asarray(
-            state.parameters["token_table"]["embedding"][...])))
+        results.append(
+            (
+                float(metrics["loss"]),
+                int(metrics["false_negatives"]),
+                np.asarray(state.parameters["token_table"]["embedding"][...]),
+            )
+        )
     for loss, false_negatives, table in results:
         assert loss == pytest.approx(results[0][0], abs=1e-4)
         assert false_negatives == 2

@@ -35,10 +35,14 @@ def compiled(devices, axes) -> str:
     recipe = steps.Recipe(encoder, "mean", 16, LearningConfig(), steps=100, seed=0, compute_dtype="bfloat16")
     shares, b, rows = mesh.size, GLOBAL_BATCH // mesh.size, 144
     shapes = {name: (shares, rows, 128) for name in ("tokens", "segments", "positions")}
-    shapes |= {name: (shares, b) for name in ("query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids",
-                                              "passage_groups")}
+    shapes |= {
+        name: (shares, b)
+        for name in ("query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids", "passage_groups")
+    }
     shapes["truncated"] = (shares,)
-    batch = {name: jax.ShapeDtypeStruct(shape, np.int32, sharding=batch_sharding(mesh)) for name, shape in shapes.items()}
+    batch = {
+        name: jax.ShapeDtypeStruct(shape, np.int32, sharding=batch_sharding(mesh)) for name, shape in shapes.items()
+    }
     state = steps.abstract_state(recipe, mesh)
     return steps.make_train_step(recipe, mesh).lower(state, batch).compile().as_text()
 

@@ -18,8 +18,15 @@ TOKENIZER = SimpleNamespace(pad_id=0, bos_id=1, eos_id=2, prefix_ids=lambda pref
 def recipe(**changes) -> Recipe:
     """Two layers of width 32."""
     values = {
-        "encoder": EncoderConfig(VOCABULARY, width=32, layers=2, heads=2, feed_forward=64, max_positions=LENGTH,
-                                 dropout=changes.pop("dropout", 0.0)),
+        "encoder": EncoderConfig(
+            VOCABULARY,
+            width=32,
+            layers=2,
+            heads=2,
+            feed_forward=64,
+            max_positions=LENGTH,
+            dropout=changes.pop("dropout", 0.0),
+        ),
         "pooling": "mean",
         "segments": SEGMENTS,
         "learning": LearningConfig(learning_rate=1e-2, temperature=0.1, warmup_steps=2),

@@ -3,8 +3,9 @@
 
     python data_prep/build_store.py --source=facts --split=train --raw_dir=DIR --out_dir=DIR --tokenizer=PATH
 
-RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing.  OUT_DIR is written as
-OUT_DIR.partial and renamed when whole.  Records stream through in batches; only the ids are kept in memory.
+RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (--source=jsonl: from the files
+of --input_dir).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in batches; only
+the ids are kept in memory.
 """
 
 import array
@@ -65,6 +66,7 @@ def build_store(
     tokenizer_path: str | os.PathLike,
     *,
     records: Callable[[str], Iterable[dict]] | None = None,
+    **settings,
 ) -> dict:
     """Builds one store.
 
@@ -75,6 +77,7 @@ def build_store(
       out_dir: folder of the store; must not exist.
       tokenizer_path: what `load_tokenizer` reads.
       records: table name -> its records, instead of `data_prep.sources.records`.
+      **settings: passed to the source's builder.
 
     Returns:
       The store's manifest.
@@ -88,7 +91,7 @@ def build_store(
         from data_prep import sources
 
         def records(table: str) -> Iterable[dict]:
-            return sources.records(source, table, split, raw_dir)
+            return sources.records(source, table, split, raw_dir, **settings)
 
     dropped: collections.Counter[str] = collections.Counter()
     languages: dict[str, int] = {}  # code -> bit, in the order of appearance; the manifest sorts them
@@ -214,17 +217,20 @@ def main(_: list[str]) -> None:
     """Builds the store that the flags name and prints its summary."""
     given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
-    manifest = build_store(given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer)
+    settings = sources.settings(given.source, given.input_dir)
+    manifest = build_store(given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer, **settings)
     print("\n".join(summary(manifest)))
 
 
 if __name__ == "__main__":
     from absl import flags
 
+    from data_prep import sources
     from hbt_jax.flags import require, run_command
 
     flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
+    flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
     flags.DEFINE_string("out_dir", "", "folder of the store, which must not exist")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")

@@ -17,9 +17,9 @@ from absl import flags
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep import facts_counts, sources  # noqa: E402
-from data_prep.facts_benchmark import write_benchmark  # noqa: E402
 from data_prep.facts_groups import all_groups, groups_by_split  # noqa: E402
 from data_prep.facts_names import cldr_version  # noqa: E402
+from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 
 SOURCE = "facts"

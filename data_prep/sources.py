@@ -22,7 +22,10 @@ from hbt_jax.errors import InputError
 
 SOURCES = {
     "facts": "data_prep.facts_builder:Facts",
+    "jsonl": "data_prep.jsonl_builder:Jsonl",
 }
+FROM_FILES = ("jsonl",)  # sources that read files of the user's: their builders take `input_dir`
+INPUT_DIR = "folder with the files of a source that is not downloaded (jsonl)"  # help of the flag
 TABLES = ("queries", "passages", "pairs")
 _READ_BATCH = 4096
 
@@ -34,16 +37,15 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
       source: a name in SOURCES.
       table: one of TABLES.
       raw_dir: folder of all prepared sources (what TensorFlow Datasets calls data_dir).
-      **settings: passed to the builder's constructor; they matter only when the table is not prepared yet.
+      **settings: passed to the builder's constructor; most matter only when the table is not prepared yet.
 
     Returns:
       a tfds.core.DatasetBuilder whose files exist.
 
     Raises:
-      InputError: an unknown source or table.
+      InputError: an unknown source or table, or a wrong file of the user's.
     """
-    if source not in SOURCES:
-        raise InputError(f"unknown source {source!r}: the known sources are {' '.join(SOURCES)} (data_prep/sources.py)")
+    _check_known(source)
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
     import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
@@ -57,6 +59,25 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
         if not made.is_prepared():
             made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     return made
+
+
+def settings(source: str, input_dir: str) -> dict[str, str]:
+    """The builder's settings that the flag --input_dir stands for.
+
+    Raises:
+      InputError: an unknown source, the flag is missing, or the source has no use for it.
+    """
+    _check_known(source)
+    if source in FROM_FILES and not input_dir:
+        raise InputError(f"--input_dir is needed for --source={source}: {INPUT_DIR}")
+    if source not in FROM_FILES and input_dir:
+        raise InputError(f"--input_dir={input_dir} has no use for --source={source}: leave it out")
+    return {"input_dir": input_dir} if input_dir else {}
+
+
+def _check_known(source: str) -> None:
+    if source not in SOURCES:
+        raise InputError(f"unknown source {source!r}: the known sources are {' '.join(SOURCES)} (data_prep/sources.py)")
 
 
 @contextlib.contextmanager
@@ -73,14 +94,14 @@ def _quiet(tfds):
         tfds.enable_progress_bar()
 
 
-def records(source: str, table: str, split: str, raw_dir: str | Path) -> Iterator[dict]:
+def records(source: str, table: str, split: str, raw_dir: str | Path, **settings) -> Iterator[dict]:
     """Yields the records of one table and split, in the order they were written.
 
     Args:
       source: a name in SOURCES.
       table: one of TABLES.
       split: a split of the source, such as `train`.
-      raw_dir: as for `builder`.
+      raw_dir, **settings: as for `builder`.
 
     Returns:
       an iterator of dicts of str; `negatives` is a list of str.
@@ -88,7 +109,7 @@ def records(source: str, table: str, split: str, raw_dir: str | Path) -> Iterato
     Raises:
       InputError: an unknown source or table, or a split that the source lacks.
     """
-    made = builder(source, table, raw_dir)
+    made = builder(source, table, raw_dir, **settings)
     if split not in made.info.splits:
         raise InputError(f"source {source} has no split {split!r}: it has {' '.join(made.info.splits)} ({raw_dir})")
     return _decoded(made, split)

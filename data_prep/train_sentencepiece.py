@@ -3,14 +3,14 @@
 
     python data_prep/train_sentencepiece.py --source=facts --raw_dir=DIR --out_dir=DIR --vocabulary=16000
 
-OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.
+OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.  With --source=jsonl the
+texts are those of --input_dir.
 """
 
 import collections
 import hashlib
 import io
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from absl import flags
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep import sources  # noqa: E402
+from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 
 SPLIT = "train"
@@ -43,7 +44,7 @@ SETTINGS = {
 }
 
 
-def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, vocabulary: int) -> dict:
+def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, vocabulary: int, **settings) -> dict:
     """Trains on the queries and passages of the training split and writes OUT_DIR whole or not at all.
 
     Each text is trained with its prefix ("query: " or "passage: ").  The same texts and settings give the same file.
@@ -53,16 +54,17 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
       raw_dir: folder of the prepared sources.
       out_dir: folder to write; an older one is replaced.
       vocabulary: number of pieces, the four special ones included.
+      **settings: passed to the source's builder.
 
     Returns:
       what training.json holds.
 
     Raises:
-      InputError: an unknown source, or a vocabulary too small or too large for the text.
+      InputError: an unknown source, a vocabulary too small or too large for the text, or OUT_DIR holds other files.
     """
     counts, texts = collections.Counter(), []
     for table, prefix in PREFIXES.items():
-        for record in sources.records(source, table, SPLIT, raw_dir):
+        for record in sources.records(source, table, SPLIT, raw_dir, **settings):
             counts[record["language"]] += 1
             texts.append(prefix + record["text"])
     model = _train(texts, vocabulary, source)
@@ -94,20 +96,18 @@ def _train(texts: list[str], vocabulary: int, source: str) -> bytes:
 
 
 def _write(out_dir: Path, model: bytes, report: dict) -> None:
-    partial = out_dir.with_name(out_dir.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    (partial / "tokenizer.model").write_bytes(model)
-    (partial / "training.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    shutil.rmtree(out_dir, ignore_errors=True)
-    partial.rename(out_dir)
+    with whole_folder(out_dir, ("tokenizer.model", "training.json")) as folder:
+        (folder / "tokenizer.model").write_bytes(model)
+        text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+        (folder / "training.json").write_text(text, encoding="utf-8")
 
 
 def main(_: list[str]) -> None:
     """Trains as the flags say and prints one line."""
     require(("raw_dir", "out_dir"))
     given = flags.FLAGS
-    report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary)
+    settings = sources.settings(given.source, given.input_dir)
+    report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary, **settings)
     print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
 
 
@@ -115,6 +115,7 @@ if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
     flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources.py")
+    flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
     flags.DEFINE_integer("vocabulary", 16000, "number of pieces", lower_bound=8)

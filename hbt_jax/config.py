@@ -53,10 +53,8 @@ class TextConfig:
 
     query_prefix: str = option("query: ", "text put before every query; empty, or ending with a space")
     passage_prefix: str = option("passage: ", "text put before every passage; empty, or ending with a space")
-    query_length: int = option(
-        32, "longest query, in tokens with prefix and special tokens; the rest is cut", minimum=4
-    )
-    passage_length: int = option(128, "longest passage, in tokens with prefix and special tokens", minimum=4)
+    query_length: int = option(32, "longest query, in tokens with prefix and specials; the rest is cut", minimum=4)
+    passage_length: int = option(128, "longest passage, in tokens with prefix and specials; the rest is cut", minimum=4)
     row_length: int = option(
         0, "tokens of a packed row; 0: the larger of --query_length and --passage_length", minimum=0
     )
@@ -74,7 +72,7 @@ class TextConfig:
         if self.row_length and self.row_length < self.longest:
             raise InputError(
                 f"--row_length={self.row_length} is shorter than the longest text"
-                f" (--query_length={self.query_length}, --passage_length={self.passage_length}): raise it or set it to 0"
+                f" (--query_length={self.query_length}, --passage_length={self.passage_length}): raise it, or set 0"
             )
 
     @property
@@ -208,6 +206,25 @@ class EvalConfig:
 
     def __post_init__(self):
         check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessConfig:
+    """How several processes find each other; not part of what a run is, so not written beside its checkpoints."""
+
+    coordinator: str = option(
+        "", "host:port of process 0 for jax.distributed; auto: JAX finds it (Cloud TPU, Slurm); empty: one process"
+    )
+    processes: int = option(0, "number of processes; 0 with --coordinator=auto: JAX finds it", minimum=0)
+    process: int = option(0, "number of this process, from 0; not used with --coordinator=auto", minimum=0)
+
+    def __post_init__(self):
+        check_limits(self)
+        if self.coordinator not in ("", "auto") and not self.process < self.processes:
+            raise InputError(
+                f"--coordinator={self.coordinator} --processes={self.processes} --process={self.process}:"
+                " expected a number of processes, and one below it for this process"
+            )
 
 
 TRAIN_PARTS = {

@@ -59,6 +59,13 @@ def require(names: Iterable[str]) -> None:
             raise InputError(f"--{name} is needed: {flags.FLAGS[name].help}")
 
 
+def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
+    """Raises InputError if a benchmark is given by name, not by path, and there is no folder to look it up in."""
+    named = [name for name in benchmarks if "/" not in name]
+    if named and not data_dir:
+        raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder a benchmark")
+
+
 def _parse(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
@@ -75,7 +82,7 @@ def run_command(main: Callable[[list[str]], None]) -> None:
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
-            raise InputError(f"unexpected argument {arguments[1]!r}: every option is --name=value")
+            raise InputError(f"unexpected argument {arguments[1]!r}: options are written --NAME=VALUE")
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # the notes of the libraries; commands print their own
         main(arguments)

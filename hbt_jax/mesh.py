@@ -10,10 +10,19 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from hbt_jax.config import ProcessConfig
 from hbt_jax.errors import InputError
 
 BATCH_AXES = ("data", "fsdp")
 _SMALLEST_SPLIT = 2**12  # numbers; smaller arrays cost more to gather than they save
+
+
+def join_processes(config: ProcessConfig) -> None:
+    """Makes this process one of several of a job; must run before anything asks JAX for devices."""
+    if config.coordinator == "auto":
+        jax.distributed.initialize()
+    elif config.coordinator:
+        jax.distributed.initialize(config.coordinator, config.processes, config.process)
 
 
 def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:

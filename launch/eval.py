@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Evaluates a trained retriever on one or more benchmarks and writes results, TREC runs and a report.
 
-    python launch/eval.py --model=runs/quickstart --benchmarks=facts --data_dir=runs/data/facts/benchmarks --out=runs/eval
+    python launch/eval.py --model=runs/quickstart --benchmarks=facts --data_dir=DIR --out=runs/eval
 
 Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal, 1 anything else.
 """
@@ -12,19 +12,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import EvalConfig  # noqa: E402
+from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 
 def main(_: list[str]) -> None:
-    config = command.values(EvalConfig)
-    command.require(["model", "benchmarks", "data_dir", "out"])
+    config, processes = command.values(EvalConfig), command.values(ProcessConfig)
+    command.require(["model", "benchmarks", "out"])
+    command.require_data_dir(config.benchmarks, config.data_dir)
     with StopRequest() as stop:
-        from hbt_jax.evaluation.job import evaluate_command  # imports jax: only after the flags are known to be good
+        # These import jax: only once the flags are known to be good.
+        from hbt_jax.evaluation.job import evaluate_command
+        from hbt_jax.mesh import join_processes
 
+        join_processes(processes)
         evaluate_command(config, stop)
 
 
 if __name__ == "__main__":
-    command.define(EvalConfig)
+    command.define(EvalConfig, ProcessConfig)
     command.run_command(main)

@@ -3,7 +3,7 @@
 
     python launch/sweep.py --flagfile=launch/flagfiles/quickstart.flags --batching=x-x-mono,x-y,hybrid --seeds=3
 
-Runs lie in WORKDIR/KIND-seedN.  A finished one is kept, an interrupted one goes on, so the same command can be repeated.
+Runs lie in WORKDIR/KIND-seedN.  A finished one is kept, an interrupted one goes on: the same command can be repeated.
 Writes WORKDIR/sweep.json and WORKDIR/sweep.md.
 """
 

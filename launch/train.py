@@ -3,7 +3,7 @@
 
     python launch/train.py --flagfile=launch/flagfiles/quickstart.flags --workdir=runs/quickstart
 
-Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 anything else.
+Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 all else.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import TRAIN_PARTS, TrainConfig  # noqa: E402
+from hbt_jax.config import TRAIN_PARTS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
@@ -55,25 +55,27 @@ def check(config: TrainConfig) -> None:
     command.require(["workdir", "stores"])
     if config.run.patience and not (config.run.validate_every and config.run.validation_stores):
         raise InputError(f"--patience={config.run.patience} needs --validate_every and --validation_stores")
-    if config.run.benchmarks and not config.run.data_dir:
-        raise InputError("--benchmarks needs --data_dir, the folder with one folder a benchmark")
+    command.require_data_dir(config.run.benchmarks, config.run.data_dir)
 
 
 def main(_: list[str]) -> None:
     config = TrainConfig(**{part: command.values(kind) for part, kind in TRAIN_PARTS.items()})
+    processes = command.values(ProcessConfig)
     check(config)
     with StopRequest() as stop:
         if config.run.prepare:
             prepare(config, stop)
         # These import jax and tensorflow: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_run
+        from hbt_jax.mesh import join_processes
         from hbt_jax.training.run import train_run
 
+        join_processes(processes)
         mesh = train_run(config, stop)
         if config.run.benchmarks:
             evaluate_run(config, mesh, stop)
 
 
 if __name__ == "__main__":
-    command.define(*TRAIN_PARTS.values())
+    command.define(*TRAIN_PARTS.values(), ProcessConfig)
     command.run_command(main)

@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from hbt_jax import mesh as meshes
 from hbt_jax.data import packing
-from hbt_jax.training import step as steps
-from hbt_jax.training.workdir import Model
+from hbt_jax.models.model import Model, embed_slots
 
 
 class Embedder:
@@ -36,9 +35,7 @@ class Embedder:
 
         @functools.partial(jax.jit, out_shardings=meshes.batch_sharding(mesh))
         def encode(parameters, batch: dict):
-            vectors = steps.embed_slots(
-                model.graph, parameters, batch, segments=model.text.segments, pooling=model.pooling
-            )
+            vectors = embed_slots(model.graph, parameters, batch, segments=model.text.segments, pooling=model.pooling)
             return jnp.take_along_axis(vectors, batch["slots"][:, :, None], axis=1)
 
         self._encode = encode

@@ -16,6 +16,7 @@ from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.report import write_report
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.mesh import make_mesh
+from hbt_jax.models.model import Model, with_text
 from hbt_jax.training import workdir
 from hbt_jax.training.meters import training_curve
 from hbt_jax.training.preemption import StopRequest
@@ -87,7 +88,7 @@ class _Evaluation:
         """Results of one checkpoint on every benchmark, printed as they come."""
         config = self._config
         model = workdir.load(Path(config.model), checkpoint, self._mesh, config.compute_dtype)
-        model = workdir.with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+        model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
         results = []
         for benchmark in benchmarks:
             result = self._one(benchmark, model, checkpoint, str(out))
@@ -96,7 +97,7 @@ class _Evaluation:
                 print(title + format_table(result), flush=True)
         return results
 
-    def _one(self, benchmark: Benchmark, model: workdir.Model, checkpoint: str, out: str) -> dict | None:
+    def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> dict | None:
         """Every process embeds; the first one ranks and writes, the others return None."""
         config, text = self._config, model.text
         embedder = Embedder(

@@ -55,13 +55,15 @@ def evaluate(
     layout = ranking.make_layout(candidates.ids, candidates.languages, benchmark.languages)
     rank_QG = np.zeros(benchmark.relevant_QG.shape, np.int32)
     own_rank_QG = np.zeros_like(rank_QG)
-    with atomic.atomic_folder(os.path.join(folder, RUNS)) as runs:
-        with trec.RunWriter(runs, benchmark, layout, run_depth, run_settings) as writer:
-            for block in ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout):
-                poll()
-                rank_QG[block.start : block.stop] = block.rank_qG
-                own_rank_QG[block.start : block.stop] = block.own_rank_qG
-                writer.write(block)
+    with (
+        atomic.atomic_folder(os.path.join(folder, RUNS)) as runs,
+        trec.RunWriter(runs, benchmark, layout, run_depth, run_settings) as writer,
+    ):
+        for block in ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout):
+            poll()
+            rank_QG[block.start : block.stop] = block.rank_qG
+            own_rank_QG[block.start : block.stop] = block.own_rank_qG
+            writer.write(block)
     values = metrics.query_metrics(
         rank_QG,
         own_rank_QG,

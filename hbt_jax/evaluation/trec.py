@@ -106,7 +106,7 @@ class RunWriter(contextlib.AbstractContextManager):
         """Appends the ranking of one query over the slots `pool` to the run `name`."""
         if name not in self._files:
             path = os.path.join(self._folder, f"{name}.trec")
-            self._files[name] = self._closing.enter_context(open(path, "w", encoding="utf-8"))
+            self._files[name] = self._closing.enter_context(open(path, "w", encoding="utf-8"))  # noqa: SIM115 - closed with self
             self._judged[name] = []
         self._judged[name] += [(query, n) for n in relevant]
         slots = pool[top_slots(score_M[pool], self._tie_M[pool], self._depth)]

@@ -130,10 +130,13 @@ class SaveClock:
         self._every_steps, self._every_seconds, self._clock = every_steps, every_seconds, clock
         self._last = clock()
 
-    def due(self, step: int) -> bool:
-        """Whether a checkpoint is due after `step` updates."""
-        by_steps = self._every_steps > 0 and step % self._every_steps == 0
-        return by_steps or self._clock() - self._last >= self._every_seconds
+    def due_by_step(self, step: int) -> bool:
+        """Whether a checkpoint is due because of the number of updates; the same on every process."""
+        return self._every_steps > 0 and step > 0 and step % self._every_steps == 0
+
+    def due_by_time(self) -> bool:
+        """Whether a checkpoint is due by this process's clock."""
+        return self._clock() - self._last >= self._every_seconds
 
     def saved(self) -> None:
         """Starts the next interval."""

@@ -38,7 +38,7 @@ class Job:
       record: configuration and data fingerprint to write beside a checkpoint.
       workdir: folder of the run.
       leader: whether this process writes metrics and shows progress.
-      agree: turns this process's (stop requested, save due) into the same answer on all processes.
+      agree: turns this process's (stop requested, save due by time) into the same answer on all processes.
     """
 
     run: RunConfig
@@ -168,8 +168,8 @@ class Loop:
         batches = on_device(self.job.batches(self.record.step), self.job.mesh)
         self.rate.restart()
         while self.record.step < self.job.run.steps and not self._hopeless():
-            stop, save = self.job.agree(self.stop_requested(), self.clock.due(self.record.step))
-            if save:
+            stop, late = self.job.agree(self.stop_requested(), self.clock.due_by_time())
+            if late or self.clock.due_by_step(self.record.step):
                 self._save()
             if stop:
                 return True

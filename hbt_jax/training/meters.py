@@ -1,4 +1,4 @@
-"""Training metrics: fetched one interval late, written as JSON lines and TensorBoard events, shown as a progress bar."""
+"""Training metrics: fetched one interval late, written as JSON lines and event files, shown as a progress bar."""
 
 import contextlib
 import json
@@ -90,7 +90,7 @@ class Throughput:
 
 
 class LateMetrics:
-    """Holds the metrics of an interval on the device until the next one, so that reading them never makes the loop wait."""
+    """Holds the metrics of an interval on the device until the next one: reading them never makes the loop wait."""
 
     def __init__(self) -> None:
         self._held: list = []

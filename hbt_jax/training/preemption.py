@@ -1,7 +1,7 @@
 """SIGTERM and Ctrl-C: a flag that training, compilation gaps and evaluation poll, so that a stop loses nothing.
 
-With jax.distributed, Orbax and the coordination service learn of preemptions by themselves; one process without it is
-simply killed unless a handler is there.  The first signal asks the run to save and stop; the second one ends it at once.
+A process without a handler is simply killed.  The first signal asks the run to save and stop; the second one ends it at
+once.
 """
 
 import signal
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """A context manager that turns the first SIGTERM or SIGINT into `requested`, and restores the handlers at its end."""
+    """A context manager that turns the first SIGTERM or SIGINT into `requested`; handlers are restored at its end."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -36,7 +36,7 @@ class StopRequest:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         print(
-            f"\n{self.received.name}: saving and stopping after this step; a second signal stops at once without saving",
+            f"\n{self.received.name}: saving and stopping after this step; a second signal stops at once, unsaved",
             file=sys.stderr,
             flush=True,
         )

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hbt_jax import mesh as meshes
 from hbt_jax.config import LearningConfig
 from hbt_jax.models.encoder import Encoder, EncoderConfig
-from hbt_jax.models.pooling import normalize, pool
+from hbt_jax.models.model import embed_slots
 from hbt_jax.training import losses
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
 
@@ -64,36 +64,6 @@ class Recipe:
 
     def _encoder(self) -> Encoder:
         return Encoder(self.encoder, dtype=jnp.dtype(self.compute_dtype), rngs=nnx.Rngs(self.seed))
-
-
-def embed_slots(
-    graph: nnx.GraphDef,
-    parameters,
-    batch: dict,
-    *,
-    segments: int,
-    pooling: str,
-    dropout_key=None,
-    constrain=lambda x: x,
-):
-    """Unit vectors of the texts in packed rows.
-
-    Args:
-      graph, parameters: the encoder.
-      batch: `tokens`, `segments`, `positions`, int32 [P, R, L].
-      segments: S.
-      pooling: "mean" or "cls".
-      dropout_key: None for no dropout.
-      constrain: puts a sharding on arrays whose first axis is split like a batch; identity on one device.
-
-    Returns:
-      float32 [P, R * S, D]: the vector of slot row * S + segment - 1; zeros in empty slots.
-    """
-    shares, rows, length = batch["tokens"].shape
-    flat = [batch[name].reshape(shares * rows, length) for name in ("tokens", "segments", "positions")]
-    hidden_RLD = nnx.merge(graph, parameters)(*flat, dropout_key, constrain)
-    pooled_RSD = pool(hidden_RLD, flat[1], flat[2], segments=segments, mode=pooling)
-    return normalize(pooled_RSD).reshape(shares, rows * segments, pooled_RSD.shape[-1])
 
 
 def batch_loss(

@@ -12,12 +12,12 @@ import dataclasses
 import json
 from pathlib import Path
 
-from flax import nnx
 from jax.sharding import Mesh
 
-from hbt_jax.config import TextConfig, TrainConfig
+from hbt_jax.config import TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
+from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints
@@ -66,28 +66,6 @@ def recipe_of(config: TrainConfig, encoder: EncoderConfig) -> steps.Recipe:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """A model ready to embed.
-
-    Attributes:
-      graph, parameters: the encoder.
-      pooling: "mean" or "cls".
-      text: prefixes and lengths it was trained with.
-      tokenizer: its tokenizer.
-      name: what results call it.
-      step: updates applied.
-    """
-
-    graph: nnx.GraphDef
-    parameters: nnx.State
-    pooling: str
-    text: TextConfig
-    tokenizer: Tokenizer
-    name: str
-    step: int
-
-
 def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Model:
     """The model of a run.
 
@@ -111,13 +89,14 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
     else:
         parameters, step = _trained(workdir, checkpoint, steps.abstract_state(recipe, mesh))
     return Model(
-        recipe.graph(),
-        parameters,
-        pooling,
-        config.text,
-        load_tokenizer(workdir / "tokenizer"),
-        f"{workdir.name} ({checkpoint}, step {step})",
-        step,
+        graph=recipe.graph(),
+        parameters=parameters,
+        pooling=pooling,
+        text=config.text,
+        tokenizer=load_tokenizer(workdir / "tokenizer"),
+        name=f"{workdir.name} ({checkpoint}, step {step})",
+        step=step,
+        max_positions=recipe.encoder.max_positions,
     )
 
 
@@ -132,27 +111,3 @@ def _trained(workdir: Path, checkpoint: str, target: steps.TrainState):
         return checkpoints.restore_last(target).parameters, step
     finally:
         checkpoints.close()
-
-
-def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: int) -> Model:
-    """The model with other prefixes or lengths.
-
-    Args:
-      model: the model as trained.
-      query_prefix, passage_prefix: the word "model" keeps what it was trained with.
-      max_length: tokens of the longest text on either side; 0 keeps what it was trained with.
-
-    Raises:
-      InputError: the length is beyond the position table.
-    """
-    changes = {
-        name: value
-        for name, value in (("query_prefix", query_prefix), ("passage_prefix", passage_prefix))
-        if value != "model"
-    }
-    if max_length:
-        known = model.parameters["position_table"]["embedding"].shape[0]
-        if max_length > known:
-            raise InputError(f"--max_length={max_length}: this model has {known} positions; expected at most that")
-        changes |= {"query_length": max_length, "passage_length": max_length, "row_length": 0, "row_segments": 0}
-    return dataclasses.replace(model, text=dataclasses.replace(model.text, **changes))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_prep import facts, sources
-from data_prep.facts_benchmark import write_benchmark
+from data_prep.write_benchmark import write_benchmark
 from hbt_jax.errors import InputError
 from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
 

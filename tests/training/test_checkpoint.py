@@ -70,11 +70,11 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
 def test_the_save_clock_counts_steps_and_seconds():
     now = [100.0]
     clock = SaveClock(every_steps=5, every_seconds=60.0, clock=lambda: now[0])
-    assert [clock.due(step) for step in (1, 5, 9, 10)] == [False, True, False, True]
+    assert [clock.due_by_step(step) for step in (0, 1, 5, 9, 10)] == [False, False, True, False, True]
     now[0] += 59
-    assert not clock.due(1)
+    assert not clock.due_by_time()
     now[0] += 1
-    assert clock.due(1)
+    assert clock.due_by_time()
     clock.saved()
-    assert not clock.due(1)
-    assert not SaveClock(0, 60.0, clock=lambda: now[0]).due(5)
+    assert not clock.due_by_time()
+    assert not SaveClock(0, 60.0, clock=lambda: now[0]).due_by_step(5)

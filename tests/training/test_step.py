@@ -8,6 +8,7 @@ from flax import nnx
 
 from hbt_jax.config import LearningConfig
 from hbt_jax.mesh import make_mesh, put_batch
+from hbt_jax.models.model import embed_slots
 from hbt_jax.training import step as steps
 from hbt_jax.training.optimizer import decayed, learning_rate
 from tests.training import toy
@@ -77,7 +78,7 @@ def test_packed_rows_and_one_text_a_row_give_the_same_vectors():
     vectors = []
     for (arrays, slots), segments in zip(packed, (toy.SEGMENTS, 1), strict=True):
         for pooling in ("mean", "cls"):
-            embedded = steps.embed_slots(recipe.graph(), parameters, arrays, segments=segments, pooling=pooling)
+            embedded = embed_slots(recipe.graph(), parameters, arrays, segments=segments, pooling=pooling)
             vectors.append(np.asarray(embedded)[0, slots[0]])
     np.testing.assert_allclose(vectors[0], vectors[2], atol=2e-6)
     np.testing.assert_allclose(vectors[1], vectors[3], atol=2e-6)
@@ -91,7 +92,7 @@ def test_what_stands_in_padding_changes_nothing():
     arrays, slots = toy.packed_rows([toy.texts(5, 7)])
     other = dict(arrays, tokens=np.where(arrays["segments"] == 0, 77, arrays["tokens"]))
     embedded = [
-        np.asarray(steps.embed_slots(recipe.graph(), parameters, each, segments=4, pooling="mean"))[0, slots[0]]
+        np.asarray(embed_slots(recipe.graph(), parameters, each, segments=4, pooling="mean"))[0, slots[0]]
         for each in (arrays, other)
     ]
     np.testing.assert_array_equal(*embedded)

@@ -1,0 +1,198 @@
+"""The source `jsonl`: one's own rows, read whole or refused by file and line, through to a store and a benchmark."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep import sources
+from data_prep.build_store import build_store, summary
+from data_prep.jsonl_rows import item_id, rows
+from data_prep.train_sentencepiece import train_sentencepiece
+from data_prep.write_benchmark import write_benchmark
+from hbt_jax.data.store import open_store
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.models.tokenizer import load_tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+PERU = {"en": "capital of Peru?", "de": "Hauptstadt von Peru?"}
+LIMA = {"en": "Lima is the capital of Peru.", "fr": "Lima est la capitale du Pérou."}
+CITY = {"de": "In Lima sitzt die Regierung von Peru."}
+QUITO = {"en": "Quito is the capital of Ecuador."}
+OSLO = {"en": "Oslo is in Norway."}
+TRAIN = [
+    {"id": "a", "query": PERU, "passage": LIMA, "negatives": [QUITO, OSLO, QUITO]},
+    {"query": dict(reversed(PERU.items())), "passage": CITY, "group": "a"},
+    {"query": {"en": "capital of Ecuador?"}, "passage": QUITO},
+]
+TEST = [{"query": PERU, "passage": LIMA}, {"query": PERU, "passage": LIMA}]
+VALIDATION = [{"query": PERU, "passage": CITY}, {"query": {"fr": "Lima ?"}, "passage": LIMA}]
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+
+
+def write(folder, **splits):
+    folder.mkdir(exist_ok=True)
+    for split, lines in splits.items():
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """(input_dir, raw_dir) of rows in three splits, prepared once."""
+    folder = tmp_path_factory.mktemp("mine")
+    write(folder / "in", **SPLITS)
+    for table in sources.TABLES:
+        sources.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
+    return folder / "in", folder / "raw"
+
+
+def records(table, split, mine):
+    return list(sources.records("jsonl", table, split, mine[1], input_dir=mine[0]))
+
+
+def test_each_different_query_and_passage_is_one_item(mine):
+    def texts(*items):
+        every = [(item_id(item), code, text) for item in items for code, text in sorted(item.items())]
+        return [{"id": name, "language": code, "text": text} for name, code, text in every]
+
+    assert records("queries", "train", mine) == texts(PERU, {"en": "capital of Ecuador?"})
+    assert records("passages", "train", mine) == texts(LIMA, QUITO, OSLO, CITY)
+
+
+def test_pairs_are_the_rows_and_name_shared_items_alike(mine):
+    first, second, third = records("pairs", "train", mine)
+    assert first == {
+        "query": item_id(PERU), "passage": item_id(LIMA), "group": "row a",
+        "negatives": [item_id(QUITO), item_id(OSLO)],
+    }  # fmt: skip
+    assert second == {"query": first["query"], "passage": item_id(CITY), "group": "group a", "negatives": []}
+    assert third["passage"] == first["negatives"][0] and third["group"] == "line train.jsonl:3"
+    assert records("pairs", "test", mine)[0]["passage"] == first["passage"]
+    assert len({item_id(item) for item in (PERU, LIMA, CITY, {"en": PERU["en"]}, {"de": PERU["en"]})}) == 5
+
+
+def line(**changes):
+    return json.dumps({"query": {"en": "q"}, "passage": {"en": "p"}, **changes})
+
+
+@pytest.mark.parametrize(("bad", "message"), [
+    ('{"query": ', r"not JSON \(Expecting value at column 10\): expected one object a line"),
+    ('["q", "p"]', r'found \["q", "p"\]: expected a JSON object with query and passage'),
+    ('{"query": {"en": "q"}}', "missing field 'passage': expected the fields query, passage and, if wanted, id, neg"),
+    (line(negative=[]), "unknown field 'negative': .*negatives, group; remove or rename it"),
+    ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
+    (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
+    (line(passage={}), "passage has no language: expected at least one"),
+    (line(query={"xx": "q"}), "query has the unknown language 'xx': expected one of ar bn .*zh; add .*languages.py"),
+    (line(query={"en": 3}), "query.en is 3: expected a string"),
+    (line(passage={"en": "p", "de": " "}), "passage.de is empty: give it, or leave 'de' out"),
+    (line(passage={"en": "\ud800"}), r"passage.en holds '\\ud800': expected whole characters"),
+    (line(negatives={"en": "n"}), 'negatives is {"en": "n"}: expected a list of objects like passage'),
+    (line(negatives=[{"en": "n"}, "n"]), r'negatives\[1\] is "n": expected an object'),
+    (line(negatives=[{}]), r"negatives\[0\] has no language"),
+    (line(negatives=[{"de": "n", "en": "p"}]), r"negatives\[0\] is in 'en' the row's own passage: .* remove it"),
+    (line(id="one"), r"duplicate id 'one', first in line 1: ids are unique in a file; rename"),
+    (line(id=7), "id is 7: expected a string"),
+    (line(group=""), "group is empty: give it, or leave 'group' out"),
+    (line(query="q" * 99), 'query is "q{59}...: expected an object'),
+])  # fmt: skip
+def test_a_wrong_line_is_named_by_file_and_line(tmp_path, bad, message):
+    path = tmp_path / "train.jsonl"
+    path.write_text(line(id="one") + "\n\n" + bad + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"train\.jsonl:3: {message}"):
+        list(rows(path))
+
+
+def test_bytes_that_are_no_text_and_files_without_rows_are_named(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(line().encode() + b'\n{"query": {"en": "\xff"}}\n')
+    with pytest.raises(InputError, match=r"train\.jsonl:2: not UTF-8 text .* save the file as UTF-8"):
+        list(rows(path))
+    path.write_bytes(b"\n \n")
+    with pytest.raises(InputError, match=r"train\.jsonl: the file has no row"):
+        list(rows(path))
+    path.write_bytes(b"\xef\xbb\xbf" + line().encode() + b"\r\n\r\n")
+    assert [row.passage for row in rows(path)] == [{"en": "p"}]
+
+
+def test_a_wrong_line_ends_the_preparation_and_leaves_no_table(tmp_path):
+    folder = write(tmp_path / "in", train=[*TRAIN, {"query": PERU}])
+    with pytest.raises(InputError, match=r"train\.jsonl:4: missing field 'passage'"):
+        sources.builder("jsonl", "queries", tmp_path / "raw", input_dir=folder)
+    write(folder, train=TRAIN)
+    assert len(list(sources.records("jsonl", "pairs", "train", tmp_path / "raw", input_dir=folder))) == len(TRAIN)
+
+
+def test_a_wrong_folder_is_named(tmp_path):
+    def made(folder):
+        return sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)
+
+    with pytest.raises(InputError, match="--input_dir=.*gone: no such folder: expected one that holds train.jsonl"):
+        made(tmp_path / "gone")
+    with pytest.raises(InputError, match="holds no data: expected train.jsonl, validation.jsonl, test.jsonl or some"):
+        made(write(tmp_path / "in"))
+    with pytest.raises(InputError, match="dev.jsonl: unexpected file: .* rename or move it"):
+        made(write(tmp_path / "in", train=TRAIN, dev=TRAIN))
+    with pytest.raises(InputError, match="source jsonl has no split 'test': it has train"):
+        sources.records("jsonl", "pairs", "test", tmp_path / "raw", input_dir=write(tmp_path / "one", train=TRAIN))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"train": TRAIN[:2]}, "train.jsonl is changed;"),
+    ({"train": TRAIN[:2], "test": TEST}, "train.jsonl is changed, test.jsonl is new;"),
+])  # fmt: skip
+def test_changed_files_are_refused(tmp_path, change, message):
+    folder = write(tmp_path / "in", train=TRAIN)
+    sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)
+    folder = folder.rename(tmp_path / "moved")
+    sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)  # the same contents elsewhere are the same
+    write(folder, **change)
+    with pytest.raises(InputError, match=f"was prepared from other files .*: {message} remove .*raw/jsonl or choose"):
+        sources.records("jsonl", "pairs", "train", tmp_path / "raw", input_dir=folder)
+
+
+def test_from_lines_to_a_store(mine, tmp_path):
+    report = train_sentencepiece("jsonl", mine[1], tmp_path / "tokenizer", 50, input_dir=mine[0])
+    assert report["texts_by_language"] == {"de": 2, "en": 5, "fr": 1}
+    manifest = build_store("jsonl", "train", mine[1], tmp_path / "train", tmp_path / "tokenizer", input_dir=mine[0])
+    assert "pairs: 3, 1 of them with explicit negatives" in "\n".join(summary(manifest)) and not manifest["dropped"]
+    tokenizer = load_tokenizer(tmp_path / "tokenizer")
+    store = open_store(tmp_path / "train", tokenizer.fingerprint)
+    assert store.languages == ("de", "en", "fr")
+    assert store.pairs.query_P.tolist() == [0, 0, 1] and store.pairs.passage_P.tolist() == [0, 3, 1]
+    assert store.pairs.negative_rows.tolist() == [1, 2]
+    assert len(set(store.pairs.group_P.tolist())) == 3
+    french = store.passages.tokens["fr"]
+    np.testing.assert_array_equal(french.values, tokenizer.encode([LIMA["fr"]])[0])
+
+
+def test_benchmark_judges_every_passage_that_held_out_rows_give(mine, tmp_path):
+    counts = write_benchmark("jsonl", mine[1], tmp_path / "mine", "test", input_dir=mine[0])
+    read = load_benchmark(str(tmp_path / "mine"), "")
+    assert counts == {"queries": 2, "candidates": 3, "judgements": 6}
+    assert sorted(read.queries.languages) == ["de", "en"]
+    assert sorted(read.candidates.texts) == sorted([*LIMA.values(), *CITY.values()])
+    counts = write_benchmark("jsonl", mine[1], tmp_path / "mine", "train", input_dir=mine[0])
+    assert counts == {"queries": 3, "candidates": 5, "judgements": 7}
+
+
+@pytest.mark.parametrize("name", ["build_store", "train_sentencepiece", "write_benchmark"])
+def test_commands_need_the_folder_for_jsonl_and_refuse_it_for_facts(name, tmp_path):
+    def ended(*flags):
+        flags = [*flags, f"--raw_dir={tmp_path}", f"--out_dir={tmp_path / 'out'}"]
+        flags += ["--tokenizer=none"] if name == "build_store" else []
+        command = [sys.executable, str(ROOT / "data_prep" / f"{name}.py"), *flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr.strip()
+
+    assert ended("--source=jsonl") == (
+        2, "error: --input_dir is needed for --source=jsonl: folder with the files of a source that is not downloaded"
+           " (jsonl)")  # fmt: skip
+    assert ended("--source=facts", "--input_dir=x") == (
+        2, "error: --input_dir=x has no use for --source=facts: leave it out")  # fmt: skip

@@ -1,0 +1,122 @@
+"""The commands as a user runs them: a wrong flag ends at once, a stopped run goes on, a report is written."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--model=tiny", "--dropout=0", "--global_batch=16", "--passage_length=48", "--row_length=64", "--steps=6",
+         "--learning_rate=5e-3", "--log_every=2", "--validate_every=3", "--validation_batches=1"]  # fmt: skip
+
+
+def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "XLA_FLAGS": ""}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "launch" / script), *arguments],
+        capture_output=True, text=True, check=False, env=environment, cwd=cwd,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("train.py", ["--global_bach=3"], "unknown flag --global_bach: did you mean --global_batch? --help lists"),
+        ("train.py", ["--batching=x-z"], "--batching=x-z: value should be one of <hybrid|x-x-mono|x-x|x-y>"),
+        ("train.py", ["--steps=many"], "--steps=many"),
+        ("train.py", ["--mono_probability=1.5"], "--mono_probability=1.5: expected at most 1.0"),
+        ("train.py", ["--temperature=0"], "--temperature=0.0: expected more than 0.0"),
+        ("train.py", [], "--workdir is needed: folder of this run"),
+        ("train.py", ["--workdir=w"], "--stores is needed: training stores"),
+        ("train.py", ["--workdir=w", "--stores=s", "--patience=2"], "--patience=2 needs --validate_every"),
+        ("train.py", ["--workdir=w", "--stores=s", "--benchmarks=facts"], "--benchmarks=facts needs --data_dir"),
+        ("train.py", ["--workdir=w", "--stores=s", "--query_prefix=query:"], "--query_prefix='query:': expected"),
+        ("train.py", ["--workdir=w", "--stores=s", "--row_length=8"], "--row_length=8 is shorter than"),
+        ("train.py", ["--workdir=w", "--stores=s", "--prepare=fact"], "--prepare=fact: expected one of facts"),
+        ("train.py", ["--workdir=w", "--stores=nowhere"], "store nowhere: no such folder"),
+        ("train.py", ["--flagfile=nowhere.flags"], "nowhere.flags"),
+        ("train.py", ["stray"], "unexpected argument 'stray': options are written --NAME=VALUE"),
+        ("eval.py", ["--benchmarks=facts"], "--model is needed: workdir of a run"),
+        ("eval.py", ["--model=m", "--benchmarks=fact", "--data_dir=d", "--out=o"], "--benchmarks=fact: unknown"),
+        ("sweep.py", ["--workdir=w", "--benchmarks=facts", "--batching=x-z"], "--batching=x-z: expected a"),
+    ],
+)  # fmt: skip
+def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, message, tmp_path):
+    ended = run(script, *arguments, cwd=tmp_path)
+    assert ended.returncode == 2
+    lines = [line for line in ended.stderr.splitlines() if line]
+    assert lines[-1].startswith("error: ")
+    assert message in lines[-1]
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_explains_the_flags_with_their_defaults():
+    text = run("train.py", "--help").stdout
+    for words in ("--global_batch", "pairs of one step over all devices", "(default: '128')", "--mono_probability"):
+        assert words in text
+
+
+def test_the_three_quickstarts_differ_in_batching_only():
+    folder = ROOT / "launch" / "flagfiles"
+    lines = {name: set((folder / name).read_text().splitlines()) for name in
+             ("quickstart.flags", "quickstart_mono.flags", "quickstart_cross.flags")}  # fmt: skip
+    own = [{line.split("=")[0] for line in flags if line.startswith("--")} for flags in lines.values()]
+    assert own == [{"--batching", "--workdir", "--flagfile"}] * 3
+    shared = [line for flags in lines.values() for line in flags if line.startswith("--flagfile")]
+    assert shared == ["--flagfile=launch/flagfiles/facts.flags"] * 3
+    kinds = {line for flags in lines.values() for line in flags if line.startswith("--batching")}
+    assert kinds == {"--batching=hybrid", "--batching=x-x-mono", "--batching=x-y"}
+
+
+def small_run(facts: Path, workdir: Path, *more: str) -> list[str]:
+    return [*SMALL, f"--stores={facts}/train", f"--validation_stores={facts}/validation", f"--workdir={workdir}",
+            "--benchmarks=facts", f"--data_dir={facts}/benchmarks", *more]  # fmt: skip
+
+
+def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_end(few_facts, tmp_path):
+    straight = run("train.py", *small_run(few_facts, tmp_path / "straight", "--evaluate_untrained"))
+    assert straight.returncode == 0, straight.stderr
+    assert "report: " in straight.stdout
+    arguments = small_run(few_facts, tmp_path / "stopped", "--evaluate_untrained", "--save_every=1")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "launch" / "train.py"), *arguments],
+        env={**os.environ, "XLA_FLAGS": ""}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    while process.poll() is None and not (tmp_path / "stopped" / "checkpoints" / "last" / "2").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 3, errors
+    assert re.search(r"stopped: (saved at step \d of 6|during evaluation)", errors)
+    again = run("train.py", *arguments)
+    assert again.returncode == 0, again.stderr
+    results = [tmp_path / name / "evaluation" / "facts" / "results.json" for name in ("straight", "stopped")]
+    first, second = (json.loads(path.read_text())["metrics"] for path in results)
+    assert first == second
+    page = (tmp_path / "stopped" / "evaluation" / "report.html").read_text()
+    assert "untrained" in page
+
+
+def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts, tmp_path):
+    trained = run("train.py", *small_run(few_facts, tmp_path / "run"))
+    assert trained.returncode == 0, trained.stderr
+    data = ["--benchmarks=facts", f"--data_dir={few_facts}/benchmarks", f"--out={tmp_path}/out"]
+    again = run("eval.py", f"--model={tmp_path}/run", *data)
+    assert again.returncode == 0, again.stderr
+    paths = [tmp_path / "run" / "evaluation" / "facts", tmp_path / "out" / "facts"]
+    first, second = (json.loads((path / "results.json").read_text())["metrics"] for path in paths)
+    assert first == second
+    assert "monolingual" in again.stdout
+    missing = run("eval.py", f"--model={tmp_path}/nowhere", *data)
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
+    assert "no such folder; give the --workdir of a training run" in missing.stderr
+    other = run("train.py", *small_run(few_facts, tmp_path / "run"), "--temperature=0.5")
+    assert other.returncode == 2
+    assert "holds a run with other settings: --temperature=0.05 became 0.5" in other.stderr.replace("0.02", "0.05")

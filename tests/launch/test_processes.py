@@ -1,0 +1,40 @@
+"""Two processes with one device each train and evaluate as one process with two devices does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from hbt_jax.training.meters import read_metrics
+from tests.launch.test_commands import ROOT, small_run
+
+
+def start(arguments: list[str], devices: int) -> subprocess.Popen:
+    environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "launch" / "train.py"), *arguments],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_two_processes_equal_one(few_facts, tmp_path):
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    arguments = small_run(few_facts, tmp_path / "two")
+    pair = [start([*arguments, f"--coordinator={address}", "--processes=2", f"--process={i}"], 1) for i in (0, 1)]
+    for process in pair:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    alone = start(small_run(few_facts, tmp_path / "one"), 2)
+    _, errors = alone.communicate(timeout=300)
+    assert alone.returncode == 0, errors
+    losses = [[row["loss"] for row in read_metrics(tmp_path / name)] for name in ("one", "two")]
+    assert len(losses[0]) >= 3
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    results = [tmp_path / name / "evaluation" / "facts" / "results.json" for name in ("one", "two")]
+    one, two = (json.loads(path.read_text())["metrics"]["monolingual"]["map"] for path in results)
+    assert two == pytest.approx(one, abs=2e-3)

@@ -1,0 +1,40 @@
+"""Meshes that do not fit are refused with the flags to turn; shares follow the devices of a process."""
+
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from hbt_jax.errors import InputError
+from hbt_jax.mesh import host_shares, make_mesh, put_batch
+
+
+def test_shapes():
+    assert dict(make_mesh(0, 1).shape) == {"data": 8, "fsdp": 1}
+    assert dict(make_mesh(0, 4).shape) == {"data": 2, "fsdp": 4}
+    assert dict(make_mesh(2, 2).shape) == {"data": 2, "fsdp": 2}
+
+
+@pytest.mark.parametrize(("data", "fsdp"), [(9, 1), (4, 4), (0, 3), (0, 16)])
+def test_a_mesh_that_does_not_fit(data, fsdp):
+    with pytest.raises(InputError, match=rf"--mesh_data={data} x --mesh_fsdp={fsdp} does not fit 8 device"):
+        make_mesh(data, fsdp)
+
+
+def test_host_shares_follow_the_mesh():
+    processes = np.array([[0, 0], [1, 1], [0, 1]])
+    devices = np.vectorize(lambda process: SimpleNamespace(process_index=int(process)))(processes)
+    mesh = SimpleNamespace(devices=devices)
+    assert host_shares(mesh, 0) == [0, 1, 4]
+    assert host_shares(mesh, 1) == [2, 3, 5]
+
+
+def test_a_share_lies_on_its_device():
+    mesh = make_mesh(2, 4)
+    batch = put_batch({"x": np.arange(24, dtype=np.int32).reshape(8, 3)}, mesh)
+    for share, device in enumerate(mesh.devices.flat):
+        (piece,) = [piece for piece in batch["x"].addressable_shards if piece.device == device]
+        np.testing.assert_array_equal(piece.data, [[3 * share, 3 * share + 1, 3 * share + 2]])
+    assert batch["x"].shape == (8, 3)
+    assert len(jax.devices()) == 8

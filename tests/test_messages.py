@@ -1,0 +1,46 @@
+"""Every flag that a message names exists."""
+
+import ast
+import re
+from pathlib import Path
+
+from hbt_jax.config import TRAIN_PARTS, EvalConfig, ProcessConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+ABSL = {"help", "flagfile"}
+
+
+def known_flags() -> set[str]:
+    names = set(ABSL)
+    for part in [*TRAIN_PARTS.values(), EvalConfig, ProcessConfig]:
+        names |= set(part.__dataclass_fields__)
+    for path in [
+        *(ROOT / "data_prep").glob("*.py"),
+        *(ROOT / "launch").glob("*.py"),
+        *(ROOT / "hbt_jax").rglob("*.py"),
+    ]:
+        names |= set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    return names
+
+
+def test_flags_named_in_strings_exist():
+    known, found, wrong = known_flags(), set(), []
+    for folder in ("hbt_jax", "launch", "data_prep"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    for name in re.findall(r"(?<![\w(-])--([a-z]\w+)", node.value):
+                        found.add(name)
+                        if name not in known:
+                            wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: --{name}")
+    assert {"global_batch", "workdir", "stores"} <= found
+    assert not wrong
+
+
+def test_flags_in_the_readme_and_flagfiles_exist():
+    known = known_flags()
+    texts = [ROOT / "README.md", *(ROOT / "launch" / "flagfiles").glob("*.flags")]
+    for path in texts:
+        named = re.findall(r"(?<![\w-])--([a-z]\w+)", path.read_text(encoding="utf-8"))
+        assert named, path
+        assert not [name for name in named if name not in known], path

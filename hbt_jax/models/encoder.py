@@ -58,7 +58,7 @@ VOCABULARY_MULTIPLE = 128  # rows of the token table are padded to this, so that
 def preset(name: str, *, vocab_size: int, max_positions: int, dropout: float, pad_id: int) -> EncoderConfig:
     """The architecture that a preset's name stands for; raises InputError for an unknown name."""
     if name not in PRESETS:
-        raise InputError(f"--model={name}: neither a preset ({', '.join(PRESETS)}) nor a folder that exists")
+        raise InputError(f"--model={name}: unknown preset, expected one of {', '.join(PRESETS)}")
     return EncoderConfig(
         vocab_size=vocab_size, max_positions=max_positions, dropout=dropout, pad_id=pad_id, **PRESETS[name]
     )

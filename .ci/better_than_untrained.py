@@ -1,0 +1,19 @@
+"""Fails unless a trained model's mAP is above the untrained one's by a clear margin in all three settings."""
+
+import json
+import sys
+from pathlib import Path
+
+MARGIN = 0.10
+
+
+def maps(folder: Path) -> dict[str, float]:
+    metrics = json.loads((folder / "facts" / "results.json").read_text(encoding="utf-8"))["metrics"]
+    return {setting: block["map"] for setting, block in metrics.items()}
+
+
+trained, untrained = maps(Path(sys.argv[1])), maps(Path(sys.argv[1]) / "untrained")
+for setting, value in trained.items():
+    print(f"{setting}: mAP {value:.3f}, untrained {untrained[setting]:.3f}")
+if not all(value > untrained[setting] + MARGIN for setting, value in trained.items()):
+    sys.exit(f"expected each to be more than {MARGIN} above the untrained model")

@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal
 
 import dataclasses
 import difflib
+import errno
 import sys
 from collections.abc import Callable, Iterable
 
@@ -91,6 +92,13 @@ def run_command(main: Callable[[list[str]], None]) -> None:
         app.run(guarded, flags_parser=_parse)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(
+            f"error: no space left on the disk of {error.filename or 'the output folder'}: make room", file=sys.stderr
+        )
         sys.exit(EXIT_BAD_INPUT)
     except Interrupted as error:
         print(f"stopped: {error}", file=sys.stderr)

@@ -10,9 +10,7 @@ Writes WORKDIR/sweep.json and WORKDIR/sweep.md.
 import dataclasses
 import json
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +21,7 @@ from absl import flags  # noqa: E402
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import BATCHINGS, TRAIN_PARTS  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.training.preemption import StopRequest  # noqa: E402
+from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
 COLUMNS = (  # heading, setting, metric, digits
     ("mono mAP", "monolingual", "map", 3),
@@ -34,7 +32,6 @@ COLUMNS = (  # heading, setting, metric, digits
     ("multi R@1", "multilingual", "recall@1", 3),
     ("rank distance", "multilingual", "rank_distance", 1),
 )
-_POLL_SECONDS = 0.5
 
 
 def arguments(kind: str, seed: int, workdir: Path) -> list[str]:
@@ -56,12 +53,7 @@ def train(kind: str, seed: int, workdir: Path, stop: StopRequest) -> None:
       Interrupted: a signal came; the run has saved.
     """
     script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(kind, seed, workdir)]
-    with subprocess.Popen(script) as process:
-        while (code := process.poll()) is None:
-            if stop.requested:
-                process.terminate()
-                process.wait()
-            time.sleep(_POLL_SECONDS)
+    code = run_child(script, stop)
     if stop.requested or code == command.EXIT_INTERRUPTED:
         raise Interrupted(f"during {workdir}; the same command goes on from there")
     if code:

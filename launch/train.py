@@ -6,9 +6,7 @@
 Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 all else.
 """
 
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,9 +15,8 @@ sys.path.insert(0, str(ROOT))
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.training.preemption import StopRequest  # noqa: E402
+from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
-_POLL_SECONDS = 0.1
 PREPARED = {"facts": ROOT / "data_prep" / "facts.py"}
 
 
@@ -39,11 +36,7 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
         f"--out_dir={Path(config.run.prepared_dir) / source}",
         f"--vocabulary={config.run.vocabulary}",
     ]
-    with subprocess.Popen(script) as process:
-        while (code := process.poll()) is None:
-            if stop.requested:
-                process.terminate()
-            time.sleep(_POLL_SECONDS)
+    code = run_child(script, stop)
     if stop.requested:
         raise Interrupted("while preparing data; finished pieces are kept, the same command goes on")
     if code:

@@ -15,6 +15,8 @@ from orbax.checkpoint.checkpoint_managers import LatestN
 from hbt_jax.errors import InputError
 from hbt_jax.training.step import TrainState
 
+_WRITE_ERRORS = (OSError, ValueError)  # a full disk reaches us as the one from Orbax, as the other from TensorStore
+
 
 @dataclasses.dataclass
 class Record:
@@ -70,7 +72,7 @@ class Checkpoints:
         )
         try:
             self._managers[name].save(record.step, args=arguments, force=True)
-        except OSError as error:
+        except _WRITE_ERRORS as error:
             raise _unwritable(self._managers[name].directory, error) from error
 
     def record(self, name: str) -> Record:
@@ -103,7 +105,7 @@ class Checkpoints:
         for manager in self._managers.values():
             try:
                 manager.wait_until_finished()
-            except OSError as error:
+            except _WRITE_ERRORS as error:
                 raise _unwritable(manager.directory, error) from error
 
     def close(self) -> None:
@@ -113,8 +115,10 @@ class Checkpoints:
             manager.close()
 
 
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write a checkpoint in {folder}: {error}; make room or choose another --workdir")
+def _unwritable(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"cannot write a checkpoint in {folder}: {' '.join(str(error).split())}; make room or choose another --workdir"
+    )
 
 
 class SaveClock:

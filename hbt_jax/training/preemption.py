@@ -5,9 +5,13 @@ once.
 """
 
 import signal
+import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from types import FrameType
 
+_POLL_SECONDS = 0.1
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -40,3 +44,19 @@ class StopRequest:
             file=sys.stderr,
             flush=True,
         )
+
+
+def run_child(command: Sequence[str], stop: StopRequest) -> int:
+    """Runs a command to its end and returns its exit code; a stop request is passed on, once, as SIGTERM.
+
+    The child gets a session of its own, so that a Ctrl-C at the terminal reaches it through `stop` alone and does not
+    count as two signals.
+    """
+    with subprocess.Popen(command, start_new_session=True) as process:
+        passed_on = False
+        while (code := process.poll()) is None:
+            if stop.requested and not passed_on:
+                process.terminate()
+                passed_on = True
+            time.sleep(_POLL_SECONDS)
+    return code

@@ -1,5 +1,10 @@
 """What is saved is what is restored; the newest and the best stay; a save is due when the clock says so."""
 
+import os
+import re
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -65,6 +70,26 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
     with pytest.raises(InputError, match="last/4 cannot be read as this model.*damaged"):
         checkpoints.restore_last(steps.abstract_state(recipe, mesh))
     checkpoints.close()
+
+
+def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path):
+    code = (
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom hbt_jax.errors import InputError\n"
+        "from tests.training.test_checkpoint import *\n"
+        "mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()\n"
+        "state, checkpoints = steps.sharded_initial_state(recipe, mesh), Checkpoints(Path(sys.argv[1]))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "try:\n    checkpoints.save_last(state, Record(1, {}, {}))\n    checkpoints.wait()\n"
+        "except InputError as error:\n    print('caught', error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert re.search(
+        "caught cannot write a checkpoint in .*last: .*; make room or choose another --workdir", ended.stdout
+    )
 
 
 def test_the_save_clock_counts_steps_and_seconds():

@@ -8,11 +8,12 @@ import tomllib
 from pathlib import Path
 
 from data_prep.facts_names import LANGUAGES, ambiguous, names
-from data_prep.facts_relations import RELATIONS, Fact, facts
+from data_prep.facts_relations import INVERSES, RELATIONS, Fact, facts
 
 SPLITS = ("train", "validation", "test")
 MOST_ANSWERS = 8  # a passage names at most so many answers, the first ones in the fact's order
 FEWEST_LANGUAGES = 12  # a fact that fewer languages can state is left out: groups stay parallel
+MOST_TOLD_TOGETHER = 4  # groups that tell each other's facts are held out together up to so many, else all in train
 TEST_SHARE, VALIDATION_SHARE = 0.12, 0.06  # of the groups that can be held out
 _FULL_STOPS = ".。।"  # what a shortened list's "…" stands in for
 
@@ -100,8 +101,9 @@ def groups_by_split(seed: int) -> dict[str, tuple[Group, ...]]:
     """Deals the groups to train, validation and test.
 
     Held out are random groups whose entity keeps another relation in train and whose relation keeps most of its groups
-    there, so entity and relation are both learnt, never together.  The order of dealing is that of SHA-256 of the seed
-    and the group's id: adding a group moves no other one's place in it.
+    there, so entity and relation are both learnt, never together.  Groups that tell each other's facts from the other
+    end (a territory's currency, the currency's territories) are dealt as one, and stay in train where they are many.
+    The order of dealing is that of SHA-256 of the seed and the first group's id.
 
     Args:
       seed: any number; another one holds out other groups.
@@ -116,14 +118,37 @@ def groups_by_split(seed: int) -> dict[str, tuple[Group, ...]]:
     eligible = sum(left[group.subject] > 1 for group in groups)
     wanted = {"test": round(TEST_SHARE * eligible), "validation": round(VALIDATION_SHARE * eligible)}
     split_of = {}
-    for group in sorted(groups, key=lambda one: hashlib.sha256(f"{seed}/{one.fact.id}".encode()).digest()):
-        relation = group.fact.relation
-        split = next((name for name, number in wanted.items() if number), None)
+    for told in sorted(told_together(), key=lambda one: hashlib.sha256(f"{seed}/{one[0].fact.id}".encode()).digest()):
+        split = next((name for name, number in wanted.items() if number > 0), None)
         if split is None:
             break
-        if left[group.subject] > 1 and in_train[relation] > fewest_in_train[relation]:
+        fits = all(
+            left[one.subject] > 1 and in_train[one.fact.relation] > fewest_in_train[one.fact.relation] for one in told
+        )
+        if len(told) > MOST_TOLD_TOGETHER or not fits:
+            continue
+        wanted[split] -= len(told)
+        for group in told:
             split_of[group.fact.id] = split
-            wanted[split] -= 1
             left[group.subject] -= 1
-            in_train[relation] -= 1
+            in_train[group.fact.relation] -= 1
     return {name: tuple(one for one in groups if split_of.get(one.fact.id, "train") == name) for name in SPLITS}
+
+
+@functools.cache
+def told_together() -> tuple[tuple[Group, ...], ...]:
+    """Every group, in sets that hold all groups which tell a fact of another one from the other end.
+
+    Peru's currency and the territories that use its currency are one set; a fact that no other one tells is a set of
+    one; the territories of the euro and their currencies are one set of many.
+    """
+    by_id = {group.fact.id: group for group in all_groups()[0]}
+    set_of = {name: {name} for name in by_id}
+    for name, group in by_id.items():
+        for answer in group.fact.answers if group.fact.relation in INVERSES else ():
+            other = f"{INVERSES[group.fact.relation]}/{answer}"
+            if other in by_id and set_of[other] is not set_of[name]:
+                set_of[name] |= set_of[other]
+                set_of |= dict.fromkeys(set_of[name], set_of[name])
+    distinct = {id(names): names for names in set_of.values()}
+    return tuple(tuple(by_id[name] for name in sorted(names)) for names in distinct.values())

@@ -109,13 +109,16 @@ def _first_day() -> dict[str, list[str]]:
 
 
 def _zones() -> dict[str, list[str]]:
-    """Time zone ids of each territory, by id."""
-    return {territory: sorted(get_global("territory_zones").get(territory, [])) for territory in territories()}
+    """The time zone id of each territory that has one only: of several, none would be true of the whole territory."""
+    zones = {territory: get_global("territory_zones").get(territory, []) for territory in territories()}
+    return {territory: found for territory, found in zones.items() if len(found) == 1}
 
 
 def _zone_names() -> dict[str, list[str]]:
-    meta = get_global("meta_zones")
-    return {territory: [meta[zone] for zone in zones if zone in meta] for territory, zones in _zones().items()}
+    """The named time zone of each territory whose zones all have the same name."""
+    meta, zones = get_global("meta_zones"), get_global("territory_zones")
+    named = {territory: {meta.get(zone) for zone in zones.get(territory, [])} for territory in territories()}
+    return {territory: list(found) for territory, found in named.items() if len(found) == 1 and None not in found}
 
 
 def _script() -> dict[str, list[str]]:
@@ -145,4 +148,12 @@ RELATIONS = {
     "official_in": Relation("language", "territory", _official_in),
     "currency_users": Relation("currency", "territory", _currency_users),
     "currency_code": Relation("currency", None, lambda: {code: [code] for code in _currency_users()}),
+}
+
+# Two relations that state the same thing from both ends: a fact of one tells a fact of the other.
+INVERSES = {
+    "currency": "currency_users",
+    "currency_users": "currency",
+    "official_languages": "official_in",
+    "official_in": "official_languages",
 }

@@ -8,7 +8,7 @@ import pytest
 from data_prep import facts_counts, facts_groups
 from data_prep.facts_groups import MOST_ANSWERS, SPLITS, all_groups, groups_by_split, words
 from data_prep.facts_names import LANGUAGES, ambiguous, names
-from data_prep.facts_relations import RELATIONS, Fact
+from data_prep.facts_relations import INVERSES, RELATIONS, Fact
 
 
 def _group(name):
@@ -100,6 +100,27 @@ def test_held_out_facts_are_disjoint_and_entity_and_relation_are_in_train(seed):
         assert group.subject in subjects
     assert all(relations[name] >= count / 2 for name, count in everywhere.items())
     assert {group.fact.relation for group in splits["test"]} == set(RELATIONS)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_held_out_fact_is_told_in_another_split_from_the_other_end(seed):
+    split_of = {group.fact.id: split for split, groups in groups_by_split(seed).items() for group in groups}
+    held_out = [group.fact for split in ("validation", "test") for group in groups_by_split(seed)[split]]
+    told = [
+        (fact.id, other)
+        for fact in held_out
+        for answer in fact.answers
+        for other in [f"{INVERSES.get(fact.relation)}/{answer}"]
+        if other in split_of
+    ]
+    assert len(told) > 10
+    assert all(split_of[fact] == split_of[other] for fact, other in told)
+
+
+def test_a_territory_of_several_time_zones_states_none():
+    stated = {group.fact.id for group in all_groups()[0]}
+    assert "time_zone_city/JP" in stated and "time_zone_name/DE" in stated
+    assert not {"time_zone_city/US", "time_zone_name/US", "time_zone_city/RU", "time_zone_name/AU"} & stated
 
 
 def test_splits_are_the_seeds():

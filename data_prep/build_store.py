@@ -87,8 +87,11 @@ def build_store(
         two texts for one id and language, a pair that names an unknown id.
     """
     tokenizer = load_tokenizer(tokenizer_path)
+    metadata = {}
     if records is None:
         from data_prep import sources
+
+        metadata = dict(sources.builder(source, "pairs", raw_dir, **settings).info.metadata)
 
         def records(table: str) -> Iterable[dict]:
             return sources.records(source, table, split, raw_dir, **settings)
@@ -102,7 +105,11 @@ def build_store(
         description = {
             "name": source,
             "split": split,
-            "source": {"builder": source, "records": {"queries": len(queries.rows), "passages": len(passages.rows)}},
+            "source": {
+                "builder": source,
+                "records": {"queries": len(queries.rows), "passages": len(passages.rows)},
+                "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
+            },
             "tokenizer": {"path": os.path.relpath(tokenizer_path, out_dir), "fingerprint": tokenizer.fingerprint},
             "languages": sorted(languages),
             "dropped": dict(sorted(dropped.items())),

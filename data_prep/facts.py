@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prepares everything the quickstart needs from Unicode CLDR: tables, tokenizer, stores, and the benchmark `facts`.
 
-    python data_prep/facts.py --out_dir=DIR --vocabulary=16000 --seed=0
+    python data_prep/facts.py --out_dir=DIR --seed=0
 
 DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stores), DIR/benchmarks/facts.  Every piece
 appears whole or not at all, so a run that was stopped is continued by the same command.
@@ -20,6 +20,7 @@ from data_prep import facts_counts, sources  # noqa: E402
 from data_prep.facts_groups import all_groups, groups_by_split  # noqa: E402
 from data_prep.facts_names import cldr_version  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
+from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 
 SOURCE = "facts"
@@ -38,7 +39,10 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
       InputError: OUT_DIR was made with other settings, or the vocabulary does not suit the text.
     """
     out_dir = Path(out_dir)
-    _claim(out_dir, {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version()})
+    _claim(
+        out_dir,
+        {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version(), "facts": len(all_groups()[0])},
+    )
     raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
     for stopped in raw_dir.glob("*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
         shutil.rmtree(stopped)
@@ -87,6 +91,9 @@ if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
     flags.DEFINE_string("out_dir", None, "folder to write everything to")
-    flags.DEFINE_integer("vocabulary", 16000, "number of pieces of the tokenizer", lower_bound=8)
+    pieces = RunConfig.__dataclass_fields__["vocabulary"]
+    flags.DEFINE_integer(
+        "vocabulary", pieces.default, "number of pieces of the tokenizer", lower_bound=pieces.metadata["minimum"]
+    )
     flags.DEFINE_integer("seed", 0, "chooses the held-out facts")
     run_command(main)

@@ -4,6 +4,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.facts_groups import SPLITS, all_groups, groups_by_split
 from data_prep.facts_names import LANGUAGES, cldr_version
+from data_prep.unchanged import check_unchanged
 
 _DESCRIPTION = """
 Facts about territories, languages and currencies (currency, official languages, first day of the week, time zone,
@@ -17,7 +18,11 @@ _CITATION = """
 
 
 class Facts(tfds.core.GeneratorBasedBuilder):
-    """World facts in 36 languages from Unicode CLDR; `seed` chooses the held-out facts when the tables are written."""
+    """World facts in 36 languages from Unicode CLDR; `seed` chooses the held-out facts.
+
+    The tables remember what they were made from: with another seed, CLDR or number of facts the constructor raises.
+    Without a seed it takes tables of any, and writes those of seed 0.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Ten relations."}
@@ -28,9 +33,17 @@ class Facts(tfds.core.GeneratorBasedBuilder):
     ]
     url_infos = {}  # nothing is downloaded: no checksums to look for beside this file
 
-    def __init__(self, *, seed: int = 0, **kwargs):
-        self._seed = seed
+    def __init__(self, *, seed: int | None = None, **kwargs):
+        self._seed = seed or 0
         super().__init__(**kwargs)
+        if self.is_prepared():
+            prepared, now = dict(self.info.metadata), self._input()
+            if seed is None:
+                now["seed"] = prepared["seed"]
+            check_unchanged(self.data_dir, "other facts than are asked for now", prepared, now)
+
+    def _input(self) -> dict:
+        return {"seed": self._seed, "cldr": cldr_version(), "groups": len(all_groups()[0])}
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()
@@ -45,7 +58,7 @@ class Facts(tfds.core.GeneratorBasedBuilder):
             homepage="https://cldr.unicode.org",
             license="Unicode License v3 (https://www.unicode.org/license.txt)",
             disable_shuffling=True,  # records keep the order of the facts
-            metadata=tfds.core.MetadataDict(seed=self._seed, cldr=cldr_version(), groups=len(all_groups()[0])),
+            metadata=tfds.core.MetadataDict(self._input()),
         )
 
     def _split_generators(self, dl_manager) -> dict:

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from data_prep.jsonl_rows import Row, item_id, rows
+from data_prep.unchanged import check_unchanged
 from hbt_jax.errors import InputError
 
 FILES = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
@@ -42,7 +43,8 @@ class Jsonl(tfds.core.GeneratorBasedBuilder):
         self._digests = {path.name: _digest(path, *_change(path)) for path in self._files.values()}
         super().__init__(**kwargs)
         if self.is_prepared():
-            self._check_unchanged(dict(self.info.metadata["files"]))
+            other = "other files than those of --input_dir"
+            check_unchanged(self.data_dir, other, self.info.metadata["files"], self._digests)
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()
@@ -55,19 +57,6 @@ class Jsonl(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(features),
             disable_shuffling=True,  # records keep the order of the rows
             metadata=tfds.core.MetadataDict(files=self._digests),
-        )
-
-    def _check_unchanged(self, prepared: dict[str, str]) -> None:
-        if prepared == self._digests:
-            return
-        changes = [
-            f"{name} is {'gone' if name not in self._digests else 'new' if name not in prepared else 'changed'}"
-            for name in FILES.values()
-            if prepared.get(name) != self._digests.get(name)
-        ]
-        raise InputError(
-            f"{self.data_dir} was prepared from other files than those of --input_dir: {', '.join(changes)};"
-            f" remove {Path(self.data_dir).parents[1]} or choose another --raw_dir"
         )
 
     def _split_generators(self, dl_manager) -> dict:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the SentencePiece vocabulary of a source on its training split, and on nothing else.
 
-    python data_prep/train_sentencepiece.py --source=facts --raw_dir=DIR --out_dir=DIR --vocabulary=16000
+    python data_prep/train_sentencepiece.py --source=facts --raw_dir=DIR --out_dir=DIR
 
 OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.  With --source=jsonl the
 texts are those of --input_dir.
@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep import sources  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
+from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 
 SPLIT = "train"
@@ -118,5 +119,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
-    flags.DEFINE_integer("vocabulary", 16000, "number of pieces", lower_bound=8)
+    pieces = RunConfig.__dataclass_fields__["vocabulary"]
+    flags.DEFINE_integer("vocabulary", pieces.default, "number of pieces", lower_bound=pieces.metadata["minimum"])
     run_command(main)

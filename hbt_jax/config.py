@@ -167,15 +167,17 @@ class RunConfig:
     log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
     validate_every: int = option(0, "steps between two validations; 0: at the end only", minimum=0)
     validation_stores: tuple = option((), "stores whose loss picks the best checkpoint; empty: the last step is kept")
-    validation_batches: int = option(8, "batches of one validation; the same ones every time", minimum=1)
+    validation_batches: int = option(
+        8, "batches of one validation, shared out evenly among the kinds of batches; always the same ones", minimum=1
+    )
     patience: int = option(0, "stop after this many validations without a better loss; 0: never", minimum=0)
     save_every: int = option(0, "steps between two checkpoints; 0: by --save_minutes alone", minimum=0)
     save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
     prepare: str = option("", "source whose stores, tokenizer and benchmark are built first when missing (facts)")
     prepared_dir: str = option("runs/data", "folder of what --prepare builds")
-    vocabulary: int = option(30000, "pieces of the tokenizer that --prepare trains", minimum=400)
+    vocabulary: int = option(28000, "pieces of the tokenizer that --prepare trains", minimum=400)
     benchmarks: tuple = option((), "benchmarks evaluated after training, comma-separated")
-    data_dir: str = option("", "folder with one folder a benchmark; empty with --prepare: where that builds them")
+    data_dir: str = option("", "folder with one folder a benchmark")
     evaluate_untrained: bool = option(False, "evaluate the initial weights too, as the baseline of the report")
 
     def __post_init__(self):

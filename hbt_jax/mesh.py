@@ -4,25 +4,55 @@ The mesh has two axes.  `data` splits batches only; `fsdp` splits batches and al
 share is the part of a batch that one device packs and encodes; there is one per device, in mesh order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from hbt_jax.config import ProcessConfig
-from hbt_jax.errors import InputError
+from hbt_jax.errors import InputError, Interrupted
 
 BATCH_AXES = ("data", "fsdp")
 _SMALLEST_SPLIT = 2**12  # numbers; smaller arrays cost more to gather than they save
 
 
 def join_processes(config: ProcessConfig) -> None:
-    """Makes this process one of several of a job; must run before anything asks JAX for devices."""
+    """Makes this process one of several of a job; must run before anything asks JAX for devices.
+
+    JAX's own preemption service is left off: it would take SIGTERM away from training/preemption.py, which every
+    process polls and all processes agree on.
+    """
+    if config.coordinator:
+        jax.config.update("jax_enable_preemption_service", False)
     if config.coordinator == "auto":
         jax.distributed.initialize()
     elif config.coordinator:
         jax.distributed.initialize(config.coordinator, config.processes, config.process)
+
+
+def any_process(flag: bool) -> bool:
+    """Whether `flag` is set on any process of the job; every process must ask, and waits for the others."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(multihost_utils.process_allgather(np.array([flag]), tiled=True).any())
+
+
+def first_process_first(action: Callable[[], None]) -> None:
+    """Runs `action` on process 0 alone, for files that all processes share; the others wait until it is done.
+
+    Raises:
+      InputError: on the other processes, if it failed on process 0; there, whatever it raised.
+    """
+    failure = None
+    if jax.process_index() == 0:
+        try:
+            action()
+        except (InputError, Interrupted) as error:
+            failure = error
+    if any_process(failure is not None):
+        raise failure or InputError("process 0 could not prepare the data; its message says why")
 
 
 def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:
@@ -38,12 +68,12 @@ def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:
     """
     devices = list(jax.devices() if devices is None else devices)
     wanted = data or max(1, len(devices) // fsdp)
-    if wanted * fsdp > len(devices) or (not data and wanted * fsdp != len(devices)):
+    if wanted * fsdp != len(devices):
         raise InputError(
             f"--mesh_data={data} x --mesh_fsdp={fsdp} does not fit {len(devices)} device(s):"
             " choose factors whose product is the number of devices, or --mesh_data=0 for all that remain"
         )
-    grid = np.array(devices[: wanted * fsdp]).reshape(wanted, fsdp)
+    grid = np.array(devices).reshape(wanted, fsdp)
     return Mesh(grid, BATCH_AXES, axis_types=(AxisType.Auto, AxisType.Auto))
 
 

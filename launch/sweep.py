@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from absl import flags  # noqa: E402
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import BATCHINGS, TRAIN_PARTS  # noqa: E402
+from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
@@ -34,35 +34,57 @@ COLUMNS = (  # heading, setting, metric, digits
 )
 
 
-def arguments(kind: str, seed: int, workdir: Path) -> list[str]:
-    """The flags of one run: everything this command was told, with another batch kind, seed and workdir."""
-    changed = {"batching": kind, "seed": seed, "workdir": workdir}
-    given = []
-    for part in TRAIN_PARTS.values():
-        for field in dataclasses.fields(part):
-            value = changed.get(field.name, flags.FLAGS[field.name].value)
-            given.append(f"--{field.name}={','.join(value) if isinstance(value, list) else value}")
-    return given
+def configuration(kind: str, seed: int, workdir: Path) -> TrainConfig:
+    """The configuration of one run: everything this command was told, with another batch kind, seed and workdir."""
+    changed = {"batching": kind, "seed": seed, "workdir": str(workdir)}
+    parts = {}
+    for name, part in TRAIN_PARTS.items():
+        fields = [field.name for field in dataclasses.fields(part)]
+        told = {field: changed.get(field, flags.FLAGS[field].value) for field in fields}
+        parts[name] = part(
+            **{field: tuple(value) if isinstance(value, list) else value for field, value in told.items()}
+        )
+    return TrainConfig(**parts)
 
 
-def train(kind: str, seed: int, workdir: Path, stop: StopRequest) -> None:
+def arguments(config: TrainConfig) -> list[str]:
+    """A configuration as flags of launch/train.py."""
+    told = {name: value for part in config.to_json().values() for name, value in part.items()}
+    return [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in told.items()]
+
+
+def train(config: TrainConfig, stop: StopRequest) -> None:
     """Runs one training with its evaluation in a process of its own.
 
     Raises:
       InputError: it failed; its message stands above.
       Interrupted: a signal came; the run has saved.
     """
-    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(kind, seed, workdir)]
+    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(config)]
     code = run_child(script, stop)
     if stop.requested or code == command.EXIT_INTERRUPTED:
-        raise Interrupted(f"during {workdir}; the same command goes on from there")
+        raise Interrupted(f"during {config.run.workdir}; the same command goes on from there")
     if code:
-        raise InputError(f"the run {workdir} ended with exit code {code}; its message stands above")
+        raise InputError(f"the run {config.run.workdir} ended with exit code {code}; its message stands above")
+
+
+def check_kept(config: TrainConfig) -> None:
+    """Raises InputError if a run found in the workdir was told anything else than this one."""
+    workdir, wanted = Path(config.run.workdir), config.to_json()
+    file = workdir / "config.json"
+    if not file.exists():
+        return
+    found = json.loads(file.read_text(encoding="utf-8"))
+    names = sorted(name for part in wanted for name in wanted[part] if wanted[part][name] != found[part].get(name))
+    if names:
+        raise InputError(
+            f"{workdir} holds a run with another {', '.join('--' + name for name in names)}: choose another --workdir"
+        )
 
 
 def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict | None:
-    """The metrics of a finished run on one benchmark, None before it is finished."""
-    folder = workdir / "evaluation" / ("untrained" if untrained else "") / benchmark
+    """The metrics of a finished run on one benchmark (a name or a path), None before it is finished."""
+    folder = workdir / "evaluation" / ("untrained" if untrained else "") / Path(benchmark).name
     file = folder / "results.json"
     return json.loads(file.read_text(encoding="utf-8"))["metrics"] if file.exists() else None
 
@@ -93,9 +115,11 @@ def main(_: list[str]) -> None:
     runs = {(kind, seed): root / f"{kind}-seed{seed}" for kind in kinds for seed in range(seeds)}
     with StopRequest() as stop:
         for number, ((kind, seed), workdir) in enumerate(runs.items(), 1):
+            config = configuration(kind, seed, workdir)
+            check_kept(config)
             print(f"run {number} of {len(runs)}: {workdir}", flush=True)
             if any(results_of(workdir, benchmark) is None for benchmark in benchmarks):
-                train(kind, seed, workdir, stop)
+                train(config, stop)
     content, texts = {}, []
     for benchmark in benchmarks:
         found = {kind: [results_of(runs[kind, seed], benchmark) for seed in range(seeds)] for kind in kinds}

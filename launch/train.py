@@ -24,12 +24,10 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
     """Runs the script that builds what --prepare names, in a process of its own.
 
     Raises:
-      InputError: unknown source, or the script failed (it has said why).
+      InputError: the script failed (it has said why).
       Interrupted: a signal came meanwhile.
     """
     source = config.run.prepare
-    if source not in PREPARED:
-        raise InputError(f"--prepare={source}: expected one of {', '.join(PREPARED)}")
     script = [
         sys.executable,
         str(PREPARED[source]),
@@ -48,6 +46,12 @@ def check(config: TrainConfig) -> None:
     command.require(["workdir", "stores"])
     if config.run.patience and not (config.run.validate_every and config.run.validation_stores):
         raise InputError(f"--patience={config.run.patience} needs --validate_every and --validation_stores")
+    if config.run.validate_every and not config.run.validation_stores:
+        raise InputError(f"--validate_every={config.run.validate_every} needs --validation_stores")
+    if config.run.evaluate_untrained and not config.run.benchmarks:
+        raise InputError("--evaluate_untrained needs --benchmarks")
+    if config.run.prepare and config.run.prepare not in PREPARED:
+        raise InputError(f"--prepare={config.run.prepare}: expected one of {', '.join(PREPARED)}")
     command.require_data_dir(config.run.benchmarks, config.run.data_dir)
 
 
@@ -56,14 +60,14 @@ def main(_: list[str]) -> None:
     processes = command.values(ProcessConfig)
     check(config)
     with StopRequest() as stop:
-        if config.run.prepare:
-            prepare(config, stop)
         # These import jax and tensorflow: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_run
-        from hbt_jax.mesh import join_processes
+        from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.run import train_run
 
         join_processes(processes)
+        if config.run.prepare:
+            first_process_first(lambda: prepare(config, stop))
         mesh = train_run(config, stop)
         if config.run.benchmarks:
             evaluate_run(config, mesh, stop)

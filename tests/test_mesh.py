@@ -13,10 +13,10 @@ from hbt_jax.mesh import host_shares, make_mesh, put_batch
 def test_shapes():
     assert dict(make_mesh(0, 1).shape) == {"data": 8, "fsdp": 1}
     assert dict(make_mesh(0, 4).shape) == {"data": 2, "fsdp": 4}
-    assert dict(make_mesh(2, 2).shape) == {"data": 2, "fsdp": 2}
+    assert dict(make_mesh(2, 2, jax.devices()[:4]).shape) == {"data": 2, "fsdp": 2}
 
 
-@pytest.mark.parametrize(("data", "fsdp"), [(9, 1), (4, 4), (0, 3), (0, 16)])
+@pytest.mark.parametrize(("data", "fsdp"), [(9, 1), (4, 4), (2, 2), (0, 3), (0, 16)])
 def test_a_mesh_that_does_not_fit(data, fsdp):
     with pytest.raises(InputError, match=rf"--mesh_data={data} x --mesh_fsdp={fsdp} does not fit 8 device"):
         make_mesh(data, fsdp)

@@ -1,6 +1,7 @@
 """What a plan says it will draw, and what it did draw: the lines that a run and `python -m hbt_jax.data.plan` print."""
 
 import collections
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,8 +12,10 @@ _TOP_PAIRS = 20
 
 
 def store_name(mixture: Mixture, store: int) -> str:
-    """How a store is called in printed lines: its source and split."""
-    return f"{mixture.stores[store].name}/{mixture.stores[store].split}"
+    """How a store is called in printed lines: its source and split, and its folder where another is called the same."""
+    names = [f"{opened.name}/{opened.split}" for opened in mixture.stores]
+    unique = names.count(names[store]) == 1
+    return names[store] if unique else f"{names[store]} ({mixture.stores[store].path})"
 
 
 def describe(plan: Plan) -> list[str]:
@@ -23,6 +26,12 @@ def describe(plan: Plan) -> list[str]:
         for store in sorted({choice.store for choice in plan.choices if choice.kind == kind}):
             lines.append("  " + _served_by(plan, kind, store))
     for store, opened in enumerate(plan.mixture.stores):
+        if plan.config.negatives:
+            listed, pairs = opened.manifest["pairs"]["with_negatives"], len(opened.pairs)
+            lines.append(
+                f"--negatives={plan.config.negatives}: {listed:,} of the {pairs:,} pairs of"
+                f" {store_name(plan.mixture, store)} have explicit negatives"
+            )
         lines += [f"note: {line}" for line in _unusual(plan, store, len(opened.languages))]
     return lines
 
@@ -64,7 +73,7 @@ class Audit:
     def __init__(self, plan: Plan):
         self._plan = plan
         self.kinds: collections.Counter[str] = collections.Counter()
-        self.stores: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.stores: collections.Counter[tuple[str, int]] = collections.Counter()
         self.query_languages: collections.Counter[str] = collections.Counter()
         self.passage_languages: collections.Counter[str] = collections.Counter()
         self.language_pairs: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -75,7 +84,7 @@ class Audit:
         """Counts one batch."""
         codes = self._plan.mixture.stores[batch.store].languages
         self.kinds[batch.kind] += 1
-        self.stores[batch.kind, store_name(self._plan.mixture, batch.store)] += 1
+        self.stores[batch.kind, batch.store] += 1
         if batch.kind == MONO:
             self.mono_languages[codes[batch.query_language[0]]] += 1
         joined = batch.query_language.astype(np.int64) * len(codes) + batch.passage_language
@@ -90,23 +99,28 @@ class Audit:
         """The realised shares, largest first."""
         steps, pairs = self.kinds.total(), self.language_pairs.total()
         different = len(self.language_pairs)
+        mixture, joined = self._plan.mixture, self.language_pairs.most_common(_TOP_PAIRS)
         return [
             f"realised in {steps:,} steps, {pairs:,} pairs",
-            *_shares("kinds of batches", self.kinds),
-            *_shares("stores, by kind", {f"{kind} {store}": n for (kind, store), n in self.stores.items()}),
-            *_shares("languages of x-x-mono batches", self.mono_languages),
-            *_shares("languages of queries", self.query_languages),
-            *_shares("languages of passages", self.passage_languages),
+            *_shares("kinds of batches", self.kinds.items()),
+            *_shares(
+                "stores, by kind",
+                [(f"{kind} {store_name(mixture, store)}", n) for (kind, store), n in self.stores.items()],
+            ),
+            *_shares("languages of x-x-mono batches", self.mono_languages.items()),
+            *_shares("languages of queries", self.query_languages.items()),
+            *_shares("languages of passages", self.passage_languages.items()),
             *_shares(
                 f"language pairs (query-passage), the first {min(_TOP_PAIRS, different)} of {different}",
-                {f"{query}-{passage}": n for (query, passage), n in self.language_pairs.most_common(_TOP_PAIRS)},
+                [(f"{query}-{passage}", n) for (query, passage), n in joined],
                 pairs,
             ),
             f"pairs that come twice in a batch: {self.repeated_pairs / max(steps, 1):.3f} a batch",
         ]
 
 
-def _shares(title: str, counts: dict[str, int], total: int | None = None) -> list[str]:
-    total = total or sum(counts.values())
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def _shares(title: str, counts: Iterable[tuple[str, int]], total: int | None = None) -> list[str]:
+    counts = list(counts)
+    total = total or sum(count for _, count in counts)
+    ordered = sorted(counts, key=lambda item: (-item[1], item[0]))
     return [f"{title}:", *(f"  {name:24} {count:12,} {count / total:8.2%}" for name, count in ordered)]

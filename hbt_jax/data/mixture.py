@@ -7,7 +7,6 @@ everything, which costs one scan and no memory to know.
 
 import dataclasses
 import functools
-import hashlib
 import os
 from collections.abc import Sequence
 
@@ -46,7 +45,6 @@ class Mixture:
     Attributes:
       stores: the stores, in the order given.
       sizes: int64 [stores], pairs of each.
-      fingerprint: "sha256:" and a digest over the stores' fingerprints.
     """
 
     def __init__(self, stores: Sequence[Store]):
@@ -55,17 +53,15 @@ class Mixture:
             raise InputError("--stores is empty: expected at least one folder written by data_prep/build_store.py")
         self.stores = tuple(stores)
         self.sizes = np.array([len(store.pairs) for store in stores], np.int64)
-        joined = "\n".join(store.fingerprint for store in stores)
-        self.fingerprint = "sha256:" + hashlib.sha256(joined.encode()).hexdigest()
 
     @functools.cache  # noqa: B019 - a mixture lives as long as the run
-    def eligible(self, store: int, kind: str, language: int = -1) -> Eligible:
+    def eligible(self, store: int, kind: str, language: int) -> Eligible:
         """The pairs of a store that can serve a kind of batch; found once, then remembered.
 
         Args:
           store: index of the store.
           kind: one of KINDS.
-          language: for x-x-mono, the index of the language in the store.
+          language: for x-x-mono, the index of the language in the store; -1 for x-x and x-y.
         """
         pairs = self.stores[store].pairs
         if (kind != CROSS or len(self.stores[store].languages) > 1) and self.parallel(store):
@@ -99,7 +95,7 @@ class Mixture:
 
     def serves(self, store: int, kind: str) -> bool:
         """Whether a store has a pair for a kind of batch."""
-        return bool(self.mono_languages(store)) if kind == MONO else self.eligible(store, kind).pairs > 0
+        return bool(self.mono_languages(store)) if kind == MONO else self.eligible(store, kind, -1).pairs > 0
 
 
 def _serves(query: np.ndarray, passage: np.ndarray, kind: str, language: int) -> np.ndarray:

@@ -16,7 +16,6 @@ from types import TracebackType
 import numpy as np
 
 from hbt_jax.config import TextConfig
-from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.packing import (
     PackedRows,
     Placement,
@@ -28,15 +27,13 @@ from hbt_jax.data.packing import (
     text_format,
 )
 from hbt_jax.data.plan import BatchPlan, Plan
-from hbt_jax.data.store import Texts, store_tokenizer
+from hbt_jax.data.store import Store, Texts
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 
-__all__ = ["NAMES", "batches", "packed_batch", "store_tokenizer"]
-
 NAMES = (
     "tokens", "segments", "positions", "query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids",
-    "passage_groups", "truncated",
+    "passage_groups", "truncated", "absent_negatives",
 )  # fmt: skip
 _AHEAD = 2  # finished batches that wait for the trainer
 _ENDLESS = 2**62
@@ -74,7 +71,6 @@ class _Texts:
 
 def batches(
     plan: Plan,
-    mixture: Mixture,
     text: TextConfig,
     tokenizer: Tokenizer,
     *,
@@ -87,8 +83,7 @@ def batches(
     """The packed batches of the steps from `start` up to `stop`, prepared ahead in other threads, in order.
 
     Args:
-      plan: decides what each step holds.
-      mixture: the plan's stores.
+      plan: decides what each step holds, out of its stores.
       text: prefixes, lengths, row length.
       tokenizer: the one that made the stores' tokens.
       start, stop: first step, and the one after the last; stop None: without end.
@@ -111,7 +106,7 @@ def batches(
 
     def prepare(step: np.ndarray) -> list[np.ndarray]:
         with failure:
-            batch = _packed(plan.batch(int(step)), mixture, text, forms, tokenizer.pad_id, shares, share_count)
+            batch = _packed(plan, int(step), text, forms, tokenizer.pad_id, shares, share_count)
             return [batch[name] for name in NAMES]
 
     def execute(step):
@@ -141,14 +136,15 @@ def packed_batch(
           positives in query order, then its explicit negatives, those of query i at b + i*K and on;
         query_ids, group_ids [P, b]; passage_ids, passage_groups [P, c]: what the loss masks by.  An absent negative has
           slot 0 and passage id -1; the group of a negative is -1, unknown;
-        truncated [P]: texts that were cut.
+        truncated [P]: texts that were cut;
+        absent_negatives [P]: explicit negatives that --negatives asks for and that are absent.
 
     Raises:
       InputError: as `batches`.
     """
     _check_split(plan, share_count)
     forms = _forms(text, tokenizer)
-    return _packed(plan.batch(step), plan.mixture, text, forms, tokenizer.pad_id, shares, share_count)
+    return _packed(plan, step, text, forms, tokenizer.pad_id, shares, share_count)
 
 
 def _check_split(plan: Plan, share_count: int) -> None:
@@ -164,15 +160,17 @@ def _forms(text: TextConfig, tokenizer: Tokenizer) -> tuple[TextFormat, TextForm
 
 
 def _packed(
-    batch: BatchPlan,
-    mixture: Mixture,
+    plan: Plan,
+    step: int,
     text: TextConfig,
     forms: tuple[TextFormat, TextFormat],
     pad_id: int,
     shares: Sequence[int],
     share_count: int,
 ) -> dict[str, np.ndarray]:
-    queries, passages = _texts(batch, mixture, forms, share_count)
+    batch = plan.batch(step)
+    store = plan.mixture.stores[batch.store]
+    queries, passages = _texts(batch, store, forms, share_count)
     lengths_PN = np.concatenate([queries.lengths(), passages.lengths()], axis=1)
     placement = pack_shares(lengths_PN, text.row_tokens, text.segments)
     rows = ladder_rows(int(placement.rows.max()))
@@ -184,7 +182,7 @@ def _packed(
     _write(packed, queries, query_places)
     _write(packed, passages, passage_places)
     truncated = sum((texts.count > texts.form.room).sum(1) for texts in (queries, passages))
-    groups = mixture.stores[batch.store].pairs.group_P[batch.pairs].reshape(share_count, b)[own].astype(np.int32)
+    groups = store.pairs.group_P[batch.pairs].reshape(share_count, b)[own].astype(np.int32)
     passage_groups = np.full(passages.rows.shape, -1, np.int32)
     passage_groups[:, :b] = groups
     return {
@@ -196,14 +194,14 @@ def _packed(
         "passage_ids": passages.rows.astype(np.int32),
         "passage_groups": passage_groups,
         "truncated": truncated.astype(np.int32),
+        "absent_negatives": (passages.rows[:, b:] < 0).sum(1).astype(np.int32),
     }
 
 
 def _texts(
-    batch: BatchPlan, mixture: Mixture, forms: tuple[TextFormat, TextFormat], share_count: int
+    batch: BatchPlan, store: Store, forms: tuple[TextFormat, TextFormat], share_count: int
 ) -> tuple[_Texts, _Texts]:
     """The queries and passages of a global batch, arranged by share."""
-    store = mixture.stores[batch.store]
     codes, per_share = store.languages, len(batch.pairs) // share_count
     negatives = batch.negatives.reshape(share_count, -1)
     positives = store.pairs.passage_P[batch.pairs].reshape(share_count, per_share)

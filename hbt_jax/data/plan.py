@@ -18,6 +18,7 @@ import numpy as np
 
 from hbt_jax.config import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Eligible, Mixture
+from hbt_jax.data.packing import spread
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.errors import InputError
 
@@ -40,8 +41,8 @@ class BatchPlan:
       store: index of the store in the mixture.
       pairs: int64 [B], rows of the store's pair table.
       query_language, passage_language: int16 [B], indices into the store's languages.
-      negatives: int64 [B, K], passage rows of explicit negatives in the passage's language, -1 where the pair has too
-        few; a negative that does not exist in that language is left out when the batch is packed.
+      negatives: int64 [B, K], passage rows of explicit negatives that exist in the passage's language, -1 where the
+        pair has too few of them.
     """
 
     step: int
@@ -105,8 +106,21 @@ class Plan:
         choice = self.choices[number]
         pairs = self._pairs(choice.stream, earlier)
         query_language, passage_language = self._languages(step, choice, pairs)
-        negatives = self._negatives(step, choice.store, pairs)
+        negatives = self._negatives(step, choice.store, pairs, passage_language)
         return BatchPlan(step, choice.kind, choice.store, pairs, query_language, passage_language, negatives)
+
+    def check_negatives(self) -> None:
+        """Raises InputError when explicit negatives are asked for and no store has any.
+
+        Not part of making a plan: the validation stores of a run with negatives may lack them.
+        """
+        stores = self.mixture.stores
+        if self.config.negatives and not any(len(store.pairs.negative_rows) for store in stores):
+            raise InputError(
+                f"--negatives={self.config.negatives} asks for explicit negatives, but no store of --stores has any"
+                f" ({', '.join(str(store.path) for store in stores)}): set --negatives=0, or build a store from a"
+                " source with negatives"
+            )
 
     def describe(self) -> list[str]:
         """Lines for the start of a run: what each kind is served by, and what is unusual about it."""
@@ -201,23 +215,33 @@ class Plan:
             return language, language
         return different_languages(query_BL, passage_BL, generator)
 
-    def _negatives(self, step: int, store: int, pairs: np.ndarray) -> np.ndarray:
-        """int64 [B, K]: explicit negatives, drawn from each pair's list without replacement; -1 past its end."""
+    def _negatives(self, step: int, store: int, pairs: np.ndarray, language: np.ndarray) -> np.ndarray:
+        """int64 [B, K]: explicit negatives, drawn without replacement from those of each pair's list that exist in the
+        passage's language; -1 where there are no more."""
         table, wanted = self.mixture.stores[store].pairs, self.config.negatives
         chosen = np.full((len(pairs), wanted), -1, np.int64)
         if not wanted or not len(table.negative_rows):
             return chosen
         generator = _generator(self.seed, _NEGATIVES, step)
-        first = table.negative_offsets[pairs]
-        listed = table.negative_offsets[pairs + 1] - first
+        rows, listed = self._listed_negatives(store, pairs, language)
         taken = np.minimum(listed, wanted)
         for k in range(wanted):  # Floyd's sampling: Bentley and Floyd 1987, "A sample of brilliance"
             last = np.maximum(listed - taken + k, 0)
             drawn = generator.integers(0, last + 1)
             again = (chosen[:, :k] == drawn[:, None]).any(1)
             chosen[:, k] = np.where(k < taken, np.where(again, last, drawn), -1)
-        rows = table.negative_rows[np.where(chosen >= 0, first[:, None] + chosen, 0)]
-        return np.where(chosen >= 0, rows, -1)
+        first = np.cumsum(listed) - listed
+        place = np.where(chosen >= 0, first[:, None] + chosen, len(rows))
+        return np.append(rows, -1)[place]
+
+    def _listed_negatives(self, store: int, pairs: np.ndarray, language: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the negatives of all pairs that exist in the language asked of each, and how many each pair has."""
+        table, available = self.mixture.stores[store].pairs, self.mixture.stores[store].passages.available
+        first = table.negative_offsets[pairs]
+        counts = table.negative_offsets[pairs + 1] - first
+        rows, owner = table.negative_rows[spread(first, counts)], np.repeat(np.arange(len(pairs)), counts)
+        exists = (available[rows] >> language[owner].astype(np.uint64) & np.uint64(1)).astype(bool)
+        return rows[exists], np.bincount(owner[exists], minlength=len(pairs))
 
 
 def different_languages(
@@ -286,6 +310,7 @@ def main(_: list[str]) -> None:
     flags.require(["stores"])
     config, run = flags.values(PlanConfig), flags.values(RunConfig)
     plan = Plan(open_mixture(config.stores), config, run.seed)
+    plan.check_negatives()
     audit = Audit(plan)
     for step in range(run.steps):
         audit.add(plan.batch(step))

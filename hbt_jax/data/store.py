@@ -6,14 +6,12 @@
     pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
 
 Row r is the same item in every language, so any two languages meet at batch time at no cost.  Opening reads the
-manifest and the files' footers only; tokens are read when a batch asks for them.  Write one with StoreWriter
-(hbt_jax/data/store_writer.py), which data_prep/build_store.py drives.
+manifest, the files' footers and the pair table's numbers (0.2 s for 40 million pairs in memory); tokens are read when a
+batch asks for them.  Write one with StoreWriter (hbt_jax/data/store_writer.py), which data_prep/build_store.py drives.
 """
 
 import dataclasses
 import functools
-import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -21,11 +19,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from hbt_jax.data.manifest import MANIFEST, MOST_ROWS, REBUILD, SIDES, fingerprint, read_manifest
 from hbt_jax.errors import InputError
 
-FORMAT, VERSION, MANIFEST = "hbt_jax store", 1, "manifest.json"
 MOST_LANGUAGES = 64  # one bit each in a row's availability mask
-REBUILD = "build it again with data_prep/build_store.py"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +31,6 @@ class Texts:
 
     values: np.ndarray  # int32 [tokens]
     offsets: np.ndarray  # int64 [rows + 1]
-
-    def lengths(self, rows: np.ndarray) -> np.ndarray:
-        """int64, tokens of the given rows, 0 where the item is absent in this language."""
-        return self.offsets[rows + 1] - self.offsets[rows]
 
 
 class Side:
@@ -89,7 +82,7 @@ class Store:
       queries, passages: the two sides.
       pairs: the pair table.
       manifest: the parsed manifest.
-      fingerprint: "sha256:" and the digest of the manifest's bytes.
+      fingerprint: "sha256:" and a digest of the data (hbt_jax.data.manifest.fingerprint).
     """
 
     path: pathlib.Path
@@ -104,29 +97,33 @@ class Store:
 
 
 def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None) -> Store:
-    """Opens a store, checking the manifest, the size of every file and the shape of every table.
+    """Opens a store, checking the manifest, the size of every file, the shape of every table and every pair's rows.
+
+    The files' digests are not computed again: that would read every token.
 
     Args:
       path: the store's folder.
       tokenizer_fingerprint: `Tokenizer.fingerprint` of the tokenizer in use; None: any.
 
     Raises:
-      InputError: no folder, no or an unreadable manifest, another format version, a file that is missing, truncated or
-        unreadable, or tokens made by another tokenizer.
+      InputError: no folder, no or a wrong manifest, another format version, a file that is missing, truncated or
+        unreadable, a pair that names a row the store lacks, or tokens made by another tokenizer.
     """
     folder = pathlib.Path(path)
-    manifest, content = _read_manifest(folder)
+    manifest = read_manifest(folder)
     _check_tokenizer(folder, manifest, tokenizer_fingerprint)
     languages = tuple(manifest["languages"])
-    sides = {side: _open_side(folder, manifest[side], languages) for side in ("queries", "passages")}
+    sides = {side: _open_side(folder, manifest[side], languages) for side in SIDES}
+    pairs = _open_pairs(folder, manifest["pairs"])
+    _check_pairs(folder / manifest["pairs"]["file"], pairs, *(sides[side].rows for side in SIDES))
     return Store(
         path=folder,
         name=manifest["name"],
         split=manifest["split"],
         languages=languages,
-        pairs=_open_pairs(folder, manifest["pairs"]),
+        pairs=pairs,
         manifest=manifest,
-        fingerprint="sha256:" + hashlib.sha256(content).hexdigest(),
+        fingerprint=fingerprint(manifest),
         **sides,
     )
 
@@ -138,29 +135,11 @@ def store_tokenizer(path: str | os.PathLike) -> pathlib.Path:
       InputError: the store's manifest cannot be read, or the tokenizer is no longer there.
     """
     folder = pathlib.Path(path)
-    manifest, _ = _read_manifest(folder)
+    manifest = read_manifest(folder)
     tokenizer = pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
     if not tokenizer.exists():
         raise InputError(f"store {folder}: its tokenizer is not at {tokenizer} any more; name its place by --tokenizer")
     return tokenizer
-
-
-def _read_manifest(folder: pathlib.Path) -> tuple[dict, bytes]:
-    file = folder / MANIFEST
-    if not folder.is_dir():
-        raise InputError(f"store {folder}: no such folder; {REBUILD}, or correct --stores")
-    if not file.is_file():
-        raise InputError(f"store {folder}: no {MANIFEST}, so it is half-written or not a store; {REBUILD}")
-    content = file.read_bytes()
-    try:
-        manifest = json.loads(content)
-    except ValueError as error:
-        raise InputError(f"{file}: not JSON ({error}); {REBUILD}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(f"{file}: not the manifest of a store (expected format {FORMAT!r}); {REBUILD}")
-    if manifest.get("version") != VERSION:
-        raise InputError(f"{file}: format version {manifest.get('version')}, expected {VERSION}; {REBUILD}")
-    return manifest, content
 
 
 def _check_tokenizer(folder: pathlib.Path, manifest: dict, fingerprint: str | None) -> None:
@@ -192,6 +171,20 @@ def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
     columns = [table.column(index).to_numpy() for index in range(3)]
     negatives = table.column(3)
     return Pairs(*columns, negatives.values.to_numpy(), negatives.offsets.to_numpy())
+
+
+def _check_pairs(path: pathlib.Path, pairs: Pairs, queries: int, passages: int) -> None:
+    """Every number of the pair table points into the store and fits the int32 of a batch: one pass over each column."""
+    for name, values, limit in (
+        ("query", pairs.query_P, queries),
+        ("passage", pairs.passage_P, passages),
+        ("negatives", pairs.negative_rows, passages),
+        ("group", pairs.group_P, MOST_ROWS + 1),
+    ):
+        if len(values) and not (values.min() >= 0 and values.max() < limit):
+            wrong = values[np.flatnonzero((values < 0) | (values >= limit))[0]]
+            remedy = "split the source into several stores" if name == "group" and wrong > 0 else REBUILD
+            raise InputError(f"{path}: {name} {wrong}, expected 0 to {limit - 1}; {remedy}")
 
 
 def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], rows: int) -> pa.RecordBatch:

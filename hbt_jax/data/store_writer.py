@@ -5,6 +5,7 @@ The folder grows as OUT.partial and is renamed to OUT when all of it is on disk,
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from hbt_jax.data.store import FORMAT, MANIFEST, VERSION
+from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
@@ -40,7 +41,7 @@ class StoreWriter:
         self._pairs = self._with_negatives = 0
         with _disk_errors(self.partial):
             shutil.rmtree(self.partial, ignore_errors=True)
-            for folder in ("raw", "queries", "passages"):
+            for folder in ("raw", *SIDES):
                 (self.partial / folder).mkdir(parents=True)
 
     def __enter__(self) -> "StoreWriter":
@@ -87,7 +88,7 @@ class StoreWriter:
         manifest = {"format": FORMAT, "version": VERSION, **description}
         with _disk_errors(self.partial):
             self._close()
-            for side in ("queries", "passages"):
+            for side in SIDES:
                 files = {language: self._side_file(side, language, rows[side]) for language in description["languages"]}
                 present = {language: entry for language, entry in files.items() if entry is not None}
                 manifest[side] = {"rows": rows[side], "languages": present}
@@ -171,7 +172,9 @@ def _write_table(folder: pathlib.Path, name: str, columns: dict[str, pa.Array]) 
     batch = pa.record_batch(list(columns.values()), names=list(columns))
     with _synced(folder / name) as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
-    return {"file": name, "bytes": (folder / name).stat().st_size}
+    with (folder / name).open("rb") as file:  # read back in pieces, most of them still in the system's cache
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": name, "bytes": (folder / name).stat().st_size, "sha256": digest}
 
 
 @contextlib.contextmanager

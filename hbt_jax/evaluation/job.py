@@ -15,7 +15,7 @@ from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.report import write_report
 from hbt_jax.evaluation.run import evaluate, format_table
-from hbt_jax.mesh import make_mesh
+from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training import workdir
 from hbt_jax.training.meters import training_curve
@@ -39,7 +39,10 @@ def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
 
 def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
     """What launch/eval.py does once its flags are checked."""
-    run_evaluation(config, make_mesh(config.mesh_data, 1), stop)
+    devices = jax.devices()
+    if config.mesh_data > len(devices):
+        raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
+    run_evaluation(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
 
 
 def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
@@ -59,7 +62,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
         raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
-    evaluated = _Evaluation(config, mesh, _poll(stop, config.out))
+    evaluated = _Evaluation(config, mesh, stop)
     untrained = []
     if baseline:
         untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
@@ -70,9 +73,11 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         print(f"report: {report}")
 
 
-def _poll(stop: StopRequest, out: str) -> Callable[[], None]:
+def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callable[[], None]:
+    """Raises Interrupted where `agree`, asked about this process's stop request, says so."""
+
     def poll() -> None:
-        if stop.requested:
+        if agree(stop.requested):
             raise Interrupted(f"during evaluation; finished benchmarks are in {out}; repeat the command for the rest")
 
     return poll
@@ -81,8 +86,10 @@ def _poll(stop: StopRequest, out: str) -> Callable[[], None]:
 class _Evaluation:
     """Embeds and ranks benchmarks with the checkpoints of one model."""
 
-    def __init__(self, config: EvalConfig, mesh: Mesh, poll: Callable[[], None]):
-        self._config, self._mesh, self._poll = config, mesh, poll
+    def __init__(self, config: EvalConfig, mesh: Mesh, stop: StopRequest):
+        self._config, self._mesh = config, mesh
+        self._poll_together = _poll(stop, config.out, any_process)
+        self._poll_alone = _poll(stop, config.out, bool)
 
     def all(self, benchmarks: list[Benchmark], checkpoint: str, out: Path, title: str) -> list[dict]:
         """Results of one checkpoint on every benchmark, printed as they come."""
@@ -98,15 +105,25 @@ class _Evaluation:
         return results
 
     def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> dict | None:
-        """Every process embeds; the first one ranks and writes, the others return None."""
-        config, text = self._config, model.text
+        """Every process embeds; the first one ranks and writes, the others wait for it and return None."""
+        leader, interrupted, result = jax.process_index() == 0, None, None
         embedder = Embedder(
-            model, self._mesh, texts_per_device=config.eval_batch, poll=self._poll, shown=jax.process_index() == 0
+            model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
         )
-        query_QD = embedder(benchmark.queries.texts, "query")
-        candidate_ND = embedder(benchmark.candidates.texts, "passage")
-        if jax.process_index():
-            return None
+        vectors = embedder(benchmark.queries.texts, "query"), embedder(benchmark.candidates.texts, "passage")
+        if leader:
+            try:
+                result = self._ranked(benchmark, *vectors, model, checkpoint, out, embedder.truncated)
+            except Interrupted as error:
+                interrupted = error
+        if any_process(interrupted is not None):
+            raise interrupted or Interrupted("during evaluation, with the process that ranks")
+        return result
+
+    def _ranked(
+        self, benchmark, query_QD, candidate_ND, model: Model, checkpoint: str, out: str, truncated: int
+    ) -> dict:
+        config, text = self._config, model.text
         settings = {
             "checkpoint": checkpoint,
             "step": model.step,
@@ -125,8 +142,8 @@ class _Evaluation:
             out_dir=out,
             model_name=model.name,
             settings=settings,
-            counts={"truncated_texts": embedder.truncated},
+            counts={"truncated_texts": truncated},
             run_depth=config.run_depth,
             run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,
-            poll=self._poll,
+            poll=self._poll_alone,
         )

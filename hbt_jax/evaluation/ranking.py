@@ -8,7 +8,10 @@ read by trec_eval gives the same numbers.
 
 Scores are inner products in float32.  All scores of a query come from one product with the whole set of candidates, and
 a relevant candidate's score is read from that very product: it is never computed a second time, in another shape,
-where rounding could differ.  How many queries share a product therefore changes no comparison within a query.
+where rounding could differ.  Every block of queries of an evaluation is filled up to the same number of rows, so all
+queries are computed by one program.  A block of another size is another program, which may round a score's last bit
+differently and so order two candidates differently whose scores agree but for that bit; on CPU it does not (a test
+compares block sizes).
 """
 
 import dataclasses
@@ -26,7 +29,7 @@ TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval d
 
 _TILE = 128  # candidates counted together; a language's candidates start at a multiple of it
 _BLOCK_SCORES = 2**22  # scores of one block of queries: 16 MiB in float32
-_LARGEST_BLOCK = 512
+_LARGEST_BLOCK, _ROWS = 512, 8  # the most queries of a block; its rows come in multiples of 8, never fewer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +121,8 @@ def rank_blocks(
     """
     _check(query_QD, candidate_ND, relevant_QG, layout)
     slots = len(layout.candidate_M)
-    size = block_queries or min(_LARGEST_BLOCK, max(8, _BLOCK_SCORES // slots // 8 * 8), len(query_QD))
+    size = block_queries or min(_LARGEST_BLOCK, max(_ROWS, _BLOCK_SCORES // slots // _ROWS * _ROWS), len(query_QD))
+    rows = -(-size // _ROWS) * _ROWS  # one row alone would be computed as a vector, with other roundings
     used_M = jnp.asarray(layout.candidate_M != NO_CANDIDATE)
     candidate_MD = jnp.asarray(
         np.where((layout.candidate_M >= 0)[:, None], candidate_ND[layout.candidate_M], 0.0), jnp.float32
@@ -126,7 +130,7 @@ def rank_blocks(
     tie_M, language_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.language_T)
     for start in range(0, len(query_QD), size):
         stop = min(start + size, len(query_QD))
-        filler = ((0, size - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
+        filler = ((0, rows - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
         relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
         slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], 0).astype(np.int32)
         score_qM = _scores(np.pad(query_QD[start:stop], filler).astype(np.float32), candidate_MD, used_M)

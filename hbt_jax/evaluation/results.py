@@ -76,7 +76,7 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
             for setting in SETTINGS
         },
         "by_query_language": by_language,
-        "by_pair": by_pair,
+        "by_pair": {f"{code}-{other}": block for (code, other), block in by_pair.items()},
         "by_script": {
             script: {
                 setting: _mean_of(
@@ -112,14 +112,14 @@ def _present(block: dict[str, float | None]) -> dict[str, float]:
     return {metric: value for metric, value in block.items() if value is not None}
 
 
-def _by_pair(values: QueryMetrics) -> dict[str, dict[str, float]]:
-    """ "QUERY-CANDIDATE" language codes -> metrics, for each ordered pair of different languages with a query."""
+def _by_pair(values: QueryMetrics) -> dict[tuple[str, str], dict[str, float]]:
+    """(query language, candidate language) -> metrics, for each ordered pair of different languages with a query."""
     pairs = {}
     for number, code, rows in _rows(values):
         for other_number, other in enumerate(values.languages):
             block = _present({m: _mean(values.by_pool[m][rows, other_number]) for m in METRICS})
             if other_number != number and block:
-                pairs[f"{code}-{other}"] = block
+                pairs[code, other] = block
     return pairs
 
 
@@ -129,7 +129,7 @@ def _by_query_language(values: QueryMetrics, by_pair: dict) -> dict[str, dict[st
     for number, code, rows in _rows(values):
         by_language[code] = {
             "monolingual": _present({m: _mean(values.by_pool[m][rows, number]) for m in METRICS}),
-            "cross_lingual": _mean_of([block for pair, block in by_pair.items() if pair.split("-")[0] == code]),
+            "cross_lingual": _mean_of([block for (asked, _), block in by_pair.items() if asked == code]),
             "multilingual": _present({m: _mean(column[rows]) for m, column in values.multilingual.items()}),
         }
     return by_language

@@ -73,7 +73,7 @@ def padded_vocabulary(vocab_size: int) -> int:
 
 
 class Layer(nnx.Module):
-    """One post-norm transformer layer: self-attention inside segments, then a GELU feed-forward network."""
+    """One post-norm transformer layer: self-attention inside segments, then a feed-forward network."""
 
     def __init__(self, config: EncoderConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs):
         def linear(inputs: int, outputs: int) -> nnx.Linear:

@@ -1,5 +1,6 @@
 """From token vectors in packed rows to one unit vector per text."""
 
+import jax
 import jax.numpy as jnp
 
 _NORM_FLOOR = 1e-12  # what torch.nn.functional.normalize adds its floor at, so that a zero vector stays finite
@@ -25,7 +26,9 @@ def pool(hidden_RLD, segments_RL, positions_RL, *, segments: int, mode: str):
     if mode == "cls":
         member_RLS &= (positions_RL == 0)[:, :, None]
     weight_RLS = member_RLS.astype(jnp.float32)
-    sum_RSD = jnp.einsum("rls,rld->rsd", weight_RLS, hidden_RLD.astype(jnp.float32))
+    sum_RSD = jnp.einsum(
+        "rls,rld->rsd", weight_RLS, hidden_RLD.astype(jnp.float32), precision=jax.lax.Precision.HIGHEST
+    )
     count_RS = weight_RLS.sum(axis=1)
     return sum_RSD / jnp.maximum(count_RS, 1.0)[:, :, None]
 

@@ -1,7 +1,8 @@
 """One interface over SentencePiece models and Hugging Face tokenizers: texts in, one flat array of token ids out.
 
 A text is tokenised alone, without prefix and special tokens; `hbt_jax/data/packing.py` puts those around it.  A prefix
-ends in a space, so prefix and text never share a piece and their ids can be joined.
+ends in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer that gives a word other
+ids at the start of a text than after a space is refused.
 """
 
 import hashlib
@@ -152,7 +153,22 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
         return [encoding.ids for encoding in backend.encode_batch(texts, add_special_tokens=False)]
 
     files = [folder / name for name in _HUGGING_FACE_FILES if (folder / name).is_file()]
-    return Tokenizer(folder, files, special, max(vocabulary.values()) + 1, encode_lists)
+    tokenizer = Tokenizer(folder, files, special, max(vocabulary.values()) + 1, encode_lists)
+    _check_joining(tokenizer)
+    return tokenizer
+
+
+def _check_joining(tokenizer: Tokenizer) -> None:
+    """Raises InputError when a prefix and a text give other ids together than apart, on one example."""
+    prefix, text = "query: ", "a b"
+    together = tokenizer.encode([prefix + text])[0].tolist()
+    apart = [*tokenizer.prefix_ids(prefix).tolist(), *tokenizer.encode([text])[0].tolist()]
+    if together != apart:
+        raise InputError(
+            f"tokenizer {tokenizer.path}: the ids of {prefix + text!r} are {together}, but those of its prefix and of"
+            f" its text apart are {apart}; expected the same, as WordPiece and SentencePiece give: a byte-level BPE"
+            " needs add_prefix_space set in tokenizer.json, or choose another tokenizer"
+        )
 
 
 def _special_names(folder: pathlib.Path, definition: dict) -> dict[str, str]:

@@ -15,8 +15,6 @@ from orbax.checkpoint.checkpoint_managers import LatestN
 from hbt_jax.errors import InputError
 from hbt_jax.training.step import TrainState
 
-_WRITE_ERRORS = (OSError, ValueError)  # a full disk reaches us as the one from Orbax, as the other from TensorStore
-
 
 @dataclasses.dataclass
 class Record:
@@ -47,14 +45,25 @@ class Checkpoints:
     time leaves one to go on from.
     """
 
-    def __init__(self, workdir: Path):
-        options = ocp.CheckpointManagerOptions(preservation_policy=LatestN(1), enable_async_checkpointing=True)
+    def __init__(self, workdir: Path, *, read_only: bool = False):
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=LatestN(1),
+            enable_async_checkpointing=not read_only,
+            cleanup_tmp_directories=not read_only,
+            create=not read_only,
+            read_only=read_only,
+        )
         folder = workdir.absolute() / "checkpoints"
         self._managers = {name: ocp.CheckpointManager(folder / name, options=options) for name in ("last", "best")}
 
     def step(self, name: str) -> int | None:
         """Step of the complete checkpoint "last" or "best", None if there is none."""
         return self._managers[name].latest_step()
+
+    def forget_best(self) -> None:
+        """Removes the best checkpoint, for a run that begins: it is of one that had no state to go on from."""
+        if self.step("best") is not None:
+            self._managers["best"].delete(self.step("best"))
 
     def save_last(self, state: TrainState, record: Record) -> None:
         """Starts to write the state; returns once the device arrays may be changed."""
@@ -65,14 +74,14 @@ class Checkpoints:
         self._save("best", {"parameters": state.parameters}, record)
 
     def _save(self, name: str, arrays: dict, record: Record) -> None:
-        if record.step == self.step(name):
+        if record.step == self.step(name):  # of this very run, so the same
             return
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(dataclasses.asdict(record))
         )
         try:
             self._managers[name].save(record.step, args=arguments, force=True)
-        except _WRITE_ERRORS as error:
+        except (OSError, ValueError) as error:
             raise _unwritable(self._managers[name].directory, error) from error
 
     def record(self, name: str) -> Record:
@@ -105,7 +114,7 @@ class Checkpoints:
         for manager in self._managers.values():
             try:
                 manager.wait_until_finished()
-            except _WRITE_ERRORS as error:
+            except (OSError, ValueError) as error:
                 raise _unwritable(manager.directory, error) from error
 
     def close(self) -> None:
@@ -115,7 +124,10 @@ class Checkpoints:
             manager.close()
 
 
-def _unwritable(folder: Path, error: Exception) -> InputError:
+def _unwritable(folder: Path, error: Exception) -> Exception:
+    """A full disk reaches us as OSError from Orbax, as ValueError from TensorStore; other errors stay what they are."""
+    if isinstance(error, ValueError) and "Error writing" not in str(error):
+        return error
     return InputError(
         f"cannot write a checkpoint in {folder}: {' '.join(str(error).split())}; make room or choose another --workdir"
     )

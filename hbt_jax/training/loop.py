@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from hbt_jax.config import RunConfig
@@ -21,6 +22,8 @@ from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress_bar
 
 _BATCHES_AHEAD = 2
+_COMPARED_OF_RUN = {"seed", "compute_dtype", "validation_batches"}
+_COMPARED_BY_FINGERPRINT = {"stores", "tokenizer"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,34 +98,46 @@ def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]
     Raises:
       InputError: --resume forbids or demands a checkpoint, or the checkpoint is of another run.
     """
-    found = checkpoints.step("last")
-    if found is None:
-        if job.run.resume == "must":
-            raise InputError(
-                f"--resume=must, but {job.workdir} holds no checkpoint: check --workdir, or use --resume=auto"
-            )
+    saved = check_resume(job.run.resume, checkpoints, job.record, job.workdir)
+    if saved is None:
+        checkpoints.forget_best()
         return steps.sharded_initial_state(job.recipe, job.mesh), dataclasses.replace(job.record)
-    if job.run.resume == "never":
-        raise InputError(
-            f"--resume=never, but {job.workdir} holds a checkpoint at step {found}: choose another --workdir"
-        )
-    saved = checkpoints.record("last")
-    check_same_run(saved, job.record, job.workdir)
     state = checkpoints.restore_last(steps.abstract_state(job.recipe, job.mesh))
     return state, dataclasses.replace(saved, configuration=job.record.configuration)
+
+
+def check_resume(resume: str, checkpoints: Checkpoints, wanted: Record, workdir: Path) -> Record | None:
+    """The record of the run to go on from, None for a new run.
+
+    Raises:
+      InputError: --resume forbids or demands a checkpoint, or the checkpoint is of another run.
+    """
+    found = checkpoints.step("last")
+    if found is None:
+        if resume == "must":
+            raise InputError(f"--resume=must, but {workdir} holds no checkpoint: check --workdir, or use --resume=auto")
+        return None
+    if resume == "never":
+        raise InputError(f"--resume=never, but {workdir} holds a checkpoint at step {found}: choose another --workdir")
+    saved = checkpoints.record("last")
+    check_same_run(saved, wanted, workdir)
+    return saved
 
 
 def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
     """Raises InputError, naming each difference, if a checkpoint was made with other data or another configuration.
 
-    Of the part `run` only the seed and the dtype must be equal: intervals and the length of a run may change.
+    Of the part `run` only what changes a result must be equal: intervals and the length of a run may change.  Stores
+    and tokenizer are compared by their fingerprints, so their folders may move.
     """
     differences = []
     for part, values in wanted.configuration.items():
         before = saved.configuration.get(part, {})
-        names = ("seed", "compute_dtype") if part == "run" else values
+        names = _COMPARED_OF_RUN if part == "run" else set(values) - _COMPARED_BY_FINGERPRINT
         differences += [
-            f"--{name}={before.get(name)} became {values[name]}" for name in names if before.get(name) != values[name]
+            f"--{name}={before.get(name)} became {values.get(name)}"
+            for name in sorted(names)
+            if before.get(name) != values.get(name)
         ]
     if differences:
         raise InputError(
@@ -134,6 +149,11 @@ def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
             f"{workdir} holds a run on other data: it had {saved.data}, now it is {wanted.data};"
             " give the same stores, or another --workdir"
         )
+
+
+@jax.jit
+def _all_finite(parameters) -> jax.Array:
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]).all()
 
 
 class Loop:
@@ -149,6 +169,7 @@ class Loop:
         self.log = MetricLog(job.workdir, self.record.step) if job.leader else None
         self.late = LateMetrics()
         self.interval: list = []
+        self.stopping = False
 
     def run(self) -> tuple[steps.TrainState, Record, bool]:
         """Trains to the end or to a stop; returns the state, its record and whether it was stopped by a signal."""
@@ -157,22 +178,22 @@ class Loop:
         with self.bar:
             if self._validation_due() and self.record.validated_step != self.record.step:
                 self._validate()
-            stopped = self._updates()
+            self._updates()
             self._save()
         self.checkpoints.wait()
         if self.log:
             self.log.close()
-        return self.state, self.record, stopped
+        return self.state, self.record, self.stopping
 
-    def _updates(self) -> bool:
+    def _updates(self) -> None:
         batches = on_device(self.job.batches(self.record.step), self.job.mesh)
         self.rate.restart()
-        while self.record.step < self.job.run.steps and not self._hopeless():
-            stop, late = self.job.agree(self.stop_requested(), self.clock.due_by_time())
+        while self.record.step < self.job.run.steps and not self.stopping and not self._hopeless():
+            self.stopping, late = self.job.agree(self.stop_requested(), self.clock.due_by_time())
             if late or self.clock.due_by_step(self.record.step):
                 self._save()
-            if stop:
-                return True
+            if self.stopping:
+                return
             self.state, metrics = self.update(self.state, next(batches))
             self.record.step += 1
             self.interval.append((self.record.step, metrics))
@@ -181,7 +202,6 @@ class Loop:
                 self._report()
             if self._validation_due():
                 self._validate()
-        return False
 
     def _validation_due(self) -> bool:
         step, every = self.record.step, self.job.run.validate_every
@@ -208,16 +228,20 @@ class Loop:
             return
         rate = self.rate.read(len(rows) * self.job.global_batch)
         for step, row in rows:
-            if not math.isfinite(row["loss"]):
-                raise TrainingDiverged(
-                    f"the loss of step {step} is {row['loss']} ({self.job.describe(step - 1)}); the last good"
-                    f" checkpoint is step {self.checkpoints.step('last')}: lower --learning_rate or set --clip_norm"
-                )
+            if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
+                what = f"the loss of step {step} is {row['loss']}, its gradient norm {row['gradient_norm']}"
+                raise self._diverged(what, step)
         mean = {name: sum(row[name] for _, row in rows) / len(rows) for name in rows[0][1]}
         mean |= {"pairs_per_second": rate, "compiled_shapes": self.update.count}
         self.bar.set_postfix(loss=f"{mean['loss']:.3f}", accuracy=f"{mean['accuracy']:.2f}", pairs_s=f"{rate:.0f}")
         if self.log:
             self.log.write(rows[-1][0], "train", mean)
+
+    def _diverged(self, what: str, step: int) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"{what} ({self.job.describe(step - 1)}); the last checkpoint, from before, is step"
+            f" {self.checkpoints.step('last')}: in another --workdir, lower --learning_rate or set --clip_norm"
+        )
 
     def _validate(self) -> None:
         job, record = self.job, self.record
@@ -225,10 +249,13 @@ class Loop:
         self._flush()
         with self.rate.away():
             for batch in job.validation:
-                if job.agree(self.stop_requested(), False)[0]:
+                self.stopping = job.agree(self.stop_requested(), False)[0]
+                if self.stopping:
                     return
                 losses.append(self.validation_loss(self.state.parameters, put_batch(batch, job.mesh)))
             loss = sum(float(value) for value in jax.device_get(losses)) / len(losses)
+        if not math.isfinite(loss):
+            raise self._diverged(f"the validation loss after step {record.step} is {loss}", record.step)
         record.validated_step = record.step
         better = record.best_loss is None or loss < record.best_loss
         record.worse_validations = 0 if better else record.worse_validations + 1
@@ -236,12 +263,15 @@ class Loop:
             record.best_loss, record.best_step = loss, record.step
             with self.rate.away():
                 self.checkpoints.save_best(self.state, record)
+            self._save()  # so that the state to go on from knows of it
         if self.log:
             self.log.write(record.step, "validation", {"loss": loss})
 
     def _save(self) -> None:
-        self._flush()  # raises if a loss is not finite: the checkpoint from before must stay
+        self._flush()
         with self.rate.away():
+            if not bool(_all_finite(self.state.parameters)):  # the checkpoint from before must stay
+                raise self._diverged(f"after step {self.record.step} parameters are not finite", self.record.step)
             self.checkpoints.save_last(self.state, self.record)
             self.clock.saved()
 

@@ -66,7 +66,7 @@ class Throughput:
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
-        self._clock = clock
+        self._clock, self._depth = clock, 0
         self.restart()
 
     def restart(self) -> None:
@@ -75,12 +75,14 @@ class Throughput:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Leaves out the time of a block; the device must have nothing to do when it begins."""
-        left = self._clock()
+        """Leaves out the time of a block; the device must have nothing to do when it begins.  Blocks may nest."""
+        left, self._depth = self._clock(), self._depth + 1
         try:
             yield
         finally:
-            self._away += self._clock() - left
+            self._depth -= 1
+            if not self._depth:
+                self._away += self._clock() - left
 
     def read(self, pairs: int) -> float:
         """Pairs per second for `pairs` pairs done in this interval; starts the next one."""

@@ -47,7 +47,7 @@ class StopRequest:
 
 
 def run_child(command: Sequence[str], stop: StopRequest) -> int:
-    """Runs a command to its end and returns its exit code; a stop request is passed on, once, as SIGTERM.
+    """Runs a command to its end and returns its exit code; a stop request is passed on as SIGTERM, a second one kills.
 
     The child gets a session of its own, so that a Ctrl-C at the terminal reaches it through `stop` alone and does not
     count as two signals.
@@ -58,5 +58,7 @@ def run_child(command: Sequence[str], stop: StopRequest) -> int:
             if stop.requested and not passed_on:
                 process.terminate()
                 passed_on = True
+                for each in SIGNALS:
+                    signal.signal(each, lambda *_: process.kill())
             time.sleep(_POLL_SECONDS)
     return code

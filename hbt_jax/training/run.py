@@ -1,11 +1,11 @@
 """From a configuration to a trained model: opens the data, builds mesh and encoder, and runs the loop."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
@@ -33,11 +33,15 @@ class Batches:
         self._text, self._tokenizer = config.text, tokenizer
         self._shares, self._share_count = meshes.host_shares(mesh, jax.process_index()), mesh.size
 
+    @property
+    def fingerprints(self) -> list[str]:
+        """What the stores hold, in order."""
+        return [store.fingerprint for store in self.mixture.stores]
+
     def __call__(self, start: int, stop: int | None = None) -> Iterator[dict]:
         """Batches of the steps from `start` to `stop`, without end if that is None."""
         return pipeline.batches(
             self.plan,
-            self.mixture,
             self._text,
             self._tokenizer,
             start=start,
@@ -69,8 +73,7 @@ def agreement(every: int) -> Callable[[bool, bool], tuple[bool, bool]]:
         asked += 1
         if asked % every:
             return False, False
-        answers = multihost_utils.process_allgather(np.array([[stop, save]]), tiled=True)
-        return bool(answers[:, 0].any()), bool(answers[:, 1].any())
+        return meshes.any_process(stop), meshes.any_process(save)
 
     return agree
 
@@ -87,8 +90,6 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
     tokenizer = load_tokenizer(config.model.tokenizer or store_tokenizer(config.plan.stores[0]))
-    batches = Batches(config, config.plan.stores, tokenizer, mesh)
-    validation = validation_batches(config, tokenizer, mesh)
     encoder = preset(
         config.model.model,
         vocab_size=tokenizer.vocab_size,
@@ -96,41 +97,15 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
         dropout=config.model.dropout,
         pad_id=tokenizer.pad_id,
     )
-    record = Record(
-        step=0,
-        configuration=config.to_json(),
-        data={"tokenizer": tokenizer.fingerprint, "stores": [store.fingerprint for store in batches.mixture.stores]},
-    )
-    job = loop.Job(
-        run=config.run,
-        recipe=workdir.recipe_of(config, encoder),
-        mesh=mesh,
-        batches=batches,
-        validation=validation,
-        describe=batches.describe,
-        global_batch=config.plan.global_batch,
-        record=record,
-        workdir=folder,
-        leader=jax.process_index() == 0,
-        agree=agreement(config.run.log_every),
-    )
+    batches = Batches(config, config.plan.stores, tokenizer, mesh)
+    batches.plan.check_negatives()
+    job = _job(config, mesh, tokenizer, encoder, batches)
     if job.leader:
-        kind = mesh.devices.flat[0].device_kind
-        print(
-            "\n".join(
-                [
-                    f"mesh: data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']}, {mesh.size} x {kind}",
-                    model_line(encoder),
-                    *batches.plan.describe(),
-                ]
-            ),
-            flush=True,
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+        for line in [mesh_line(mesh), model_line(encoder), *batches.plan.describe()]:
+            print(line, flush=True)
     checkpoints = Checkpoints(folder)
     try:
-        if checkpoints.step("last") is not None:
-            loop.check_same_run(checkpoints.record("last"), record, folder)
+        loop.check_resume(config.run.resume, checkpoints, job.record, folder)  # before anything in the folder changes
         if job.leader:
             workdir.write(folder, config, encoder, tokenizer)
         _, reached, stopped = loop.train(job, checkpoints, lambda: stop.requested)
@@ -141,18 +116,51 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     return mesh
 
 
-def model_line(encoder: EncoderConfig) -> str:
-    """The encoder's size in words."""
-    count = parameter_count(encoder)
-    return (
-        f"encoder: {encoder.layers} layers x {encoder.width}, {encoder.vocab_size:,} pieces,"
-        f" {count / 1e6:.1f} M parameters"
+def _job(config: TrainConfig, mesh: Mesh, tokenizer: Tokenizer, encoder: EncoderConfig, batches: Batches) -> loop.Job:
+    validation = _validation(config, tokenizer, mesh)
+    data = {
+        "tokenizer": tokenizer.fingerprint,
+        "stores": batches.fingerprints,
+        "validation_stores": validation[0].fingerprints if validation else [],
+    }
+    share = -(-config.run.validation_batches // max(1, len(validation)))
+    return loop.Job(
+        run=config.run,
+        recipe=workdir.recipe_of(config, encoder),
+        mesh=mesh,
+        batches=batches,
+        validation=[batch for kind in validation for batch in kind(0, share)],
+        describe=batches.describe,
+        global_batch=config.plan.global_batch,
+        record=Record(step=0, configuration=config.to_json(), data=data),
+        workdir=Path(config.run.workdir),
+        leader=jax.process_index() == 0,
+        agree=agreement(config.run.log_every),
     )
 
 
-def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[dict]:
-    """The batches that every validation uses: the first ones of the same plan over the validation stores."""
-    if not config.run.validation_stores:
+def _validation(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[Batches]:
+    """The validation stores, once for each kind of batch that training draws: each kind counts the same."""
+    stores, training = config.run.validation_stores, config.plan
+    if not stores:
         return []
-    batches = Batches(config, config.run.validation_stores, tokenizer, mesh)
-    return list(batches(0, config.run.validation_batches))
+    kinds = [training.batching]
+    if training.batching == "hybrid":
+        alpha = training.mono_probability
+        kinds = [kind for kind, share in (("x-x-mono", alpha), ("x-y", 1.0 - alpha)) if share > 0]
+    plans = [dataclasses.replace(training, batching=kind, negatives=0) for kind in kinds]
+    return [Batches(dataclasses.replace(config, plan=plan), stores, tokenizer, mesh) for plan in plans]
+
+
+def mesh_line(mesh: Mesh) -> str:
+    """The mesh in words."""
+    kind = mesh.devices.flat[0].device_kind
+    return f"mesh: data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']}, {mesh.size} x {kind}"
+
+
+def model_line(encoder: EncoderConfig) -> str:
+    """The encoder's size in words."""
+    count = parameter_count(encoder) / 1e6
+    return (
+        f"encoder: {encoder.layers} layers x {encoder.width}, {encoder.vocab_size:,} pieces, {count:.1f} M parameters"
+    )

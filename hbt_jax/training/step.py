@@ -102,7 +102,7 @@ def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
     """The jitted update: (TrainState, batch) -> (TrainState, metrics); the state given in is donated.
 
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
-    `row_fill` (share of row tokens that hold text) and `truncated_texts`.
+    `row_fill` (share of row tokens that hold text), `truncated_texts` and `absent_negatives` (asked for, not there).
     """
     graph, optimizer = recipe.graph(), make_optimizer(recipe.learning, recipe.steps)
     schedule, constrain = learning_rate(recipe.learning, recipe.steps), _row_constraint(mesh)
@@ -122,6 +122,7 @@ def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
             "row_fill": jnp.mean(batch["segments"] > 0, dtype=jnp.float32),
             "truncated_texts": jnp.sum(batch["truncated"]),
+            "absent_negatives": jnp.sum(batch["absent_negatives"]),
         }
         return TrainState(state.step + 1, parameters, optimizer_state), metrics
 

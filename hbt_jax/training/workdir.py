@@ -101,7 +101,7 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
 
 
 def _trained(workdir: Path, checkpoint: str, target: steps.TrainState):
-    checkpoints = Checkpoints(workdir)
+    checkpoints = Checkpoints(workdir, read_only=True)
     try:
         if checkpoint == "best" and checkpoints.step("best") is not None:
             return checkpoints.restore_best(target), checkpoints.step("best")

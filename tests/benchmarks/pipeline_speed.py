@@ -25,18 +25,10 @@ from hbt_jax.data.plan import Plan  # noqa: E402
 from hbt_jax.data.store import Store, open_store  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.languages import XQUAD_R  # noqa: E402
+from tests.data.make_stores import SpecialTokens  # noqa: E402
 
 _TEXT = TextConfig(query_length=32, passage_length=96)
 _WARM_UP = 10
-
-
-class SpecialTokens:
-    """What the pipeline needs of a tokenizer: special tokens and the ids of a prefix."""
-
-    pad_id, bos_id, eos_id = 0, 1, 2
-
-    def prefix_ids(self, prefix: str) -> np.ndarray:
-        return np.arange(10, 12 if prefix else 10, dtype=np.int32)
 
 
 def synthetic_store(folder: pathlib.Path, pairs: int) -> Store:
@@ -96,7 +88,7 @@ def main(_: list[str]) -> None:
         plan = Plan(mixture, PlanConfig(batching="x-y", global_batch=given.global_batch), seed=0)
         shares, tokenizer = range(given.shares), SpecialTokens()
         packed = batches(
-            plan, mixture, _TEXT, tokenizer, start=0, stop=None, shares=shares, share_count=given.shares,
+            plan, _TEXT, tokenizer, start=0, stop=None, shares=shares, share_count=given.shares,
             threads=given.threads,
         )  # fmt: skip
         ours = pairs_per_second(packed, given.global_batch, given.steps)

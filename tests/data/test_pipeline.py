@@ -75,6 +75,8 @@ def test_a_packed_batch_holds_the_plans_texts(plan, step):
                 assert share_texts(packed, share, slots[8 + k : 9 + k]) == [negative]
     present = sum(negative is not None for negative in negatives)
     assert 0 < present < len(negatives)
+    absent = [sum(negative is None for negative in part) for part in (negatives[:16], negatives[16:])]
+    assert packed["absent_negatives"].tolist() == absent
     kept = sum(map(len, queries + positives + [negative for negative in negatives if negative]))
     assert np.count_nonzero(packed["segments"]) == kept  # and nothing else
 
@@ -125,9 +127,11 @@ def test_cut_texts_are_counted(plan):
     assert packed_batch(alone, TEXT, TOKENIZER, 1, range(1), 1)["truncated"].tolist() == [cut]
 
 
+@pytest.mark.parametrize("batching", ["hybrid", "x-x-mono", "x-x", "x-y"])
 @pytest.mark.parametrize("hosts", [1, 2, 4, 8])
-def test_any_number_of_hosts_hold_the_same_global_batch(plan, hosts):
+def test_any_number_of_hosts_hold_the_same_global_batch(plan, hosts, batching):
     per_host = DEVICES // hosts
+    plan = Plan(plan.mixture, dataclasses.replace(plan.config, batching=batching), plan.seed)
     for step in (0, 7):
         everything = packed_batch(plan, TEXT, TOKENIZER, step, range(DEVICES), DEVICES)
         parts = [
@@ -147,7 +151,7 @@ def test_the_number_of_devices_does_not_change_the_global_batch(plan):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_tf_data_gives_the_same_batches_in_order(plan, threads):
-    made = list(batches(plan, plan.mixture, TEXT, TOKENIZER, start=3, stop=11, shares=[2, 3], share_count=4,
+    made = list(batches(plan, TEXT, TOKENIZER, start=3, stop=11, shares=[2, 3], share_count=4,
                         threads=threads))  # fmt: skip
     assert len(made) == 8
     for step, batch in enumerate(made, start=3):
@@ -159,13 +163,13 @@ def test_tf_data_gives_the_same_batches_in_order(plan, threads):
 
 
 def test_without_an_end(plan):
-    endless = batches(plan, plan.mixture, TEXT, TOKENIZER, start=0, stop=None, shares=[0], share_count=1)
+    endless = batches(plan, TEXT, TOKENIZER, start=0, stop=None, shares=[0], share_count=1)
     assert [next(endless)["tokens"].shape[0] for _ in range(5)] == [1] * 5
 
 
 def test_an_uneven_split_names_the_flags(plan):
     with pytest.raises(InputError, match="--global_batch=16 cannot be split evenly over 3 .*--mesh_data x --mesh_fsdp"):
-        batches(plan, plan.mixture, TEXT, TOKENIZER, start=0, stop=1, shares=[0], share_count=3)
+        batches(plan, TEXT, TOKENIZER, start=0, stop=1, shares=[0], share_count=3)
 
 
 @pytest.mark.parametrize("kind", [InputError, ZeroDivisionError])
@@ -173,7 +177,7 @@ def test_an_error_in_a_worker_comes_out_as_it_is(plan, monkeypatch, kind):
     def broken(_):
         raise kind("the disk has gone")
 
-    made = batches(plan, plan.mixture, TEXT, TOKENIZER, start=0, stop=4, shares=[0], share_count=1)
+    made = batches(plan, TEXT, TOKENIZER, start=0, stop=4, shares=[0], share_count=1)
     monkeypatch.setattr(plan, "batch", broken)
     with pytest.raises(kind, match="^the disk has gone$"):
         list(made)

@@ -130,7 +130,9 @@ def assert_texts_exist(mixture, batch) -> None:
     assert batch.query_language.max() < len(store.languages)
 
 
-def test_a_parallel_store_shows_every_pair_once_an_epoch_whatever_the_kind(mixture):
+@pytest.mark.parametrize("chunk", [1 << 16, 7])
+def test_a_parallel_store_shows_every_pair_once_an_epoch_whatever_the_kind(mixture, monkeypatch, chunk):
+    monkeypatch.setattr("hbt_jax.data.plan._CHUNK", chunk)  # small: epochs go on from one chunk to the next
     plan = plan_of(Mixture(mixture.stores[:1]))
     seen = np.concatenate([plan.batch(step).pairs for step in range(45)])  # 45 * 8 = six epochs of 60
     kinds = {plan.choice(step).kind for step in range(45)}
@@ -140,7 +142,9 @@ def test_a_parallel_store_shows_every_pair_once_an_epoch_whatever_the_kind(mixtu
     assert not (epochs[0] == epochs[1]).all()
 
 
-def test_every_stream_shows_its_eligible_pairs_once_an_epoch(mixture):
+@pytest.mark.parametrize("chunk", [1 << 16, 7])
+def test_every_stream_shows_its_eligible_pairs_once_an_epoch(mixture, monkeypatch, chunk):
+    monkeypatch.setattr("hbt_jax.data.plan._CHUNK", chunk)
     plan = plan_of(mixture, batching="hybrid")
     seen = collections.defaultdict(list)
     for step in range(STEPS):
@@ -192,6 +196,55 @@ def test_explicit_negatives_are_drawn_without_replacement(tmp_path):
                 drawn.update(present)
     assert_shares(drawn, dict.fromkeys(range(5, 10), 1 / 5))
     assert plan_of(mixture).batch(0).negatives.shape == (8, 0)
+
+
+def test_negatives_are_drawn_from_those_that_exist_in_the_passages_language(tmp_path):
+    passages = parallel(10, 2)
+    passages[4:8, 0] = False
+    passages[8, 1] = False
+    pairs = [(row, row, row, [4, 5, 6, 7, 8, 9] if row % 2 else [4, 5]) for row in range(4)]
+    mixture = Mixture([make_store(tmp_path / "store", parallel(4, 2), passages, pairs=pairs)])
+    plan = plan_of(mixture, negatives=2, global_batch=4, batching="x-x")
+    for step in range(50):
+        batch = plan.batch(step)
+        for pair, language, negatives in zip(batch.pairs, batch.passage_language, batch.negatives, strict=True):
+            there = [row for row in pairs[pair][3] if passages[row, language]]
+            assert sorted(negatives[negatives >= 0].tolist()) == (there if len(there) <= 2 else sorted(negatives))
+            assert set(negatives.tolist()) <= {*there, -1}
+
+
+def test_negatives_that_no_store_has_are_an_error_and_each_stores_are_counted(mixture, tmp_path):
+    plan = plan_of(mixture, negatives=2)
+    with pytest.raises(
+        InputError, match=r"--negatives=2 asks .* no store of --stores has any \(.*parallel, .*single\)"
+    ):
+        plan.check_negatives()
+    plan_of(mixture).check_negatives()
+    pairs = [(row, row, row, [0] * (row < 3)) for row in range(10)]
+    some = make_store(tmp_path / "some", parallel(10, 2), pairs=pairs, name="some")
+    plan = plan_of(Mixture([some, mixture.stores[0]]), negatives=2)
+    plan.check_negatives()
+    lines = plan.describe()
+    assert "--negatives=2: 3 of the 10 pairs of some/train have explicit negatives" in lines
+    assert "--negatives=2: 0 of the 60 pairs of parallel/train have explicit negatives" in lines
+    assert not [line for line in plan_of(Mixture([some])).describe() if "negatives" in line]
+
+
+def test_stores_of_one_name_are_told_apart_by_their_folders(mixture, tmp_path):
+    twin = make_store(tmp_path / "twin", parallel(30, 4), name="parallel")
+    plan = plan_of(Mixture([mixture.stores[0], twin, mixture.stores[1]]))
+    audit = Audit(plan)
+    for step in range(60):
+        audit.add(plan.batch(step))
+    drawn = collections.Counter(plan.choice(step).store for step in range(60))
+    for store in range(3):
+        assert sum(n for (_, at), n in audit.stores.items() if at == store) == drawn[store] > 0
+    for lines in (plan.describe(), audit.lines()):
+        text = "\n".join(lines)
+        assert f"parallel/train ({twin.path})" in text
+        assert f"parallel/train ({mixture.stores[0].path})" in text
+        assert "gaps/train" in text
+        assert "gaps/train (" not in text
 
 
 def test_a_kind_that_no_store_can_serve_is_an_error(mixture):

@@ -1,6 +1,7 @@
 """Stores: what is written is read back, and every kind of damage is an error that says what to do."""
 
 import errno
+import hashlib
 import json
 
 import numpy as np
@@ -108,6 +109,73 @@ def test_bad_manifests(tmp_path):
         file.write_text(content)
         with pytest.raises(InputError, match=message):
             open_store(store.path)
+
+
+def _without(manifest: dict, *path: str) -> dict:
+    changed = json.loads(json.dumps(manifest))
+    inner = changed
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+    return changed
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda m: _without(m, "tokenizer"), "tokenizer is missing"),
+    (lambda m: _without(m, "tokenizer", "fingerprint"), "tokenizer.fingerprint is missing"),
+    (lambda m: _without(m, "pairs", "sha256"), "pairs.sha256 is missing"),
+    (lambda m: _without(m, "queries", "languages", "de", "sha256"), "queries.languages.de.sha256 is missing"),
+    (lambda m: {**m, "languages": "de"}, 'languages is "de", expected a list'),
+    (lambda m: {**m, "languages": ["de", 3]}, r"languages\[1\] is 3, expected a text"),
+    (lambda m: {**m, "pairs": []}, r"pairs is \[\], expected an object"),
+    (lambda m: {**m, "passages": {**m["passages"], "rows": "2"}},
+     'passages.rows is "2", expected a whole number of at least 0'),
+    (lambda m: {**m, "passages": {**m["passages"], "rows": -1}}, "passages.rows is -1, expected a whole number"),
+    (lambda m: {**m, "passages": {**m["passages"], "rows": True}}, "passages.rows is true, expected a whole number"),
+    (lambda m: {**m, "queries": {**m["queries"], "rows": 2**31}},
+     "2,147,483,648 queries, expected at most 2,147,483,647: .* in 32 bits; split the source into several stores"),
+])  # fmt: skip
+def test_a_manifest_that_lacks_something_says_what(tmp_path, change, message):
+    store = make_store(tmp_path / "store", parallel(2, 2))
+    (store.path / "manifest.json").write_text(json.dumps(change(store.manifest)))
+    with pytest.raises(InputError, match=rf"manifest\.json: {message}"):
+        open_store(store.path)
+
+
+@pytest.mark.parametrize(("pair", "message"), [
+    ((3, 0, 0, []), "query 3, expected 0 to 2; build it again"),
+    ((-1, 0, 0, []), "query -1, expected 0 to 2; build it again"),
+    ((0, 4, 0, []), "passage 4, expected 0 to 3; build it again"),
+    ((0, 0, 0, [1, 4]), "negatives 4, expected 0 to 3; build it again"),
+    ((0, 0, -1, []), "group -1, expected 0 to 2147483647; build it again"),
+    ((0, 0, 2**31, []), "group 2147483648, expected 0 to 2147483647; split the source into several stores"),
+])  # fmt: skip
+def test_pairs_that_point_outside_the_store_are_refused(tmp_path, pair, message):
+    with pytest.raises(InputError, match=rf"pairs\.arrow: {message}"):
+        make_store(tmp_path / "store", parallel(3, 2), parallel(4, 2), pairs=[(2, 3, 2**31 - 1, [3]), pair])
+
+
+def test_the_fingerprint_is_the_datas(tmp_path):
+    pairs = [(row, row, row, []) for row in range(4)]
+    store = make_store(tmp_path / "store", parallel(4, 2), pairs=pairs)
+    file = store.path / "pairs.arrow"
+    assert store.manifest["pairs"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert make_store(tmp_path / "again", parallel(4, 2), pairs=pairs, name="other").fingerprint == store.fingerprint
+    permuted = make_store(tmp_path / "permuted", parallel(4, 2), pairs=pairs[::-1])
+    assert permuted.path.joinpath("pairs.arrow").stat().st_size == file.stat().st_size
+    languages = make_store(tmp_path / "languages", parallel(4, 2), pairs=pairs, languages=("ar", "en"))
+    exists = parallel(4, 2)
+    exists[3, 1] = False
+    texts = make_store(tmp_path / "texts", exists, pairs=pairs)
+    assert len({opened.fingerprint for opened in (store, permuted, languages, texts)}) == 4
+
+
+@pytest.mark.parametrize(("changes", "same"), [({"path": "/elsewhere"}, True), ({"fingerprint": "sha256:b"}, False)])
+def test_a_moved_tokenizer_is_the_same_data_and_another_one_is_not(tmp_path, changes, same):
+    store = make_store(tmp_path / "store", parallel(2, 2))
+    manifest = {**store.manifest, "tokenizer": {**store.manifest["tokenizer"], **changes}}
+    (store.path / "manifest.json").write_text(json.dumps(manifest))
+    assert (open_store(store.path).fingerprint == store.fingerprint) == same
 
 
 def test_another_tokenizer_is_refused(tmp_path):

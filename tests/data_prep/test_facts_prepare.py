@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import facts, sources
+from data_prep import facts, facts_builder, sources
+from data_prep.build_store import build_store
+from data_prep.facts_groups import all_groups
+from data_prep.facts_names import cldr_version
+from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
+from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
 
@@ -41,6 +46,26 @@ def test_the_seed_is_written_down_and_chooses_the_held_out_facts(raw_dir):  # no
     ]
 
 
+def test_tables_of_another_seed_or_cldr_are_refused(raw_dir, monkeypatch):  # noqa: F811
+    sources.builder("facts", "pairs", raw_dir, seed=7)
+    assert sources.builder("facts", "pairs", raw_dir).info.metadata["seed"] == 7  # no seed asked for: any will do
+    sources.builder("facts", "pairs", raw_dir, seed=7)
+    message = r"pairs.1\.0\.0 was prepared from other facts .*: seed is changed from 7 to 0; remove .*facts or choose"
+    with pytest.raises(InputError, match=message):
+        list(sources.records("facts", "pairs", "test", raw_dir, seed=0))
+    monkeypatch.setattr(facts_builder, "cldr_version", lambda: "99")
+    with pytest.raises(InputError, match="other facts .*: cldr is changed from .* to 99; remove"):
+        sources.builder("facts", "pairs", raw_dir)
+
+
+def test_a_store_says_what_its_source_was_made_from(raw_dir, tmp_path):  # noqa: F811
+    sources.builder("facts", "pairs", raw_dir, seed=7)
+    train_sentencepiece("facts", raw_dir, tmp_path / "tokenizer", 400, seed=7)
+    build_store("facts", "validation", raw_dir, tmp_path / "store", tmp_path / "tokenizer", seed=7)
+    made_from = open_store(tmp_path / "store").manifest["source"]["metadata"]
+    assert made_from == {"seed": 7, "cldr": cldr_version(), "groups": len(all_groups()[0])}
+
+
 def test_unknown_names_are_listed(raw_dir):  # noqa: F811
     with pytest.raises(InputError, match="unknown source 'fact': the known sources are facts"):
         sources.builder("fact", "pairs", raw_dir)
@@ -51,8 +76,6 @@ def test_unknown_names_are_listed(raw_dir):  # noqa: F811
 
 
 def test_a_table_that_was_stopped_half_way_is_written_again(raw_dir, monkeypatch):  # noqa: F811
-    from data_prep import facts_builder
-
     def stopped(self, split):
         raise KeyboardInterrupt
 

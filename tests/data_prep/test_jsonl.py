@@ -1,5 +1,6 @@
 """The source `jsonl`: one's own rows, read whole or refused by file and line, through to a store and a benchmark."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -162,6 +163,10 @@ def test_from_lines_to_a_store(mine, tmp_path):
     assert report["texts_by_language"] == {"de": 2, "en": 5, "fr": 1}
     manifest = build_store("jsonl", "train", mine[1], tmp_path / "train", tmp_path / "tokenizer", input_dir=mine[0])
     assert "pairs: 3, 1 of them with explicit negatives" in "\n".join(summary(manifest)) and not manifest["dropped"]
+    digests = {
+        f"{split}.jsonl": hashlib.sha256((mine[0] / f"{split}.jsonl").read_bytes()).hexdigest() for split in SPLITS
+    }
+    assert manifest["source"]["metadata"] == {"files": digests}
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("de", "en", "fr")

@@ -53,6 +53,33 @@ def test_ranks_do_not_depend_on_the_block_size(case, block_queries):
     np.testing.assert_array_equal(ranks(case, block_queries=block_queries), ranks(case))
 
 
+@pytest.mark.parametrize("queries", [1, 70])
+def test_close_scores_do_not_depend_on_the_block_size(queries):
+    """Random vectors close to one another: scores that differ in their last bits, which another rounding would swap."""
+    rng = np.random.default_rng(5)
+    candidate = (np.ones((700, 96)) + 1e-6 * rng.standard_normal((700, 96))).astype(np.float32)
+    query = rng.standard_normal((queries, 96)).astype(np.float32)
+    relevant = rng.integers(0, 700, (queries, 2)).astype(np.int32)
+    layout = ranking.make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400, LANGUAGES)
+    found = []
+    for size in (None, 8, 13, 64):
+        blocks = list(ranking.rank_blocks(query, candidate, relevant, layout, size))
+        found.append([np.concatenate([getattr(b, name) for b in blocks]) for name in ("score_qM", "rank_qG")])
+    assert np.ptp(found[0][0][0, layout.slot_N]) < 1e-3
+    for score_QM, rank_QG in found[1:]:
+        np.testing.assert_array_equal(score_QM, found[0][0])
+        np.testing.assert_array_equal(rank_QG, found[0][1])
+
+
+def test_every_product_has_the_same_number_of_rows(case, monkeypatch):
+    shapes, scores = [], ranking._scores
+    monkeypatch.setattr(ranking, "_scores", lambda query, *rest: shapes.append(len(query)) or scores(query, *rest))
+    query, candidate, relevant, ids, codes = case
+    for count, options in ((1, {}), (5, {}), (37, {}), (37, {"block_queries": 13})):
+        ranks((query[:count], candidate, relevant[:count], ids, codes), **options)
+    assert shapes == [8, 8, 40, 16, 16, 16]
+
+
 def test_equal_texts_tie_wherever_they_stand():
     """Copies of one embedding get one score in every column, so only the tie rule orders them."""
     rng = np.random.default_rng(1)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from hbt_jax import languages
 from hbt_jax.evaluation import results
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.metrics import METRICS, QueryMetrics
@@ -59,6 +60,19 @@ def test_robustness(summary):
     assert block["gap"] == pytest.approx(0.3)
     assert block["standard_deviation"] == pytest.approx(np.std([0.3, 0.1, 0.5]))
     assert summary["settings"]["similarity"] == "cosine"
+
+
+def test_a_language_with_a_dash_keeps_its_own_pairs(monkeypatch):
+    monkeypatch.setitem(languages.LANGUAGES, "zh-TW", languages.Language("zh-TW", "Chinese, Taiwan", "Hant"))
+    codes = ["zh", "zh-TW"]
+    benchmark = Benchmark("two", Texts(codes, codes, codes, codes), Texts(codes, codes, codes, codes), np.zeros((2, 1)))
+    columns = {metric: np.array([[1.0, 0.2], [0.4, 1.0]]) for metric in METRICS}
+    multilingual = {metric: np.zeros(2) for metric in (*METRICS, "rank_distance")}
+    values = QueryMetrics(("zh", "zh-TW"), np.array([0, 1]), columns, multilingual)
+    summary = results.summarise(benchmark, values, model="m", settings={}, counts={})
+    assert {pair: block["map"] for pair, block in summary["by_pair"].items()} == {"zh-zh-TW": 0.2, "zh-TW-zh": 0.4}
+    own = {code: blocks["cross_lingual"]["map"] for code, blocks in summary["by_query_language"].items()}
+    assert own == {"zh": 0.2, "zh-TW": 0.4}
 
 
 def test_a_nan_is_never_written(tmp_path):

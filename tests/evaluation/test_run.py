@@ -7,12 +7,11 @@ import os
 
 import numpy as np
 import pytest
+import pytrec_eval
 
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import run
 from hbt_jax.evaluation.metrics import METRICS, SETTINGS
-
-pytrec_eval = pytest.importorskip("pytrec_eval", reason="pip install -e '.[test]' installs pytrec_eval-terrier")
 
 
 def run_evaluation(benchmark, embeddings, out, **options):

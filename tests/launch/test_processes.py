@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -20,13 +23,27 @@ def start(arguments: list[str], devices: int) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def test_two_processes_equal_one(few_facts, tmp_path):
+def start_two(arguments: list[str]) -> list[subprocess.Popen]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-    arguments = small_run(few_facts, tmp_path / "two")
-    pair = [start([*arguments, f"--coordinator={address}", "--processes=2", f"--process={i}"], 1) for i in (0, 1)]
+    return [start([*arguments, f"--coordinator={address}", "--processes=2", f"--process={i}"], 1) for i in (0, 1)]
+
+
+def test_a_signal_to_one_of_two_processes_stops_and_saves_both(few_facts, tmp_path):
+    arguments = small_run(few_facts, tmp_path / "run", "--save_every=2", "--steps=400", "--validate_every=0")
+    pair = start_two(arguments)
+    while pair[0].poll() is None and not list((tmp_path / "run" / "checkpoints" / "last").glob("[0-9]*")):
+        time.sleep(0.05)
+    pair[1].send_signal(signal.SIGTERM)
     for process in pair:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 3, errors
+        assert re.search(r"stopped: saved at step \d+ of 400", errors)
+
+
+def test_two_processes_equal_one(few_facts, tmp_path):
+    for process in start_two(small_run(few_facts, tmp_path / "two")):
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     alone = start(small_run(few_facts, tmp_path / "one"), 2)

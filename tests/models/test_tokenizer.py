@@ -117,6 +117,28 @@ def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
             load_tokenizer(tmp_path)
 
 
+def byte_level(folder: Path, prefix_space: bool) -> Path:
+    """A byte-level BPE whose merges know " a" as a piece of its own, as those of trained ones do."""
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    pieces = ["<pad>", "<unk>", "<s>", "</s>", *alphabet, "Ġa", "Ġb"]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [("Ġ", "a"), ("Ġ", "b")], unk_token="<unk>"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    backend.post_processor = tokenizers.processors.BertProcessing(("</s>", 3), ("<s>", 2))
+    backend.enable_padding(pad_token="<pad>")
+    backend.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_a_tokenizer_whose_prefix_cannot_be_joined_is_refused(tmp_path):
+    tokenizer = load_tokenizer(byte_level(tmp_path, prefix_space=True))
+    joined = tokenizer.encode(["query: a b"])[0].tolist()
+    assert joined == [*tokenizer.prefix_ids("query: ").tolist(), *tokenizer.encode(["a b"])[0].tolist()]
+    byte_level(tmp_path, prefix_space=False)
+    with pytest.raises(InputError, match=f"tokenizer {tmp_path}: the ids of 'query: a b' are .* expected the same"):
+        load_tokenizer(tmp_path)
+
+
 def test_a_model_without_padding_is_refused(tmp_path):
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

@@ -124,12 +124,56 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
     broken = toy.recipe(learning=LearningConfig(learning_rate=1e30, temperature=0.1, clip_norm=0.0))
-    message = r"the loss of step \d is nan \(batch kind x-y, languages de sw, number \d\).*--learning_rate"
+    message = r"the loss of step \d is nan, .*\(batch kind x-y, languages de sw, number \d\).*--learning_rate"
     with pytest.raises(TrainingDiverged, match=message):
         run(tmp_path, recipe=broken)
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.step("last") is None
     checkpoints.close()
+
+
+def test_useless_parameters_are_neither_saved_nor_called_best(tmp_path):
+    broken = toy.recipe(
+        learning=LearningConfig(learning_rate=1e30, temperature=0.1, schedule="constant", clip_norm=0.0)
+    )
+    with pytest.raises(TrainingDiverged):
+        run(tmp_path, recipe=broken, save_every=1, validation=[toy.batch(100, 1)], validate_every=1,
+            validation_stores=("v",))  # fmt: skip
+    checkpoints = Checkpoints(tmp_path)
+    assert (checkpoints.step("last"), checkpoints.step("best")) == (None, None)
+    checkpoints.close()
+
+
+def test_a_stop_during_validation_is_a_stop(tmp_path, straight):
+    asked = itertools.count()
+    made = job(tmp_path, validation=[toy.batch(100, 1)] * 2, validation_stores=("v",))
+    checkpoints = Checkpoints(tmp_path)
+    state, record, stopped = loop.train(made, checkpoints, lambda: next(asked) == 7)  # 6 updates, then 2 batches
+    checkpoints.close()
+    assert (record.step, record.validated_step, stopped) == (6, None, True)
+    _, again, stopped = run(tmp_path, validation=[toy.batch(100, 1)] * 2, validation_stores=("v",))
+    assert (again.step, again.validated_step, again.best_step, stopped) == (6, 6, 6, False)
+
+
+def test_a_best_checkpoint_without_a_state_to_go_on_from_is_of_no_run(tmp_path):
+    made = job(tmp_path)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_best(loop.start(made, checkpoints)[0], made.record)
+    checkpoints.close()
+    _, record, _ = run(tmp_path)
+    assert record.best_step is None
+    again = Checkpoints(tmp_path)
+    assert (again.step("last"), again.step("best")) == (6, None)
+    again.close()
+
+
+def test_leftovers_of_a_save_that_was_killed_are_removed(tmp_path):
+    run(tmp_path, stop_after=3)
+    leftover = tmp_path / "checkpoints" / "last" / "4.orbax-checkpoint-tmp"
+    leftover.mkdir()
+    _, record, _ = run(tmp_path)
+    assert record.step == 6
+    assert not leftover.exists()
 
 
 def test_a_workdir_of_another_run_is_refused(tmp_path):

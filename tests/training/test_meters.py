@@ -40,7 +40,9 @@ def test_throughput_leaves_out_time_away():
     rate = Throughput(clock=lambda: now[0])
     now[0] = 2.0
     with rate.away():
-        now[0] = 10.0
+        now[0] = 5.0
+        with rate.away():
+            now[0] = 10.0
     now[0] = 12.0
     assert rate.read(400) == pytest.approx(100.0)
     now[0] = 13.0

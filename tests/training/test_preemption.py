@@ -48,3 +48,22 @@ def test_a_child_gets_one_signal_and_time_to_finish(tmp_path):
         threading.Thread(target=interrupt).start()
         assert run_child([sys.executable, "-c", code, str(started), str(counted)], stop) == 3
     assert counted.read_text() == "1"
+
+
+def test_a_second_signal_kills_the_child(tmp_path):
+    started = tmp_path / "started"
+    code = (
+        "import pathlib, signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path(sys.argv[1]).touch()\ntime.sleep(60)\n"
+    )
+
+    def interrupt() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with StopRequest() as stop:
+        threading.Thread(target=interrupt).start()
+        assert run_child([sys.executable, "-c", code, str(started)], stop) == -signal.SIGKILL

@@ -98,7 +98,7 @@ def test_what_stands_in_padding_changes_nothing():
     np.testing.assert_array_equal(*embedded)
 
 
-def test_padding_rows_of_the_vocabulary_never_move():
+def test_padding_rows_of_the_vocabulary_get_no_gradient():
     mesh = mesh_of(1, 1)
     recipe = toy.recipe(learning=LearningConfig(learning_rate=1e-2, weight_decay=0.0))
     state, update = steps.sharded_initial_state(recipe, mesh), steps.make_train_step(recipe, mesh)

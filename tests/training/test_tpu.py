@@ -39,7 +39,7 @@ def compiled(devices, axes) -> str:
         name: (shares, b)
         for name in ("query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids", "passage_groups")
     }
-    shapes["truncated"] = (shares,)
+    shapes |= {name: (shares,) for name in ("truncated", "absent_negatives")}
     batch = {
         name: jax.ShapeDtypeStruct(shape, np.int32, sharding=batch_sharding(mesh)) for name, shape in shapes.items()
     }

@@ -67,4 +67,5 @@ def batch(step: int, shares: int, pairs: int = 16) -> dict:
         "passage_ids": ids,
         "passage_groups": ids,
         "truncated": np.zeros(shares, np.int32),
+        "absent_negatives": np.zeros(shares, np.int32),
     }

@@ -1,0 +1,37 @@
+"""Whether a prepared table was made from what its builder would read now."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hbt_jax.errors import InputError
+
+_SHOWN = 32  # characters of two values that a message repeats; a digest has more
+
+
+def check_unchanged(data_dir: str | os.PathLike, made_from: str, prepared: Mapping, now: Mapping) -> None:
+    """Raises InputError when a table that was prepared earlier had another input.
+
+    Args:
+      data_dir: folder of the table, SOURCE/TABLE/VERSION.
+      made_from: what the message calls the other input.
+      prepared: what the table's metadata says of its input, by name.
+      now: the same of the input as it is now.
+    """
+    changes = [
+        _change(name, prepared.get(name), now.get(name))
+        for name in dict.fromkeys([*prepared, *now])
+        if prepared.get(name) != now.get(name)
+    ]
+    if changes:
+        raise InputError(
+            f"{data_dir} was prepared from {made_from}: {', '.join(changes)};"
+            f" remove {Path(data_dir).parents[1]} or choose another --raw_dir"
+        )
+
+
+def _change(name: str, before: object, after: object) -> str:
+    if before is None or after is None:
+        return f"{name} is {'new' if before is None else 'gone'}"
+    shown = f" from {before} to {after}"
+    return f"{name} is changed" + (shown if len(shown) <= _SHOWN else "")

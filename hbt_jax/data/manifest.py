@@ -1,0 +1,90 @@
+"""A store's manifest.json: what it must hold, checked when it is read, and the fingerprint of the data it describes."""
+
+import hashlib
+import json
+import os
+import pathlib
+
+from hbt_jax.errors import InputError
+
+FORMAT, VERSION, MANIFEST = "hbt_jax store", 1, "manifest.json"
+SIDES = ("queries", "passages")
+REBUILD = "build it again with data_prep/build_store.py"
+MOST_ROWS = 2**31 - 1  # items of a side: rows and groups are int32 in a batch
+
+_ENTRY = {"file": str, "bytes": int, "sha256": str}
+_SIDE = {"rows": int, "languages": {str: {**_ENTRY, "present": int, "tokens": int}}}
+_LAYOUT = {
+    "name": str,
+    "split": str,
+    "languages": [str],
+    "tokenizer": {"path": str, "fingerprint": str},
+    "queries": _SIDE,
+    "passages": _SIDE,
+    "pairs": {**_ENTRY, "rows": int, "with_negatives": int},
+}
+_WORDS = {str: "a text", int: "a whole number of at least 0", dict: "an object", list: "a list"}
+
+
+def read_manifest(path: str | os.PathLike) -> dict:
+    """The manifest of the store in a folder.
+
+    Raises:
+      InputError: there is none, it is unreadable or of another version, or a key is missing or of a wrong type.
+    """
+    folder = pathlib.Path(path)
+    file = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(f"store {folder}: no such folder; {REBUILD}, or correct --stores")
+    if not file.is_file():
+        raise InputError(f"store {folder}: no {MANIFEST}, so it is half-written or not a store; {REBUILD}")
+    try:
+        manifest = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{file}: not JSON ({error}); {REBUILD}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{file}: not the manifest of a store (expected format {FORMAT!r}); {REBUILD}")
+    if manifest.get("version") != VERSION:
+        raise InputError(f"{file}: format version {manifest.get('version')}, expected {VERSION}; {REBUILD}")
+    if problem := _problem(manifest, _LAYOUT, ""):
+        raise InputError(f"{file}: {problem}; {REBUILD}")
+    for side in SIDES:
+        if manifest[side]["rows"] > MOST_ROWS:
+            raise InputError(
+                f"{file}: {manifest[side]['rows']:,} {side}, expected at most {MOST_ROWS:,}: a batch numbers them in"
+                " 32 bits; split the source into several stores"
+            )
+    return manifest
+
+
+def _problem(value: object, layout: object, place: str) -> str | None:
+    """What is wrong with a value of the manifest, by its place; None when it is laid out as it must be."""
+    kind = layout if isinstance(layout, type) else type(layout)
+    wrong = not isinstance(value, kind) or isinstance(value, bool)
+    if wrong or (kind is int and value < 0):
+        return f"{place} is {json.dumps(value)[:60]}, expected {_WORDS[kind]}"
+    if kind is list:
+        parts = [(f"{place}[{index}]", item, layout[0]) for index, item in enumerate(value)]
+    elif kind is dict and str in layout:  # any keys, all of one layout
+        parts = [(f"{place}.{name}", item, layout[str]) for name, item in value.items()]
+    elif kind is dict:
+        missing = [name for name in layout if name not in value]
+        if missing:
+            return f"{f'{place}.{missing[0]}'.lstrip('.')} is missing"
+        parts = [(f"{place}.{name}".lstrip("."), value[name], inner) for name, inner in layout.items()]
+    else:
+        return None
+    return next((found for name, item, inner in parts if (found := _problem(item, inner, name))), None)
+
+
+def fingerprint(manifest: dict) -> str:
+    """ "sha256:" and a digest of the data: the Arrow files' own digests, the languages in order and the tokenizer.
+
+    Not the place of the tokenizer, the store's name or where its texts came from: the same data elsewhere is the same.
+    """
+    lines = [f"tokenizer {manifest['tokenizer']['fingerprint']}", f"languages {' '.join(manifest['languages'])}"]
+    for side in SIDES:
+        files = manifest[side]["languages"]
+        lines += [f"{side} {code} {files[code]['sha256']}" for code in manifest["languages"] if code in files]
+    lines.append(f"pairs {manifest['pairs']['sha256']}")
+    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,34 @@
+"""The table of languages: the benchmarks' lists, scripts and resource levels."""
+
+import re
+
+import pytest
+
+from hbt_jax import languages
+from hbt_jax.errors import InputError
+
+
+@pytest.mark.parametrize(("name", "count"), [("XM3600", 36), ("XQUAD_R", 11), ("MLQA_R", 7), ("MIRACL", 18)])
+def test_a_benchmark_lists_its_languages_and_all_are_known(name, count):
+    codes = getattr(languages, name)
+    assert len(set(codes)) == len(codes) == count
+    assert all(languages.language(code).code == code for code in codes)
+
+
+def test_every_language_has_a_name_and_a_script():
+    assert len(languages.LANGUAGES) == 37  # those of XM3600, and Yoruba
+    assert len({language.name for language in languages.LANGUAGES.values()}) == 37
+    for code, language in languages.LANGUAGES.items():
+        assert language.code == code and re.fullmatch("[a-z]{2,3}", code)
+        assert re.fullmatch("[A-Z][a-z]{3}", language.script), code
+
+
+def test_the_under_resourced_five():
+    weak = {code for code, language in languages.LANGUAGES.items() if language.under_resourced}
+    assert weak == {"bn", "mi", "quz", "sw", "te"}
+    assert weak <= set(languages.XM3600)
+
+
+def test_an_unknown_code_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown language 'xx': the known codes are ar bn .* zh \(hbt_jax/languages"):
+        languages.language("xx")

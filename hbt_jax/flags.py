@@ -85,7 +85,7 @@ def run_command(main: Callable[[list[str]], None]) -> None:
         if len(arguments) > 1:
             raise InputError(f"unexpected argument {arguments[1]!r}: options are written --NAME=VALUE")
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # the notes of the libraries; commands print their own
+            logging.set_verbosity(logging.ERROR)  # libraries' notes; commands print their own
         main(arguments)
 
     try:

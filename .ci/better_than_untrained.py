@@ -8,6 +8,7 @@ MARGIN = 0.10
 
 
 def maps(folder: Path) -> dict[str, float]:
+    """mAP of each setting in a folder of results."""
     metrics = json.loads((folder / "facts" / "results.json").read_text(encoding="utf-8"))["metrics"]
     return {setting: block["map"] for setting, block in metrics.items()}
 

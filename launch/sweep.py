@@ -107,6 +107,7 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def main(_: list[str]) -> None:
+    """Checks the flags, runs what is not finished yet, and writes the table."""
     command.require(["workdir", "benchmarks"])
     kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
     if not kinds or set(kinds) - set(BATCHINGS):

@@ -56,6 +56,7 @@ def check(config: TrainConfig) -> None:
 
 
 def main(_: list[str]) -> None:
+    """Checks the flags, then prepares, trains and evaluates what they ask for."""
     config = TrainConfig(**{part: command.values(kind) for part, kind in TRAIN_PARTS.items()})
     processes = command.values(ProcessConfig)
     check(config)

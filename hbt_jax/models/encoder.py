@@ -92,6 +92,7 @@ class Layer(nnx.Module):
         self.dropout = nnx.Dropout(config.dropout)
 
     def __call__(self, hidden_RLD, mask_RLL, dropout_key):
+        """float32 [R, L, D] from the same; `mask_RLL` (bool) says which tokens see which, no key means no dropout."""
         keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
         attended_RLD = self.attention_output(self._attend(hidden_RLD, mask_RLL))
         hidden_RLD = self.attention_norm(hidden_RLD + self._drop(attended_RLD, keys[0]))
@@ -136,6 +137,7 @@ class Encoder(nnx.Module):
         self.layers = nnx.List([Layer(config, dtype=dtype, rngs=rngs) for _ in range(config.layers)])
 
     def __call__(self, tokens_RL, segments_RL, positions_RL, dropout_key=None, constrain=lambda x: x):
+        """See the class."""
         vectors_RLD = self.token_table(tokens_RL) + self.position_table(positions_RL + self.position_offset)
         if self.type_table is not None:
             vectors_RLD += self.type_table.embedding[0]

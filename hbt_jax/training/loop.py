@@ -69,6 +69,7 @@ class Compiled:
         self._function, self._rate, self._programs = function, rate, {}
 
     def __call__(self, first, batch: dict):
+        """What the function gives for these arguments; compiles first if the batch has a new shape."""
         shape = batch["tokens"].shape
         if shape not in self._programs:
             jax.block_until_ready(first)

@@ -4,6 +4,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.facts_groups import SPLITS, all_groups, groups_by_split
 from data_prep.facts_names import LANGUAGES, cldr_version
+from data_prep.sources import table_features
 from data_prep.unchanged import check_unchanged
 
 _DESCRIPTION = """
@@ -46,14 +47,9 @@ class Facts(tfds.core.GeneratorBasedBuilder):
         return {"seed": self._seed, "cldr": cldr_version(), "groups": len(all_groups()[0])}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        text = tfds.features.Text()
-        if self.builder_config.name == "pairs":
-            features = {"query": text, "passage": text, "group": text, "negatives": tfds.features.Sequence(text)}
-        else:
-            features = {"id": text, "language": text, "text": text}
         return self.dataset_info_from_configs(
             description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict(features),
+            features=table_features(self.builder_config.name),
             citation=_CITATION,
             homepage="https://cldr.unicode.org",
             license="Unicode License v3 (https://www.unicode.org/license.txt)",

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from data_prep.jsonl_rows import Row, item_id, rows
+from data_prep.sources import table_features
 from data_prep.unchanged import check_unchanged
 from hbt_jax.errors import InputError
 
@@ -47,14 +48,9 @@ class Jsonl(tfds.core.GeneratorBasedBuilder):
             check_unchanged(self.data_dir, other, self.info.metadata["files"], self._digests)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        text = tfds.features.Text()
-        if self.builder_config.name == "pairs":
-            features = {"query": text, "passage": text, "group": text, "negatives": tfds.features.Sequence(text)}
-        else:
-            features = {"id": text, "language": text, "text": text}
         return self.dataset_info_from_configs(
             description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict(features),
+            features=table_features(self.builder_config.name),
             disable_shuffling=True,  # records keep the order of the rows
             metadata=tfds.core.MetadataDict(files=self._digests),
         )

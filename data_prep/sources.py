@@ -30,6 +30,26 @@ TABLES = ("queries", "passages", "pairs")
 _READ_BATCH = 4096
 
 
+def table_features(table: str):
+    """The features of one table, the same for every source: what a builder's `_info` declares.
+
+    Args:
+      table: one of TABLES.
+
+    Returns:
+      a tfds.features.FeaturesDict, as the module's text lists it.
+    """
+    import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
+    import tensorflow_datasets as tfds
+
+    text = tfds.features.Text()
+    if table == "pairs":
+        features = {"query": text, "passage": text, "group": text, "negatives": tfds.features.Sequence(text)}
+    else:
+        features = {"id": text, "language": text, "text": text}
+    return tfds.features.FeaturesDict(features)
+
+
 def builder(source: str, table: str, raw_dir: str | Path, **settings):
     """The TensorFlow Datasets builder of one table, prepared under `raw_dir` when it is not there yet.
 

@@ -21,6 +21,8 @@ Shape letters, used as suffixes of array names and in einsums throughout the pac
     N  candidates of an evaluation
     G  most relevant candidates that a query of an evaluation has
     q  queries of one block
+    E  states of an encoder: after the embedding layer and after each layer
+    I  items of a layer probe
     M  slots of candidates, T tiles of slots, J languages, where an evaluation ranks
 
 "step" counts the updates already applied.  "query" and "passage" are the two sides of training, "candidate" is what

@@ -5,6 +5,7 @@ run before any model is loaded.  The rest of the package takes plain values or o
 """
 
 import dataclasses
+import re
 from typing import Any
 
 from hbt_jax.errors import InputError
@@ -14,6 +15,8 @@ POOLINGS = ("mean", "cls")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 RESUMES = ("auto", "never", "must")
+OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
+SWITCHES = (OF_MODEL, "true", "false")
 
 
 def option(default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None) -> Any:
@@ -47,12 +50,32 @@ def check_limits(config: Any) -> None:
             raise InputError(f"--{field.name}={value}: expected {problem}")
 
 
+def _layer_probe() -> Any:
+    """The option that training and evaluation share."""
+    return option(
+        0,
+        "items whose queries are compared over languages after every layer, chosen evenly (arXiv 2506.15415); 0: none",
+        minimum=0,
+    )
+
+
+def _check_layer_probe(items: int) -> None:
+    if items == 1:
+        raise InputError("--layer_probe=1: one item has no random pairs: expected 2 or more, or 0 for no probe")
+
+
 @dataclasses.dataclass(frozen=True)
 class TextConfig:
     """How a text becomes tokens, the same in training and evaluation."""
 
-    query_prefix: str = option("query: ", "text put before every query; empty, or ending with a space")
-    passage_prefix: str = option("passage: ", "text put before every passage; empty, or ending with a space")
+    query_prefix: str = option(
+        OF_MODEL,
+        "text put before every query: empty, or ending with a space; `model`: the prompt in the files of a pretrained"
+        " --model, 'query: ' for an encoder without such files",
+    )
+    passage_prefix: str = option(
+        OF_MODEL, "text put before every passage, likewise; `model` without such files: 'passage: '"
+    )
     query_length: int = option(32, "longest query, in tokens with prefix and specials; the rest is cut", minimum=4)
     passage_length: int = option(128, "longest passage, in tokens with prefix and specials; the rest is cut", minimum=4)
     row_length: int = option(
@@ -64,7 +87,7 @@ class TextConfig:
         check_limits(self)
         for name in ("query_prefix", "passage_prefix"):
             prefix = getattr(self, name)
-            if prefix and not prefix.endswith(" "):
+            if prefix not in ("", OF_MODEL) and not prefix.endswith(" "):
                 raise InputError(
                     f"--{name}={prefix!r}: expected an empty text or one that ends with a space, so that prefix and"
                     " text are tokenised apart; put the space inside quotes"
@@ -115,14 +138,41 @@ class ModelConfig:
     """Which encoder is trained."""
 
     model: str = option(
-        "tiny", "preset of a randomly initialised encoder: tiny (2 layers x 128) or small (6 layers x 384)"
+        "tiny",
+        "encoder to start from: a preset with random weights, tiny (2 layers x 128) or small (6 layers x 384); or the"
+        " folder or hub id of a pretrained BERT-family encoder in Hugging Face's layout",
     )
-    tokenizer: str = option("", "folder or file of the tokenizer; empty: the tokenizer of the first store")
+    tokenizer: str = option(
+        "", "folder or file of a preset's tokenizer; empty: that of the first store; a pretrained --model has its own"
+    )
     pooling: str = option(
-        "mean", "how token vectors become one: mean over the text, or the first token", choices=POOLINGS
+        OF_MODEL,
+        "how token vectors become one: mean over the text, or cls, its first token; `model`: as the files of a"
+        " pretrained --model say, else mean",
+        choices=(OF_MODEL, *POOLINGS),
+    )
+    normalize: str = option(
+        OF_MODEL,
+        "scale embeddings to unit length, so that scores are cosines; `model`: as the files of a pretrained --model"
+        " say, else true",
+        choices=SWITCHES,
     )
     dropout: float = option(
         0.1, "dropout rate of embeddings, attention output and feed-forward output", minimum=0.0, maximum=0.9
+    )
+    freeze: tuple = option(
+        (),
+        "parts that are not trained, comma-separated: embeddings, tokens (their table alone), layers:3, layers:0-5,"
+        " dense",
+    )
+    lora_rank: int = option(
+        0, "rank of low-rank adapters, which are then all that trains (arXiv 2106.09685); 0: none", minimum=0
+    )
+    lora_alpha: float = option(16.0, "an adapter's output is multiplied by alpha / rank", above=0.0)
+    lora_layers: tuple = option((), "layers with adapters, such as 0-2 or 0-2,5; empty: all")
+    lora_targets: tuple = option(
+        ("query", "value"),
+        "products with adapters: query, key, value, attention_output, expand (feed-forward, in), contract (out)",
     )
 
     def __post_init__(self):
@@ -179,32 +229,111 @@ class RunConfig:
     benchmarks: tuple = option((), "benchmarks evaluated after training, comma-separated")
     data_dir: str = option("", "folder with one folder a benchmark")
     evaluate_untrained: bool = option(False, "evaluate the initial weights too, as the baseline of the report")
+    layer_probe: int = _layer_probe()
 
     def __post_init__(self):
         check_limits(self)
+        _check_layer_probe(self.layer_probe)
 
 
 @dataclasses.dataclass(frozen=True)
 class EvalConfig:
     """What launch/eval.py evaluates."""
 
-    model: str = option("", "workdir of a run")
+    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
     checkpoint: str = option(
         "best",
-        "best (by validation loss; the last where there was none), last or untrained",
+        "of a workdir: best (by validation loss; the last where there was none), last or untrained",
         choices=("best", "last", "untrained"),
     )
     benchmarks: tuple = option((), "benchmarks, comma-separated")
     data_dir: str = option("", "folder with one folder a benchmark")
     out: str = option("", "folder for results.json, TREC runs and report.html")
-    query_prefix: str = option("model", "text put before every query; `model`: as in training")
-    passage_prefix: str = option("model", "text put before every candidate; `model`: as in training")
-    max_length: int = option(0, "longest text, in tokens; 0: as in training", minimum=0)
+    query_prefix: str = option(OF_MODEL, "text put before every query; `model`: as in training, or as its files say")
+    passage_prefix: str = option(OF_MODEL, "text put before every candidate; `model`: likewise")
+    max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
+    pooling: str = option(
+        OF_MODEL, "mean or cls; `model`: as in training, or as its files say", choices=(OF_MODEL, *POOLINGS)
+    )
+    normalize: str = option(
+        OF_MODEL, "scale embeddings to unit length; `model`: as in training, or as its files say", choices=SWITCHES
+    )
     compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
     mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
     eval_batch: int = option(256, "texts embedded at a time, per device", minimum=1)
     run_depth: int = option(100, "candidates per query in a written TREC run; 0: all", minimum=0)
     cross_lingual_runs: bool = option(False, "write TREC runs of the cross-lingual pools too, one a candidate language")
+    layer_probe: int = _layer_probe()
+
+    def __post_init__(self):
+        check_limits(self)
+        _check_layer_probe(self.layer_probe)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What launch/export.py writes."""
+
+    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
+    checkpoint: str = option(
+        "best",
+        "of a workdir: best (by validation loss; the last where there was none), last or untrained",
+        choices=("best", "last", "untrained"),
+    )
+    out: str = option("", "folder to write; one that an earlier export wrote, unchanged since, is replaced")
+    max_length: int = option(
+        0, "longest text, in tokens; 0: the longer side's of training, or as the model's files say", minimum=0
+    )
+    license: str = option(
+        "unknown", "licence of the model for its card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: not said"
+    )
+
+    def __post_init__(self):
+        check_limits(self)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", self.license):
+            raise InputError(
+                f"--license={self.license!r}: expected the hub's name of a licence, in small letters without spaces, such"
+                " as apache-2.0, mit, cc-by-4.0, other or unknown"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbedConfig:
+    """What launch/embed.py embeds."""
+
+    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
+    checkpoint: str = option(
+        "best",
+        "of a workdir: best (by validation loss; the last where there was none), last or untrained",
+        choices=("best", "last", "untrained"),
+    )
+    input: str = option(
+        "-", "texts: a .txt file, one a line; a .jsonl file, one object a line; - for standard input, one a line"
+    )
+    field: str = option(
+        "", "of JSON lines, the field with the text; empty: text; with --input=- it says that these are JSON lines"
+    )
+    output: str = option(
+        "", "file to write: .npy, float32 [texts, width]; or .parquet, columns id (where given), text and embedding"
+    )
+    side: str = option("query", "the side whose prefix and length all texts get", choices=("query", "passage"))
+    nearest: int = option(
+        0, "print for each text this many others with the highest scores, all embedded as --side; 0: none", minimum=0
+    )
+    query_prefix: str = option(OF_MODEL, "text put before every query; `model`: as in training, or as its files say")
+    passage_prefix: str = option(OF_MODEL, "text put before every passage; `model`: likewise")
+    max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
+    pooling: str = option(
+        OF_MODEL, "mean or cls; `model`: as in training, or as its files say", choices=(OF_MODEL, *POOLINGS)
+    )
+    normalize: str = option(
+        OF_MODEL, "scale embeddings to unit length; `model`: as in training, or as its files say", choices=SWITCHES
+    )
+    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
+    mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
+    eval_batch: int = option(
+        256, "texts of 64 tokens embedded at a time, per device, fewer longer ones; a CPU takes at most 32", minimum=1
+    )
 
     def __post_init__(self):
         check_limits(self)

@@ -50,6 +50,8 @@ def check(config: TrainConfig) -> None:
         raise InputError(f"--validate_every={config.run.validate_every} needs --validation_stores")
     if config.run.evaluate_untrained and not config.run.benchmarks:
         raise InputError("--evaluate_untrained needs --benchmarks")
+    if config.run.layer_probe and not config.run.benchmarks:
+        raise InputError(f"--layer_probe={config.run.layer_probe} needs --benchmarks")
     if config.run.prepare and config.run.prepare not in PREPARED:
         raise InputError(f"--prepare={config.run.prepare}: expected one of {', '.join(PREPARED)}")
     command.require_data_dir(config.run.benchmarks, config.run.data_dir)

@@ -4,18 +4,20 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = {"hbt_jax.errors", "hbt_jax.languages", "hbt_jax.config"}
+BASE = {"hbt_jax.errors", "hbt_jax.files", "hbt_jax.languages", "hbt_jax.config"}
 MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "models": {"models"},
     "data": {"data", "models", "flags"},
     "training": {"training", "data", "models", "mesh"},
     "evaluation": {"evaluation", "data", "models", "mesh"},
+    "interchange": {"interchange", "evaluation", "training", "data", "models", "mesh"},
 }
 FORBIDDEN = {  # room -> packages that must not be imported there
-    "models": {"tensorflow", "absl", "optax", "orbax"},
+    "models": {"tensorflow", "absl", "optax", "orbax", "torch", "transformers", "sentence_transformers"},
     "data": {"jax", "flax", "absl", "tensorflow_datasets"},
     "training": {"tensorflow", "absl", "tensorflow_datasets"},
     "evaluation": {"tensorflow", "absl", "tensorflow_datasets"},
+    "interchange": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
 }
 TENSORFLOW = "hbt_jax/data/pipeline.py"
 JOB = "hbt_jax/evaluation/job.py"  # reads runs that training wrote

@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config import OF_MODEL, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -57,6 +57,8 @@ def text_format(text: TextConfig, tokenizer: Tokenizer, side: str) -> TextFormat
       InputError: prefix and special tokens leave no room for the text.
     """
     prefix = {"query": text.query_prefix, "passage": text.passage_prefix}[side]
+    if prefix == OF_MODEL:
+        raise ValueError(f"the {side} prefix is still to be taken from the model: see hbt_jax/training/start.py")
     longest = {"query": text.query_length, "passage": text.passage_length}[side]
     head = np.concatenate([np.array([tokenizer.bos_id], np.int32), tokenizer.prefix_ids(prefix)])
     if len(head) + 2 > longest:

@@ -1,12 +1,10 @@
-"""The report's figures as SVG text: heatmap, bars by script, training curve.
+"""The report's figures of metrics as SVG text: heatmap, bars by script.
 
 Colours come from the page's style sheet, so they follow light and dark; only the heatmap's scale is fixed.
 """
 
-import dataclasses
 import html
 import json
-import math
 from collections.abc import Sequence
 
 from hbt_jax import languages
@@ -17,7 +15,6 @@ _CIVIDIS = ("00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74"
 _LEFT, _TOP = 84, 40  # room for the heatmap's labels
 _HEATMAP_SIDE, _SMALLEST_CELL, _LARGEST_CELL = 720, 20, 44
 _ROW = 21
-_MOST_POINTS, _FEW_POINTS = 400, 30
 
 
 def colour(value: float) -> str:
@@ -150,88 +147,3 @@ def _language_mark(code: str, value: float, x: float, y: float) -> str:
         return f'<circle class="dot" cx="{x:.1f}" cy="{y}" r="2.6" fill-opacity="0.75">{title}</circle>'
     corners = f"{x - 5.5:.1f},{y} {x:.1f},{y - 5.5} {x + 5.5:.1f},{y} {x:.1f},{y + 5.5}"
     return f'<polygon class="diamond" data-language="{code}" points="{corners}">{title}</polygon>'
-
-
-def training_curve(series: dict[str, Sequence[tuple[int, float]]]) -> str:
-    """Lines over the training step, one per series, with a legend.
-
-    Args:
-      series: name -> (step, value) points in order of step; values that are not finite are left out.
-    """
-    lines = {name: _thin([(s, v) for s, v in points if math.isfinite(v)]) for name, points in series.items()}
-    lines = {name: points for name, points in lines.items() if points}
-    if not lines:
-        return '<p class="note">No value was recorded.</p>'
-    last = max(points[-1][0] for points in lines.values()) or 1
-    ticks = _ticks(max(value for points in lines.values() for _, value in points))
-    frame = _Frame(width=760, height=280, left=52, right=16, top=12, bottom=34, last_step=last, highest=ticks[-1])
-    drawn, legend = [], []
-    for number, (name, points) in enumerate(lines.items()):
-        paint = f"var(--series-{number % 4 + 1})"
-        drawn.append(_line(points, paint, frame))
-        legend.append(f'<span><span class="key" style="background:{paint}"></span>{html.escape(name)}</span>')
-    return (
-        f'<div class="legend">{"".join(legend)}</div><div class="scroll"><svg class="wide" role="img"'
-        f' aria-label="training curve" viewBox="0 0 {frame.width} {frame.height}">'
-        f"{_axes(ticks, frame)}{''.join(drawn)}</svg></div>"
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Frame:
-    """The picture of a curve: its size, its margins, and where a step and a value lie in it."""
-
-    width: int
-    height: int
-    left: int
-    right: int
-    top: int
-    bottom: int
-    last_step: int
-    highest: float
-
-    def x(self, step: float) -> float:
-        return round(self.left + (self.width - self.left - self.right) * step / self.last_step, 1)
-
-    def y(self, value: float) -> float:
-        share = max(value, 0.0) / self.highest
-        return round(self.top + (self.height - self.top - self.bottom) * (1 - share), 1)
-
-
-def _axes(ticks: Sequence[float], frame: _Frame) -> str:
-    edge, base = frame.width - frame.right, frame.height - frame.bottom
-    parts = [
-        f'<line class="grid-line" x1="{frame.left}" x2="{edge}" y1="{frame.y(tick)}" y2="{frame.y(tick)}"/>'
-        f'<text class="faint" x="{frame.left - 8}" y="{frame.y(tick) + 4}" text-anchor="end">{tick:g}</text>'
-        for tick in ticks
-    ]
-    parts += [
-        f'<text class="faint" x="{frame.x(step)}" y="{base + 16}" text-anchor="{anchor}">{step:,}</text>'
-        for step, anchor in ((0, "start"), (frame.last_step // 2, "middle"), (frame.last_step, "end"))
-    ]
-    middle = (frame.left + edge) / 2
-    return "".join(parts) + f'<text class="faint" x="{middle}" y="{base + 30}" text-anchor="middle">step</text>'
-
-
-def _line(points: list[tuple[int, float]], paint: str, frame: _Frame) -> str:
-    """A line through the points, and a mark on each where they are few."""
-    places = [(frame.x(step), frame.y(value)) for step, value in points]
-    path = " ".join(f"{x},{y}" for x, y in places)
-    marks = "".join(f'<circle cx="{x}" cy="{y}" r="3" style="fill:{paint}"/>' for x, y in places)
-    line = f'<polyline class="series" style="stroke:{paint}" points="{path}"/>'
-    return line + (marks if len(points) <= _FEW_POINTS else "")
-
-
-def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most _MOST_POINTS points: means over equal runs of neighbours, so a noisy curve stays true to its level."""
-    run = -(-len(points) // _MOST_POINTS) or 1
-    groups = [points[start : start + run] for start in range(0, len(points), run)]
-    return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
-
-
-def _ticks(highest: float) -> list[float]:
-    """Five or six round numbers from 0 to at least `highest`."""
-    rough = max(highest, 1e-9) / 5
-    unit = 10 ** math.floor(math.log10(rough))
-    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough)
-    return [step * number for number in range(max(1, math.ceil(highest / step - 1e-9)) + 1)]

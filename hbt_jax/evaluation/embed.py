@@ -1,74 +1,163 @@
-"""Texts to unit vectors: tokenised and packed on the host, encoded under jit on the mesh."""
+"""Texts to embeddings: tokenised and packed on the host, encoded under jit on the mesh."""
 
+import collections
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from tqdm import tqdm
 
 from hbt_jax import mesh as meshes
-from hbt_jax.data import packing
+from hbt_jax.data.packing import PackedRows, TextFormat, spread, text_format
+from hbt_jax.evaluation.blocks import Block, blocks, segments
 from hbt_jax.models.model import Model, embed_slots
+
+_TEXTS_A_PART = 65_536  # planned together: enough to fill rows and blocks, few enough to keep their tokens in memory
+_TEXTS_TOKENISED = 4_096  # at a time; a text is cut to its longest length before the next ones are read
+_TOKENS_A_TEXT = 64  # of a block's row tokens
+_BLOCKS_AHEAD = 2  # that the device has been given while the host packs the next
+# A device's share of a block, in row tokens.  On a CPU a block that does not stay in its cache is up to 1.4 times as
+# slow, and one of this size is at least as fast as any other.
+_MOST_TOKENS = {"cpu": 2_048}
 
 
 class Embedder:
     """Embeds texts with one model on one mesh; every process of a job is given the same texts.
 
+    What a text's vector is does not depend on the other texts, but for the rounding of sums.
+
     Args:
       model: the model.
       mesh: its devices each take a share of the texts.
-      texts_per_device: texts a device gets at a time.
+      texts_per_device: texts of 64 tokens that a device gets at a time; fewer of longer ones, more of shorter ones.  A
+        CPU gets at most 32.
       poll: called between two blocks of texts; raises to stop.
-      shown: whether to show a progress bar.
+      shown: whether to show a progress bar, on a terminal.
+
+    Attributes:
+      truncated: texts that were cut so far.
     """
 
     def __init__(self, model: Model, mesh: Mesh, *, texts_per_device: int, poll: Callable[[], None], shown: bool):
         self.model, self.mesh, self._poll, self._shown = model, mesh, poll, shown
-        self._per_device = texts_per_device
+        most = _MOST_TOKENS.get(mesh.devices.flat[0].platform, texts_per_device * _TOKENS_A_TEXT)
+        self._share_tokens = min(texts_per_device * _TOKENS_A_TEXT, most)
         self._shares = meshes.host_shares(mesh, jax.process_index())
-        self._rows = 0
+        self._shapes: set[tuple[int, ...]] = set()
         self.truncated = 0
 
         @functools.partial(jax.jit, out_shardings=meshes.batch_sharding(mesh))
         def encode(parameters, batch: dict):
-            vectors = embed_slots(model.graph, parameters, batch, segments=model.text.segments, pooling=model.pooling)
-            return jnp.take_along_axis(vectors, batch["slots"][:, :, None], axis=1)
+            return embed_slots(
+                model.graph,
+                parameters,
+                batch,
+                segments=segments(batch["tokens"].shape[2]),
+                pooling=model.pooling,
+                normalized=model.normalize,
+            )
 
         self._encode = encode
 
-    def __call__(self, texts: Sequence[str], side: str) -> np.ndarray:
-        """The vectors of `texts`.
+    @property
+    def shapes(self) -> int:
+        """Shapes of blocks compiled so far, at most 15."""
+        return len(self._shapes)
+
+    def __call__(self, texts: Sequence[str], side: str, done: Callable[[int], None] | None = None) -> np.ndarray:
+        """The vectors of `texts`, in their order.
 
         Args:
-          texts: one text or more.
+          texts: the texts; memory beyond that of their vectors does not grow with their number.
           side: "query" or "passage": whose prefix and longest length apply.
+          done: told now and then how many more texts have their vectors, for a progress bar of the caller's.
 
         Returns:
-          float32 [len(texts), D], unit vectors.  `truncated` grows by the number of texts that were cut.
-        """
-        block = self._per_device * self.mesh.size
-        blocks = []
-        starts = range(0, len(texts), block)
-        for start in tqdm(starts, desc=f"embedding {side} texts", unit="block", disable=not self._shown, leave=False):
-            self._poll()
-            blocks.append(self._block(texts[start : start + block], side))
-        return np.concatenate(blocks)
+          float32 [len(texts), D], of unit length unless the model does not normalise.  `truncated` grows by the number
+          of texts that were cut.
 
-    def _block(self, texts: Sequence[str], side: str) -> np.ndarray:
-        missing = self._per_device * self.mesh.size - len(texts)  # empty texts keep the last block's shape
-        values, offsets = self.model.tokenizer.encode([*texts, *[""] * missing])
-        packed = packing.pack_texts(
-            values, offsets, self.model.text, self.model.tokenizer, side, shares=self.mesh.size, least_rows=self._rows
-        )
-        self._rows = packed["tokens"].shape[1]
-        self.truncated += int(packed["truncated"].sum())
-        own = {name: array[self._shares] for name, array in packed.items()}
-        vectors_PbD = self._encode(self.model.parameters, meshes.put_batch(own, self.mesh))
+        Raises:
+          InputError: prefix and special tokens leave no room for a text.
+        """
+        form = text_format(self.model.text, self.model.tokenizer, side)
+        vectors_ND = np.empty((len(texts), self.model.encoder.embedding_width), np.float32)
+        hidden = None if self._shown else True  # None: shown on a terminal only
+        with tqdm(total=len(texts), desc=f"embedding {side} texts", unit=" texts", disable=hidden, leave=False) as bar:
+            for start in range(0, len(texts), _TEXTS_A_PART):
+                part = slice(start, start + _TEXTS_A_PART)
+                self._part(texts[part], form, vectors_ND[part], done or bar.update)
+        return vectors_ND
+
+    def _part(self, texts: Sequence[str], form: TextFormat, vectors_ND: np.ndarray, done: Callable[[int], None]):
+        """Writes the vectors of some texts; tells `done` how many have been written."""
+        given: collections.deque = collections.deque()
+
+        def take() -> None:
+            block, vectors_PSD = given.popleft()
+            vectors_ND[block.texts] = self._on_host(vectors_PSD)[block.slots]
+            done(len(block.texts))
+
+        tokens = self._tokenised(texts, form)
+        for block in blocks(tokens.counts + form.around, self.model.text.longest, self.mesh.size, self._share_tokens):
+            self._poll()
+            given.append((block, self._encoded(block, tokens, form)))
+            if len(given) > _BLOCKS_AHEAD:
+                take()
+        while given:
+            take()
+
+    def _tokenised(self, texts: Sequence[str], form: TextFormat) -> "_Tokens":
+        values, counts = [], []
+        for start in range(0, len(texts), _TEXTS_TOKENISED):
+            self._poll()
+            found, offsets = self.model.tokenizer.encode(texts[start : start + _TEXTS_TOKENISED])
+            kept = np.minimum(np.diff(offsets), form.room)
+            self.truncated += int((np.diff(offsets) > form.room).sum())
+            values.append(found[spread(offsets[:-1], kept)])
+            counts.append(kept)
+        return _Tokens(np.concatenate(values), np.concatenate(counts))
+
+    def _encoded(self, block: Block, tokens: "_Tokens", form: TextFormat) -> jax.Array:
+        """Starts the work on one block; float32 [P, rows of a share * S, D] on the mesh."""
+        values, counts = tokens.of(block.texts)
+        lengths_1N = (counts + form.around)[None]
+        packed = PackedRows(block.placement, lengths_1N, block.rows, block.row_length, self.model.tokenizer.pad_id)
+        packed.put(form, block.placement, np.arange(len(counts)), counts, values)
+        shape = (self.mesh.size, block.rows // self.mesh.size, block.row_length)
+        self._shapes.add(shape)
+        own = {name: array.reshape(shape)[self._shares] for name, array in packed.arrays().items()}
+        return self._encode(self.model.parameters, meshes.put_batch(own, self.mesh))
+
+    def _on_host(self, vectors_PSD: jax.Array) -> np.ndarray:
+        """float32 [slots of all shares, D]."""
         if jax.process_count() > 1:
-            vectors_PbD = multihost_utils.process_allgather(vectors_PbD, tiled=True)
-        vectors = np.asarray(vectors_PbD)
-        return vectors.reshape(-1, vectors.shape[-1])[: len(texts)]
+            vectors_PSD = multihost_utils.process_allgather(vectors_PSD, tiled=True)
+        vectors = np.asarray(vectors_PSD)
+        return vectors.reshape(-1, vectors.shape[-1])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tokens:
+    """The own tokens of texts, after the cut.
+
+    Attributes:
+      values: int32 [sum of counts].
+      counts: int64 [N].
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+
+    @functools.cached_property
+    def starts(self) -> np.ndarray:
+        """int64 [N]: where each text begins in `values`."""
+        return np.cumsum(self.counts) - self.counts
+
+    def of(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and counts of some of the texts, in the order given."""
+        counts = self.counts[texts]
+        return self.values[spread(self.starts[texts], counts)], counts

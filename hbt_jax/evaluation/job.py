@@ -12,12 +12,13 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, parallel_texts, probe_layers
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.report import write_report
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
-from hbt_jax.training import workdir
+from hbt_jax.training.load import is_run, load_model
 from hbt_jax.training.meters import training_curve
 from hbt_jax.training.preemption import StopRequest
 
@@ -33,6 +34,7 @@ def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
         data_dir=config.run.data_dir,
         out=str(Path(config.run.workdir) / "evaluation"),
         compute_dtype=config.run.compute_dtype,
+        layer_probe=config.run.layer_probe,
     )
     run_evaluation(given, mesh, stop, baseline=config.run.evaluate_untrained)
 
@@ -62,15 +64,22 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
         raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
-    evaluated = _Evaluation(config, mesh, stop)
+    probed = {}
+    if config.layer_probe:
+        probed = {benchmark.name: parallel_texts(benchmark, config.layer_probe) for benchmark in benchmarks}
+    evaluated = _Evaluation(config, mesh, stop, probed)
     untrained = []
     if baseline:
         untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
     results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
     if jax.process_index() == 0:
         report = os.path.join(config.out, "report.html")
-        write_report(report, results, training_curve=training_curve(Path(config.model)), baseline=untrained or None)
+        write_report(report, results, training_curve=_curve(config.model), baseline=untrained or None)
         print(f"report: {report}")
+
+
+def _curve(model: str):
+    return training_curve(Path(model)) if is_run(model) else None
 
 
 def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callable[[], None]:
@@ -86,48 +95,82 @@ def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callabl
 class _Evaluation:
     """Embeds and ranks benchmarks with the checkpoints of one model."""
 
-    def __init__(self, config: EvalConfig, mesh: Mesh, stop: StopRequest):
-        self._config, self._mesh = config, mesh
+    def __init__(self, config: EvalConfig, mesh: Mesh, stop: StopRequest, probed: dict[str, ParallelTexts]):
+        self._config, self._mesh, self._probed = config, mesh, probed
         self._poll_together = _poll(stop, config.out, any_process)
         self._poll_alone = _poll(stop, config.out, bool)
 
     def all(self, benchmarks: list[Benchmark], checkpoint: str, out: Path, title: str) -> list[dict]:
         """Results of one checkpoint on every benchmark, printed as they come."""
         config = self._config
-        model = workdir.load(Path(config.model), checkpoint, self._mesh, config.compute_dtype)
+        model = load_model(
+            config.model,
+            checkpoint,
+            self._mesh,
+            config.compute_dtype,
+            pooling=config.pooling,
+            normalize=config.normalize,
+        )
         model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+        if jax.process_index() == 0:
+            for note in model.notes:
+                print(note, flush=True)
         results = []
         for benchmark in benchmarks:
             result = self._one(benchmark, model, checkpoint, str(out))
             if result is not None:
                 results.append(result)
                 print(title + format_table(result), flush=True)
+                if "layer_probe" in result:
+                    print(format_probe(result["layer_probe"]), flush=True)
         return results
 
     def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> dict | None:
-        """Every process embeds; the first one ranks and writes, the others wait for it and return None."""
+        """Every process embeds and probes; the first one ranks and writes, the others wait for it and return None."""
         leader, interrupted, result = jax.process_index() == 0, None, None
         embedder = Embedder(
             model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
         )
         vectors = embedder(benchmark.queries.texts, "query"), embedder(benchmark.candidates.texts, "passage")
+        probe = self._probe(benchmark.name, model, leader)
         if leader:
             try:
-                result = self._ranked(benchmark, *vectors, model, checkpoint, out, embedder.truncated)
+                result = self._ranked(benchmark, *vectors, probe, model, checkpoint, out, embedder.truncated)
             except Interrupted as error:
                 interrupted = error
         if any_process(interrupted is not None):
             raise interrupted or Interrupted("during evaluation, with the process that ranks")
         return result
 
+    def _probe(self, name: str, model: Model, shown: bool) -> dict | None:
+        """What the layer probe finds on a benchmark's queries; None where it is not asked for."""
+        if name not in self._probed:
+            return None
+        return probe_layers(
+            self._probed[name],
+            model,
+            self._mesh,
+            texts_per_device=self._config.eval_batch,
+            poll=self._poll_together,
+            shown=shown,
+        )
+
     def _ranked(
-        self, benchmark, query_QD, candidate_ND, model: Model, checkpoint: str, out: str, truncated: int
+        self,
+        benchmark,
+        query_QD,
+        candidate_ND,
+        probe: dict | None,
+        model: Model,
+        checkpoint: str,
+        out: str,
+        truncated: int,
     ) -> dict:
         config, text = self._config, model.text
         settings = {
-            "checkpoint": checkpoint,
+            "checkpoint": checkpoint if is_run(config.model) else "pretrained",
             "step": model.step,
-            "similarity": "cosine",
+            "similarity": "cosine" if model.normalize else "dot product",
             "pooling": model.pooling,
             "query_prefix": text.query_prefix,
             "passage_prefix": text.passage_prefix,
@@ -143,6 +186,7 @@ class _Evaluation:
             model_name=model.name,
             settings=settings,
             counts={"truncated_texts": truncated},
+            layer_probe=probe,
             run_depth=config.run_depth,
             run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,
             poll=self._poll_alone,

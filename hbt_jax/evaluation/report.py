@@ -7,9 +7,9 @@ import string
 from collections.abc import Sequence
 
 from hbt_jax import languages
-from hbt_jax.evaluation import charts
-from hbt_jax.evaluation.atomic import atomic_file
+from hbt_jax.evaluation import charts, curves, layer_chart
 from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, SETTINGS
+from hbt_jax.files import atomic_file
 
 _LABELS = {
     "map": "mAP",
@@ -19,6 +19,7 @@ _LABELS = {
     "monolingual": "monolingual",
     "cross_lingual": "cross-lingual",
     "multilingual": "multilingual",
+    "layer_probe": "layer probe",
 }
 _POOLS = {
     "monolingual": "candidates of the query's language",
@@ -49,7 +50,7 @@ def write_report(
     sections = [_header(results)]
     sections += [_benchmark(summary, by_name.get(summary["benchmark"]), baseline_label) for summary in results]
     if training_curve:
-        sections.append(f'<h2>Training</h2><div class="card">{charts.training_curve(training_curve)}</div>')
+        sections.append(f'<h2>Training</h2><div class="card">{curves.training_curve(training_curve)}</div>')
     sections.append(_definitions(results))
     part = {kind: _asset(f"report_page.{kind}") for kind in ("html", "css", "js")}
     page = string.Template(part["html"]).substitute(
@@ -93,10 +94,55 @@ def _benchmark(summary: dict, baseline: dict | None, label: str) -> str:
         _card("By script of the query", f'<div class="panels">{bars}</div>', note=_BARS_NOTE),
         _card("Robustness", _robustness_table(summary), note=_ROBUSTNESS_NOTE),
         _card("By query language", _language_table(summary), note="A click on a column's name sorts."),
+        _layer_probe(summary, baseline, label),
         _card("Settings of this evaluation", _settings(summary)),
         "</section>",
     ]
     return "\n".join(parts)
+
+
+def _layer_probe(summary: dict, baseline: dict | None, label: str) -> str:
+    """The card of the layer probe; empty where none was asked for."""
+    probe = summary.get("layer_probe")
+    if not probe:
+        return ""
+    before = (baseline or {}).get("layer_probe")
+    return _card(
+        "Alignment by layer",
+        f'<div class="layers">{layer_chart.layer_means(probe, before, label)}{_layer_table(probe, before, label)}</div>'
+        f"<details open><summary>Each language, by script</summary>{layer_chart.language_panels(probe, before)}"
+        "</details>",
+        note=_probe_note(probe),
+    )
+
+
+def _probe_note(probe: dict) -> str:
+    left_out = ""
+    if probe["left_out"]:
+        codes = " ".join(_code(code) for code in probe["left_out"])
+        left_out = f" Left out, sharing too few of these items with every other language: {codes}."
+    return (
+        f"Mean cosine of queries after each layer, 0 being the embedding layer, pooled by {probe['pooling']}:"
+        f" {probe['items']:,} items in {len(probe['by_language'])} languages, the same item in another language"
+        f" (parallel) and another item in another language (random). Shaded: from the lowest to the highest language."
+        f'{left_out} <span class="under-resourced">◆</span> under-resourced language.'
+    )
+
+
+def _layer_table(probe: dict, before: dict | None, label: str) -> str:
+    """The means of each layer, the other model's gap where there is one, and the language with the smallest gap."""
+    heads = ["layer", "parallel", "random", "gap", *([f"gap, {label}"] if before else []), "smallest gap"]
+    gaps = {code: curves["gap"] for code, curves in probe["by_language"].items()}
+    rows = []
+    for layer in probe["layers"]:
+        numbers = [f"{probe['mean'][name][layer]:.4f}" for name in ("parallel", "random", "gap")]
+        if before:
+            numbers.append(f"{before['mean']['gap'][layer]:.4f}" if layer < len(before["layers"]) else "")
+        code = min(gaps, key=lambda code: gaps[code][layer])
+        cells = "".join(f"<td>{number}</td>" for number in numbers)
+        rows.append(f'<th class="name">{layer}</th>{cells}<td>{_code(code)} {gaps[code][layer]:.4f}</td>')
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads[1:])
+    return _table("by-layer-table", [f'<th class="name">{heads[0]}</th>{head}'], rows)
 
 
 _HEATMAP_NOTE = "Outlined cells are monolingual. Grey: no query counts."

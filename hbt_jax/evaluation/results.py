@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from hbt_jax import languages
-from hbt_jax.evaluation.atomic import atomic_file
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.bias import RANK_DISTANCE_DEFINITION
+from hbt_jax.evaluation.layer_probe import LAYER_PROBE_DEFINITION
 from hbt_jax.evaluation.metrics import (
     AP_DEFINITION,
     METRICS,
@@ -25,6 +25,7 @@ from hbt_jax.evaluation.metrics import (
     QueryMetrics,
 )
 from hbt_jax.evaluation.ranking import TIE_RULE
+from hbt_jax.files import atomic_file
 
 DEFINITIONS = {
     "map": AP_DEFINITION,
@@ -92,6 +93,13 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
         },
         "robustness": {setting: _robustness(setting, by_language) for setting in SETTINGS},
     }
+
+
+def with_layer_probe(summary: dict, probe: dict) -> dict:
+    """The content of results.json with what the layer probe found, and what its numbers mean."""
+    definitions = summary["settings"]["definitions"] | {"layer_probe": LAYER_PROBE_DEFINITION}
+    settings = summary["settings"] | {"definitions": definitions}
+    return {**summary, "settings": settings, "layer_probe": probe}
 
 
 def _rows(values: QueryMetrics) -> Iterator[tuple[int, str, np.ndarray]]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hbt_jax.evaluation import atomic, metrics, ranking, results, trec
+from hbt_jax import files
+from hbt_jax.evaluation import metrics, ranking, results, trec
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 
 RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
@@ -21,6 +22,7 @@ def evaluate(
     model_name: str,
     settings: dict,
     counts: dict,
+    layer_probe: dict | None = None,
     run_depth: int = 100,
     run_settings: tuple[str, ...] = ("monolingual", "multilingual"),
     poll: Callable[[], None] = lambda: None,
@@ -37,6 +39,7 @@ def evaluate(
       model_name: names the model in the results.
       settings: how texts were prepared and embedded (prefixes, lengths, checkpoint, similarity, dtype).
       counts: further counts for the results, such as {"truncated_texts": 0}.
+      layer_probe: what layer_probe.probe_layers found; None where it was not asked for.
       run_depth: candidates per query in a run file; 0 for all.
       run_settings: the settings whose runs are written, of metrics.SETTINGS.
       poll: called between blocks of queries; raises to stop.
@@ -56,7 +59,7 @@ def evaluate(
     rank_QG = np.zeros(benchmark.relevant_QG.shape, np.int32)
     own_rank_QG = np.zeros_like(rank_QG)
     with (
-        atomic.atomic_folder(os.path.join(folder, RUNS)) as runs,
+        files.atomic_folder(os.path.join(folder, RUNS)) as runs,
         trec.RunWriter(runs, benchmark, layout, run_depth, run_settings) as writer,
     ):
         for block in ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout):
@@ -74,6 +77,8 @@ def evaluate(
     )
     settings = settings | {"run_depth": run_depth, "run_settings": list(run_settings)}
     summary = results.summarise(benchmark, values, model=model_name, settings=settings, counts=counts)
+    if layer_probe is not None:
+        summary = results.with_layer_probe(summary, layer_probe)
     trec.write_qrels(os.path.join(folder, QRELS), benchmark)
     results.write_per_query(os.path.join(folder, PER_QUERY), benchmark, values)
     results.write_json(os.path.join(folder, RESULTS), summary)

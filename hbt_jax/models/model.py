@@ -6,6 +6,7 @@ from flax import nnx
 
 from hbt_jax.config import TextConfig
 from hbt_jax.errors import InputError
+from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.pooling import normalize, pool
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -16,22 +17,26 @@ class Model:
 
     Attributes:
       graph, parameters: the encoder.
+      encoder: its architecture.
       pooling: "mean" or "cls".
+      normalize: whether embeddings are scaled to unit length.
       text: prefixes and lengths it was trained with.
       tokenizer: its tokenizer.
       name: what results call it.
       step: updates applied.
-      max_positions: tokens of the longest text that the encoder has positions for.
+      notes: what a user should know of how it was read, one line each.
     """
 
     graph: nnx.GraphDef
     parameters: nnx.State
+    encoder: EncoderConfig
     pooling: str
+    normalize: bool
     text: TextConfig
     tokenizer: Tokenizer
     name: str
     step: int
-    max_positions: int
+    notes: tuple[str, ...] = ()
 
 
 def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: int) -> Model:
@@ -51,9 +56,9 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
         if value != "model"
     }
     if max_length:
-        if max_length > model.max_positions:
+        if max_length > model.encoder.max_positions:
             raise InputError(
-                f"--max_length={max_length}: expected at most {model.max_positions}, this model's positions"
+                f"--max_length={max_length}: expected at most {model.encoder.max_positions}, this model's positions"
             )
         changes |= {"query_length": max_length, "passage_length": max_length, "row_length": 0, "row_segments": 0}
     return dataclasses.replace(model, text=dataclasses.replace(model.text, **changes))
@@ -66,24 +71,29 @@ def embed_slots(
     *,
     segments: int,
     pooling: str,
+    normalized: bool = True,
     dropout_key=None,
     constrain=lambda x: x,
 ):
-    """Unit vectors of the texts in packed rows.
+    """Embeddings of the texts in packed rows.
 
     Args:
       graph, parameters: the encoder.
       batch: `tokens`, `segments`, `positions`, int32 [P, R, L].
       segments: S.
       pooling: "mean" or "cls".
+      normalized: whether embeddings are scaled to unit length.
       dropout_key: None for no dropout.
       constrain: puts a sharding on arrays whose first axis is split like a batch; identity on one device.
 
     Returns:
-      float32 [P, R * S, D]: the vector of slot row * S + segment - 1; zeros in empty slots.
+      float32 [P, R * S, D]: the embedding of slot row * S + segment - 1; meaningless in empty slots.
     """
     shares, rows, length = batch["tokens"].shape
     flat = [batch[name].reshape(shares * rows, length) for name in ("tokens", "segments", "positions")]
-    hidden_RLD = nnx.merge(graph, parameters)(*flat, dropout_key, constrain)
-    pooled_RSD = pool(hidden_RLD, flat[1], flat[2], segments=segments, mode=pooling)
-    return normalize(pooled_RSD).reshape(shares, rows * segments, pooled_RSD.shape[-1])
+    encoder = nnx.merge(graph, parameters)
+    pooled_RSD = pool(encoder(*flat, dropout_key, constrain), flat[1], flat[2], segments=segments, mode=pooling)
+    vectors_RSD = encoder.project(pooled_RSD)
+    if normalized:
+        vectors_RSD = normalize(vectors_RSD)
+    return vectors_RSD.reshape(shares, rows * segments, vectors_RSD.shape[-1])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.config import RunConfig
@@ -23,7 +24,7 @@ from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress
 
 _BATCHES_AHEAD = 2
 _COMPARED_OF_RUN = {"seed", "compute_dtype", "validation_batches"}
-_COMPARED_BY_FINGERPRINT = {"stores", "tokenizer"}
+_COMPARED_BY_FINGERPRINT = {"stores", "tokenizer", "model"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Job:
       global_batch: pairs of a step.
       record: configuration and data fingerprint to write beside a checkpoint.
       workdir: folder of the run.
+      weights: gives the parameters of step 0 by path as host arrays, None for those of the seed.
       leader: whether this process writes metrics and shows progress.
       agree: turns this process's (stop requested, save due by time) into the same answer on all processes.
     """
@@ -53,6 +55,7 @@ class Job:
     global_batch: int
     record: Record
     workdir: Path
+    weights: Callable[[], dict[tuple, np.ndarray] | None] = lambda: None
     leader: bool = True
     agree: Callable[[bool, bool], tuple[bool, bool]] = lambda stop, save: (stop, save)
 
@@ -102,7 +105,7 @@ def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]
     saved = check_resume(job.run.resume, checkpoints, job.record, job.workdir)
     if saved is None:
         checkpoints.forget_best()
-        return steps.sharded_initial_state(job.recipe, job.mesh), dataclasses.replace(job.record)
+        return steps.sharded_initial_state(job.recipe, job.mesh, job.weights()), dataclasses.replace(job.record)
     state = checkpoints.restore_last(steps.abstract_state(job.recipe, job.mesh))
     return state, dataclasses.replace(saved, configuration=job.record.configuration)
 
@@ -128,8 +131,8 @@ def check_resume(resume: str, checkpoints: Checkpoints, wanted: Record, workdir:
 def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
     """Raises InputError, naming each difference, if a checkpoint was made with other data or another configuration.
 
-    Of the part `run` only what changes a result must be equal: intervals and the length of a run may change.  Stores
-    and tokenizer are compared by their fingerprints, so their folders may move.
+    Of the part `run` only what changes a result must be equal: intervals and the length of a run may change.  Stores,
+    tokenizer and weights are compared by their fingerprints, so their folders may move.
     """
     differences = []
     for part, values in wanted.configuration.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
@@ -13,13 +14,14 @@ from hbt_jax.config import TrainConfig
 from hbt_jax.data import pipeline
 from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import Plan
-from hbt_jax.data.store import store_tokenizer
 from hbt_jax.errors import Interrupted
-from hbt_jax.models.encoder import EncoderConfig, parameter_count, preset
-from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.training import loop, workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.preemption import StopRequest
+from hbt_jax.training.start import Start, open_start
+from hbt_jax.training.trainable import count_line, trainable
 
 _INPUT_THREADS = 1  # short numpy calls share the interpreter's lock: a second thread makes them slower
 
@@ -89,25 +91,19 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     folder = Path(config.run.workdir)
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
-    tokenizer = load_tokenizer(config.model.tokenizer or store_tokenizer(config.plan.stores[0]))
-    encoder = preset(
-        config.model.model,
-        vocab_size=tokenizer.vocab_size,
-        max_positions=config.text.longest,
-        dropout=config.model.dropout,
-        pad_id=tokenizer.pad_id,
-    )
-    batches = Batches(config, config.plan.stores, tokenizer, mesh)
+    start = open_start(config)
+    config = start.config
+    batches = Batches(config, config.plan.stores, start.tokenizer, mesh)
     batches.plan.check_negatives()
-    job = _job(config, mesh, tokenizer, encoder, batches)
+    job = _job(start, mesh, batches)
     if job.leader:
-        for line in [mesh_line(mesh), model_line(encoder), *batches.plan.describe()]:
+        for line in [mesh_line(mesh), *model_lines(start), *batches.plan.describe()]:
             print(line, flush=True)
     checkpoints = Checkpoints(folder)
     try:
         loop.check_resume(config.run.resume, checkpoints, job.record, folder)  # before anything in the folder changes
         if job.leader:
-            workdir.write(folder, config, encoder, tokenizer)
+            workdir.write(folder, start)
         _, reached, stopped = loop.train(job, checkpoints, lambda: stop.requested)
     finally:
         checkpoints.close()
@@ -116,9 +112,11 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     return mesh
 
 
-def _job(config: TrainConfig, mesh: Mesh, tokenizer: Tokenizer, encoder: EncoderConfig, batches: Batches) -> loop.Job:
+def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
+    config, tokenizer = start.config, start.tokenizer
     validation = _validation(config, tokenizer, mesh)
     data = {
+        "model": start.fingerprint,
         "tokenizer": tokenizer.fingerprint,
         "stores": batches.fingerprints,
         "validation_stores": validation[0].fingerprints if validation else [],
@@ -126,7 +124,8 @@ def _job(config: TrainConfig, mesh: Mesh, tokenizer: Tokenizer, encoder: Encoder
     share = -(-config.run.validation_batches // max(1, len(validation)))
     return loop.Job(
         run=config.run,
-        recipe=workdir.recipe_of(config, encoder),
+        recipe=workdir.recipe_of(start),
+        weights=lambda: _weights(start),
         mesh=mesh,
         batches=batches,
         validation=[batch for kind in validation for batch in kind(0, share)],
@@ -137,6 +136,15 @@ def _job(config: TrainConfig, mesh: Mesh, tokenizer: Tokenizer, encoder: Encoder
         leader=jax.process_index() == 0,
         agree=agreement(config.run.log_every),
     )
+
+
+def _weights(start: Start) -> dict[tuple, np.ndarray] | None:
+    """The weights of step 0; says which of the files' tensors have no part in it."""
+    parameters, notes = start.weights()
+    if jax.process_index() == 0:
+        for note in notes:
+            print(note, flush=True)
+    return parameters
 
 
 def _validation(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[Batches]:
@@ -158,9 +166,18 @@ def mesh_line(mesh: Mesh) -> str:
     return f"mesh: data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']}, {mesh.size} x {kind}"
 
 
-def model_line(encoder: EncoderConfig) -> str:
-    """The encoder's size in words."""
+def model_lines(start: Start) -> list[str]:
+    """The encoder and what of it trains, in words."""
+    encoder = start.encoder
     count = parameter_count(encoder) / 1e6
-    return (
+    lines = [
         f"encoder: {encoder.layers} layers x {encoder.width}, {encoder.vocab_size:,} pieces, {count:.1f} M parameters"
-    )
+    ]
+    if start.pretrained:
+        lines[0] += f", from {start.pretrained.name}"
+        lines += start.pretrained.notes
+    if start.lora or start.frozen:
+        parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.recipe_of(start).initial_state).parameters))
+        shapes = {path: leaf.shape for path, leaf in parameters.items()}
+        lines.append(count_line(shapes, encoder, trainable(start.frozen, start.lora)))
+    return lines

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -17,13 +18,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hbt_jax import mesh as meshes
 from hbt_jax.config import LearningConfig
 from hbt_jax.models.encoder import Encoder, EncoderConfig
+from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import embed_slots
 from hbt_jax.training import losses
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
+from hbt_jax.training.trainable import trainable
 
 
 class TrainState(NamedTuple):
-    """What an update changes: `step` int32, the parameters (an nnx.State) and the optimizer's state."""
+    """What an update changes: `step` int32, all parameters (nnx.State), the optimizer's state of those that train."""
 
     step: jax.Array
     parameters: nnx.State
@@ -42,6 +45,9 @@ class Recipe:
       steps: length of the run, which the learning rate's schedule needs.
       seed: seed of initial weights and dropout.
       compute_dtype: "float32" or "bfloat16", of matrix products in the encoder.
+      normalize: whether embeddings are scaled to unit length.
+      lora: the adapters, None for none.
+      frozen: parts that do not train, see trainable.py.
     """
 
     encoder: EncoderConfig
@@ -51,6 +57,9 @@ class Recipe:
     steps: int
     seed: int
     compute_dtype: str = "float32"
+    normalize: bool = True
+    lora: LoraConfig | None = None
+    frozen: tuple[str, ...] = ()
 
     def graph(self) -> nnx.GraphDef:
         """The encoder's structure without its parameters."""
@@ -59,11 +68,18 @@ class Recipe:
     def initial_state(self) -> TrainState:
         """The state before the first update, from the seed alone."""
         parameters = nnx.state(self._encoder(), nnx.Param)
-        optimizer = make_optimizer(self.learning, self.steps).init(parameters)
-        return TrainState(jnp.zeros((), jnp.int32), parameters, optimizer)
+        return TrainState(jnp.zeros((), jnp.int32), parameters, self.initial_optimizer(parameters))
+
+    def initial_optimizer(self, parameters) -> optax.OptState:
+        """The optimizer's state before the first update; nothing for parameters that do not train."""
+        return make_optimizer(self.learning, self.steps).init(self.split(parameters)[0])
+
+    def split(self, parameters) -> tuple[nnx.State, nnx.State]:
+        """Those that train and those that do not; `nnx.merge_state` is the inverse."""
+        return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
     def _encoder(self) -> Encoder:
-        return Encoder(self.encoder, dtype=jnp.dtype(self.compute_dtype), rngs=nnx.Rngs(self.seed))
+        return Encoder(self.encoder, lora=self.lora, dtype=jnp.dtype(self.compute_dtype), rngs=nnx.Rngs(self.seed))
 
 
 def batch_loss(
@@ -76,6 +92,7 @@ def batch_loss(
         batch,
         segments=recipe.segments,
         pooling=recipe.pooling,
+        normalized=recipe.normalize,
         dropout_key=dropout_key,
         constrain=constrain,
     )
@@ -110,12 +127,15 @@ def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
     def update(state: TrainState, batch: dict):
         key = jax.random.fold_in(jax.random.key(recipe.seed), state.step) if recipe.encoder.dropout else None
 
-        def loss_of(parameters):
+        trained, frozen = recipe.split(state.parameters)
+
+        def loss_of(trained):
+            parameters = nnx.merge_state(trained, frozen)
             return batch_loss(recipe, graph, parameters, batch, dropout_key=key, constrain=constrain)
 
-        (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
-        changes, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
-        parameters = optax.apply_updates(state.parameters, changes)
+        (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
+        changes, optimizer_state = optimizer.update(gradients, state.optimizer, trained)
+        parameters = nnx.merge_state(optax.apply_updates(trained, changes), frozen)
         metrics |= {
             "loss": loss,
             "gradient_norm": optax.global_norm(gradients),
@@ -165,6 +185,59 @@ def state_shardings(recipe: Recipe, mesh: Mesh) -> TrainState:
     return meshes.state_shardings(jax.eval_shape(recipe.initial_state), mesh)
 
 
-def sharded_initial_state(recipe: Recipe, mesh: Mesh) -> TrainState:
-    """The initial state, made in place on the mesh."""
-    return jax.jit(recipe.initial_state, out_shardings=state_shardings(recipe, mesh))()
+def sharded_initial_state(recipe: Recipe, mesh: Mesh, given: dict[tuple, np.ndarray] | None = None) -> TrainState:
+    """The initial state, made in place on the mesh.
+
+    Args:
+      recipe: the update.
+      mesh: the devices.
+      given: float32 host arrays of a pretrained encoder by parameter path; what it lacks comes from the seed.  It is
+        emptied on the way, so that no parameter is held twice.
+    """
+    if not given:
+        return jax.jit(recipe.initial_state, out_shardings=state_shardings(recipe, mesh))()
+    shardings = state_shardings(recipe, mesh)
+    parameters = sharded_parameters(recipe, shardings.parameters, given)
+    optimizer = jax.jit(recipe.initial_optimizer, out_shardings=shardings.optimizer)(parameters)
+    return TrainState(jax.device_put(jnp.zeros((), jnp.int32), shardings.step), parameters, optimizer)
+
+
+def sharded_parameters(recipe: Recipe, shardings, given: dict[tuple, np.ndarray]) -> nnx.State:
+    """Parameters on a mesh from host arrays; see `sharded_initial_state`."""
+    shapes = jax.eval_shape(recipe.initial_state).parameters
+    absent = [path for path, _ in nnx.to_flat_state(shapes) if path not in given]
+
+    def drawn() -> dict:
+        made = dict(nnx.to_flat_state(recipe.initial_state().parameters))
+        return {path: made[path] for path in absent}
+
+    flat_shardings = dict(nnx.to_flat_state(shardings))
+    seeded = jax.jit(drawn, out_shardings={path: flat_shardings[path] for path in absent})() if absent else {}
+    return placed(shapes, shardings, given, seeded)
+
+
+def placed(shapes, shardings, given: dict[tuple, np.ndarray], others: dict | None = None) -> nnx.State:
+    """Host arrays as an nnx.State on a mesh.
+
+    Args:
+      shapes: the state with abstract leaves.
+      shardings: the same with a sharding at each leaf.
+      given: float32 host arrays by path; emptied on the way, so that no parameter is held twice.
+      others: leaves that are on the mesh already, by path.
+
+    Raises:
+      ValueError: an array of `given` is of another shape, or is none of the state's.
+    """
+    leaves, flat_shardings = dict(others or {}), dict(nnx.to_flat_state(shardings))
+    for path, like in nnx.to_flat_state(shapes):
+        if path in leaves:
+            continue
+        host = given.pop(path)
+        if host.shape != like.shape:
+            raise ValueError(f"parameter {path} has shape {host.shape}, expected {like.shape}")
+        sharding = flat_shardings[path].get_value()
+        array = jax.make_array_from_callback(host.shape, sharding, lambda index, host=host: host[index])
+        leaves[path] = like.replace(array)
+    if given:
+        raise ValueError(f"parameters that the encoder does not have: {sorted(map(str, given))}")
+    return nnx.from_flat_state([(path, leaves[path]) for path, _ in nnx.to_flat_state(shapes)])

@@ -2,7 +2,7 @@
 
 WORKDIR/config.json        the resolved configuration (TrainConfig)
 WORKDIR/tokenizer/         a copy of the tokenizer's own files
-WORKDIR/model.json         the encoder's architecture and pooling
+WORKDIR/model.json         the encoder's architecture, adapters, frozen parts and pretrained origin
 WORKDIR/checkpoints/       see checkpoint.py
 WORKDIR/metrics.jsonl      see meters.py
 WORKDIR/tensorboard/       the same as event files
@@ -12,36 +12,49 @@ import dataclasses
 import json
 from pathlib import Path
 
+from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax.config import TrainConfig
 from hbt_jax.errors import InputError
+from hbt_jax.files import atomic_file
+from hbt_jax.models import pretrained as pretrained_files
 from hbt_jax.models.encoder import EncoderConfig
+from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
-from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints
+from hbt_jax.training.start import Start
+
+MODEL_FILE = "model.json"
 
 
-def write(workdir: Path, config: TrainConfig, encoder: EncoderConfig, tokenizer: Tokenizer) -> None:
+def write(workdir: Path, start: Start) -> None:
     """Writes everything that `load` needs but the checkpoints.
 
     Raises:
       InputError: the folder cannot be written.
     """
+    pretrained = start.pretrained
+    model = {
+        "encoder": dataclasses.asdict(start.encoder),
+        "lora": dataclasses.asdict(start.lora) if start.lora else None,
+        "frozen": start.frozen,
+        "pretrained": {"name": pretrained.name, "fingerprint": start.fingerprint} if pretrained else None,
+    }
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        _write_json(workdir / "config.json", config.to_json())
-        _write_json(workdir / "model.json", {"pooling": config.model.pooling, **dataclasses.asdict(encoder)})
-        tokenizer.save(workdir / "tokenizer")
+        _write_json(workdir / "config.json", start.config.to_json())
+        _write_json(workdir / MODEL_FILE, model)
+        start.tokenizer.save(workdir / "tokenizer")
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot write there: {error.strerror or error}") from error
 
 
 def _write_json(path: Path, values: dict) -> None:
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with atomic_file(str(path)) as file:
+        file.write((json.dumps(values, indent=2) + "\n").encode())
 
 
 def _read_json(path: Path) -> dict:
@@ -53,8 +66,14 @@ def _read_json(path: Path) -> dict:
         raise InputError(f"{path} is not valid JSON ({error}): the run's folder is damaged") from error
 
 
-def recipe_of(config: TrainConfig, encoder: EncoderConfig) -> steps.Recipe:
-    """The static part of an update for a configuration."""
+def recipe_of(start: Start) -> steps.Recipe:
+    """The static part of an update for what a run starts from."""
+    return _recipe(start.config, start.encoder, start.lora, start.frozen)
+
+
+def _recipe(
+    config: TrainConfig, encoder: EncoderConfig, lora: LoraConfig | None, frozen: tuple[str, ...]
+) -> steps.Recipe:
     return steps.Recipe(
         encoder=encoder,
         pooling=config.model.pooling,
@@ -63,7 +82,44 @@ def recipe_of(config: TrainConfig, encoder: EncoderConfig) -> steps.Recipe:
         steps=config.run.steps,
         seed=config.run.seed,
         compute_dtype=config.run.compute_dtype,
+        normalize=config.model.normalize == "true",
+        lora=lora,
+        frozen=frozen,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The files of a run, all but its checkpoints.
+
+    Attributes:
+      folder: its workdir.
+      config: its configuration, without options left to the model.
+      recipe: its update.
+      pretrained: {"name", "fingerprint"} of the weights it started from, None for random ones.
+    """
+
+    folder: Path
+    config: TrainConfig
+    recipe: steps.Recipe
+    pretrained: dict[str, str] | None
+
+
+def read_run(workdir: Path) -> Run:
+    """The files of a run; raises InputError if the folder is not one or a file is damaged."""
+    if not workdir.is_dir():
+        raise InputError(f"--model={workdir}: no such folder; give the --workdir of a training run")
+    config = TrainConfig.from_json(_read_json(workdir / "config.json"))
+    model = _read_json(workdir / MODEL_FILE)
+    try:
+        encoder, lora = EncoderConfig(**model["encoder"]), model["lora"]
+        adapters = LoraConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in lora.items()}) if lora else None
+        recipe = _recipe(config, encoder, adapters, tuple(model["frozen"]))
+        return Run(workdir, config, recipe, model["pretrained"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{workdir / MODEL_FILE} is not what this version writes ({error}): use the version that trained it"
+        ) from error
 
 
 def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Model:
@@ -76,28 +132,40 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
       compute_dtype: of matrix products in the encoder.
 
     Raises:
-      InputError: the folder is not a run, or has no checkpoint yet.
+      InputError: the folder is not a run, has no checkpoint yet, or the weights it started from have changed.
     """
-    if not workdir.is_dir():
-        raise InputError(f"--model={workdir}: no such folder; give the --workdir of a training run")
-    config = TrainConfig.from_json(_read_json(workdir / "config.json"))
-    architecture = _read_json(workdir / "model.json")
-    pooling = architecture.pop("pooling")
-    recipe = dataclasses.replace(recipe_of(config, EncoderConfig(**architecture)), compute_dtype=compute_dtype)
+    run = read_run(workdir)
+    recipe = dataclasses.replace(run.recipe, compute_dtype=compute_dtype)
     if checkpoint == "untrained":
-        parameters, step = steps.sharded_initial_state(recipe, mesh).parameters, 0
+        parameters, step = _initial(run, recipe, mesh), 0
     else:
         parameters, step = _trained(workdir, checkpoint, steps.abstract_state(recipe, mesh))
     return Model(
         graph=recipe.graph(),
         parameters=parameters,
-        pooling=pooling,
-        text=config.text,
+        encoder=recipe.encoder,
+        pooling=recipe.pooling,
+        normalize=recipe.normalize,
+        text=run.config.text,
         tokenizer=load_tokenizer(workdir / "tokenizer"),
         name=f"{workdir.name} ({checkpoint}, step {step})",
         step=step,
-        max_positions=recipe.encoder.max_positions,
     )
+
+
+def _initial(run: Run, recipe: steps.Recipe, mesh: Mesh) -> nnx.State:
+    """The parameters of step 0."""
+    shardings = steps.state_shardings(recipe, mesh).parameters
+    given = {}
+    if run.pretrained:
+        source = pretrained_files.read(run.pretrained["name"])
+        if source.fingerprint != run.pretrained["fingerprint"]:
+            raise InputError(
+                f"{run.folder} was trained from {source.name}, whose weights have changed since: its untrained model"
+                " cannot be had"
+            )
+        given = pretrained_files.read_parameters(source)[0]
+    return steps.sharded_parameters(recipe, shardings, given)
 
 
 def _trained(workdir: Path, checkpoint: str, target: steps.TrainState):

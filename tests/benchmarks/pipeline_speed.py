@@ -27,7 +27,7 @@ from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.languages import XQUAD_R  # noqa: E402
 from tests.data.make_stores import SpecialTokens  # noqa: E402
 
-_TEXT = TextConfig(query_length=32, passage_length=96)
+_TEXT = TextConfig("query: ", "passage: ", query_length=32, passage_length=96)
 _WARM_UP = 10
 
 

@@ -107,7 +107,7 @@ def _unpack(packed: dict[str, np.ndarray], segments: int) -> list[list[int]]:
     return found
 
 
-TEXT = TextConfig(query_length=8, passage_length=16, row_length=24, row_segments=5)
+TEXT = TextConfig("query: ", "passage: ", query_length=8, passage_length=16, row_length=24, row_segments=5)
 LISTS = [list(range(100 * i, 100 * i + n)) for i, n in enumerate([3, 0, 30, 5, 4, 1, 13, 12, 2], start=1)]
 
 
@@ -137,7 +137,7 @@ def test_more_rows_can_be_asked_for():
 
 
 def test_no_room_for_a_text_names_the_flags():
-    text = TextConfig(query_length=4, passage_length=4)
+    text = TextConfig("query: ", "passage: ", query_length=4, passage_length=4)
     with pytest.raises(InputError, match="--passage_length=4 leaves no room .* --passage_prefix='passage: '"):
         packing.text_format(text, SpecialTokens(), "passage")
     assert packing.text_format(text, SpecialTokens(), "query").room == 1

@@ -12,7 +12,7 @@ from hbt_jax.data.plan import Plan
 from hbt_jax.errors import InputError
 from tests.data.make_stores import SpecialTokens, make_store, text
 
-TEXT = TextConfig(query_length=9, passage_length=10, row_length=32, row_segments=6)
+TEXT = TextConfig("query: ", "passage: ", query_length=9, passage_length=10, row_length=32, row_segments=6)
 TOKENIZER = SpecialTokens()
 DEVICES = 8
 
@@ -111,7 +111,7 @@ def test_cut_texts_are_counted(plan):
     batch = plan.batch(1)
     store = plan.mixture.stores[batch.store]
     queries, positives, negatives = wanted_texts(plan, 1)
-    whole = TextConfig(query_length=20, passage_length=20, row_length=32)
+    whole = TextConfig("query: ", "passage: ", query_length=20, passage_length=20, row_length=32)
     assert packed_batch(plan, whole, TOKENIZER, 1, range(1), 1)["truncated"].tolist() == [0]
     cut = sum(
         len(text(side, int(language), int(row))) > 6

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from hbt_jax.evaluation import charts, report, run
+from hbt_jax.evaluation import charts, curves, report, run
+from hbt_jax.evaluation.results import with_layer_probe
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -112,9 +113,65 @@ def test_the_training_curve(summary, tmp_path):
 
 @pytest.mark.parametrize("values", [[0.0], [math.nan], [1e-7, 2e-7], [1e4]])
 def test_a_training_curve_of_any_height_is_drawn(values):
-    text = charts.training_curve({"loss": list(enumerate(values))})
+    text = curves.training_curve({"loss": list(enumerate(values))})
     assert "nan" not in text and "inf" not in text
     Page(text)
+
+
+def probe_of(shift: float, **changes) -> dict:
+    """Three languages, two layers; `te` is the closest to random pairs at the end."""
+    parallel = {"de": [0.3, 0.5, 0.9], "te": [0.35, 0.4, 0.5], "zh": [0.2, 0.3, 0.8]}
+    curves_of = {
+        code: {"items": 5, "parallel": [value + shift for value in values], "random": [0.1, 0.2, 0.3]}
+        for code, values in parallel.items()
+    }
+    for one in curves_of.values():
+        one["gap"] = [a - b for a, b in zip(one["parallel"], one["random"], strict=True)]
+    values = {"items": 5, "pooling": "mean", "layers": [0, 1, 2], "left_out": [], "by_language": curves_of}
+    return {**values, "mean": curves_of["de"], **changes}
+
+
+def test_the_layer_probe_has_lines_panels_and_numbers(summary, tmp_path):
+    probed = with_layer_probe(summary, probe_of(0.0))
+    page = Page(written(tmp_path, [probed]))
+    kinds = [attrs["class"] for attrs in page.of_class("by-layer")]
+    assert kinds.count("by-layer parallel") == kinds.count("by-layer random") == 2 + 3  # key and means, languages
+    assert not page.of_class("before")
+    assert [attrs["data-language"] for attrs in page.of_class("mini")] == ["zh", "de", "te"]  # Hans, Latn, Telu
+    assert "◆ te" in page.words and "layer 2: parallel 0.9000" in page.words
+    assert {"0.9000", "0.3000", "0.6000"} <= set(page.words) and " 0.2000" in page.words  # the smallest gap, of te
+    assert "Telugu: parallel 0.350 to 0.500, random 0.100 to 0.300; largest gap 0.250, at layer 0" in page.words
+    assert any(word.startswith("cosines of queries after each layer") for word in page.words)
+    assert "Alignment by layer" not in Page(written(tmp_path, [summary])).words
+
+
+def test_the_layer_probe_beside_the_baseline(summary, tmp_path):
+    model, baseline = (with_layer_probe(summary, probe_of(shift)) for shift in (0.0, -0.25))
+    page = Page(written(tmp_path, [model], baseline=[baseline]))
+    assert len(page.of_class("before")) == 2 * (2 + 3)
+    assert "gap, untrained" in page.words and "0.3500" in page.words
+    heights = [float(place.split(",")[1]) for one in page.of_class("by-layer") for place in one["points"].split()]
+    assert all(0 <= height <= 320 for height in heights)
+    assert not Page(written(tmp_path, [model], baseline=[summary])).of_class("before")
+
+
+def test_the_layer_probe_names_what_it_left_out(summary, tmp_path):
+    words = "".join(Page(written(tmp_path, [with_layer_probe(summary, probe_of(0.0, left_out=["sw"]))])).words)
+    assert "Left out, sharing too few of these items with every other language: sw." in words
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(0.0, 0.0), (-0.3, 0.9), (0.98, 1.0), (0.0, 1e4), (0.71, 0.7100001)])
+def test_ticks_are_round_even_and_enclose_the_values(lowest, highest):
+    values = curves.ticks(lowest, highest)
+    assert values[0] <= lowest + 1e-9 and values[-1] >= highest - 1e-9 and 2 <= len(values) <= 8
+    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    assert max(steps) == pytest.approx(min(steps), rel=1e-6)
+
+
+def test_a_probe_without_any_spread_is_drawn(summary, tmp_path):
+    flat = {"items": 2, "parallel": [1.0, 1.0], "random": [1.0, 1.0], "gap": [0.0, 0.0]}
+    probe = probe_of(0.0, layers=[0, 1], by_language={"de": flat}, mean=flat)
+    assert "nan" not in written(tmp_path, [with_layer_probe(summary, probe)])
 
 
 def test_the_colour_scale_runs_from_dark_to_light():

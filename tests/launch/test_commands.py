@@ -35,6 +35,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("train.py", [], "--workdir is needed: folder of this run"),
         ("train.py", ["--workdir=w"], "--stores is needed: training stores"),
         ("train.py", ["--workdir=w", "--stores=s", "--patience=2"], "--patience=2 needs --validate_every"),
+        ("train.py", ["--workdir=w", "--stores=s", "--layer_probe=9"], "--layer_probe=9 needs --benchmarks"),
         ("train.py", ["--workdir=w", "--stores=s", "--benchmarks=facts"], "--benchmarks=facts needs --data_dir"),
         ("train.py", ["--workdir=w", "--stores=s", "--query_prefix=query:"], "--query_prefix='query:': expected"),
         ("train.py", ["--workdir=w", "--stores=s", "--row_length=8"], "--row_length=8 is shorter than"),

@@ -1,0 +1,76 @@
+"""Which folder an export may replace: one that an export wrote, byte for byte as it was written.
+
+An export lists its files with their digests in `hbt_jax.json`.  A folder with another file, an edited model card or
+weights that were trained further is somebody's work, and is never replaced.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from hbt_jax.errors import InputError
+
+MARK = "hbt_jax.json"
+_FORMAT = "hbt_jax export"
+
+
+def digest(path: Path) -> str:
+    """ "sha256:" and the digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def mark(version: str, source: dict, folder: Path) -> dict:
+    """The content of `hbt_jax.json`.
+
+    Args:
+      version: of hbt_jax.
+      source: what was exported.
+      folder: holds every file of the export but this one.
+    """
+    files = {str(path.relative_to(folder)): digest(path) for path in _files(folder)}
+    return {"format": _FORMAT, "hbt_jax": version, "source": source, "files": files}
+
+
+def check_out(out: Path, model: str) -> None:
+    """Raises InputError unless `out` can be written without any loss.
+
+    Args:
+      out: the folder to write.
+      model: the folder that is exported, or a hub id.
+    """
+    if Path(model).exists() and out.resolve() == Path(model).resolve():
+        raise InputError(f"--out={out} is the --model itself: choose another folder")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out={out} is a file: expected a folder to write")
+    if out.is_dir() and any(out.iterdir()):
+        _check_unchanged(out)
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"--out={out}: no permission to write in {parent}: choose another --out")
+
+
+def _check_unchanged(out: Path) -> None:
+    written = _written(out)
+    if written is None:
+        problem = "was not written by an export"
+    else:
+        found = {str(path.relative_to(out)) for path in _files(out)} - {MARK}
+        changed = sorted(found - set(written)) or sorted(n for n in found if digest(out / n) != written[n])
+        problem = f"holds {changed[0]}, which is not as an export wrote it" if changed else ""
+    if problem:
+        raise InputError(f"--out={out} {problem}: move it away or choose another --out")
+
+
+def _written(out: Path) -> dict[str, str] | None:
+    """The digests of the files that the earlier export wrote, None where there is no such list."""
+    try:
+        values = json.loads((out / MARK).read_text(encoding="utf-8"))
+        return dict(values["files"]) if values["format"] == _FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if not path.is_dir())

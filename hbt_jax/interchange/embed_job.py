@@ -1,0 +1,142 @@
+"""What launch/embed.py does once its flags are checked: read, embed, write, and print the nearest texts."""
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from hbt_jax.config import EmbedConfig
+from hbt_jax.errors import InputError, Interrupted
+from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
+from hbt_jax.interchange.nearest import nearest, table
+from hbt_jax.mesh import make_mesh
+from hbt_jax.models.model import Model, with_text
+from hbt_jax.training.load import load_model
+from hbt_jax.training.preemption import StopRequest
+
+_TEXTS_A_PART = 16_384  # read, embedded and written together
+
+
+@dataclasses.dataclass
+class _Seen:
+    """What was embedded: counts, and for --nearest the texts that are not empty, with their labels and vectors."""
+
+    count: int = 0
+    empty: int = 0
+    labels: list[str] = dataclasses.field(default_factory=list)
+    texts: list[str] = dataclasses.field(default_factory=list)
+    vectors: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    def add(self, part: Texts, vectors_ND: np.ndarray, keep: bool) -> None:
+        """Counts one part, and keeps it where wanted."""
+        self.count += len(part.texts)
+        self.empty += part.empty
+        if keep:
+            full = [index for index, text in enumerate(part.texts) if text.strip()]
+            labels = part.ids or list(map(str, part.lines))
+            self.labels += [labels[index] for index in full]
+            self.texts += [part.texts[index] for index in full]
+            self.vectors.append(vectors_ND[full])
+
+
+def embed_command(config: EmbedConfig, stop: StopRequest) -> None:
+    """Embeds the texts of --input into --output, and prints the nearest ones where --nearest asks for them.
+
+    Raises:
+      InputError: input, output or model is wrong; input and output are looked at before the model is loaded.
+      Interrupted: a signal came.
+    """
+    poll = _poll(stop, "nothing is written; repeat the command")
+    if config.output:
+        check_output(config.output)
+    source = TextInput(config.input, config.field)
+    if config.input == STANDARD_INPUT and os.isatty(0):
+        print("reading texts from standard input, one a line; Ctrl-D ends them", file=sys.stderr)
+    parts = source.parts(_TEXTS_A_PART, poll)
+    parts = itertools.chain([next(parts)], parts)  # the first part's mistakes show before the model is loaded
+    mesh = _mesh(config.mesh_data)
+    model = _model(config, mesh)
+    embedder = Embedder(model, mesh, texts_per_device=config.eval_batch, poll=poll, shown=False)
+    seen = _embed(config, source, parts, embedder)
+    print(_summary(config, model, seen, embedder.truncated), flush=True)
+    if config.nearest:
+        _print_nearest(seen, config.nearest, _poll(stop, "while the nearest texts were printed"))
+
+
+def _poll(stop: StopRequest, state: str) -> Callable[[], None]:
+    def poll() -> None:
+        if stop.requested:
+            raise Interrupted(state)
+
+    return poll
+
+
+def _mesh(mesh_data: int) -> Mesh:
+    devices = jax.devices()
+    if mesh_data > len(devices):
+        raise InputError(f"--mesh_data={mesh_data}: there are only {len(devices)} devices; 0 takes all")
+    return make_mesh(0, 1, devices[: mesh_data or None])
+
+
+def _model(config: EmbedConfig, mesh: Mesh) -> Model:
+    model = load_model(
+        config.model,
+        config.checkpoint,
+        mesh,
+        config.compute_dtype,
+        pooling=config.pooling,
+        normalize=config.normalize,
+    )
+    return with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+
+
+def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embedder: Embedder) -> _Seen:
+    seen = _Seen()
+    with contextlib.ExitStack() as stack:
+        write = stack.enter_context(open_output(config.output)) if config.output else None
+        bar = stack.enter_context(tqdm(total=source.count(), desc="embedding", unit=" texts", disable=None))
+        for part in parts:
+            vectors_ND = embedder(part.texts, config.side, bar.update)
+            seen.add(part, vectors_ND, keep=config.nearest > 0)
+            if write:
+                write(part, vectors_ND)
+        if config.nearest and len(seen.texts) < 2:
+            raise InputError(f"--nearest={config.nearest}: expected two texts or more that are not empty, got 1")
+    return seen
+
+
+def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> str:
+    text, plural = model.text, {"query": "queries", "passage": "passages"}[config.side]
+    prefix, longest = {
+        "query": (text.query_prefix, text.query_length),
+        "passage": (text.passage_prefix, text.passage_length),
+    }[config.side]
+    similarity = "cosine" if model.normalize else "dot product"
+    lines = [
+        f"{model.name}: {seen.count:,} texts as {plural} (prefix {prefix!r}), {similarity};"
+        f" {truncated:,} cut at {longest} tokens"
+    ]
+    if seen.empty:
+        left_out = "; left out of --nearest" if config.nearest else ""
+        lines.append(f"{seen.empty:,} of them empty: embedded as prefix and special tokens alone{left_out}")
+    if config.output:
+        lines.append(f"{config.output}: float32 [{seen.count}, {model.encoder.embedding_width}], a row a text")
+    return "\n".join(lines)
+
+
+def _print_nearest(seen: _Seen, count: int, poll: Callable[[], None]) -> None:
+    found = nearest(np.concatenate(seen.vectors), count, poll)
+    try:
+        for line in table(seen.labels, seen.texts, found):
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

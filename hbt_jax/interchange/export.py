@@ -1,0 +1,129 @@
+"""What launch/export.py does: a model as a folder that sentence-transformers and transformers load.
+
+Every file is written, then read back by the reader of pretrained encoders and compared with what was meant, before the
+folder gets its name.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import safetensors.numpy
+from flax import nnx
+from safetensors import SafetensorError
+
+import hbt_jax
+from hbt_jax.config import OF_MODEL, ExportConfig
+from hbt_jax.errors import InputError, Interrupted
+from hbt_jax.files import atomic_folder
+from hbt_jax.interchange import earlier
+from hbt_jax.interchange.layout import DENSE, module_files, tokenizer_config
+from hbt_jax.interchange.model_card import model_card
+from hbt_jax.interchange.origin import origin
+from hbt_jax.interchange.read_back import check_read_back
+from hbt_jax.mesh import make_mesh
+from hbt_jax.models import huggingface, lora
+from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.tokenizer_json import write_hugging_face
+from hbt_jax.training.load import load_model
+from hbt_jax.training.preemption import StopRequest
+
+_WEIGHTS = "model.safetensors"
+
+
+def export_command(config: ExportConfig, stop: StopRequest) -> None:
+    """What launch/export.py does once its flags are checked.
+
+    Raises:
+      InputError: there is no such model, or the folder cannot be written without a loss or at all.
+      Interrupted: a signal came; nothing is written.
+    """
+
+    def poll() -> None:
+        if stop.requested:
+            raise Interrupted(f"during the export; {config.out} is as it was before")
+
+    out = Path(config.out)
+    earlier.check_out(out, config.model)
+    model = load_model(config.model, config.checkpoint, make_mesh(0, 1, jax.devices()[:1]), "float32")
+    model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
+    poll()
+    came_from = origin(config.model, config.checkpoint, model)
+    export = _Export(
+        model,
+        *_tensors(model, came_from.run.recipe.lora if came_from.run else None),
+        card=model_card(out.resolve().name, model, came_from, config.license, model.text.longest),
+        source={"name": came_from.name, "checkpoint": came_from.checkpoint, "step": model.step},
+    )
+    poll()
+    try:
+        with atomic_folder(str(out.resolve())) as partial:
+            size = _write(Path(partial), export, poll)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"--out={out}: cannot be written: {reason}; make room or choose another --out") from error
+    count = parameter_count(model.encoder)
+    print(f"exported {model.name} to {out}: {count:,} parameters, {size / 1e6:,.1f} MB, read back and compared")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Export:
+    """What is written.
+
+    Attributes:
+      model: the model; its longest text is the longer side's.
+      tensors, dense: float32 arrays of the encoder and of the dense layer by the names that the files have.
+      card: the text of README.md.
+      source: what the export's list of files says of the model.
+    """
+
+    model: Model
+    tensors: dict[str, np.ndarray]
+    dense: dict[str, np.ndarray]
+    card: str
+    source: dict
+
+
+def _tensors(model: Model, adapters: lora.LoraConfig | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The encoder's and the dense layer's tensors, without adapters and without the vocabulary's padding rows."""
+    flat = {path: np.asarray(leaf.get_value()) for path, leaf in nnx.to_flat_state(model.parameters)}
+    flat = lora.merged(flat, adapters)
+    dense = {}
+    if model.encoder.dense:
+        kernel, bias = flat["dense", "kernel"], flat["dense", "bias"]
+        dense = {"linear.weight": np.ascontiguousarray(kernel.T), "linear.bias": bias}
+    return huggingface.from_flat(model.encoder, flat), dense
+
+
+def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
+    """Writes and checks the whole folder; returns its size in bytes."""
+    model = export.model
+    contents = {"config.json": huggingface.config_json(model.encoder), **module_files(model, model.text.longest)}
+    texts = {"README.md": export.card} | {name: _json(content) for name, content in contents.items()}
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    write_hugging_face(model.tokenizer, folder)
+    config = folder / "tokenizer_config.json"
+    settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    config.write_text(_json(tokenizer_config(settings, model.text.longest)), encoding="utf-8")
+    for place, arrays in (("", export.tensors), (DENSE, export.dense)):
+        poll()
+        if arrays:
+            safetensors.numpy.save_file(arrays, folder / place / _WEIGHTS, metadata={"format": "pt"})
+            shutil.copymode(folder / "config.json", folder / place / _WEIGHTS)  # safetensors keeps others from reading
+    poll()
+    check_read_back(folder, model, export.tensors, export.dense)
+    mark = earlier.mark(hbt_jax.__version__, export.source, folder)
+    (folder / earlier.MARK).write_text(_json(mark), encoding="utf-8")
+    poll()
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2) + "\n"

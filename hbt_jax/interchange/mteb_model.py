@@ -1,0 +1,165 @@
+"""A model of this package for mteb 2.x, the benchmarks at https://github.com/embeddings-benchmark/mteb.
+
+    import mteb
+    from hbt_jax.interchange.mteb_model import HbtModel
+
+    results = mteb.evaluate(HbtModel.load("runs/quickstart"), mteb.get_tasks(["STS22.v2"]))
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hbt_jax.config import OF_MODEL
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.mesh import make_mesh
+from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.model import Model, with_text
+from hbt_jax.training.load import load_model
+
+try:
+    from mteb import similarity_functions
+    from mteb.models import ModelMeta
+except ImportError as error:
+    raise InputError(f"mteb cannot be imported ({error}): pip install 'hbt_jax[mteb]'") from error
+
+_SIDES = {"query": "query", "document": "passage", None: "query"}
+
+
+class HbtModel:
+    """A model as mteb's EncoderProtocol wants it; `load` makes one.
+
+    mteb's queries are this package's query side, its documents the passage side.  Where a task makes no difference
+    between its texts (STS, bitext mining, classification, clustering), all of them are the query side, as
+    multilingual-e5 advises for symmetric tasks.
+
+    Attributes:
+      mteb_model_meta: name, sizes and similarity.  Its revision is a digest of the weights and of how texts are
+        prepared, so that mteb's cache of results never takes one model for another.
+    """
+
+    def __init__(self, embedder: Embedder, name: str, compute_dtype: str):
+        """See `load`.
+
+        Args:
+          embedder: the model on its mesh.
+          name: of the form ORGANISATION/MODEL.
+          compute_dtype: of the model's matrix products.
+        """
+        self._embedder = embedder
+        self.mteb_model_meta = _meta(embedder.model, name, compute_dtype)
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        checkpoint: str = "best",
+        *,
+        query_prefix: str = OF_MODEL,
+        passage_prefix: str = OF_MODEL,
+        max_length: int = 0,
+        pooling: str = OF_MODEL,
+        normalize: str = OF_MODEL,
+        compute_dtype: str = "float32",
+        texts_per_device: int = 256,
+    ) -> "HbtModel":
+        """A model on all devices; the options are those of launch/eval.py.
+
+        Args:
+          name: workdir of a run, or folder or hub id of an encoder in Hugging Face's layout.
+          checkpoint: of a workdir: "best", "last" or "untrained".
+          query_prefix, passage_prefix: put before texts; "model" for the model's own.
+          max_length: longest text in tokens; 0 for the model's own.
+          pooling: "mean" or "cls"; "model" for the model's own.
+          normalize: "true" or "false"; "model" for the model's own.
+          compute_dtype: "float32" or "bfloat16".
+          texts_per_device: texts of 64 tokens embedded at a time; mteb's batch_size has no effect on the work.
+
+        Raises:
+          InputError: there is no such model, a file of it is wrong, or an option does not fit it.
+        """
+        mesh = make_mesh(0, 1)
+        model = load_model(name, checkpoint, mesh, compute_dtype, pooling=pooling, normalize=normalize)
+        model = with_text(model, query_prefix, passage_prefix, max_length)
+        embedder = Embedder(model, mesh, texts_per_device=texts_per_device, poll=lambda: None, shown=True)
+        mteb_name = f"hbt_jax/{Path(name).resolve().name}" if Path(name).is_dir() else name
+        return cls(embedder, mteb_name, compute_dtype)
+
+    def encode(
+        self, inputs, *, task_metadata, hf_split: str, hf_subset: str, prompt_type=None, **kwargs: Any
+    ) -> np.ndarray:
+        """The embeddings of a task's texts.
+
+        Args:
+          inputs: batches, dictionaries with a list of strings under "text"; mteb has put titles and instructions in.
+          task_metadata: the task; its name goes into error messages.
+          hf_split, hf_subset: the part of the task; not used.
+          prompt_type: mteb's PromptType, query or document; None where the task makes no difference.
+          kwargs: mteb's encode_kwargs; of them only a precision other than float32 matters: it is refused.
+
+        Returns:
+          float32 [texts, D].
+
+        Raises:
+          InputError: the inputs are not texts, or another precision is asked for.
+        """
+        del hf_split, hf_subset
+        if kwargs.get("precision", "float32") != "float32":
+            raise InputError(f"precision={kwargs['precision']}: the embeddings are float32: leave precision out")
+        texts: list[str] = []
+        for batch in inputs:
+            if "text" not in batch:
+                raise InputError(f"{task_metadata.name}: inputs with {', '.join(batch)}: expected text, all it embeds")
+            texts += batch["text"]
+        return self._embedder(texts, _SIDES[getattr(prompt_type, "value", prompt_type)])
+
+    def similarity(self, embeddings1, embeddings2):
+        """Scores [n, m] of each of one collection against each of another: cosines, or inner products.
+
+        Inner products are for a model whose embeddings are not scaled to unit length.
+        """
+        cosine = self._embedder.model.normalize
+        score = similarity_functions.cos_sim if cosine else similarity_functions.dot_score
+        return score(embeddings1, embeddings2)
+
+    def similarity_pairwise(self, embeddings1, embeddings2):
+        """Scores [n] of the embeddings of one collection against those at the same places of another."""
+        cosine = self._embedder.model.normalize
+        score = similarity_functions.pairwise_cos_sim if cosine else similarity_functions.pairwise_dot_score
+        return score(embeddings1, embeddings2)
+
+
+def _meta(model: Model, name: str, compute_dtype: str) -> ModelMeta:
+    parameters = parameter_count(model.encoder)
+    return ModelMeta(
+        loader=None,
+        name=name,
+        revision=_digest(model, compute_dtype),
+        release_date=None,
+        languages=None,
+        n_parameters=parameters,
+        memory_usage_mb=parameters * 4 / 2**20,
+        max_tokens=model.text.longest,
+        embed_dim=model.encoder.embedding_width,
+        license=None,
+        open_weights=None,
+        public_training_code=None,
+        public_training_data=None,
+        framework=["JAX"],
+        similarity_fn_name="cosine" if model.normalize else "dot",
+        use_instructions=bool(model.text.query_prefix or model.text.passage_prefix),
+        training_datasets=None,
+    )
+
+
+def _digest(model: Model, compute_dtype: str) -> str:
+    """Hexadecimal digits of all that an embedding depends on."""
+    how = (model.encoder, model.pooling, model.normalize, model.text, model.tokenizer.fingerprint, compute_dtype)
+    digest = hashlib.sha256(repr(how).encode())
+    for leaf in jax.tree.leaves(model.parameters):
+        digest.update(np.ascontiguousarray(leaf).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,142 @@
+"""Where an exported model comes from: its run's data and evaluations, as far as they still lie beside it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from hbt_jax.data.manifest import fingerprint, read_manifest
+from hbt_jax.errors import InputError
+from hbt_jax.models.model import Model
+from hbt_jax.training.checkpoint import Checkpoints, Record
+from hbt_jax.training.load import is_run
+from hbt_jax.training.workdir import Run, read_run
+
+UNTRAINED = "untrained"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreFacts:
+    """What is known of a store that a model was trained on.
+
+    Attributes:
+      name: its name; its folder's, where the store itself is not known any more.
+      fingerprint: "sha256:" and the digest of the data that training read.
+      split, languages, pairs: of the same data; None where the store is gone or holds other data now.
+    """
+
+    name: str
+    fingerprint: str
+    split: str | None = None
+    languages: tuple[str, ...] | None = None
+    pairs: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a model comes from.
+
+    Attributes:
+      name: of the workdir, folder or hub id.
+      checkpoint: "best", "last" or "untrained" of a run.
+      run: the run, None for a model that was not trained here.
+      record: what its checkpoint says beside the arrays, None for an untrained one.
+      stores: what it was trained on, nothing for an untrained one.
+      results: the content of each results.json that the run's folder holds of these very weights.
+    """
+
+    name: str
+    checkpoint: str
+    run: Run | None = None
+    record: Record | None = None
+    stores: tuple[StoreFacts, ...] = ()
+    results: tuple[dict, ...] = ()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages of the stores that are known."""
+        return tuple(sorted({code for store in self.stores for code in store.languages or ()}))
+
+    @property
+    def base(self) -> str | None:
+        """Name of the pretrained model that it started from or is, None for random weights."""
+        if self.run is None:
+            return self.name
+        return self.run.pretrained and self.run.pretrained["name"]
+
+
+def origin(name: str, checkpoint: str, model: Model) -> Origin:
+    """Where `model` comes from.
+
+    Args:
+      name: what it was loaded from: workdir of a run, folder or hub id.
+      checkpoint: "best", "last" or "untrained".
+      model: as loaded from there.
+
+    Raises:
+      InputError: a file of the run is damaged, or the run has saved another checkpoint meanwhile.
+    """
+    if not is_run(name):
+        return Origin(model.name, checkpoint)
+    folder = Path(name)
+    run, label = read_run(folder), folder.resolve().name
+    if checkpoint == UNTRAINED:
+        return Origin(label, checkpoint, run, results=_results(folder / "evaluation" / UNTRAINED, run, model))
+    record = _record(folder, checkpoint)
+    if record.step != model.step:
+        raise InputError(f"{folder}: the run has saved step {record.step} since step {model.step} was read: try again")
+    stores = zip(run.config.plan.stores, record.data["stores"], strict=True)
+    return Origin(
+        name=label,
+        checkpoint=checkpoint,
+        run=run,
+        record=record,
+        stores=tuple(_store(Path(path), trained) for path, trained in stores),
+        results=_results(folder / "evaluation", run, model),
+    )
+
+
+def _record(folder: Path, checkpoint: str) -> Record:
+    checkpoints = Checkpoints(folder, read_only=True)
+    try:  # a run without validation has no best checkpoint: then the last one was read
+        return checkpoints.record(checkpoint if checkpoints.step(checkpoint) is not None else "last")
+    finally:
+        checkpoints.close()
+
+
+def _store(folder: Path, trained: str) -> StoreFacts:
+    try:
+        manifest = read_manifest(folder)
+    except InputError:
+        return StoreFacts(folder.name, trained)
+    if fingerprint(manifest) != trained:
+        return StoreFacts(folder.name, trained)
+    return StoreFacts(
+        name=manifest["name"],
+        fingerprint=trained,
+        split=manifest["split"],
+        languages=tuple(manifest["languages"]),
+        pairs=manifest["pairs"]["rows"],
+    )
+
+
+def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
+    """The results of the same weights on texts prepared as in training."""
+    text = run.config.text
+    wanted = {
+        "step": model.step,
+        "pooling": model.pooling,
+        "query_prefix": text.query_prefix,
+        "passage_prefix": text.passage_prefix,
+        "query_length": text.query_length,
+        "passage_length": text.passage_length,
+    }
+    found = []
+    for file in sorted(folder.glob("*/results.json")):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            settings = content["settings"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{file} is damaged ({error}): evaluate again, or remove it") from error
+        if all(settings.get(name) == value for name, value in wanted.items()):
+            found.append(content)
+    return tuple(found)

@@ -1,0 +1,77 @@
+"""Reads an exported folder as any pretrained encoder is read, and compares it with the model that it is to hold."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from hbt_jax.errors import InputError
+from hbt_jax.models import huggingface, pretrained
+from hbt_jax.models.model import Model
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+
+# Texts whose ids must come back: scripts, digits, punctuation, marks, wide and invisible characters, and none at all.
+_PROBES = (
+    "", " two  spaces ", "Wo fließt der Nil? 12.345,6 km", "İstanbul ŠKODA n\u0303 ﬁ", "Где это? ё й", "Τι είναι αυτό;",
+    "ما هي عاصمة مصر؟", "מהי הבירה?", "यह क्या है?", "এটা কী?", "ఇది ఏమిటి?", "นี่คืออะไร", "日本の首都はどこですか。",
+    "中国的首都（北京）", "한국의 수도", "emoji 👩‍👩‍👧 🇪🇬", "zero\u200bwidth\ufeff\u00adsoft", "tab\tline\nend",
+    "Ｆｕｌｌ１２",
+)  # fmt: skip
+
+
+def check_read_back(folder: Path, model: Model, tensors: dict[str, np.ndarray], dense: dict[str, np.ndarray]) -> None:
+    """Raises InputError if the folder reads back as anything else than `model`.
+
+    Args:
+      folder: the exported folder.
+      model: what was exported; its longest text is the longer side's.
+      tensors: transformers' tensors that were written.
+      dense: those of the dense layer, empty for none.
+    """
+    found = pretrained.read(str(folder))
+    flat, _ = pretrained.read_parameters(found)
+    again = {f"dense {path[1]}": value for path, value in flat.items() if path[0] == "dense"}
+    meant = {"dense kernel": dense["linear.weight"].T, "dense bias": dense["linear.bias"]} if dense else {}
+    differing = [
+        *_differing_settings(found, model),
+        *_differing_arrays(again, meant),
+        *_differing_arrays(huggingface.from_flat(found.encoder, flat), tensors),
+        *_differing_tokens(load_tokenizer(folder), model.tokenizer),
+    ]
+    if differing:
+        raise InputError(
+            f"{folder} reads back with another {', '.join(differing[:6])} than the model has, so it was not kept: if"
+            " the disk is sound, this model cannot be exported"
+        )
+
+
+def _differing_settings(found: pretrained.Pretrained, model: Model) -> list[str]:
+    """transformers' models have at least one token type, and dropout is training's: these two may differ."""
+    encoder = dataclasses.replace(model.encoder, dropout=0.0, token_types=model.encoder.token_types or 1)
+    meant = {
+        "encoder": encoder,
+        "pooling": model.pooling,
+        "normalize": model.normalize,
+        "query_prefix": model.text.query_prefix,
+        "passage_prefix": model.text.passage_prefix,
+        "max_length": model.text.longest,
+    }
+    return [name for name, value in meant.items() if getattr(found, name) != value]
+
+
+def _differing_arrays(found: dict[str, np.ndarray], meant: dict[str, np.ndarray]) -> list[str]:
+    """Names of float32 arrays that are not the same bits."""
+    names = sorted(set(found) | set(meant))
+    return [name for name in names if name not in found or name not in meant or not _same(found[name], meant[name])]
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    bits = (np.ascontiguousarray(array).view(np.uint32) for array in (one, other))
+    return one.shape == other.shape and np.array_equal(*bits)
+
+
+def _differing_tokens(found: Tokenizer, meant: Tokenizer) -> list[str]:
+    names = [name for name in ("pad_id", "bos_id", "eos_id") if getattr(found, name) != getattr(meant, name)]
+    ids, expected = (tokenizer.encode(_PROBES) for tokenizer in (found, meant))
+    same = all(np.array_equal(*arrays) for arrays in zip(ids, expected, strict=True))
+    return [*names, *([] if same else ["tokens of some text"])]

@@ -1,0 +1,82 @@
+"""The one door to a model ready to embed: a run's workdir, a folder in Hugging Face's layout, or a hub id."""
+
+import dataclasses
+from pathlib import Path
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh
+
+from hbt_jax.config import OF_MODEL, TextConfig
+from hbt_jax.errors import InputError
+from hbt_jax.mesh import state_shardings
+from hbt_jax.models import pretrained as files
+from hbt_jax.models.encoder import Encoder
+from hbt_jax.models.model import Model
+from hbt_jax.models.tokenizer import load_tokenizer
+from hbt_jax.training import workdir
+from hbt_jax.training.start import check_vocabulary, habits, unused
+from hbt_jax.training.step import placed
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is the workdir of a run."""
+    return (Path(name) / workdir.MODEL_FILE).is_file()
+
+
+def load_model(
+    name: str, checkpoint: str, mesh: Mesh, compute_dtype: str, *, pooling: str = OF_MODEL, normalize: str = OF_MODEL
+) -> Model:
+    """A model ready to embed.
+
+    Args:
+      name: workdir of a run, folder in Hugging Face's layout, or hub id.
+      checkpoint: of a run: "best", "last" or "untrained".
+      mesh: where the parameters go.
+      compute_dtype: "float32" or "bfloat16", of matrix products in the encoder.
+      pooling: "mean" or "cls"; "model" for the model's own.
+      normalize: "true" or "false"; "model" for the model's own.
+
+    Raises:
+      InputError: there is no such model, or a file of it is wrong.
+    """
+    if not is_run(name):
+        if checkpoint != "best":
+            raise InputError(
+                f"--checkpoint={checkpoint} is for the workdir of a run, which --model={name} is not: leave it out"
+            )
+        return _pretrained(name, mesh, compute_dtype, pooling, normalize)
+    model = workdir.load(Path(name), checkpoint, mesh, compute_dtype)
+    changes = {}
+    if pooling != OF_MODEL:
+        changes["pooling"] = pooling
+    if normalize != OF_MODEL:
+        changes["normalize"] = normalize == "true"
+    return dataclasses.replace(model, **changes)
+
+
+def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normalize: str) -> Model:
+    source = files.read(name)
+    tokenizer = load_tokenizer(source.folder)
+    check_vocabulary(source, tokenizer)
+    own = habits(source, TextConfig(), pooling, normalize)
+    abstract = nnx.eval_shape(lambda: Encoder(source.encoder, dtype=jnp.dtype(compute_dtype), rngs=nnx.Rngs(0)))
+    graph, shapes = nnx.split(abstract, nnx.Param)
+    given, left_out = files.read_parameters(source)
+    return Model(
+        graph=graph,
+        parameters=placed(shapes, state_shardings(shapes, mesh), given),
+        encoder=source.encoder,
+        pooling=own.pooling,
+        normalize=own.normalize,
+        text=TextConfig(
+            query_prefix=own.query_prefix,
+            passage_prefix=own.passage_prefix,
+            query_length=source.max_length,
+            passage_length=source.max_length,
+        ),
+        tokenizer=tokenizer,
+        name=source.name,
+        step=0,
+        notes=(*source.notes, *unused(source, left_out)),
+    )

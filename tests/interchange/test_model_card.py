@@ -1,0 +1,154 @@
+"""The card names the data, the training, the results of these very weights, and nothing that is not so."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from hbt_jax import __version__
+from hbt_jax.config import ExportConfig, ModelConfig
+from hbt_jax.errors import InputError
+from hbt_jax.interchange import run_card
+from hbt_jax.interchange.export import export_command
+from hbt_jax.training.preemption import StopRequest
+from tests.interchange import make_models
+
+METRICS = {"map": 0.5, "recall@1": 0.25, "recall@10": 0.75}
+
+
+def card_of(model: Path, out: Path, **changes) -> str:
+    export_command(ExportConfig(model=str(model), out=str(out), **changes), StopRequest())
+    return (out / "README.md").read_text(encoding="utf-8")
+
+
+def front_matter(card: str) -> dict:
+    """The fields between the two lines of hyphens; each value is JSON, which is YAML too."""
+    _, fields, _ = card.split("---\n", 2)
+    return {name: json.loads(value) for name, value in (line.split(": ", 1) for line in fields.splitlines())}
+
+
+def put_results(folder: Path, benchmark: str, **settings) -> Path:
+    text = {"query_prefix": "query: ", "passage_prefix": "passage: ", "query_length": 16, "passage_length": 24}
+    content = {
+        "benchmark": benchmark,
+        "settings": {"step": 3, "pooling": "mean", **text, **settings},
+        "counts": {"queries": {"de": 1000, "no": 200}, "candidates": {"de": 2000, "sw": 3}},
+        "metrics": {
+            "monolingual": METRICS,
+            "cross_lingual": {},
+            "multilingual": METRICS | {"map": 0.125, "rank_distance": 1234.56},
+        },
+        "robustness": {
+            "monolingual": {"worst_language": "no", "worst": 0.4},
+            "cross_lingual": {},
+            "multilingual": {"worst_language": "sw", "worst": 0.1},
+        },
+    }
+    file = folder / benchmark / "results.json"
+    file.parent.mkdir(parents=True)
+    make_models.write_json(file, content)
+    return file
+
+
+def test_the_card_of_a_run(sources, exports):
+    card = (exports["preset"] / "README.md").read_text(encoding="utf-8")
+    assert front_matter(card) == {
+        "language": ["de", "no", "sw"],
+        "license": "unknown",
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity",
+        "tags": ["sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax"],
+    }
+    for line in (
+        "# preset",
+        "A text encoder for retrieval in 3 languages: queries and passages become vectors of 128 numbers, compared by",
+        'model = SentenceTransformer("preset")',
+        "python launch/eval.py --model=preset ",
+        '| Prefix of queries | `"query: "` |',
+        "| Longest text | 24 tokens, prefix and special tokens included; the rest is cut |",
+        "- made (train): 6 pairs of a query and a passage, in 3 languages; fingerprint `sha256:",
+        "- gone: the store was not there any more when the model was exported, or held other data; fingerprint"
+        " `sha256:gone`",
+        "Languages: German (`de`), Norwegian (`no`), Swahili (`sw`).",
+        "| Start | random weights of the preset `tiny` |",
+        "| Batches | hybrid, alpha 0.25: with that probability a batch is in one language (x-x-mono), otherwise",
+        "| Steps | 3 of 5, checkpoint `best`, validation loss 1.5000 |",
+        "| Batch | 64 pairs; the other pairs' passages are negatives |",
+        "| Longest text | 16 tokens of a query, 24 of a passage |",
+        "| Learning rate | 3e-05, linear after 0 steps of warm-up |",
+        "| Seed | 7 |",
+        "None: this checkpoint had not been evaluated when it was exported.",
+        f"Exported by hbt_jax {__version__} with jax ",
+    ):
+        assert line in card
+    assert str(sources["preset"].parent) not in card
+
+
+def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in sources["preset"].iterdir():
+        (folder / path.name).symlink_to(path)
+    evaluation = folder / "evaluation"
+    put_results(evaluation, "facts")
+    put_results(evaluation, "other step", step=5)
+    put_results(evaluation, "other prefix", query_prefix="")
+    put_results(evaluation / "untrained", "facts", step=0)
+    card = card_of(folder, tmp_path / "best")
+    head = "| facts: 1,200 queries, 2,003 candidates, 3 languages | mAP | recall@1 | recall@10 | rank distance | worst"
+    for line in (
+        head,
+        "| monolingual | 0.5000 | 0.2500 | 0.7500 |  | no 0.4000 |",
+        "| cross-lingual |  |  |  |  |  |",
+        "| multilingual | 0.1250 | 0.2500 | 0.7500 | 1,234.6 | sw 0.1000 |",
+    ):
+        assert line in card
+    assert "other" not in re.findall(r"^\| (\w+).*queries,", card, re.MULTILINE)
+    assert "other step: 1,200" in card_of(folder, tmp_path / "last", checkpoint="last")
+    untrained = card_of(folder, tmp_path / "untrained", checkpoint="untrained")
+    assert head in untrained
+    assert "Not trained: random weights of the preset `tiny`, before the first step (seed 7)." in untrained
+    assert "## Training data" not in untrained
+    (evaluation / "facts" / "results.json").write_text("{")
+    with pytest.raises(InputError, match=r"facts/results\.json is damaged .*: evaluate again, or remove it"):
+        card_of(folder, tmp_path / "damaged")
+
+
+def test_the_card_of_adapters_and_frozen_parts(sources, exports, tmp_path):
+    card = (exports["lora"] / "README.md").read_text(encoding="utf-8")
+    assert "| Start | `xlm-roberta`, a folder in Hugging Face's layout |" in card
+    assert "| Adapters | rank 2, alpha 16, on query, value of layers 1; nothing else trained; merged into" in card
+    assert "base_model" not in front_matter(card)
+    frozen = ModelConfig(model=str(sources["labse"]), freeze=("layers:0", "dense"), dropout=0.0)
+    card = card_of(make_models.run_of(tmp_path / "frozen", frozen, stores={"gone": "sha256:gone"}), tmp_path / "out")
+    assert "| Not trained | dense, layers.0 |" in card
+    assert "| Pooling | first token, then a dense layer to 20 with tanh |" in card
+    assert "Languages: not known any more." in card
+    assert "language" not in front_matter(card)
+
+
+def test_the_card_of_a_model_that_was_not_trained_here(exports, tmp_path):
+    card = (exports["bert"] / "README.md").read_text(encoding="utf-8")
+    assert "Not trained by hbt_jax: the weights are those of `bert`, a folder in Hugging Face's layout." in card
+    assert "| Prefix of queries | none |" in card
+    assert "compared by inner product" in card
+    assert "## Results" not in card
+    assert 'SentenceTransformer("two words")' in card_of(exports["bert"], tmp_path / "two words")
+    assert "--model='two words' " in (tmp_path / "two words" / "README.md").read_text()
+
+
+def test_what_is_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_card.on_hub("intfloat/multilingual-e5-small")
+    assert not run_card.on_hub("/models/e5")
+    assert not run_card.on_hub("e5")
+    (tmp_path / "models" / "e5").mkdir(parents=True)
+    assert not run_card.on_hub("models/e5")
+
+
+def test_the_hub_reads_the_front_matter(exports):
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    data = huggingface_hub.ModelCard.load(exports["preset"] / "README.md").data
+    assert data.language == ["de", "no", "sw"]
+    assert (data.license, data.library_name) == ("unknown", "sentence-transformers")

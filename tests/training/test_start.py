@@ -1,0 +1,121 @@
+"""What a run starts from: options left to the model, flags that do not fit it, and the weights of step 0."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from hbt_jax.config import ModelConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.errors import InputError
+from hbt_jax.mesh import make_mesh
+from hbt_jax.models.pretrained import read, read_parameters
+from hbt_jax.training import workdir
+from hbt_jax.training.load import load_model
+from hbt_jax.training.start import Habits, habits, open_start
+from tests.interchange import make_models
+
+SHORT = TextConfig(query_length=16, passage_length=make_models.LENGTH)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Layout -> a folder with a tiny pretrained encoder."""
+    root = tmp_path_factory.mktemp("pretrained")
+    return {layout: make_models.folder_of(layout, root / layout) for layout in make_models.LAYOUTS}
+
+
+def config(model, text: TextConfig = SHORT, **changes) -> TrainConfig:
+    return TrainConfig(text=text, model=ModelConfig(model=str(model), **changes), run=RunConfig(workdir="w"))
+
+
+def test_options_of_a_pretrained_encoder_are_those_of_its_files(folders):
+    start = open_start(config(folders["labse"]))
+    assert (start.encoder.dense, start.encoder.dropout) == (20, 0.1)
+    assert (start.config.model.pooling, start.config.model.normalize) == ("cls", "true")
+    assert (start.config.text.query_prefix, start.config.text.passage_prefix) == ("", "")
+    start = open_start(config(folders["bert"]))
+    assert (start.config.model.pooling, start.config.model.normalize) == ("mean", "false")
+    start = open_start(config(folders["xlm-roberta"]))
+    assert (start.config.text.query_prefix, start.config.text.passage_prefix) == ("query: ", "passage: ")
+
+
+def test_flags_come_before_files_and_defaults_after(folders, tmp_path):
+    given = TextConfig("ask: ", "", query_length=16, passage_length=16)
+    start = open_start(config(folders["labse"], given, pooling="mean", normalize="false"))
+    assert (start.config.model.pooling, start.config.model.normalize) == ("mean", "false")
+    assert (start.config.text.query_prefix, start.config.text.passage_prefix) == ("ask: ", "")
+    bare = shutil.copytree(folders["bert"], tmp_path / "bare")
+    for name in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+        (bare / name).unlink()
+    shutil.rmtree(bare / "1_Pooling")
+    assert habits(read(str(bare)), SHORT, "model", "model") == Habits("mean", True, "query: ", "passage: ")
+    assert habits(None, SHORT, "cls", "model") == Habits("cls", True, "query: ", "passage: ")
+
+
+def test_the_vocabulary_of_the_two_files_must_fit(folders, tmp_path):
+    folder = shutil.copytree(folders["bert"], tmp_path / "other")
+    shutil.copy(folders["xlm-roberta"] / "tokenizer.json", folder)
+    settings = json.loads((folder / "config.json").read_text()) | {"vocab_size": 40}
+    (folder / "config.json").write_text(json.dumps(settings))
+    shutil.copy(folders["xlm-roberta"] / "tokenizer_config.json", folder)
+    with pytest.raises(InputError, match="tokenizer.json has ids up to .*but config.json says vocab_size 40"):
+        open_start(config(folder))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "message"),
+    [
+        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere does not go with a pretrained --model="),
+        ({}, TextConfig(query_length=16, passage_length=25), "--passage_length=25: expected at most 24, this model's positions"),
+        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings has no use with --lora_rank=2"),
+        ({"lora_rank": 2, "lora_layers": ("0-2",)}, SHORT, "--lora_layers=0-2: '0-2' does not fit an encoder with"),
+        ({"freeze": ("pooler",)}, SHORT, "--freeze=pooler: 'pooler' matches nothing in this encoder"),
+    ],
+)
+def test_flags_that_do_not_fit_the_model_are_named(folders, changes, text, message):
+    with pytest.raises(InputError, match=message):
+        open_start(config(folders["xlm-roberta"], text, **changes))
+
+
+def test_adapters_on_random_weights_are_refused(tmp_path):
+    tokenizer = make_models.sentencepiece_file(tmp_path / "tokenizer")
+    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: nothing but the adapters"):
+        open_start(config("tiny", tokenizer=str(tokenizer), lora_rank=2))
+
+
+def test_a_run_begins_with_the_pretrained_weights_and_gives_them_back(folders, tmp_path):
+    source = shutil.copytree(folders["labse"], tmp_path / "labse")
+    run = make_models.run_of(tmp_path / "run", ModelConfig(model=str(source)), stores={}, text=SHORT)
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    wanted = read_parameters(read(str(source)))[0]
+    for model in (load_model(str(run), "untrained", mesh, "float32"), load_model(str(source), "best", mesh, "float32")):
+        for path, leaf in nnx.to_flat_state(model.parameters):
+            np.testing.assert_array_equal(leaf[...], wanted[path], err_msg=str(path))
+    trained = load_model(str(run), "last", mesh, "float32")
+    assert trained.step == 5
+    assert np.abs(np.asarray(trained.parameters["dense"]["bias"][...]) - wanted["dense", "bias"]).max() > 1e-3
+    assert load_model(str(run), "last", mesh, "float32", pooling="mean", normalize="false").pooling == "mean"
+    weights = bytearray((source / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (source / "model.safetensors").write_bytes(weights)
+    with pytest.raises(InputError, match="was trained from .*labse, whose weights have changed since"):
+        load_model(str(run), "untrained", mesh, "float32")
+
+
+def test_a_pretrained_folder_is_loaded_as_its_files_say(folders):
+    model = load_model(str(folders["xlm-roberta"]), "best", make_mesh(1, 1, jax.devices()[:1]), "float32")
+    assert (model.pooling, model.normalize, model.step) == ("mean", True, 0)
+    assert dataclasses.astuple(model.text)[:4] == ("query: ", "passage: ", make_models.LENGTH, make_models.LENGTH)
+    with pytest.raises(InputError, match="--checkpoint=last is for the workdir of a run, which --model=.*is not"):
+        load_model(str(folders["bert"]), "last", make_mesh(1, 1, jax.devices()[:1]), "float32")
+
+
+def test_files_of_another_version_are_refused(folders, tmp_path):
+    run = make_models.run_of(tmp_path / "run", ModelConfig(model=str(folders["bert"])), stores={}, text=SHORT)
+    (run / workdir.MODEL_FILE).write_text('{"pooling": "mean"}')
+    with pytest.raises(InputError, match="model.json is not what this version writes"):
+        workdir.read_run(run)

@@ -3,9 +3,9 @@
 
     python data_prep/build_store.py --source=facts --split=train --raw_dir=DIR --out_dir=DIR --tokenizer=PATH
 
-RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (--source=jsonl: from the files
-of --input_dir).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in batches; only
-the ids are kept in memory.
+RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (--source=jsonl or squad: from
+the files of --input_dir).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
+batches; only the ids are kept in memory.
 """
 
 import array
@@ -87,16 +87,16 @@ def build_store(
         two texts for one id and language, a pair that names an unknown id.
     """
     tokenizer = load_tokenizer(tokenizer_path)
-    metadata = {}
+    metadata, dropped = {}, collections.Counter()
     if records is None:
         from data_prep import sources
 
         metadata = dict(sources.builder(source, "pairs", raw_dir, **settings).info.metadata)
+        dropped += collections.Counter(metadata.get("dropped", {}).get(split))
 
         def records(table: str) -> Iterable[dict]:
             return sources.records(source, table, split, raw_dir, **settings)
 
-    dropped: collections.Counter[str] = collections.Counter()
     languages: dict[str, int] = {}  # code -> bit, in the order of appearance; the manifest sorts them
     with StoreWriter(out_dir) as writer:
         queries = _write_texts(writer, "queries", records("queries"), tokenizer, languages, dropped)
@@ -224,7 +224,7 @@ def main(_: list[str]) -> None:
     """Builds the store that the flags name and prints its summary."""
     given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
-    settings = sources.settings(given.source, given.input_dir)
+    settings = sources.settings(given.source, given.input_dir, given.passage)
     manifest = build_store(given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer, **settings)
     print("\n".join(summary(manifest)))
 
@@ -238,6 +238,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
     flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
+    flags.DEFINE_enum("passage", None, sources.PASSAGES, sources.PASSAGE)
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
     flags.DEFINE_string("out_dir", "", "folder of the store, which must not exist")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")

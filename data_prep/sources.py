@@ -23,9 +23,13 @@ from hbt_jax.errors import InputError
 SOURCES = {
     "facts": "data_prep.facts_builder:Facts",
     "jsonl": "data_prep.jsonl_builder:Jsonl",
+    "squad": "data_prep.squad_builder:Squad",
 }
-FROM_FILES = ("jsonl",)  # sources that read files of the user's: their builders take `input_dir`
-INPUT_DIR = "folder with the files of a source that is not downloaded (jsonl)"  # help of the flag
+USES = {"facts": (), "jsonl": ("input_dir",), "squad": ("input_dir", "passage")}  # flags that a source has a use for
+_FILES = "folder with the files of a source that is not downloaded"
+INPUT_DIR = f"{_FILES} ({', '.join(source for source, flags in USES.items() if 'input_dir' in flags)})"  # flags' help
+PASSAGES = ("sentence", "paragraph")
+PASSAGE = "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer"
 TABLES = ("queries", "passages", "pairs")
 _READ_BATCH = 4096
 
@@ -81,18 +85,33 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     return made
 
 
-def settings(source: str, input_dir: str) -> dict[str, str]:
-    """The builder's settings that the flag --input_dir stands for.
+def settings(source: str, input_dir: str, passage: str | None = None) -> dict[str, str]:
+    """The builder's settings that the flags --input_dir and --passage stand for.
 
     Raises:
-      InputError: an unknown source, the flag is missing, or the source has no use for it.
+      InputError: an unknown source, a flag is missing, or the source has no use for one.
     """
     _check_known(source)
-    if source in FROM_FILES and not input_dir:
-        raise InputError(f"--input_dir is needed for --source={source}: {INPUT_DIR}")
-    if source not in FROM_FILES and input_dir:
-        raise InputError(f"--input_dir={input_dir} has no use for --source={source}: leave it out")
-    return {"input_dir": input_dir} if input_dir else {}
+    given = {name: value for name, value in {"input_dir": input_dir, "passage": passage}.items() if value}
+    for name, value in given.items():
+        if name not in USES[source]:
+            raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
+    if "input_dir" in USES[source] and not input_dir:
+        raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
+    return given
+
+
+def dropped_lines(source: str, raw_dir: str | Path, **settings) -> list[str]:
+    """What a source left out when it was prepared, a line for each split and reason; none where it takes everything.
+
+    A builder says it in its metadata: {"dropped": {split: {reason: count}}}.
+    """
+    by_split = builder(source, "pairs", raw_dir, **settings).info.metadata.get("dropped", {})
+    return [
+        f"  dropped from {split}: {count:,} {reason}"
+        for split, counts in by_split.items()
+        for reason, count in counts.items()
+    ]
 
 
 def _check_known(source: str) -> None:

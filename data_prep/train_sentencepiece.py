@@ -3,8 +3,8 @@
 
     python data_prep/train_sentencepiece.py --source=facts --raw_dir=DIR --out_dir=DIR
 
-OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.  With --source=jsonl the
-texts are those of --input_dir.
+OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.  With --source=jsonl or
+squad the texts are those of --input_dir.
 """
 
 import collections
@@ -104,12 +104,14 @@ def _write(out_dir: Path, model: bytes, report: dict) -> None:
 
 
 def main(_: list[str]) -> None:
-    """Trains as the flags say and prints one line."""
+    """Trains as the flags say and prints what was made and what was left out."""
     require(("raw_dir", "out_dir"))
     given = flags.FLAGS
-    settings = sources.settings(given.source, given.input_dir)
+    settings = sources.settings(given.source, given.input_dir, given.passage)
     report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary, **settings)
     print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
+    for line in sources.dropped_lines(given.source, given.raw_dir, **settings):
+        print(line)
 
 
 if __name__ == "__main__":
@@ -117,6 +119,7 @@ if __name__ == "__main__":
 
     flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources.py")
     flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
+    flags.DEFINE_enum("passage", None, sources.PASSAGES, sources.PASSAGE)
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
     pieces = RunConfig.__dataclass_fields__["vocabulary"]

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from hbt_jax.config import TRAIN_PARTS, EvalConfig, ProcessConfig
+from hbt_jax import config
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSL = {"help", "flagfile"}
@@ -12,7 +12,9 @@ ABSL = {"help", "flagfile"}
 
 def known_flags() -> set[str]:
     names = set(ABSL)
-    for part in [*TRAIN_PARTS.values(), EvalConfig, ProcessConfig]:
+    parts = [value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"]
+    assert len(parts) > 8
+    for part in parts:
         names |= set(part.__dataclass_fields__)
     for path in [
         *(ROOT / "data_prep").glob("*.py"),

@@ -44,8 +44,7 @@ class Embedder:
 
     def __init__(self, model: Model, mesh: Mesh, *, texts_per_device: int, poll: Callable[[], None], shown: bool):
         self.model, self.mesh, self._poll, self._shown = model, mesh, poll, shown
-        most = _MOST_TOKENS.get(mesh.devices.flat[0].platform, texts_per_device * _TOKENS_A_TEXT)
-        self._share_tokens = min(texts_per_device * _TOKENS_A_TEXT, most)
+        self._share_tokens = share_tokens(mesh, texts_per_device)
         self._shares = meshes.host_shares(mesh, jax.process_index())
         self._shapes: set[tuple[int, ...]] = set()
         self.truncated = 0
@@ -138,6 +137,12 @@ class Embedder:
             vectors_PSD = multihost_utils.process_allgather(vectors_PSD, tiled=True)
         vectors = np.asarray(vectors_PSD)
         return vectors.reshape(-1, vectors.shape[-1])
+
+
+def share_tokens(mesh: Mesh, texts_per_device: int) -> int:
+    """Row tokens of a device's share of a whole block, see `Embedder`."""
+    tokens = texts_per_device * _TOKENS_A_TEXT
+    return min(tokens, _MOST_TOKENS.get(mesh.devices.flat[0].platform, tokens))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ def model_card(title: str, model: Model, origin: Origin, license_id: str, max_le
     sections = (
         _front_matter(origin, license_id),
         _summary(title, model, origin, max_length),
-        _use(title),
+        _use(title, model),
         run_card.data(origin),
         run_card.training(model, origin),
         run_card.results(origin),
@@ -74,11 +74,12 @@ def _summary(title: str, model: Model, origin: Origin, max_length: int) -> list[
     ]
 
 
-def _use(title: str) -> list[str]:
+def _use(title: str, model: Model) -> list[str]:
+    oldest = "3.0.1" if model.encoder.dense else "2.7"  # before, a dense layer was read from pickles alone
     return [
         "## Use",
         "",
-        "With [sentence-transformers](https://www.sbert.net), which puts the prefixes before the texts:",
+        f"With [sentence-transformers](https://www.sbert.net) {oldest} or later, which puts the prefixes before texts:",
         "",
         "```python",
         "from sentence_transformers import SentenceTransformer",
@@ -89,7 +90,7 @@ def _use(title: str) -> list[str]:
         "print(model.similarity(queries, passages))",
         "```",
         "",
-        'Before version 5 it is `model.encode(texts, prompt_name="query")` and `prompt_name="passage"`.',
+        'Before release 5 it is `model.encode(texts, prompt_name="query")` and `prompt_name="passage"`.',
         "",
         "With hbt_jax, in JAX, on a benchmark of your own:",
         "",

@@ -4,6 +4,8 @@
     from hbt_jax.interchange.mteb_model import HbtModel
 
     results = mteb.evaluate(HbtModel.load("runs/quickstart"), mteb.get_tasks(["STS22.v2"]))
+
+It uses all devices of the machine.  mteb keeps results by name and revision of a model, see `HbtModel`.
 """
 
 import hashlib

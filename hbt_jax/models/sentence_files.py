@@ -90,7 +90,7 @@ class SentenceFiles:
       pooling: "mean" or "cls".
       pooling_width: D, as the pooling's file has it.
       dense: the dense layer, None for none.
-      normalize: whether embeddings are scaled to unit length.
+      normalize: whether embeddings are scaled to unit length, by a Normalize module or for a score that is a cosine.
       query_prompt, passage_prompt: put before texts; empty where none is stated.
       max_length: tokens of the longest text, None where it is not stated.
       notes: what a user should know, one line each.
@@ -126,19 +126,18 @@ def read_sentence_files(folder: Path) -> SentenceFiles | None:
     pooling, width = _pooling(modules["Pooling"])
     settings = _settings(folder / SETTINGS)
     query, passage, default = _prompts(settings, folder / SETTINGS)
-    normalize = "Normalize" in modules
-    if normalize:
+    if "Normalize" in modules:
         _normalize(modules["Normalize"])
     return SentenceFiles(
         transformer=transformer,
         pooling=pooling,
         pooling_width=width,
         dense=_dense(modules["Dense"]) if "Dense" in modules else None,
-        normalize=normalize,
+        normalize="Normalize" in modules or _cosine(settings, folder / SETTINGS),
         query_prompt=query,
         passage_prompt=passage,
         max_length=_max_length(transformer),
-        notes=(*default, *_similarity(settings, normalize)),
+        notes=tuple(default),
     )
 
 
@@ -225,15 +224,12 @@ def _prompts(settings: dict[str, Any], file: Path) -> tuple[str, str, list[str]]
     ]  # fmt: skip
 
 
-def _similarity(settings: dict[str, Any], normalize: bool) -> list[str]:
-    """A note where the files mean cosines or distances, but scores here, dot products, rank otherwise."""
+def _cosine(settings: dict[str, Any], where: Path) -> bool:
+    """Whether scores are cosines; embeddings of unit length make them so, whatever a Normalize module does."""
     similarity = settings.get("similarity_fn_name") or "cosine"  # the library's default
-    if normalize or similarity in ("dot", "dot_product"):
-        return []
-    return [
-        f"{MODULES} has no Normalize, so scores are dot products, while its similarity is {similarity}:"
-        " --normalize=true makes them cosines"
-    ]
+    if similarity not in ("cosine", "dot", "dot_product"):
+        raise InputError(f"{where}: similarity_fn_name is {similarity!r}; expected cosine or dot")
+    return similarity == "cosine"
 
 
 def _max_length(transformer: Path) -> int | None:

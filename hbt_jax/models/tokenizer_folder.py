@@ -69,12 +69,12 @@ def read_folder(folder: Path) -> FolderTokenizer:
     backend = _backend(file, contents["tokenizer.json"])
     kind = _class(folder, definition, settings)
     names = _TOKENS_OF_CLASS.get(kind, {}) | _named(settings)
-    if _apply(backend, kind, settings, names):
-        contents["tokenizer.json"] = backend.to_str().encode()
-        definition = json.loads(contents["tokenizer.json"])
-    backend.encode_special_tokens = bool(settings.get("split_special_tokens"))
     backend.no_truncation()
     backend.no_padding()
+    if _apply(backend, kind, settings, names):
+        definition = json.loads(backend.to_str()) | {"padding": definition.get("padding")}
+        contents["tokenizer.json"] = json.dumps(definition, ensure_ascii=False).encode()
+    backend.encode_special_tokens = bool(settings.get("split_special_tokens"))
     special = _special_ids(file, backend, definition, names)
     return FolderTokenizer(backend, special, _vocab_size(definition), contents)
 
@@ -147,7 +147,8 @@ def _apply(backend: tokenizers.Tokenizer, kind: str, settings: dict, names: dict
         changed = True
     known = {token.content for token in backend.get_added_tokens_decoder().values()}
     # A name that the vocabulary lacks would get an id that the model's table lacks too.
-    missing = [name for name in dict.fromkeys(names.values()) if name not in known and backend.token_to_id(name)]
+    named = [name for name in dict.fromkeys(names.values()) if backend.token_to_id(name) is not None]
+    missing = [name for name in named if name not in known]
     if missing:
         backend.add_special_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in missing])
     return changed or bool(missing)
@@ -193,14 +194,9 @@ def _special_ids(file: Path, backend: tokenizers.Tokenizer, definition: dict, na
     if unknown is None and model.get("unk_id") is not None:
         unknown = model["vocab"][model["unk_id"]][0]  # unigram: [piece, score]
     padding = names.get("pad_token") or (definition.get("padding") or {}).get("pad_token")
-    found = {use: backend.token_to_id(name) if name else None for use, name in
-             (("padding", padding), ("unknown", unknown))}  # fmt: skip
-    return {
-        "padding": -1 if found["padding"] is None else found["padding"],
-        "begin": around[0],
-        "end": around[1],
-        "unknown": -1 if found["unknown"] is None else found["unknown"],
-    }
+    found = {"padding": padding, "unknown": unknown}
+    ids = {use: backend.token_to_id(name) if name else None for use, name in found.items()}
+    return {"begin": around[0], "end": around[1]} | {use: -1 if id_ is None else id_ for use, id_ in ids.items()}
 
 
 def _vocab_size(definition: dict) -> int:

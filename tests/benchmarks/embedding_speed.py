@@ -96,12 +96,13 @@ def child(given) -> None:
 def measured(given, who: str, vectors: pathlib.Path, batch_sizes: list[str]) -> tuple[float, int]:
     """What a child process of its own says."""
     command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}", f"--vectors={vectors}"]
-    command += [f"--{name}={getattr(given, name)}" for name in ("model", "xquad_r", "texts", "threads", "compute_dtype")]
+    names = ("model", "xquad_r", "texts", "threads", "compute_dtype")
+    command += [f"--{name}={getattr(given, name)}" for name in names]
     tunables = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, "TOKENIZERS_PARALLELISM": "true"}
     ended = subprocess.run(
         [*command, f"--batch_sizes={','.join(batch_sizes)}"],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+        env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ended.returncode:
         raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
@@ -132,7 +133,7 @@ def main(_: list[str]) -> None:
                 flush=True,
             )
         one, other = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in map(np.load, files))
-    print(f"median ratio {statistics.median(ratios):.2f}; least cosine of the embeddings {(one * other).sum(1).min():.6f}")
+    print(f"median ratio {statistics.median(ratios):.2f}; least cosine {(one * other).sum(axis=1).min():.6f}")
 
 
 if __name__ == "__main__":

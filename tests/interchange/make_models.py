@@ -12,6 +12,7 @@ import tokenizers
 from flax import nnx
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
+from data_prep.train_sentencepiece import SETTINGS
 from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models import huggingface
@@ -26,7 +27,7 @@ TEXTS = [
     "日本の首都はどこですか。", "यह क्या है?", "นี่คืออะไร", "Τι είναι αυτό;", "İstanbul'un nüfusu 15.655.924",
     "emoji 👩‍👧 ok",
 ]  # fmt: skip
-_CORPUS = [*TEXTS * 4, "query: passage: what is it"]
+_CORPUS = [*TEXTS * 4, "query: passage: what is it in 100 x 100?"]
 LENGTH = 24
 
 LAYOUTS = {
@@ -57,7 +58,8 @@ def folder_of(layout: str, folder: Path) -> Path:
     names = ("<s>", "<pad>", "</s>", "<unk>") if layout == "xlm-roberta" else ("[CLS]", "[PAD]", "[SEP]", "[UNK]")
     backend.save(str(folder / "tokenizer.json"))
     special = dict(zip(("cls_token", "pad_token", "sep_token", "unk_token"), names, strict=True))
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
+    kind = {"tokenizer_class": "TokenizersBackend", "extra_special_tokens": list(names)}  # as transformers 5 has it
+    write_json(folder / "tokenizer_config.json", kind | special)
     encoder = EncoderConfig(
         backend.get_vocab_size(), width=16, layers=2, heads=2, feed_forward=32, max_positions=LENGTH, **told["encoder"]
     )
@@ -126,10 +128,8 @@ def sentencepiece_file(folder: Path) -> Path:
     """A small SentencePiece model as data_prep/train_sentencepiece.py makes them."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(_CORPUS), model_writer=model, vocab_size=400, character_coverage=1.0, pad_id=0,
-        bos_id=1, eos_id=2, unk_id=3, hard_vocab_limit=False, minloglevel=2, byte_fallback=True,
-        normalization_rule_name="nmt_nfkc",
-    )  # fmt: skip
+        sentence_iterator=iter(_CORPUS), model_writer=model, vocab_size=115, minloglevel=2, **SETTINGS
+    )
     folder.mkdir()
     (folder / "tokenizer.model").write_bytes(model.getvalue())
     return folder / "tokenizer.model"

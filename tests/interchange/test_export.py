@@ -31,6 +31,7 @@ from tests.interchange import make_models
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("xlm-roberta", "bert", "labse", "preset", "lora")
 QUERY, PASSAGE = "query", "passage"
+TEXTS = [*make_models.TEXTS, "", " two  spaces ", "Nil " * 40]
 
 
 def export(model: Path, out: Path, **changes) -> Path:
@@ -95,6 +96,11 @@ def test_the_files_are_those_that_old_versions_know(exports):
     }
     assert content(bert / "config_sentence_transformers.json")["similarity_fn_name"] == "dot"
     assert content(labse / "sentence_bert_config.json")["max_seq_length"] == make_models.LENGTH
+    settings = content(bert / "tokenizer_config.json")
+    assert settings["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert settings["additional_special_tokens"] == ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]
+    assert "extra_special_tokens" not in settings
+    assert settings["model_max_length"] == make_models.LENGTH
     with safetensors.safe_open(bert / "model.safetensors", framework="numpy") as file:
         assert file.metadata() == {"format": "pt"}
         assert "embeddings.word_embeddings.weight" in file.keys()  # noqa: SIM118 - not a dict
@@ -128,18 +134,23 @@ def test_adapters_are_merged_and_the_rest_is_untouched(sources, exports):
 
 
 @pytest.mark.parametrize("name", ["preset", "lora"])
-def test_a_run_and_its_export_embed_alike(name, sources, exports):
-    models = (loaded(folder) for folder in (sources[name], exports[name]))
-    ours, theirs = (embedded(model, [*make_models.TEXTS, "Nil " * 40]) for model in models)
+def test_a_run_and_its_export_embed_alike(name, sources, vectors):
+    ours, theirs = embedded(loaded(sources[name])), vectors[name]
     for side in (QUERY, PASSAGE):
         np.testing.assert_allclose(ours[side], theirs[side], atol=2e-6)
 
 
-def embedded(model, texts) -> dict[str, np.ndarray]:
-    """Both sides, cut to the export's one length, which is the longer side's."""
+@pytest.fixture(scope="module")
+def vectors(exports) -> dict[str, dict[str, np.ndarray]]:
+    """Name -> side -> our embeddings of TEXTS by the exported model."""
+    return {name: embedded(loaded(folder)) for name, folder in exports.items()}
+
+
+def embedded(model) -> dict[str, np.ndarray]:
+    """TEXTS as both sides, cut to the export's one length, which is the longer side's."""
     mesh, model = make_mesh(0, 1, jax.devices()[:1]), with_text(model, OF_MODEL, OF_MODEL, model.text.longest)
     embedder = Embedder(model, mesh, texts_per_device=16, poll=lambda: None, shown=False)
-    return {side: embedder(texts, side) for side in (QUERY, PASSAGE)}
+    return {side: embedder(TEXTS, side) for side in (QUERY, PASSAGE)}
 
 
 def test_which_checkpoint_is_exported(sources, tmp_path):
@@ -162,27 +173,25 @@ def test_a_shorter_longest_text(sources, exports, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sentence_transformers_embeds_as_we_do(name, exports, monkeypatch):
+def test_sentence_transformers_embeds_as_we_do(name, exports, vectors, monkeypatch):
     sentence_transformers = pytest.importorskip("sentence_transformers", exc_type=ImportError)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     theirs = sentence_transformers.SentenceTransformer(str(exports[name]), device="cpu")
-    texts = [*make_models.TEXTS, "", " two  spaces ", "Nil " * 40]
-    model = loaded(exports[name])
-    prefixes = (model.text.query_prefix, model.text.passage_prefix)
+    settings = pretrained.read(str(exports[name]))
+    prefixes = (settings.query_prefix, settings.passage_prefix)
     assert any(prefixes) == (name not in ("bert", "labse"))
     for side, encode, prefix in zip((QUERY, PASSAGE), ("encode_query", "encode_document"), prefixes, strict=True):
-        ours = embedded(model, texts)[side]
-        for vectors in (
-            getattr(theirs, encode)(texts),
-            theirs.encode(texts, prompt_name=side),
-            theirs.encode([prefix + text for text in texts]),
+        ours = vectors[name][side]
+        for found in (
+            getattr(theirs, encode)(TEXTS),
+            theirs.encode(TEXTS, prompt_name=side),
+            theirs.encode([prefix + text for text in TEXTS]),
         ):
-            assert vectors.dtype == np.float32
-            assert cosines(ours, vectors).min() >= 0.99999
-            np.testing.assert_allclose(ours, vectors, rtol=1e-4, atol=1e-5)
-    scores = theirs.similarity(theirs.encode_query(texts[:2]), theirs.encode_document(texts[:2])).numpy()
-    both = embedded(model, texts[:2])
-    np.testing.assert_allclose(scores, both[QUERY] @ both[PASSAGE].T, rtol=1e-4, atol=1e-5)
+            assert found.dtype == np.float32
+            assert cosines(ours, found).min() >= 0.99999
+            np.testing.assert_allclose(ours, found, rtol=1e-4, atol=1e-5)
+    scores = theirs.similarity(theirs.encode_query(TEXTS), theirs.encode_document(TEXTS)).numpy()
+    np.testing.assert_allclose(scores, vectors[name][QUERY] @ vectors[name][PASSAGE].T, rtol=1e-4, atol=1e-5)
 
 
 def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -190,22 +199,21 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (one * other).sum(axis=1)
 
 
-def test_transformers_alone_loads_the_same_encoder(exports, monkeypatch):
-    transformers = pytest.importorskip("transformers", exc_type=ImportError)
+def test_transformers_alone_loads_the_same_encoder(exports, vectors, monkeypatch):
     torch = pytest.importorskip("torch", exc_type=ImportError)
+    transformers = pytest.importorskip("transformers", exc_type=ImportError)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     model, report = transformers.AutoModel.from_pretrained(exports["preset"], output_loading_info=True)
     assert {name.partition(".")[0] for name in report["missing_keys"]} <= {"pooler"}
     assert not report["unexpected_keys"]
     tokenizer = transformers.AutoTokenizer.from_pretrained(exports["preset"])
-    texts = [f"query: {text}" for text in make_models.TEXTS]
+    texts = [f"query: {text}".rstrip() for text in TEXTS]
     inputs = tokenizer(texts, padding=True, truncation=True, max_length=make_models.LENGTH, return_tensors="pt")
     with torch.no_grad():
         hidden = model.eval()(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])[0]
     mask = inputs["attention_mask"][:, :, None].float()
     pooled = ((hidden * mask).sum(1) / mask.sum(1)).numpy()
-    ours = embedded(loaded(exports["preset"]), make_models.TEXTS)[QUERY]
-    assert cosines(ours, pooled).min() >= 0.99999
+    assert cosines(vectors["preset"][QUERY], pooled).min() >= 0.99999
 
 
 def test_an_unchanged_export_is_replaced_and_anything_else_is_kept(sources, exports, tmp_path):

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from hbt_jax import __version__
@@ -63,6 +64,7 @@ def test_the_card_of_a_run(sources, exports):
     for line in (
         "# preset",
         "A text encoder for retrieval in 3 languages: queries and passages become vectors of 128 numbers, compared by",
+        "With [sentence-transformers](https://www.sbert.net) 2.7 or later, which",
         'model = SentenceTransformer("preset")',
         "python launch/eval.py --model=preset ",
         '| Prefix of queries | `"query: "` |',
@@ -124,6 +126,7 @@ def test_the_card_of_adapters_and_frozen_parts(sources, exports, tmp_path):
     card = card_of(make_models.run_of(tmp_path / "frozen", frozen, stores={"gone": "sha256:gone"}), tmp_path / "out")
     assert "| Not trained | dense, layers.0 |" in card
     assert "| Pooling | first token, then a dense layer to 20 with tanh |" in card
+    assert "(https://www.sbert.net) 3.0.1 or later" in card
     assert "Languages: not known any more." in card
     assert "language" not in front_matter(card)
 
@@ -148,7 +151,6 @@ def test_what_is_on_the_hub(tmp_path, monkeypatch):
 
 
 def test_the_hub_reads_the_front_matter(exports):
-    huggingface_hub = pytest.importorskip("huggingface_hub")
     data = huggingface_hub.ModelCard.load(exports["preset"] / "README.md").data
     assert data.language == ["de", "no", "sw"]
     assert (data.license, data.library_name) == ("unknown", "sentence-transformers")

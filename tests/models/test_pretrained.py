@@ -101,10 +101,12 @@ def test_mean_pooling_without_dense_and_normalize(labse):
     chain(labse, ("", "Transformer"), ("1_Pooling", "Pooling"))
     change(labse / "1_Pooling" / "config.json", pooling_mode_cls_token=False, pooling_mode_mean_tokens=True)
     source = read(str(labse))
-    assert (source.pooling, source.normalize, source.encoder.dense, source.dense) == ("mean", False, 0, None)
-    assert "--normalize=true makes them cosines" in source.notes[0] and len(source.notes) == 1
+    assert (source.pooling, source.normalize, source.encoder.dense, source.dense) == ("mean", True, 0, None)
     change(labse / "config_sentence_transformers.json", similarity_fn_name="dot")
-    assert read(str(labse)).notes == ()
+    assert not read(str(labse)).normalize
+    change(labse / "config_sentence_transformers.json", similarity_fn_name="euclidean")
+    refused(labse, "similarity_fn_name is 'euclidean'; expected cosine or dot")
+    change(labse / "config_sentence_transformers.json", similarity_fn_name="dot")
     change(labse / "1_Pooling" / "config.json", pooling_mode=["mean"])
     assert read(str(labse)).pooling == "mean"
 

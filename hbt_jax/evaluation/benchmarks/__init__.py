@@ -4,37 +4,53 @@ import os
 from collections.abc import Callable
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import folder
+from hbt_jax.evaluation.benchmarks import folder, squad_r
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 
-_READERS: dict[str, Callable[[str, str], Benchmark]] = {"facts": folder.read}
+_READERS: dict[str, Callable[..., Benchmark]] = {
+    "facts": folder.read,
+    "xquad-r": squad_r.read,
+    "mlqa-r": squad_r.read,
+}
 
 NAMES = tuple(_READERS)
+CANDIDATE_TEXTS = squad_r.CANDIDATE_TEXTS
+WITH_CONTEXT = tuple(squad_r.PUBLISHED)  # the benchmarks whose candidates stand in a context
 
 
-def load_benchmark(name: str, data_dir: str) -> Benchmark:
+def load_benchmark(name: str, data_dir: str, *, candidate_text: str = "sentence") -> Benchmark:
     """Reads a benchmark by its name, or one's own in the three-file layout by its path.
 
     Args:
       name: one of NAMES, read from `data_dir`/name; or a path (it contains a "/") to a folder with queries.jsonl,
         candidates.jsonl and qrels.trec, as `benchmarks/folder.py` describes them.
       data_dir: the folder that holds one folder per named benchmark; not used for a path.
+      candidate_text: what is embedded of a candidate, one of CANDIDATE_TEXTS; `sentence` is its whole text where
+        candidates have no context.
 
     Raises:
-      InputError: the name is unknown, the folder is missing, or a file in it is wrong.
+      InputError: the name is unknown, the folder is missing, a file in it is wrong, or the benchmark's candidates have
+        no context to add.
     """
-    if "/" in name or os.sep in name:
-        if not os.path.isdir(name):
-            raise InputError(f"--benchmarks={name}: no such folder: {folder.LAYOUT}")
-        return folder.read(name, os.path.basename(os.path.abspath(name)))
-    if name not in _READERS:
+    own = "/" in name or os.sep in name
+    if not own and name not in _READERS:
         raise InputError(
             f"--benchmarks={name}: unknown benchmark: the known ones are {', '.join(NAMES)};"
             " a benchmark of your own is given as a path with a '/', such as ./mine"
         )
+    if candidate_text != "sentence" and (own or name not in WITH_CONTEXT):
+        raise InputError(
+            f"--candidate_text={candidate_text}: the candidates of {name} have no context, only those of"
+            f" {', '.join(WITH_CONTEXT)} have: leave it at sentence"
+        )
+    if own:
+        if not os.path.isdir(name):
+            raise InputError(f"--benchmarks={name}: no such folder: {folder.LAYOUT}")
+        return folder.read(name, os.path.basename(os.path.abspath(name)))
     if not data_dir:
         raise InputError(f"--benchmarks={name} needs --data_dir, the folder that holds {name}/")
     path = os.path.join(data_dir, name)
     if not os.path.isdir(path):
         raise InputError(f"{path}: no such folder: --data_dir must hold one folder a benchmark, here {name}/")
-    return _READERS[name](path, name)
+    options = {"candidate_text": candidate_text} if name in WITH_CONTEXT else {}
+    return _READERS[name](path, name, **options)

@@ -21,10 +21,10 @@ Candidate texts, of which a result must name the one it used:
                        between them; its metric is mAP@20 (here: over the whole ranking).
 """
 
-import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hbt_jax.data.squad_layout import Paragraph, connected, gold_sentence, language_files, read as read_file
+from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 
@@ -57,15 +57,66 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
     """
     if candidate_text not in CANDIDATE_TEXTS:
         raise ValueError(f"candidate text {candidate_text!r}: expected one of {', '.join(CANDIDATE_TEXTS)}")
-    queries, candidates = _Side(), _Side()
-    golds: dict[str, list[int]] = {}  # question id -> its relevant candidates, one a language
-    for code, file in _files(path, name).items():
-        for paragraph in read_file(file):
-            _add(paragraph, code, candidate_text, queries, candidates, golds)
-        _check_counts(name, code, file, queries, candidates)
-    leaders = connected(golds)
-    for question, indexes in golds.items():
-        for index in indexes:
-            candidates.items[index] = leaders[question]
-    relevant_QG = pad_relevant([golds[question] for question in queries.items])
-    return Benchmark(name, queries.texts(), candidates.texts(), relevant_QG)
+    queries, candidates = [], []  # (id, item, language, text) each
+    golds: dict[str, list[int]] = {}  # question -> its relevant candidates, one in each language that has it
+    for code, file in _files(Path(path), name).items():
+        paragraphs = squad_layout.read(file)
+        answers = [answer for paragraph in paragraphs for answer in _questions(paragraph, code)]
+        sentences = [row for paragraph in paragraphs for row in _sentences(paragraph, code, candidate_text)]
+        _check_counts(name, code, file, (len(answers), len(sentences)))
+        number = {row[0]: len(candidates) + index for index, row in enumerate(sentences)}
+        for question, text, sentence in answers:
+            queries.append((f"{question}:{code}", question, code, text))
+            golds.setdefault(question, []).append(number[sentence])
+        candidates += sentences
+    item = {n: first for question, first in squad_layout.connected(golds).items() for n in golds[question]}
+    candidates = [(id_, item.get(n, id_), code, text) for n, (id_, code, text) in enumerate(candidates)]
+    relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
+    return Benchmark(name, _texts(queries), _texts(candidates), relevant_QG)
+
+
+def _files(folder: Path, name: str) -> dict[str, Path]:
+    """The file of each language of the benchmark, in alphabetical order of the codes."""
+    files = squad_layout.language_files(folder)
+    codes = " ".join(PUBLISHED[name])
+    for code in PUBLISHED[name]:
+        if code not in files:
+            raise InputError(f"{folder / code}.json: no such file: {name} has one file for each of {codes}; {_ORIGIN}")
+    for code, file in files.items():
+        if code not in PUBLISHED[name]:
+            raise InputError(f"{file}: unexpected file: {name} has the languages {codes} only; move it elsewhere")
+    return {code: files[code] for code in PUBLISHED[name]}
+
+
+def _questions(paragraph: squad_layout.Paragraph, code: str) -> Iterator[tuple[str, str, str]]:
+    """Yields question id, text and the id of the candidate that answers it."""
+    if paragraph.sentences is None:
+        raise InputError(f"{paragraph.place}: no sentence_breaks and sentences, so no candidates; {_ORIGIN}")
+    for question in paragraph.questions:
+        if question.answer is None:
+            raise InputError(f"{paragraph.place}, question {question.id!r}: no answer, so nothing relevant; {_ORIGIN}")
+        yield question.id, question.text, _id(paragraph, code, squad_layout.gold_sentence(paragraph, question))
+
+
+def _sentences(paragraph: squad_layout.Paragraph, code: str, candidate_text: str) -> Iterator[tuple[str, str, str]]:
+    """Yields id, language and text of each candidate."""
+    for position, sentence in enumerate(paragraph.sentences):
+        text = sentence if candidate_text == "sentence" else f"{sentence} {paragraph.context}"
+        yield _id(paragraph, code, position), code, text
+
+
+def _id(paragraph: squad_layout.Paragraph, code: str, position: int) -> str:
+    return f"{code}:p{paragraph.number}:s{position}"
+
+
+def _check_counts(name: str, code: str, file: Path, counts: tuple[int, int]) -> None:
+    for what, found, published in zip(("questions", "candidates"), counts, PUBLISHED[name][code], strict=True):
+        if found != published:
+            raise InputError(
+                f"{file}: {name} in {code!r} has {found} {what}, expected {published}, the published number: the file"
+                f" is not the official one; {_ORIGIN}"
+            )
+
+
+def _texts(rows: Sequence[tuple[str, str, str, str]]) -> Texts:
+    return Texts(*(list(column) for column in zip(*rows, strict=True)))

@@ -1,0 +1,187 @@
+"""Embedding many texts: each gets the vector it has alone, in few shapes, on any mesh."""
+
+import dataclasses
+import doctest
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hbt_jax.config import TextConfig
+from hbt_jax.errors import Interrupted
+from hbt_jax.evaluation import blocks, embed
+from hbt_jax.mesh import make_mesh
+from hbt_jax.models.encoder import Encoder, EncoderConfig
+from hbt_jax.models.model import Model, embed_slots
+
+LONGEST = 300
+
+
+class Words:
+    """A tokenizer that gives a word the number that it is."""
+
+    pad_id, bos_id, eos_id = 0, 1, 2
+
+    def encode(self, texts):
+        lists = [list(map(int, text.split())) for text in texts]
+        offsets = np.concatenate([[0], np.cumsum([len(tokens) for tokens in lists])]).astype(np.int64)
+        return np.array([token for tokens in lists for token in tokens], np.int32), offsets
+
+    def prefix_ids(self, prefix):
+        return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = EncoderConfig(128, width=16, layers=1, heads=2, feed_forward=16, max_positions=LONGEST)
+    graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(0)), nnx.Param)
+    noise = np.random.default_rng(0)
+    parameters = jax.tree.map(
+        lambda leaf: leaf + 0.3 * noise.standard_normal(leaf.shape, np.float32), jax.device_get(parameters)
+    )
+    text = TextConfig("query: ", "passage: ", query_length=32, passage_length=LONGEST)
+    return Model(graph, parameters, config, "mean", True, text, Words(), "words", 0)
+
+
+def random_texts(count: int, seed: int = 0) -> list[str]:
+    """Mostly of 1 to 40 words, some of up to 290, one of none."""
+    rng = np.random.default_rng(seed)
+    words = np.where(rng.random(count) < 0.8, rng.integers(1, 41, count), rng.integers(1, 291, count))
+    words[count // 2] = 0
+    return [" ".join(map(str, rng.integers(30, 128, n))) for n in words]
+
+
+def embedder(model: Model, devices: int = 1, **options):
+    options = {"texts_per_device": 16, "poll": lambda: None, "shown": False} | options
+    return embed.Embedder(model, make_mesh(devices, 1, jax.devices()[:devices]), **options)
+
+
+def alone(model: Model, texts: list[str], head: list[int], longest: int) -> np.ndarray:
+    """The vectors of texts that have a row each."""
+    batch = {name: np.zeros((1, len(texts), LONGEST), np.int32) for name in ("tokens", "segments", "positions")}
+    for row, text in enumerate(texts):
+        tokens = [*head, *list(map(int, text.split()))[: longest - len(head) - 1], Words.eos_id]
+        batch["tokens"][0, row, : len(tokens)] = tokens
+        batch["segments"][0, row, : len(tokens)] = 1
+        batch["positions"][0, row, : len(tokens)] = range(len(tokens))
+    how = {"segments": 1, "pooling": model.pooling, "normalized": model.normalize}
+    return np.asarray(jax.jit(lambda parameters: embed_slots(model.graph, parameters, batch, **how))(model.parameters))[
+        0
+    ]
+
+
+def test_the_examples_in_docstrings_hold():
+    results = doctest.testmod(blocks)
+    assert results.attempted >= 2
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_each_text_has_in_its_place_the_vector_that_it_has_alone(model, pooling):
+    model = dataclasses.replace(model, pooling=pooling, normalize=pooling == "mean")
+    texts = random_texts(60)
+    embedding = embedder(model)
+    for side, head, longest in (("query", [1, 10], 32), ("passage", [1, 20, 21], LONGEST)):
+        vectors_ND = embedding(texts, side)
+        assert vectors_ND.dtype == np.float32
+        np.testing.assert_allclose(vectors_ND, alone(model, texts, head, longest), atol=2e-6)
+    assert embedding.truncated == sum(len(text.split()) > 29 for text in texts)
+
+
+def test_neighbours_change_a_vector_by_rounding_alone(model):
+    texts, embedding = random_texts(200), embedder(model)
+    together = embedding(texts, "passage")
+    turned = embedding(texts[::-1], "passage")[::-1]
+    few = embedding(texts[:9], "passage")
+    np.testing.assert_allclose(turned, together, atol=2e-6)
+    np.testing.assert_allclose(few, together[:9], atol=2e-6)
+    np.testing.assert_array_equal(embedding(texts, "passage"), together)  # the same texts: the same bits
+
+
+def test_eight_devices_embed_as_one_does(model):
+    texts = random_texts(150)
+    np.testing.assert_allclose(embedder(model, 8)(texts, "passage"), embedder(model)(texts, "passage"), atol=2e-6)
+
+
+def test_many_texts_are_embedded_in_parts(model, monkeypatch):
+    texts, whole = random_texts(100), embedder(model)
+    wanted = whole(texts, "query")
+    monkeypatch.setattr(embed, "_TEXTS_A_PART", 32)
+    monkeypatch.setattr(embed, "_TEXTS_TOKENISED", 5)
+    in_parts, done = embedder(model), []
+    np.testing.assert_allclose(in_parts(texts, "query", done.append), wanted, atol=2e-6)
+    assert in_parts.truncated == whole.truncated > 0
+    assert sum(done) == 100
+
+
+def test_any_number_of_texts_needs_few_shapes(model):
+    embedding = embedder(model, texts_per_device=8)
+    for count in (1, 2, 3, 9, 30, 70, 150):
+        for side in ("query", "passage"):
+            assert embedding(random_texts(count, seed=count), side).shape == (count, 16)
+    assert 3 <= embedding.shapes <= 15
+    assert embedding([], "query").shape == (0, 16)
+
+
+def test_a_poll_that_raises_stops_between_blocks(model):
+    polled = []
+
+    def poll():
+        polled.append(1)
+        if len(polled) > 2:
+            raise Interrupted("enough")
+
+    with pytest.raises(Interrupted):
+        embedder(model, poll=poll)(random_texts(200), "passage")
+    assert len(polled) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_blocks_hold_every_text_once_and_whole(data):
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    longest = data.draw(st.sampled_from([8, 128, 200, 512, 4096]))
+    shares, tokens = data.draw(st.integers(1, 8)), data.draw(st.sampled_from([64, 512, 2048, 16_384]))
+    shortness = data.draw(st.sampled_from([1, 3, 8]))
+    lengths = 1 + ((longest - 1) * generator.random(data.draw(st.integers(1, 400))) ** shortness).astype(np.int64)
+    seen = []
+    for block in blocks.blocks(lengths, longest, shares, tokens):
+        seen.append(block.texts)
+        assert block.rows % shares == 0
+        assert block.rows * block.row_length <= shares * max(tokens, block.row_length)
+        used = np.zeros((block.rows, block.row_length), int)
+        places = (array[0] for array in (block.placement.row, block.placement.start, block.placement.segment))
+        for text, row, start, segment in zip(block.texts, *places, strict=True):
+            assert start + lengths[text] <= block.row_length
+            assert 1 <= segment <= blocks.segments(block.row_length)
+            used[row, start : start + lengths[text]] += 1
+        assert used.max() == 1
+        assert len(np.unique(block.slots)) == len(block.texts)
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(len(lengths)))
+
+
+def test_no_texts_make_fewer_than_sixteen_shapes():
+    generator, shapes = np.random.default_rng(0), set()
+    for _ in range(300):
+        lengths = 1 + (3999 * generator.random(generator.integers(1, 2000)) ** 5).astype(np.int64)
+        shapes |= {(block.rows, block.row_length) for block in blocks.blocks(lengths, 4000, 2, 16_384)}
+    assert 10 <= len(shapes) <= 15
+
+
+def test_rows_are_full_on_the_lengths_of_sentences():
+    lengths = np.clip(np.random.default_rng(0).lognormal(3.4, 0.5, 5000).astype(np.int64), 8, 512)
+    made = list(blocks.blocks(lengths, 512, 1, 2048))
+    assert lengths.sum() / sum(block.rows * block.row_length for block in made) > 0.93
+    assert sum(block.rows * block.row_length for block in made if block.row_length == 128) > 0.9 * lengths.sum()
+
+
+def test_a_cpu_gets_small_blocks_and_other_devices_what_they_are_told(model):
+    mesh = SimpleNamespace(size=1, devices=np.array([SimpleNamespace(platform="cpu", process_index=0)]))
+    assert embed.share_tokens(mesh, 256) == 2048
+    assert embed.share_tokens(mesh, 16) == 1024
+    mesh.devices[0].platform = "tpu"
+    assert embed.share_tokens(mesh, 256) == 16_384

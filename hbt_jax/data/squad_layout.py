@@ -141,7 +141,7 @@ def _json(path: Path) -> object:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file: expected questions and paragraphs in SQuAD's layout") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error}): save the file as UTF-8") from error
+        raise InputError(f"{path}: not UTF-8 text ({error}): save the file as UTF-8, or download it again") from error
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}): expected one object in SQuAD's"

@@ -9,14 +9,13 @@ compare.json: {"a", "b": {"runs": [{"folder", "model"}]}, "metric", "samples", "
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from hbt_jax import languages
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.compare_page import write_page
+from hbt_jax.evaluation.compare_page import p_text, write_page
 from hbt_jax.evaluation.item_sums import Collected, collect
-from hbt_jax.evaluation.metrics import RANK_DISTANCE, SETTINGS
+from hbt_jax.evaluation.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.outcomes import Outcome, check_alike, read_folder
 from hbt_jax.evaluation.results import write_json
 from hbt_jax.evaluation.significance import Difference, Row, compare_rows
@@ -53,6 +52,7 @@ _LABELS = {
     "multilingual": "multilingual",
     RANK_DISTANCE: "rank distance",
 }
+_MOST_ROWS = 20  # of a family that a terminal shows row by row
 _EXPECTED_TO_DIFFER = ("definitions", "step")
 
 
@@ -257,12 +257,23 @@ def _table(setting: str, block: dict, confidence: float) -> list[str]:
         + "".join(f"{head:>9}" for head in heads)
     ]
     for family in _FAMILIES:
+        if len(block[family]) > _MOST_ROWS:
+            lines.append(_summary_line(family, block[family]))
+            continue
         for name, row in block[family].items():
             interval = "-" if row["low"] is None else f"[{row['low']:+,.{decimals}f}, {row['high']:+,.{decimals}f}]"
             values = [row[key] for key in ("p", "p_holm", "p_runs", "p_runs_holm")[: len(heads)]]
             lines.append(
                 f"    {name.replace('_', ' '):26}{row['a']:10,.{decimals}f}{row['b']:10,.{decimals}f}"
-                f"{row['difference']:+11,.{decimals}f}{interval:>23}{''.join(f'{value:9.4f}' for value in values)}"
+                f"{row['difference']:+11,.{decimals}f}{interval:>23}{''.join(f'{p_text(value):>9}' for value in values)}"
                 + (f"  {row['better'].upper()} better" if row["better"] else "")
             )
     return lines
+
+
+def _summary_line(family: str, rows: dict[str, dict]) -> str:
+    """Which rows of a large family are decided."""
+    named = {side: [name for name, row in rows.items() if row["better"] == side] for side in ("a", "b")}
+    said = "; ".join(f"{side.upper()} better: {' '.join(names) or 'none'}" for side, names in named.items())
+    undecided = len(rows) - sum(map(len, named.values()))
+    return f"    {family.replace('_', ' ')}, {len(rows)} rows: {said}; not decided: {undecided}"

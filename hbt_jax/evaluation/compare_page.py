@@ -51,13 +51,18 @@ def write_page(path: str, compared: dict) -> None:
 _ASSETS = ("report_page.html", "report_page.css", "report_page.js", "compare_page.css")
 
 
+def p_text(p: float) -> str:
+    """A p value to four decimals, never as zero."""
+    return "<0.0001" if p < 0.00005 else f"{p:.4f}"
+
+
 def _header(compared: dict) -> str:
     systems = "".join(f"<dt>{side.upper()}</dt><dd>{_runs(compared[side]['runs'])}</dd>" for side in ("a", "b"))
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in compared["notes"])
     return (
         f'<header><h1>System A against system B</h1><div class="card"><dl>{systems}</dl></div>'
-        '<p class="lead">Differences are A - B. Intervals are for each row alone; a row counts as decided by its p value'
-        f" after Holm's correction, at the level {1 - compared['confidence']:.3g}. {_said(compared)}</p>"
+        '<p class="lead">Differences are A - B. Intervals are for each row alone; a row counts as decided by its p'
+        f" value after Holm's correction, at the level {1 - compared['confidence']:.3g}. {_said(compared)}</p>"
         + (f'<ul class="lead">{notes}</ul>' if notes else "")
         + "</header>"
     )
@@ -145,9 +150,10 @@ def _overall_table(block: dict, compared: dict) -> str:
     for setting, one in block["comparisons"].items():
         row = one["overall"]["all"]
         values = "".join(f"<td>{_value(row, side, one)}</td>" for side in ("a", "b"))
-        numbers = "".join(f"<td>{row[key]:.4f}</td>" for key in shown)
+        numbers = "".join(f"<td>{html.escape(p_text(row[key]))}</td>" for key in shown)
+        difference = f'<td class="best">{_number(row["difference"], one)}</td>'
         rows.append(
-            f'<th class="name">{_title(setting, one)}</th>{values}<td class="best">{_number(row["difference"], one)}</td>'
+            f'<th class="name">{_title(setting, one)}</th>{values}{difference}'
             f"<td>{_interval(row, one)}</td>{numbers}{_verdict(row)}"
         )
     heads = ["A", "B", "A - B", f"{compared['confidence'] * 100:g} % interval", *shown.values()]
@@ -198,7 +204,7 @@ def _detail_table(block: dict, compared: dict) -> str:
         "",
     ]
     head = "".join(
-        f'<th{' class="name"' if place in (0, 1, len(heads) - 1) else ""} data-sortable="{place}">{text}</th>'
+        f'<th class="{"name" if place in (0, 1, len(heads) - 1) else "number"}" data-sortable="{place}">{text}</th>'
         for place, text in enumerate(heads)
     )
     rows = []
@@ -207,7 +213,7 @@ def _detail_table(block: dict, compared: dict) -> str:
             numbers = [("items", f"{row['items']:,}")]
             numbers += [(side, _value(row, side, block)) for side in ("a", "b")]
             numbers += [("difference", _number(row["difference"], block)), ("low", _interval(row, block))]
-            numbers += [(key, f"{row[key]:.4f}") for key in keys]
+            numbers += [(key, html.escape(p_text(row[key]))) for key in keys]
             cells = "".join(
                 f'<td data-value="{"" if row[key] is None else row[key]}">{text}</td>' for key, text in numbers
             )

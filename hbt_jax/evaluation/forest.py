@@ -11,7 +11,7 @@ from hbt_jax.evaluation.curves import ticks
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 400, 96, 58, 26
 _ROW, _GAP = 18, 24  # heights of a row, and of a title above a family
-_MOST_TICKS = 5
+_MOST_NUMBERS = 5  # below which each line of the axis has one
 _TITLES = {
     "overall": "",
     "by_resource": "by resources",
@@ -59,8 +59,7 @@ class _Axis:
 def _axis(rows: list[dict]) -> list[float]:
     """Ticks around every interval and zero."""
     ends = [row[key] for row in rows for key in ("low", "high", "difference") if row[key] is not None]
-    values = ticks(min(0.0, *ends), max(0.0, *ends))
-    return values[:: -(-len(values) // _MOST_TICKS)] if len(values) > _MOST_TICKS else values
+    return ticks(min(0.0, *ends), max(0.0, *ends))
 
 
 def _placed(block: dict) -> Iterator[tuple[int, str, str, dict | None]]:
@@ -79,14 +78,14 @@ def _placed(block: dict) -> Iterator[tuple[int, str, str, dict | None]]:
 
 
 def _grid(values: list[float], axis: _Axis, height: int) -> str:
-    parts = []
-    for value in values:
+    parts, zero = [], values.index(0.0)
+    every = 1 if len(values) <= _MOST_NUMBERS else 2
+    for place, value in enumerate(values):
         kind = "zero" if value == 0 else "grid-line"
         x = axis.x(value)
-        parts.append(
-            f'<line class="{kind}" x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{height}"/>'
-            f'<text class="faint" x="{x}" y="{_TOP - 12}" text-anchor="middle">{value:g}</text>'
-        )
+        parts.append(f'<line class="{kind}" x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{height}"/>')
+        if (place - zero) % every == 0:
+            parts.append(f'<text class="faint" x="{x}" y="{_TOP - 12}" text-anchor="middle">{value:g}</text>')
     return "".join(parts)
 
 
@@ -143,6 +142,6 @@ def _in_words(setting: str, block: dict) -> str:
     row = block["overall"]["all"]
     decided = [each["better"] for each in block["by_query_language"].values()]
     return (
-        f"{setting.replace('_', ' ')}, A - B overall {row['difference']:+.4g}; of {len(decided)} query languages A is better"
-        f" in {decided.count('a')}, B in {decided.count('b')}"
+        f"{setting.replace('_', ' ')}, A - B overall {row['difference']:+.4g}; of {len(decided)} query languages A is"
+        f" better in {decided.count('a')}, B in {decided.count('b')}"
     )

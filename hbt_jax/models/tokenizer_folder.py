@@ -43,7 +43,7 @@ class FolderTokenizer:
       special: ids of the padding, begin, end and unknown tokens; -1 for one that is missing.
       vocab_size: one more than the largest id.
       contents: the files that define it, by name, tokenizer.json first; where tokenizer_config.json changes what that
-        says, it is as changed.
+        says, it is as changed, and a class that only the model's config.json names is in tokenizer_config.json.
     """
 
     backend: tokenizers.Tokenizer
@@ -68,6 +68,9 @@ def read_folder(folder: Path) -> FolderTokenizer:
     _check_cut(file, definition, settings)
     backend = _backend(file, contents["tokenizer.json"])
     kind = _class(folder, definition, settings)
+    if kind and not settings.get("tokenizer_class"):  # known by the model's config.json, which a copy does not have
+        stated = json.loads(contents.get("tokenizer_config.json", b"{}")) | {"tokenizer_class": kind}
+        contents["tokenizer_config.json"] = json.dumps(stated, ensure_ascii=False).encode()
     names = _TOKENS_OF_CLASS.get(kind, {}) | _named(settings)
     backend.no_truncation()
     backend.no_padding()

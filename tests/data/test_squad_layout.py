@@ -35,7 +35,11 @@ def test_gold_sentences_are_found_by_offsets_in_code_points():
 def test_paragraphs_hold_what_the_file_says():
     first, second = squad_layout.read(FILES / "en.json")
     assert first.number == 1 and first.place.endswith("en.json: paragraph 1") and second.number == 2
-    assert first.sentences == ("The lighthouse 🗼 was built in 1871.", "It is 40 metres tall.", "Nobody lives there today.")
+    assert first.sentences == (
+        "The lighthouse 🗼 was built in 1871.",
+        "It is 40 metres tall.",
+        "Nobody lives there today.",
+    )
     assert [first.context[start:end] for start, end in first.breaks] == list(first.sentences)
     assert first.questions[0] == squad_layout.Question("light-year", "When was the lighthouse built?", (30, "1871"))
 
@@ -137,7 +141,9 @@ def test_an_answer_in_no_sentence_is_named(tmp_path):
     content["data"][1]["paragraphs"][0]["sentence_breaks"][0] = [0, 19]
     (tmp_path / "en.json").write_text(json.dumps(content), encoding="utf-8")
     paragraph = squad_layout.read(tmp_path / "en.json")[1]
-    message = "en.json: paragraph 2, question 'palm-where': answer_start 19 is in no sentence: expected one of sentence_"
+    message = (
+        "en.json: paragraph 2, question 'palm-where': answer_start 19 is in no sentence: expected one of sentence_"
+    )
     with pytest.raises(InputError, match=message):
         squad_layout.gold_sentence(paragraph, paragraph.questions[0])
 
@@ -145,7 +151,7 @@ def test_an_answer_in_no_sentence_is_named(tmp_path):
 @pytest.mark.parametrize(("content", "message"), [
     (b'{"data": [\n}', r"en\.json:2: not JSON \(.* at column 1\): expected one object in SQuAD's layout; download"),
     (b"[1, 2]", r"en\.json: found \[1, 2\]: expected an object with the field data"),
-    (b'{"data": "\xff"}', r"en\.json: not UTF-8 text .* save the file as UTF-8"),
+    (b'{"data": "\xff"}', r"en\.json: not UTF-8 text .* save the file as UTF-8, or download it again"),
     (None, r"en\.json: no such file: expected questions and paragraphs in SQuAD's layout"),
 ])  # fmt: skip
 def test_a_file_that_is_no_json_object_is_named(tmp_path, content, message):
@@ -160,6 +166,8 @@ def test_files_are_named_by_their_language(tmp_path):
     (tmp_path / "LICENSE").write_text("")
     assert squad_layout.language_files(tmp_path) == {}
     (tmp_path / "dev-v1.1.json").write_text("")
-    message = r"dev-v1.1.json: unknown language 'dev-v1.1': a file is named by the language .*; the known codes are ar bn"
+    message = (
+        r"dev-v1.1.json: unknown language 'dev-v1.1': a file is named by the language .*; the known codes are ar bn"
+    )
     with pytest.raises(InputError, match=message):
         squad_layout.language_files(tmp_path)

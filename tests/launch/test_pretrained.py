@@ -13,7 +13,7 @@ from tests.data_prep.few_facts import few
 from tests.interchange import make_models
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["--global_batch=16", "--query_length=16", "--passage_length=24", "--steps=4", "--log_every=2", "--dropout=0",
+SMALL = ["--global_batch=16", "--query_length=24", "--passage_length=24", "--steps=4", "--log_every=2", "--dropout=0",
          "--learning_rate=1e-3"]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_adapters_are_trained_evaluated_and_exported(pretrained, few_facts, tmp_
         for path in (tmp_path / "out", tmp_path / "run" / "evaluation" / "untrained")
     )
     assert base["settings"]["checkpoint"] == "pretrained"
-    assert base["metrics"]["monolingual"]["map"] == pytest.approx(start["metrics"]["monolingual"]["map"], abs=0.05)
+    assert base["metrics"]["monolingual"]["map"] == pytest.approx(start["metrics"]["monolingual"]["map"], abs=1e-3)
     other = run("train.py", *flags[:-1], "--lora_targets=query,value", "--steps=8")
     assert other.returncode == 2
     assert "--lora_targets=['query', 'value', 'expand'] became ['query', 'value']" in other.stderr
@@ -71,9 +71,6 @@ def test_adapters_are_trained_evaluated_and_exported(pretrained, few_facts, tmp_
     [
         (["--model=no/such"], "--model=no/such: no such folder"),
         (["--freeze=layers:7"], "--freeze=layers:7: '7' does not fit an encoder with layers 0 to 1"),
-        (["--lora_rank=2", "--lora_targets=pooler"], "--lora_targets=pooler: expected some of query, key"),
-        (["--passage_length=64"], "--passage_length=64: expected at most 24, this model's positions"),
-        (["--freeze=embeddings,layers:0-1"], "leaves nothing to train"),
     ],
 )
 def test_a_wrong_flag_ends_in_one_line(pretrained, tmp_path, arguments, message):

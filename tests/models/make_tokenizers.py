@@ -1,4 +1,4 @@
-"""Small tokenizers in the layouts of XLM-R, BERT and data_prep, trained on names from CLDR in all languages of XM3600."""
+"""Small tokenizers in the layouts of XLM-R, BERT and data_prep, trained on names from CLDR in XM3600's languages."""
 
 import datetime
 import functools
@@ -19,18 +19,20 @@ XLM_R_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 AWKWARD = (
-    "", " ", "   ", "\t", "\n", "\u00a0", "\u3000", " leading", "trailing \n", "two  spaces", "a\tb\nc\r\nd\x0be\x0cf\x85g",
-    "fixed\u00a0and\u202fnarrow\u2009thin", "東京\u3000大阪", "\u3000東京", "line\u2028paragraph\u2029end\u1680",
-    "zero\u200bwidth", "\u200b", "\u200bstart", "می\u200cخواهم", "\u200c", "\u200ca", "क\u094d\u200dष", "\u200d", "\u200da",
-    "\ufeffmark", "\ufeff", "soft\u00adhyphen", "word\u2060joiner", "\u202eright\u202c", "\u200e\u200f",
-    "👩\u200d👩\u200d👧\u200d👦", "👩\u200d👩", "🇪🇬🇯🇵🇫🇷", "🇪", "👍🏽👍🏿", "☎\ufe0f☎\ufe0e", "1\ufe0f\u20e3", "🏴\U000e0067\U000e007f",
-    "\u0301acute", "\u0301", "\u0301\u0302", "\u093f", "\u0e34\u0e48", "\u064b", "\ufe0f", "\u20e3", "e\u0301 E\u0301", "é É",
-    "a\u0323\u0302 â\u0323", "か\u3099", "\u1112\u1161\u11ab", "ｶﾞ ﾊﾟ", "ＡＢＣ　１２３", "ﬁ ² ½ ™ ㍿ ～ ﷺ", "Å Å", "ñ n\u0303",
-    "\x00", "a\x00b", "\x01\x02\x1f\x7f\x80\x9f", "\x1b[31m", "\ufffd", "\ufffe", "\U0010ffff", "\ue000", "𝔘𝕟𝕚 𠀀", "İstanbul ISPARTA ı",
-    "ΣΊΣΥΦΟΣ ς", "ẞ ß", "▁", "▁a ▁", "a▁b", "##s", "Ġa", "<s>", "</s>", "<pad>", "<unk>", "<mask>", "[CLS]", "[SEP]", "[MASK]",
-    "[PAD]", "[UNK]", "a<s>b", "a <mask> b", "a<mask>b", "<mask>  <mask>", "x [SEP] y[CLS]z", "</s></s>", "< s >", "<S>", "[cls]",
-    "<s", "query: ", "passage: query:", "don't stop-it (now)!?", "12.345,6 km²", "https://example.org/?q=ä&b=1#c", "C:\\Users\\",
-    "ทดสอบภาษาไทย", "中文,没有空格。", "한국어 띄어쓰기", "ತಕರಾರು", "\u200f\u05e9\u05b8\u05c1לום", "مَرْحَبًا",
+    "", " ", "   ", "\t", "\n", "\u00a0", "\u3000", " leading", "trailing \n", "two  spaces",
+    "a\tb\nc\r\nd\x0be\x0cf\x85g", "fixed\u00a0and\u202fnarrow\u2009thin", "東京\u3000大阪", "\u3000東京",
+    "line\u2028paragraph\u2029end\u1680", "zero\u200bwidth", "\u200b", "\u200bstart", "می\u200cخواهم", "\u200c",
+    "\u200ca", "क\u094d\u200dष", "\u200d", "\u200da", "\ufeffmark", "\ufeff", "soft\u00adhyphen", "word\u2060joiner",
+    "\u202eright\u202c", "\u200e\u200f", "👩\u200d👩\u200d👧\u200d👦", "👩\u200d👩", "🇪🇬🇯🇵🇫🇷", "🇪", "👍🏽👍🏿",
+    "☎\ufe0f☎\ufe0e", "1\ufe0f\u20e3", "🏴\U000e0067\U000e007f", "\u0301acute", "\u0301", "\u0301\u0302", "\u093f",
+    "\u0e34\u0e48", "\u064b", "\ufe0f", "\u20e3", "e\u0301 E\u0301", "é É", "a\u0323\u0302 â\u0323", "か\u3099",
+    "\u1112\u1161\u11ab", "ｶﾞ ﾊﾟ", "ＡＢＣ　１２３", "ﬁ ² ½ ™ ㍿ ～ ﷺ", "Å Å", "ñ n\u0303", "\x00", "a\x00b",
+    "\x01\x02\x1f\x7f\x80\x9f", "\x1b[31m", "\ufffd", "\ufffe", "\U0010ffff", "\ue000", "𝔘𝕟𝕚 𠀀",
+    "İstanbul ISPARTA ı", "ΣΊΣΥΦΟΣ ς", "ẞ ß", "▁", "▁a ▁", "a▁b", "##s", "Ġa", "<s>", "</s>", "<pad>", "<unk>",
+    "<mask>", "[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "a<s>b", "a <mask> b", "a<mask>b", "<mask>  <mask>",
+    "x [SEP] y[CLS]z", "</s></s>", "< s >", "<S>", "[cls]", "<s", "query: ", "passage: query:",
+    "don't stop-it (now)!?", "12.345,6 km²", "https://example.org/?q=ä&b=1#c", "C:\\Users\\", "ทดสอบภาษาไทย",
+    "中文,没有空格。", "한국어 띄어쓰기", "ತಕರಾರು", "\u200f\u05e9\u05b8\u05c1לום", "مَرْحَبًا",
 )  # fmt: skip
 
 

@@ -6,10 +6,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import models, normalizers, pre_tokenizers
 
 from hbt_jax.config import TextConfig
 from hbt_jax.data.packing import text_format
@@ -80,8 +78,9 @@ def test_very_long_texts(pair):
 
 def begins_with_replaced_mark(text: str) -> bool:
     """A combining character that XLM-R's normaliser replaces; see hbt_jax/models/tokenizer.py."""
-    mark = text[:1]
-    return mark == "\u200c" or (unicodedata.category(mark or "a")[0] == "M" and unicodedata.normalize("NFKC", mark) != mark)
+    mark = text[:1] or "a"
+    replaced = unicodedata.normalize("NFKC", mark) != mark
+    return mark == "\u200c" or (unicodedata.category(mark)[0] == "M" and replaced)
 
 
 NAMES = [texts_of(code)[number] for code in XM3600 for number in (0, 7)]
@@ -93,3 +92,103 @@ TEXTS = st.lists(PARTS, max_size=6).map("".join).filter(lambda text: not begins_
 @given(texts=st.lists(TEXTS, min_size=20, max_size=40), prefix=st.sampled_from(PREFIXES), longest=st.integers(40, 70))
 def test_any_text(pair, texts, prefix, longest):
     assert pair.differing(texts, prefix, longest) == []
+
+
+def test_marks_that_the_normaliser_replaces_differ_only_after_a_prefix(tmp_path):
+    pair = Pair(make_tokenizers.xlm_r(tmp_path))
+    texts = ["\u0340\u0301a", "\u200c\u0301a"]
+    assert all(map(begins_with_replaced_mark, texts))
+    assert pair.differing(texts, "", 30) == []
+    assert pair.differing(texts, "query: ", 30) == texts
+    assert pair.differing([" " + text for text in texts] + [text[0] + "a" for text in texts], "query: ", 30) == []
+
+
+def edit(folder: Path, change_definition) -> None:
+    """Changes tokenizer.json."""
+    file = folder / "tokenizer.json"
+    definition = json.loads(file.read_text(encoding="utf-8"))
+    change_definition(definition)
+    file.write_text(json.dumps(definition), encoding="utf-8")
+
+
+def without_added(*names: str):
+    """tokenizer.json without some of its special tokens, which stay in the vocabulary."""
+
+    def change_definition(definition: dict) -> None:
+        definition["added_tokens"] = [token for token in definition["added_tokens"] if token["content"] not in names]
+
+    return change_definition
+
+
+def pieces_of_spaces(definition: dict) -> None:
+    """XLM-R's pipeline as later models have it, among them bge-m3."""
+    steps = [
+        {"type": "Strip", "strip_left": False, "strip_right": True},
+        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"},
+    ]
+    definition["normalizer"] = {"type": "Sequence", "normalizers": [definition["normalizer"], *steps]}
+    definition["pre_tokenizer"] = definition["pre_tokenizer"]["pretokenizers"][1]
+
+
+VARIANTS = {  # what is changed: maker, tokenizer.json, tokenizer_config.json
+    "lowered by the settings": ("bert cased", None, {"do_lower_case": True}),
+    "lowered by the class's own habit": ("bert cased", None, {"do_lower_case": ..., "tokenizer_class": ...}),
+    "not lowered by the settings": ("bert uncased", None, {"do_lower_case": False}),
+    "accents kept": ("bert uncased", None, {"strip_accents": False}),
+    "words of Chinese letters": ("bert cased", None, {"tokenize_chinese_chars": False}),
+    "another class": (
+        "bert cased", None, {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "do_lower_case": True},
+    ),
+    "class by the model's type": ("xlm-r", pieces_of_spaces, {"tokenizer_class": ...}),
+    "steps that the class makes anew": ("xlm-r", pieces_of_spaces, {"add_prefix_space": True}),
+    "steps that stay": ("xlm-r", pieces_of_spaces, {"tokenizer_class": "PreTrainedTokenizerFast"}),
+    "steps without a table": ("xlm-r", lambda d: d.update(normalizer={"type": "Lowercase"}), {}),
+    "no template": ("xlm-r", lambda d: d.update(post_processor=None), {}),
+    "tokens of the class": ("bert cased", without_added("[MASK]", "[PAD]"), {}),
+    "tokens of the settings": (
+        "xlm-r", without_added("<mask>", "<pad>"), {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>"},
+    ),
+    "further tokens": ("bert cased", None, {"additional_special_tokens": ["qu", "a"]}),
+    "names of tokens are text": ("xlm-r", None, {"split_special_tokens": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_the_settings_change(name, tmp_path):
+    kind, change_definition, values = VARIANTS[name]
+    folder = KINDS[kind](tmp_path / "folder")
+    if change_definition:
+        edit(folder, change_definition)
+    change(folder / "tokenizer_config.json", **values)
+    pair = Pair(folder)
+    for prefix in ("query: ", ""):
+        assert pair.differing(AWKWARD, prefix, 64) == []
+    pair.ours.save(tmp_path / "saved")  # without config.json
+    again = load_tokenizer(tmp_path / "saved")
+    ids, expected = again.encode(AWKWARD), pair.ours.encode(AWKWARD)
+    assert [array.tolist() for array in ids] == [array.tolist() for array in expected]
+    assert (again.pad_id, again.unk_id, again.vocab_size) == (pair.ours.pad_id, pair.ours.unk_id, pair.ours.vocab_size)
+    assert again.fingerprint == pair.ours.fingerprint
+
+
+def test_settings_that_change_ids_change_the_fingerprint(tmp_path):
+    folder = make_tokenizers.bert(tmp_path)
+    before = load_tokenizer(folder).fingerprint
+    change(folder / "tokenizer_config.json", do_lower_case=True)
+    assert load_tokenizer(folder).fingerprint != before
+    change(folder / "tokenizer_config.json", do_lower_case=False)
+    assert load_tokenizer(folder).fingerprint == before
+
+
+def test_texts_cut_at_their_beginning_are_refused(tmp_path):
+    folder = make_tokenizers.xlm_r(tmp_path)
+    change(folder / "tokenizer_config.json", truncation_side="left")
+    with pytest.raises(InputError, match='cuts long texts on the left, .* set "truncation_side": "right"'):
+        load_tokenizer(folder)
+    change(folder / "tokenizer_config.json", truncation_side=...)
+    truncation = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst", "stride": 0}
+    edit(folder, lambda definition: definition.update(truncation=truncation))
+    with pytest.raises(InputError, match="cuts long texts on the left"):
+        load_tokenizer(folder)
+    change(folder / "tokenizer_config.json", truncation_side="right")
+    assert load_tokenizer(folder).bos_id == 0

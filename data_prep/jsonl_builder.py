@@ -3,8 +3,6 @@
 INPUT_DIR holds train.jsonl, validation.jsonl, test.jsonl, or some of them; data_prep/jsonl_rows.py says what a line is.
 """
 
-import functools
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from data_prep.file_digests import digest
 from data_prep.jsonl_rows import Row, item_id, rows
 from data_prep.sources import table_features
 from data_prep.unchanged import check_unchanged
@@ -41,7 +40,7 @@ class Jsonl(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, input_dir: str | os.PathLike, **kwargs):
         self._files = _files(Path(input_dir))
-        self._digests = {path.name: _digest(path, *_change(path)) for path in self._files.values()}
+        self._digests = {path.name: digest(path) for path in self._files.values()}
         super().__init__(**kwargs)
         if self.is_prepared():
             other = "other files than those of --input_dir"
@@ -96,15 +95,3 @@ def _files(input_dir: Path) -> dict[str, Path]:
     if not found:
         raise InputError(f"--input_dir={input_dir} holds no data: expected {known} or some of them")
     return found
-
-
-def _change(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-@functools.lru_cache
-def _digest(path: Path, size: int, changed: int) -> str:
-    del size, changed  # part of the cache's key: three tables are made from one reading of each file
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,7 @@ POOLINGS = ("mean", "cls")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 RESUMES = ("auto", "never", "must")
+CANDIDATE_TEXTS = ("sentence", "sentence+context")
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 SWITCHES = (OF_MODEL, "true", "false")
 
@@ -249,6 +250,11 @@ class EvalConfig:
     benchmarks: tuple = option((), "benchmarks, comma-separated")
     data_dir: str = option("", "folder with one folder a benchmark")
     out: str = option("", "folder for results.json, TREC runs and report.html")
+    candidate_text: str = option(
+        "sentence",
+        "what is embedded of a candidate of xquad-r and mlqa-r: sentence, or sentence+context (its paragraph after it)",
+        choices=CANDIDATE_TEXTS,
+    )
     query_prefix: str = option(OF_MODEL, "text put before every query; `model`: as in training, or as its files say")
     passage_prefix: str = option(OF_MODEL, "text put before every candidate; `model`: likewise")
     max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)

@@ -262,10 +262,11 @@ def _table(setting: str, block: dict, confidence: float) -> list[str]:
             continue
         for name, row in block[family].items():
             interval = "-" if row["low"] is None else f"[{row['low']:+,.{decimals}f}, {row['high']:+,.{decimals}f}]"
-            values = [row[key] for key in ("p", "p_holm", "p_runs", "p_runs_holm")[: len(heads)]]
+            shown = ("p", "p_holm", "p_runs", "p_runs_holm")[: len(heads)]
+            numbers = "".join(f"{p_text(row[key]):>9}" for key in shown)
             lines.append(
                 f"    {name.replace('_', ' '):26}{row['a']:10,.{decimals}f}{row['b']:10,.{decimals}f}"
-                f"{row['difference']:+11,.{decimals}f}{interval:>23}{''.join(f'{p_text(value):>9}' for value in values)}"
+                f"{row['difference']:+11,.{decimals}f}{interval:>23}{numbers}"
                 + (f"  {row['better'].upper()} better" if row["better"] else "")
             )
     return lines

@@ -99,7 +99,9 @@ def _benchmark(name: str, block: dict, compared: dict) -> str:
         f'<p class="lead">{block["queries"]:,} queries about {block["items"]:,} items in'
         f" {len(block['languages'])} languages.</p>",
         _card("Overall", _overall_table(block, compared), note=_OVERALL_NOTE),
-        _card("Differences with intervals", f'{_legend()}<div class="panels">{figures}</div>', note=_FOREST_NOTE),
+        _card(
+            "Differences with intervals", f'{_legend()}<div class="panels forests">{figures}</div>', note=_FOREST_NOTE
+        ),
         _card("Every comparison", _details(block, compared), note="A click on a column's name sorts."),
         _card("Settings that differ", _settings(block["settings"])) if block["settings"] else "",
         "</section>",

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from hbt_jax import languages
 from hbt_jax.evaluation.curves import ticks
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 400, 96, 58, 26
+_WIDTH, _LEFT, _RIGHT, _TOP = 400, 96, 58, 42
 _ROW, _GAP = 18, 24  # heights of a row, and of a title above a family
+_SIDE = 76  # room that the name of a side takes
 _MOST_NUMBERS = 5  # below which each line of the axis has one
 _TITLES = {
     "overall": "",
@@ -21,7 +22,7 @@ _TITLES = {
 _NAMES = {
     "all": "all languages",
     "under_resourced": "◆ under-res.",
-    "under_resourced_less_others": "◆ less others",
+    "under_resourced_less_others": "◆ - others",
 }
 
 
@@ -31,7 +32,7 @@ def forest_plot(setting: str, block: dict) -> str:
     height = rows[-1][0] + _ROW
     values = _axis([row for _, _, _, row in rows if row])
     axis = _Axis(values[0], values[-1])
-    parts = [_grid(values, axis, height)]
+    parts = [_sides(axis.x(0.0), block["higher_is_better"]), _grid(values, axis, height)]
     for y, family, name, row in rows:
         parts.append(_line(y, family, name, row, block, axis) if row else _family_title(y, family))
     return (
@@ -75,6 +76,17 @@ def _placed(block: dict) -> Iterator[tuple[int, str, str, dict | None]]:
         for name in names:
             yield y, family, name, block[family][name]
             y += _ROW
+
+
+def _sides(zero: float, higher_is_better: bool) -> str:
+    """Which system is better on which side of zero; a side without room is left out."""
+    left, right = ("B", "A") if higher_is_better else ("A", "B")
+    parts = []
+    if zero - _LEFT > _SIDE:
+        parts.append(f'<text x="{zero - 8}" y="11" text-anchor="end">← {left} better</text>')
+    if _WIDTH - _RIGHT - zero > _SIDE:
+        parts.append(f'<text x="{zero + 8}" y="11">{right} better →</text>')
+    return "".join(parts)
 
 
 def _grid(values: list[float], axis: _Axis, height: int) -> str:

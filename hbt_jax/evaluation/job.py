@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig, TrainConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, parallel_texts, probe_layers
@@ -60,7 +60,9 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       InputError: the model or a benchmark cannot be read; every benchmark is read before anything is embedded.
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
-    benchmarks = [load_benchmark(name, config.data_dir) for name in config.benchmarks]
+    benchmarks = [
+        load_benchmark(name, config.data_dir, candidate_text=config.candidate_text) for name in config.benchmarks
+    ]
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
         raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
@@ -178,6 +180,8 @@ class _Evaluation:
             "passage_length": text.passage_length,
             "compute_dtype": config.compute_dtype,
         }
+        if benchmark.name in WITH_CONTEXT:
+            settings["candidate_text"] = config.candidate_text
         return evaluate(
             benchmark,
             query_QD,

@@ -157,7 +157,9 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path) -> Tokenizer:
         composed = [unicodedata.normalize("NFC", text) for text in texts]
         return model.encode(composed, out_type=int, num_threads=threads)
 
-    return Tokenizer(path, {"tokenizer.model": content}, special, model.get_piece_size(), encode_lists)
+    tokenizer = Tokenizer(path, {"tokenizer.model": content}, special, model.get_piece_size(), encode_lists)
+    _check_joining(tokenizer)
+    return tokenizer
 
 
 def _hugging_face(folder: pathlib.Path) -> Tokenizer:
@@ -181,5 +183,6 @@ def _check_joining(tokenizer: Tokenizer) -> None:
         raise InputError(
             f"tokenizer {tokenizer.path}: the ids of {prefix + text!r} are {together}, but those of its prefix and of"
             f" its text apart are {apart}; expected the same, as WordPiece and SentencePiece give: a byte-level BPE"
-            " needs add_prefix_space set in tokenizer.json, or choose another tokenizer"
+            " needs add_prefix_space set in tokenizer.json, a SentencePiece model needs add_dummy_prefix set when it is"
+            " trained; or choose another tokenizer"
         )

@@ -93,10 +93,11 @@ def _settings(folder: Path) -> dict:
 
 def _check_cut(file: Path, definition: dict, settings: dict) -> None:
     side = settings.get("truncation_side") or (definition.get("truncation") or {}).get("direction", "right")
-    if side.lower() != "right":
+    side = str(side).lower()
+    if side != "right":
         raise InputError(
-            f"tokenizer {file}: it cuts long texts on the {side.lower()}, but ours are cut on the right: if the model"
-            ' may read them so, set "truncation_side": "right" in tokenizer_config.json'
+            f"tokenizer {file}: it cuts long texts on the {side}, but ours are cut on the right: if the model may read"
+            ' them so, set "truncation_side": "right" in tokenizer_config.json'
         )
 
 
@@ -162,9 +163,9 @@ def _steps(backend: tokenizers.Tokenizer, kind: str, settings: dict) -> dict[str
     if kind == _BERT:
         normalizer = normalizers.BertNormalizer(
             clean_text=True,
-            handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+            handle_chinese_chars=bool(settings.get("tokenize_chinese_chars", True)),
             strip_accents=settings.get("strip_accents"),
-            lowercase=settings.get("do_lower_case", True),
+            lowercase=bool(settings.get("do_lower_case", True)),
         )
         return {"normalizer": normalizer, "pre_tokenizer": pre_tokenizers.BertPreTokenizer()}
     if kind == _XLM_R:

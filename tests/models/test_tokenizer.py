@@ -110,11 +110,58 @@ def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
         ("{", "not JSON"),
         ("{}", "expected the keys model and added_tokens"),
         (json.dumps({**definition, "post_processor": None}), "puts 0 tokens around a text; expected two"),
+        ("[]", "holds a list; expected an object"),
+        (
+            json.dumps({**definition, "model": {"type": "Telepathy", "vocab": {}}}),
+            "cannot read it .*update the tok",
+        ),
         (json.dumps({**definition, "padding": None}), "no padding token"),
     ):
         (tmp_path / "tokenizer.json").write_text(content)
         with pytest.raises(InputError, match=message):
             load_tokenizer(tmp_path)
+
+
+def test_broken_files_beside_it_are_errors(tmp_path, hugging_face_folder):
+    (tmp_path / "tokenizer.json").write_text((hugging_face_folder / "tokenizer.json").read_text())
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        (tmp_path / name).write_text("{")
+        with pytest.raises(InputError, match=f"{name}: not JSON .*; copy the file again"):
+            load_tokenizer(tmp_path)
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "sentencepiece.bpe.model", "spiece.model"])
+def test_files_of_older_tokenizers_are_named_with_the_way_out(tmp_path, name):
+    (tmp_path / name).write_text("")
+    message = (
+        rf"found {name} but no tokenizer\.json; make it .*AutoTokenizer\.from_pretrained\('{tmp_path}'\)\.save_pret"
+    )
+    with pytest.raises(InputError, match=message):
+        load_tokenizer(tmp_path)
+
+
+def test_an_empty_model_file_is_an_error(tmp_path):
+    (tmp_path / "empty.model").write_bytes(b"")
+    with pytest.raises(InputError, match=r"empty\.model: not a SentencePiece model"):
+        load_tokenizer(tmp_path / "empty.model")
+
+
+def test_half_a_surrogate_pair_is_an_error(sentencepiece_folder, hugging_face_folder):
+    for folder in (sentencepiece_folder, hugging_face_folder):
+        with pytest.raises(
+            InputError, match=r"text 1 of 2, 'a\\ud800', holds half of a surrogate pair .*correct the text"
+        ):
+            load_tokenizer(folder).encode(["a", "a\ud800"])
+        with pytest.raises(TypeError):
+            load_tokenizer(folder).encode(["a", None])
+
+
+def test_a_model_file_is_saved_under_the_name_that_a_folder_is_read_by(sentencepiece_folder, tmp_path):
+    other = tmp_path / "other.model"
+    other.write_bytes((sentencepiece_folder / "tokenizer.model").read_bytes())
+    load_tokenizer(other).save(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").fingerprint == load_tokenizer(other).fingerprint
 
 
 def byte_level(folder: Path, prefix_space: bool) -> Path:
@@ -136,6 +183,17 @@ def test_a_tokenizer_whose_prefix_cannot_be_joined_is_refused(tmp_path):
     assert joined == [*tokenizer.prefix_ids("query: ").tolist(), *tokenizer.encode(["a b"])[0].tolist()]
     byte_level(tmp_path, prefix_space=False)
     with pytest.raises(InputError, match=f"tokenizer {tmp_path}: the ids of 'query: a b' are .* expected the same"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_sentencepiece_model_without_a_space_at_the_start_is_refused(tmp_path):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([*TEXTS, "a b"]), model_writer=model, vocab_size=60, hard_vocab_limit=False,
+        minloglevel=2, pad_id=3, add_dummy_prefix=False,
+    )  # fmt: skip
+    (tmp_path / "tokenizer.model").write_bytes(model.getvalue())
+    with pytest.raises(InputError, match="ids of 'query: a b' are .* a SentencePiece model needs add_dummy_prefix"):
         load_tokenizer(tmp_path)
 
 

@@ -14,7 +14,6 @@ _READERS: dict[str, Callable[..., Benchmark]] = {
 }
 
 NAMES = tuple(_READERS)
-CANDIDATE_TEXTS = squad_r.CANDIDATE_TEXTS
 WITH_CONTEXT = tuple(squad_r.PUBLISHED)  # the benchmarks whose candidates stand in a context
 
 
@@ -25,7 +24,7 @@ def load_benchmark(name: str, data_dir: str, *, candidate_text: str = "sentence"
       name: one of NAMES, read from `data_dir`/name; or a path (it contains a "/") to a folder with queries.jsonl,
         candidates.jsonl and qrels.trec, as `benchmarks/folder.py` describes them.
       data_dir: the folder that holds one folder per named benchmark; not used for a path.
-      candidate_text: what is embedded of a candidate, one of CANDIDATE_TEXTS; `sentence` is its whole text where
+      candidate_text: what is embedded of a candidate, one of config.CANDIDATE_TEXTS; `sentence` is its whole text where
         candidates have no context.
 
     Raises:

@@ -25,10 +25,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hbt_jax.data import squad_layout
+from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 
-CANDIDATE_TEXTS = ("sentence", "sentence+context")
 PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statistics" of the official repository
     "xquad-r": {
         "ar": (1190, 1222), "de": (1190, 1276), "el": (1190, 1234), "en": (1190, 1180), "es": (1190, 1215),

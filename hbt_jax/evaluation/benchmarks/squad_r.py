@@ -24,8 +24,8 @@ Candidate texts, of which a result must name the one it used:
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hbt_jax.data import squad_layout
 from hbt_jax.config import CANDIDATE_TEXTS
+from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 

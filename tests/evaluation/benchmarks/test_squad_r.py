@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import CANDIDATE_TEXTS, WITH_CONTEXT, load_benchmark, squad_r
+from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark, squad_r
 from hbt_jax.evaluation.run import evaluate
 from hbt_jax.languages import MLQA_R, XQUAD_R
 

@@ -266,7 +266,9 @@ class EvalConfig:
     )
     compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
     mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
-    eval_batch: int = option(256, "texts embedded at a time, per device", minimum=1)
+    eval_batch: int = option(
+        256, "texts of 64 tokens embedded at a time, per device, fewer longer ones; a CPU takes at most 32", minimum=1
+    )
     run_depth: int = option(100, "candidates per query in a written TREC run; 0: all", minimum=0)
     cross_lingual_runs: bool = option(False, "write TREC runs of the cross-lingual pools too, one a candidate language")
     layer_probe: int = _layer_probe()
@@ -339,26 +341,6 @@ class EmbedConfig:
     mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
     eval_batch: int = option(
         256, "texts of 64 tokens embedded at a time, per device, fewer longer ones; a CPU takes at most 32", minimum=1
-    )
-
-    def __post_init__(self):
-        check_limits(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class CompareConfig:
-    """What launch/compare.py compares."""
-
-    a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
-    b: tuple = option((), "those of system B, likewise; differences are A - B")
-    out: str = option("", "folder for compare.json and compare.html")
-    metric: str = option("map", "metric of the three settings, as results.json names it; rank distance comes with it")
-    samples: int = option(
-        10_000, "draws of the bootstrap, and of the randomisation test", minimum=100, maximum=1_000_000
-    )
-    seed: int = option(0, "seed of the draws", minimum=0, maximum=2**31 - 1)
-    confidence: float = option(
-        0.95, "confidence of the intervals; 1 - confidence is the level of the tests", minimum=0.5, maximum=0.999
     )
 
     def __post_init__(self):

@@ -7,8 +7,8 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import PRESETS
 
 EXPECTED = (
-    f"expected a preset ({', '.join(PRESETS)}), a folder with config.json and model.safetensors, or a hub id such as"
-    " intfloat/multilingual-e5-small"
+    f"expected a preset ({', '.join(PRESETS)}) to train, the workdir of a run to evaluate, a folder with config.json"
+    " and model.safetensors, or a hub id such as intfloat/multilingual-e5-small"
 )
 
 _NEEDED = (

@@ -88,7 +88,7 @@ def test_each_text_has_in_its_place_the_vector_that_it_has_alone(model, pooling)
     for side, head, longest in (("query", [1, 10], 32), ("passage", [1, 20, 21], LONGEST)):
         vectors_ND = embedding(texts, side)
         assert vectors_ND.dtype == np.float32
-        np.testing.assert_allclose(vectors_ND, alone(model, texts, head, longest), atol=2e-6)
+        np.testing.assert_allclose(vectors_ND, alone(model, texts, head, longest), atol=5e-6)
     assert embedding.truncated == sum(len(text.split()) > 29 for text in texts)
 
 

@@ -117,7 +117,7 @@ def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts
     assert "monolingual" in again.stdout
     missing = run("eval.py", f"--model={tmp_path}/nowhere", *data)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
-    assert "no such folder; give the --workdir of a training run" in missing.stderr
+    assert "no such folder, and not a hub id either; expected a preset" in missing.stderr
     other = run("train.py", *small_run(few_facts, tmp_path / "run"), "--temperature=0.5")
     assert other.returncode == 2
     assert "holds a run with other settings: --temperature=0.02 became 0.5" in other.stderr

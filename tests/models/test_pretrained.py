@@ -319,7 +319,7 @@ def test_missing_files_of_the_encoder(bert):
     (bert / "tokenizer.json").unlink()
     refused(bert, r"bert: no tokenizer.json; to make it .*AutoTokenizer as T.*T.from_pretrained\('.*/bert'\)")
     (bert / "config.json").unlink()
-    refused(bert, r"--model=.*: no config.json in .*; expected a preset \(tiny, small\), a folder with config.json")
+    refused(bert, r"--model=.*: no config.json in .*; expected a preset \(tiny, small\) to train")
 
 
 def test_an_adapter_is_refused(bert):
@@ -440,9 +440,7 @@ def test_damaged_indices(bert):
 
 def test_names_that_are_no_model(tmp_path):
     (tmp_path / "file").write_text("")
-    refused(
-        tmp_path / "file", r"--model=.*/file is a file; expected a preset \(tiny, small\), a folder with config.json"
-    )
+    refused(tmp_path / "file", r"--model=.*/file is a file; expected a preset \(tiny, small\) to train")
     for name in (str(tmp_path / "none"), "runs/of/today", "./none", "a b", "org/", ""):
         refused(name, rf"^--model={name}: no such folder, and not a hub id either; expected a preset")
 

@@ -70,7 +70,7 @@ def test_the_vocabulary_of_the_two_files_must_fit(folders, tmp_path):
     ("changes", "text", "message"),
     [
         ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere does not go with a pretrained --model="),
-        ({}, TextConfig(query_length=16, passage_length=25), "--passage_length=25: expected at most 24, this model's positions"),
+        ({}, TextConfig(query_length=16, passage_length=25), "--passage_length=25: expected at most 24, this model"),
         ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings has no use with --lora_rank=2"),
         ({"lora_rank": 2, "lora_layers": ("0-2",)}, SHORT, "--lora_layers=0-2: '0-2' does not fit an encoder with"),
         ({"freeze": ("pooler",)}, SHORT, "--freeze=pooler: 'pooler' matches nothing in this encoder"),

@@ -12,8 +12,8 @@ text, with these exceptions, where the ids are those of the text without the pre
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
-A SentencePiece model reads texts in Unicode's composed form (NFC), in which it was trained: a letter and its mark typed
-apart are the letter with the mark, as they look.
+A SentencePiece model reads texts in Unicode's composed form (NFC): a letter and its mark typed apart are the letter
+with the mark, as they look.
 """
 
 import hashlib
@@ -56,7 +56,8 @@ class Tokenizer:
             if not 0 <= token < vocab_size:
                 raise InputError(
                     f"tokenizer {path}: no {name} token (id {token}, vocabulary {vocab_size}); expected padding, begin,"
-                    " end and unknown tokens, as data_prep/train_sentencepiece.py makes them"
+                    " end and unknown tokens, as data_prep/train_sentencepiece.py makes them or tokenizer_config.json"
+                    " names them"
                 )
         self.path = path
         self.vocab_size = vocab_size
@@ -166,7 +167,7 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
     read = read_folder(folder)
 
     def encode_lists(texts: list[str]) -> Iterable[list[int]]:
-        # "fast": without the places of tokens in the text, a quarter of the time
+        # "fast" leaves out the places of tokens in the text, which nothing needs
         return (encoding.ids for encoding in read.backend.encode_batch_fast(texts, add_special_tokens=False))
 
     tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists)

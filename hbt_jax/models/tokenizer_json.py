@@ -3,8 +3,8 @@
 A SentencePiece model becomes a tokenizer of the `tokenizers` package with the same pieces, scores and ids.  Both find
 the best segmentation; where two are equally good, or nearly so in a text of hundreds of words, the float32 sums of
 SentencePiece and the float64 sums of `tokenizers` may prefer another one.  Apart from these the ids differ for one
-kind of text only: a compatibility character (as Ａ, ﷲ or a no-break space) that bears a combining mark, which
-`tokenizers` drops.
+kind of text only: a character that the normaliser replaces (as Ａ, ﷲ or a no-break space) and that bears a combining
+mark or a zero-width non-joiner, which `tokenizers` drops.
 """
 
 import json
@@ -44,7 +44,7 @@ _PROBES = (
 
 
 def write_hugging_face(tokenizer: Tokenizer, folder: str | os.PathLike, max_length: int | None = None) -> None:
-    """Writes tokenizer.json and the files beside it; transformers 4.41 and later load them, without a network.
+    """Writes tokenizer.json and the files beside it; transformers 4.46 and later load them, without a network.
 
     Args:
       tokenizer: one in Hugging Face's layout, whose own files are copied, or a SentencePiece unigram model.

@@ -1,6 +1,5 @@
 """Small tokenizers in the layouts of XLM-R, BERT and data_prep, trained on names from CLDR in XM3600's languages."""
 
-import datetime
 import functools
 import io
 import json
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import sentencepiece
 import tokenizers
-from babel import Locale, dates
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from data_prep.facts_names import names
 from data_prep.train_sentencepiece import SETTINGS
 from hbt_jax.languages import XM3600
 
-LOCALES = {"quz": "qu", "no": "nb"}  # XM3600's codes of what CLDR calls otherwise
 XLM_R_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -38,11 +36,10 @@ AWKWARD = (
 
 @functools.cache
 def texts_of(code: str) -> tuple[str, ...]:
-    """Names of languages and territories and dates, as the language writes them."""
-    locale = Locale.parse(LOCALES.get(code, code))
-    days = [datetime.date(2024, month, 2 * month) for month in range(1, 13)]
-    written = [dates.format_date(day, "full", locale=locale) for day in days]
-    return (*locale.languages.values(), *locale.territories.values(), *written)
+    """Names of languages, territories, currencies, cities and weekdays, as the language writes them."""
+    found = names(code)  # not babel's Locale: in one process babel keeps a locale with or without what it inherits
+    kinds = ("language", "territory", "currency", "city", "weekday")
+    return tuple(name for kind in kinds for name in found[kind].values())
 
 
 @functools.cache

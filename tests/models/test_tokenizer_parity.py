@@ -57,7 +57,7 @@ def pair(request, tmp_path_factory) -> Pair:
 def test_all_languages_and_awkward_texts(pair, prefix):
     texts = [*AWKWARD, *(text for code in XM3600 for text in texts_of(code)[::5])]
     assert len(texts) > 6000
-    for longest in (512, 30):
+    for longest in (512, 48):
         assert pair.differing(texts, prefix, longest) == []
 
 
@@ -96,7 +96,7 @@ def test_any_text(pair, texts, prefix, longest):
 
 def test_marks_that_the_normaliser_replaces_differ_only_after_a_prefix(tmp_path):
     pair = Pair(make_tokenizers.xlm_r(tmp_path))
-    texts = ["\u0340\u0301a", "\u200c\u0301a"]
+    texts = ["\u200c\u0301a"]
     assert all(map(begins_with_replaced_mark, texts))
     assert pair.differing(texts, "", 30) == []
     assert pair.differing(texts, "query: ", 30) == texts

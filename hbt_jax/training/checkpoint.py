@@ -46,15 +46,10 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=LatestN(1),
-            enable_async_checkpointing=not read_only,
-            cleanup_tmp_directories=not read_only,
-            create=not read_only,
-            read_only=read_only,
-        )
         folder = workdir.absolute() / "checkpoints"
-        self._managers = {name: ocp.CheckpointManager(folder / name, options=options) for name in ("last", "best")}
+        self._managers = {
+            name: ocp.CheckpointManager(folder / name, options=_options(name, read_only)) for name in ("last", "best")
+        }
 
     def step(self, name: str) -> int | None:
         """Step of the complete checkpoint "last" or "best", None if there is none."""
@@ -122,6 +117,20 @@ class Checkpoints:
         self.wait()
         for manager in self._managers.values():
             manager.close()
+
+
+def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
+    """Both managers may write the same step at once: without names of their own, one would pass the other's barriers
+    and finish a checkpoint that another process is still writing.
+    """
+    return ocp.CheckpointManagerOptions(
+        preservation_policy=LatestN(1),
+        enable_async_checkpointing=not read_only,
+        cleanup_tmp_directories=not read_only,
+        create=not read_only,
+        read_only=read_only,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=name),
+    )
 
 
 def _unwritable(folder: Path, error: Exception) -> Exception:

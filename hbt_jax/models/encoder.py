@@ -119,6 +119,7 @@ class Layer(nnx.Module):
         self.contract = linear(config.feed_forward, config.width)
         self.output_norm = norm()
         self.dropout = nnx.Dropout(config.dropout)
+        self.adapted = adapted
         self.adapters = nnx.Dict({target: adapter(target) for target in adapted})
         self.adapter_scale = lora.scale if lora else 0.0
 
@@ -144,7 +145,7 @@ class Layer(nnx.Module):
 
     def _adapted(self, target: str, product, inputs):
         """A product's output with that of its adapter, where it has one."""
-        if target not in self.adapters:
+        if target not in self.adapted:
             return product
         return product + self.adapter_scale * self.adapters[target](inputs)
 

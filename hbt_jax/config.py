@@ -348,6 +348,26 @@ class EmbedConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class CompareConfig:
+    """What launch/compare.py compares."""
+
+    a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
+    b: tuple = option((), "those of system B, likewise; differences are A - B")
+    out: str = option("", "folder for compare.json and compare.html")
+    metric: str = option("map", "metric of the three settings, as results.json names it; rank distance comes with it")
+    samples: int = option(
+        10_000, "draws of the bootstrap, and of the randomisation test", minimum=100, maximum=1_000_000
+    )
+    seed: int = option(0, "seed of the draws", minimum=0, maximum=2**31 - 1)
+    confidence: float = option(
+        0.95, "confidence of the intervals; 1 - confidence is the level of the tests", minimum=0.5, maximum=0.999
+    )
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class ProcessConfig:
     """How several processes find each other; not part of what a run is, so not written beside its checkpoints."""
 

@@ -6,6 +6,9 @@ equal score that the tie rule places before it.  Nothing is sorted or cut off, s
 Tie rule: equal scores are ordered by candidate id, descending, compared as strings: what trec_eval does, so a run file
 read by trec_eval gives the same numbers.
 
+A query may have candidates that it does not search, such as itself: their scores are -inf, so they are placed before
+none that it searches and are never listed.
+
 Scores are inner products in float32.  All scores of a query come from one product with the whole set of candidates, and
 a relevant candidate's score is read from that very product: it is never computed a second time, in another shape,
 where rounding could differ.  Every block of queries of an evaluation is filled up to the same number of rows, so all
@@ -34,52 +37,45 @@ _LARGEST_BLOCK, _ROWS = 512, 8  # the most queries of a block; its rows come in 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Candidates rearranged for counting: one run of slots per language, each language filled up to whole tiles.
+    """Candidates rearranged for counting: one run of slots per pool, each pool filled up to whole tiles.
 
-    Within a language the slots follow the tie rule.  M is the number of slots, T = M / tile the number of tiles.
+    A pool holds the candidates of one language, or a part of them where the benchmark has several pools of a language.
+    Within a pool the slots follow the tie rule.  M is the number of slots, T = M / tile the number of tiles.
 
     Attributes:
-      languages: language codes; a language number is an index into them.
       candidate_M: int32 [M], index of the candidate in a slot, or NO_CANDIDATE where the slot is empty.
       slot_N: int32 [N], slot of each candidate.
       tie_M: int32 [M], place of a slot's candidate in the tie order of all candidates; smaller comes first.
-      language_T: int32 [T], language number of each tile.
-      slots: language code -> slice of its slots that hold candidates.
+      pool_T: int32 [T], number of each tile's pool.
+      slots: name of a pool -> slice of its slots that hold candidates, in the order of the pools' numbers.
     """
 
-    languages: tuple[str, ...]
     candidate_M: np.ndarray
     slot_N: np.ndarray
     tie_M: np.ndarray
-    language_T: np.ndarray
+    pool_T: np.ndarray
     slots: dict[str, slice]
 
 
-def make_layout(ids: Sequence[str], codes: Sequence[str], languages: Sequence[str]) -> Layout:
-    """Lays out the candidates with these ids and language codes.
-
-    Args:
-      ids: candidate ids, unique.
-      codes: language code of each candidate.
-      languages: the languages in the order in which to number them; must hold every code.
-    """
+def make_layout(ids: Sequence[str], pools: Sequence[str]) -> Layout:
+    """Lays out the candidates with these ids, which are unique, in these pools."""
     by_tie = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
-    members = {code: [] for code in languages}
+    members = {name: [] for name in sorted(set(pools))}
     for index in by_tie:
-        members[codes[index]].append(index)
-    candidate_M, language_T, slots = [], [], {}
-    for number, code in enumerate(languages):
-        slots[code] = slice(len(candidate_M), len(candidate_M) + len(members[code]))
-        tiles = -(-len(members[code]) // _TILE)
-        candidate_M += members[code] + [NO_CANDIDATE] * (tiles * _TILE - len(members[code]))
-        language_T += [number] * tiles
+        members[pools[index]].append(index)
+    candidate_M, pool_T, slots = [], [], {}
+    for number, (name, indexes) in enumerate(members.items()):
+        slots[name] = slice(len(candidate_M), len(candidate_M) + len(indexes))
+        tiles = -(-len(indexes) // _TILE)
+        candidate_M += indexes + [NO_CANDIDATE] * (tiles * _TILE - len(indexes))
+        pool_T += [number] * tiles
     candidate_M = np.array(candidate_M, np.int32)
     taken = np.flatnonzero(candidate_M != NO_CANDIDATE)
     slot_N = np.empty(len(ids), np.int32)
     slot_N[candidate_M[taken]] = taken
     tie_M = np.full(len(candidate_M), len(ids), np.int32)
     tie_M[slot_N[by_tie]] = np.arange(len(ids))
-    return Layout(tuple(languages), candidate_M, slot_N, tie_M, np.array(language_T, np.int32), slots)
+    return Layout(candidate_M, slot_N, tie_M, np.array(pool_T, np.int32), slots)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +84,10 @@ class Block:
 
     Attributes:
       start, stop: the queries of this block are start, ..., stop - 1.
-      score_qM: float32 [stop - start, M], -inf in empty slots.
-      rank_qG: int32 [stop - start, G], rank of each relevant candidate among all candidates; 0 where there is none.
-      own_rank_qG: the same among the candidates of its own language.
+      score_qM: float32 [stop - start, M], -inf in empty slots and for candidates that the query does not search.
+      rank_qG: int32 [stop - start, G], rank of each relevant candidate among all candidates that the query searches; 0
+        where there is none.
+      own_rank_qG: the same among those of its own pool.
     """
 
     start: int
@@ -106,6 +103,7 @@ def rank_blocks(
     relevant_QG: np.ndarray,
     layout: Layout,
     block_queries: int | None = None,
+    excluded_QX: np.ndarray | None = None,
 ) -> Iterator[Block]:
     """Ranks every relevant candidate of every query, a block of queries at a time.
 
@@ -113,13 +111,16 @@ def rank_blocks(
       query_QD, candidate_ND: float32 embeddings.
       relevant_QG: int32 candidate indexes, filled up with NO_CANDIDATE.
       layout: of the same candidates.
-      block_queries: queries of a block; None: as many as keep its scores within 16 MiB.
+      block_queries: queries of a block; None: as many as keep its scores within 16 MiB, but 8 at least.
+      excluded_QX: int32 indexes of the candidates that each query does not search, filled up likewise; None: none.
 
     Raises:
       InputError: an embedding is not finite.
       ValueError: shapes do not agree.
     """
-    _check(query_QD, candidate_ND, relevant_QG, layout)
+    if excluded_QX is None:
+        excluded_QX = np.empty((len(query_QD), 0), np.int32)
+    _check(query_QD, candidate_ND, relevant_QG, excluded_QX, layout)
     slots = len(layout.candidate_M)
     size = block_queries or min(_LARGEST_BLOCK, max(_ROWS, _BLOCK_SCORES // slots // _ROWS * _ROWS), len(query_QD))
     rows = -(-size // _ROWS) * _ROWS  # one row alone would be computed as a vector, with other roundings
@@ -127,14 +128,17 @@ def rank_blocks(
     candidate_MD = jnp.asarray(
         np.where((layout.candidate_M >= 0)[:, None], candidate_ND[layout.candidate_M], 0.0), jnp.float32
     )
-    tie_M, language_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.language_T)
+    tie_M, pool_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.pool_T)
     for start in range(0, len(query_QD), size):
         stop = min(start + size, len(query_QD))
         filler = ((0, rows - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
         relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
         slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], 0).astype(np.int32)
-        score_qM = _scores(np.pad(query_QD[start:stop], filler).astype(np.float32), candidate_MD, used_M)
-        before_qG, own_before_qG = _count_before(score_qM, slot_qG, tie_M, language_T)
+        excluded_qX = np.pad(excluded_QX[start:stop], filler, constant_values=NO_CANDIDATE)
+        hidden_qX = np.where(excluded_qX >= 0, layout.slot_N[excluded_qX], slots).astype(np.int32)
+        query_qD = np.pad(query_QD[start:stop], filler).astype(np.float32)
+        score_qM = _scores(query_qD, candidate_MD, used_M, hidden_qX)
+        before_qG, own_before_qG = _count_before(score_qM, slot_qG, tie_M, pool_T)
         real = slice(0, stop - start)
         is_relevant = relevant_qG[real] >= 0
         yield Block(
@@ -147,19 +151,23 @@ def rank_blocks(
 
 
 @jax.jit
-def _scores(query_qD: jax.Array, candidate_MD: jax.Array, used_M: jax.Array) -> jax.Array:
-    """float32 [q, M]: inner products at full float32 precision (TPUs default to bfloat16 passes); -inf if unused."""
+def _scores(query_qD: jax.Array, candidate_MD: jax.Array, used_M: jax.Array, hidden_qX: jax.Array) -> jax.Array:
+    """float32 [q, M]: inner products at full float32 precision (TPUs default to bfloat16 passes).
+
+    -inf where a slot is not used and in the slots `hidden_qX` of each query; M there stands for none.
+    """
     score_qM = jnp.einsum(
         "qd,md->qm", query_qD, candidate_MD, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
     )
-    return jnp.where(used_M, score_qM, -jnp.inf)
+    row_q1 = jnp.arange(score_qM.shape[0])[:, None]
+    return jnp.where(used_M, score_qM, -jnp.inf).at[row_q1, hidden_qX].set(-jnp.inf, mode="drop")
 
 
 @jax.jit
 def _count_before(
-    score_qM: jax.Array, slot_qG: jax.Array, tie_M: jax.Array, language_T: jax.Array
+    score_qM: jax.Array, slot_qG: jax.Array, tie_M: jax.Array, pool_T: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Counts the candidates placed before each relevant one: among all, and among those of its language.
+    """Counts the candidates placed before each relevant one: among all, and among those of its pool.
 
     One relevant candidate per query at a time, so the largest intermediate result is the size of the scores.
 
@@ -167,7 +175,7 @@ def _count_before(
       Two int32 arrays [q, G].
     """
     queries, slots = score_qM.shape
-    tile = slots // language_T.shape[0]
+    tile = slots // pool_T.shape[0]
     count = functools.partial(jnp.sum, axis=-1, dtype=jnp.int32)
 
     def before_one_of_each(slot_q: jax.Array) -> jax.Array:
@@ -177,11 +185,38 @@ def _count_before(
 
     slot_Gq = slot_qG.T
     before_GqT = jax.lax.map(before_one_of_each, slot_Gq)  # summing over tiles in here too halves the speed on CPU
-    is_own_GqT = language_T == language_T[slot_Gq // tile][..., None]
+    is_own_GqT = pool_T == pool_T[slot_Gq // tile][..., None]
     return count(before_GqT).T, count(jnp.where(is_own_GqT, before_GqT, 0)).T
 
 
-def _check(query_QD: np.ndarray, candidate_ND: np.ndarray, relevant_QG: np.ndarray, layout: Layout) -> None:
+def top_slots(score_S: np.ndarray, tie_S: np.ndarray, depth: int) -> np.ndarray:
+    """The best-placed slots in order: by score, descending, then by tie order; a slot of score -inf is left out.
+
+    Args:
+      score_S: float32 scores.
+      tie_S: int32 tie order, smaller first.
+      depth: how many; 0 for all.
+
+    Returns:
+      int indexes into `score_S`, fewer than `depth` where there are fewer.
+    """
+    floor = -np.inf
+    if 0 < depth * _TILE < len(score_S):
+        # As many tiles as asked for have a score of at least this, so the scores asked for are at least this, too.
+        tiles = len(score_S) // _TILE
+        floor = _nth_largest(score_S[: tiles * _TILE].reshape(tiles, _TILE).max(axis=1), depth)
+    chosen = np.flatnonzero((score_S >= floor) & (score_S > -np.inf))
+    if 0 < depth < len(chosen):
+        chosen = chosen[score_S[chosen] >= _nth_largest(score_S[chosen], depth)]
+    order = chosen[np.lexsort((tie_S[chosen], -score_S[chosen]))]
+    return order[:depth] if depth else order
+
+
+def _nth_largest(values: np.ndarray, n: int) -> np.ndarray:
+    return np.partition(values, len(values) - n)[len(values) - n]
+
+
+def _check(query_QD, candidate_ND, relevant_QG, excluded_QX, layout: Layout) -> None:
     candidates = len(layout.slot_N)
     if query_QD.ndim != 2 or candidate_ND.shape != (candidates, query_QD.shape[1]):
         raise ValueError(
@@ -192,6 +227,11 @@ def _check(query_QD: np.ndarray, candidate_ND: np.ndarray, relevant_QG: np.ndarr
         raise ValueError(
             f"relevant candidates {relevant_QG.shape}, largest index {relevant_QG.max()}: expected {len(query_QD)}"
             f" rows and indexes below {candidates}"
+        )
+    if len(excluded_QX) != len(query_QD) or excluded_QX.max(initial=NO_CANDIDATE) >= candidates:
+        raise ValueError(
+            f"excluded candidates {excluded_QX.shape}, largest index {excluded_QX.max(initial=NO_CANDIDATE)}: expected"
+            f" {len(query_QD)} rows and indexes below {candidates}"
         )
     for side, embeddings in (("query", query_QD), ("candidate", candidate_ND)):
         bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))

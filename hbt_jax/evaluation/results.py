@@ -8,41 +8,59 @@ mean over the queries of the pair.  A language or pair without a query that coun
 import gzip
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.bias import RANK_DISTANCE_DEFINITION
+from hbt_jax.evaluation.bias import (
+    RANK_DISTANCE_DEFINITION,
+    SIMILARITY_GAP_DEFINITION,
+    STRONG_ALIGNMENT_DEFINITION,
+)
 from hbt_jax.evaluation.layer_probe import LAYER_PROBE_DEFINITION
 from hbt_jax.evaluation.metrics import (
     AP_DEFINITION,
-    METRICS,
+    MRR_DEFINITION,
+    NDCG_DEFINITION,
     RANK_DISTANCE,
     RECALL_DEFINITION,
     SETTINGS,
+    SIMILARITY_GAP,
+    STRONG_ALIGNMENT,
     QueryMetrics,
 )
 from hbt_jax.evaluation.ranking import TIE_RULE
+from hbt_jax.evaluation.token_counts import TOKENS_DEFINITION
+from hbt_jax.evaluation.top_languages import TOP_DEFINITION
 from hbt_jax.files import atomic_file
 
 DEFINITIONS = {
     "map": AP_DEFINITION,
     "recall": RECALL_DEFINITION,
-    "rank_distance": RANK_DISTANCE_DEFINITION,
+    "mrr": MRR_DEFINITION,
+    "ndcg@10": NDCG_DEFINITION,
+    RANK_DISTANCE: RANK_DISTANCE_DEFINITION,
+    STRONG_ALIGNMENT: STRONG_ALIGNMENT_DEFINITION,
+    SIMILARITY_GAP: SIMILARITY_GAP_DEFINITION,
     "averages": (
         "monolingual, multilingual: mean over query languages of the mean over their queries; cross_lingual: mean over"
         " ordered pairs (query language, candidate language); a query without a relevant candidate in a pool does not"
-        " count there"
+        " count there, and a text that is a query and a candidate is never a candidate of its own"
     ),
     "robustness": (
         "of a setting's map by query language: worst language, mean of the worst quarter (rounded up), population"
         " standard deviation, means of XM3600's five under-resourced languages and of the others, gap = others -"
-        " under_resourced"
+        " under_resourced; scripts: the same of the means of scripts, where a script is under-resourced if all its"
+        " languages here are"
     ),
     "ties": TIE_RULE,
 }
+ACCURACY_DEFINITION = (
+    "bitext: share of sentences of one language whose translation is the best-scored sentence of the other language;"
+    " recall@1 of the cross-lingual setting, by the score itself (no margin)"
+)
 
 
 def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, settings: dict, counts: dict) -> dict:
@@ -57,17 +75,21 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
     """
     by_pair = _by_pair(values)
     by_language = _by_query_language(values, by_pair)
-    scripts = sorted({languages.language(code).script for code in by_language})
-    return {
+    by_script = _by_script(by_language)
+    counted = _counted(values)
+    summary = {
         "benchmark": benchmark.name,
         "model": model,
         "settings": {"similarity": "inner product", **settings, "definitions": DEFINITIONS},
         "counts": {
             "queries": benchmark.queries.count_by_language(),
             "candidates": benchmark.candidates.count_by_language(),
-            "counted_queries": _counted(values),
+            "counted_queries": counted,
+            "queries_without_monolingual": _without_monolingual(benchmark, counted),
+            **benchmark.counts,
             **counts,
         },
+        "notes": list(benchmark.notes),
         "metrics": {
             setting: _mean_of(
                 list(by_pair.values())
@@ -78,28 +100,52 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
         },
         "by_query_language": by_language,
         "by_pair": {f"{code}-{other}": block for (code, other), block in by_pair.items()},
-        "by_script": {
-            script: {
-                setting: _mean_of(
-                    [
-                        blocks[setting]
-                        for code, blocks in by_language.items()
-                        if languages.language(code).script == script
-                    ]
-                )
-                for setting in SETTINGS
-            }
-            for script in scripts
-        },
-        "robustness": {setting: _robustness(setting, by_language) for setting in SETTINGS},
+        "by_script": by_script,
+        "robustness": {setting: _robustness(setting, by_language, by_script) for setting in SETTINGS},
     }
+    if benchmark.is_bitext:
+        return with_part(summary, "accuracy@1", _accuracy(by_pair), ACCURACY_DEFINITION)
+    return summary
 
 
 def with_layer_probe(summary: dict, probe: dict) -> dict:
-    """The content of results.json with what the layer probe found, and what its numbers mean."""
-    definitions = summary["settings"]["definitions"] | {"layer_probe": LAYER_PROBE_DEFINITION}
-    settings = summary["settings"] | {"definitions": definitions}
-    return {**summary, "settings": settings, "layer_probe": probe}
+    """The content of results.json with what the layer probe found."""
+    return with_part(summary, "layer_probe", probe, LAYER_PROBE_DEFINITION)
+
+
+def with_tokens(summary: dict, tokens: dict) -> dict:
+    """The content of results.json with how each language's texts were cut into tokens, see token_counts.py."""
+    return with_part(summary, "tokens", tokens, TOKENS_DEFINITION)
+
+
+def with_top_languages(summary: dict, codes: Sequence[str], top_JJ: np.ndarray, pool_JJ: np.ndarray) -> dict:
+    """The content of results.json with the languages of the first 10 candidates.
+
+    Args:
+      summary: content of results.json.
+      codes: the J languages.
+      top_JJ, pool_JJ: float64, of top_languages.TopLanguages.shares.
+    """
+    asked = np.flatnonzero(np.isfinite(top_JJ).all(axis=1)).tolist()
+    top_J, pool_J = top_JJ[asked].mean(axis=0), pool_JJ[asked].mean(axis=0)
+    content = {
+        "by_candidate_language": {
+            code: {"share": float(top), "pool_share": float(pool)}
+            for code, top, pool in zip(codes, top_J, pool_J, strict=True)
+        },
+        "own_language": {
+            "share": float(top_JJ[asked, asked].mean()),
+            "pool_share": float(pool_JJ[asked, asked].mean()),
+        },
+        "by_query_language": {codes[row]: dict(zip(codes, top_JJ[row].tolist(), strict=True)) for row in asked},
+    }
+    return with_part(summary, "top_10_languages", content, TOP_DEFINITION)
+
+
+def with_part(summary: dict, name: str, content: dict, definition: str) -> dict:
+    """The content of results.json with one more part, and what its numbers mean."""
+    definitions = summary["settings"]["definitions"] | {name: definition}
+    return {**summary, "settings": summary["settings"] | {"definitions": definitions}, name: content}
 
 
 def _rows(values: QueryMetrics) -> Iterator[tuple[int, str, np.ndarray]]:
@@ -125,7 +171,7 @@ def _by_pair(values: QueryMetrics) -> dict[tuple[str, str], dict[str, float]]:
     pairs = {}
     for number, code, rows in _rows(values):
         for other_number, other in enumerate(values.languages):
-            block = _present({m: _mean(values.by_pool[m][rows, other_number]) for m in METRICS})
+            block = _present({m: _mean(values.by_pool[m][rows, other_number]) for m in values.by_pool})
             if other_number != number and block:
                 pairs[code, other] = block
     return pairs
@@ -136,16 +182,27 @@ def _by_query_language(values: QueryMetrics, by_pair: dict) -> dict[str, dict[st
     by_language = {}
     for number, code, rows in _rows(values):
         by_language[code] = {
-            "monolingual": _present({m: _mean(values.by_pool[m][rows, number]) for m in METRICS}),
+            "monolingual": _present({m: _mean(values.by_pool[m][rows, number]) for m in values.by_pool}),
             "cross_lingual": _mean_of([block for (asked, _), block in by_pair.items() if asked == code]),
             "multilingual": _present({m: _mean(column[rows]) for m, column in values.multilingual.items()}),
         }
     return by_language
 
 
+def _by_script(by_language: dict) -> dict[str, dict[str, dict[str, float]]]:
+    """Script -> setting -> metrics: means over the query languages of the script."""
+    members: dict[str, list[dict]] = {}
+    for code, blocks in by_language.items():
+        members.setdefault(languages.language(code).script, []).append(blocks)
+    return {
+        script: {setting: _mean_of([blocks[setting] for blocks in members[script]]) for setting in SETTINGS}
+        for script in sorted(members)
+    }
+
+
 def _mean_of(blocks: list[dict[str, float]]) -> dict[str, float]:
     """Means, metric by metric, over the blocks that have the metric; metrics that none has are left out."""
-    names = [metric for metric in (*METRICS, RANK_DISTANCE) if any(metric in block for block in blocks)]
+    names = dict.fromkeys(metric for block in blocks for metric in block)
     return {metric: float(np.mean([block[metric] for block in blocks if metric in block])) for metric in names}
 
 
@@ -163,27 +220,64 @@ def _counted(values: QueryMetrics) -> dict[str, dict[str, int]]:
     return counted
 
 
-def _robustness(setting: str, by_language: dict) -> dict:
-    """How evenly a setting's map is spread over query languages; {} when no language has one."""
-    score = {code: blocks[setting]["map"] for code, blocks in by_language.items() if "map" in blocks[setting]}
-    if not score:
+def _without_monolingual(benchmark: Benchmark, counted: dict) -> dict[str, int]:
+    """How many queries of each language do not count in the monolingual setting; languages without one are left out."""
+    missing = {
+        code: queries - counted["monolingual"][code] for code, queries in benchmark.queries.count_by_language().items()
+    }
+    return {code: number for code, number in missing.items() if number}
+
+
+def _accuracy(by_pair: dict[tuple[str, str], dict[str, float]]) -> dict:
+    """Accuracy of bitext retrieval: of each pair of languages both ways and their mean, and the mean over pairs."""
+    both = {}
+    for code, other in by_pair:
+        if code < other and (other, code) in by_pair:
+            there, back = (by_pair[pair]["recall@1"] for pair in ((code, other), (other, code)))
+            both[f"{code}-{other}"] = {f"{code}-{other}": there, f"{other}-{code}": back, "mean": (there + back) / 2}
+    worst = min(both, key=lambda pair: (both[pair]["mean"], pair))
+    return {
+        "mean": float(np.mean([block["mean"] for block in both.values()])),
+        "worst_pair": worst,
+        "worst": both[worst]["mean"],
+        "by_pair": both,
+    }
+
+
+def _robustness(setting: str, by_language: dict, by_script: dict) -> dict:
+    """How evenly a setting's map is spread over query languages and scripts; {} when no language has one."""
+    of_language, of_script = (
+        {name: blocks[setting]["map"] for name, blocks in by_name.items() if "map" in blocks[setting]}
+        for by_name in (by_language, by_script)
+    )
+    if not of_language:
         return {}
-    ascending = sorted(score, key=lambda code: (score[code], code))
-    quarter = ascending[: math.ceil(len(ascending) / 4)]
-    weak = [value for code, value in score.items() if languages.language(code).under_resourced]
-    others = [value for code, value in score.items() if not languages.language(code).under_resourced]
-    under_resourced, rest = (float(np.mean(group)) if group else None for group in (weak, others))
+    known = [languages.language(code) for code in of_language]
+    weak = {one.code for one in known if one.under_resourced}
+    weak_scripts = {one.script for one in known} - {one.script for one in known if not one.under_resourced}
     return {
         "metric": "map",
+        **_spread(of_language, weak, "language"),
+        "scripts": _spread(of_script, weak_scripts, "script"),
+    }
+
+
+def _spread(score: dict[str, float], weak: set[str], kind: str) -> dict:
+    """Mean, worst ones and standard deviation of the scores of languages or scripts, and the gap to the weak ones."""
+    ascending = sorted(score, key=lambda name: (score[name], name))
+    quarter = ascending[: math.ceil(len(ascending) / 4)]
+    groups = ([score[name] for name in score if (name in weak) == is_weak] for is_weak in (True, False))
+    under_resourced, others = (float(np.mean(group)) if group else None for group in groups)
+    return {
         "mean": float(np.mean(list(score.values()))),
-        "worst_language": ascending[0],
+        f"worst_{kind}": ascending[0],
         "worst": score[ascending[0]],
-        "worst_quarter": float(np.mean([score[code] for code in quarter])),
-        "worst_quarter_languages": quarter,
+        "worst_quarter": float(np.mean([score[name] for name in quarter])),
+        f"worst_quarter_{kind}s": quarter,
         "standard_deviation": float(np.std(list(score.values()))),
         "under_resourced": under_resourced,
-        "others": rest,
-        "gap": rest - under_resourced if weak and others else None,
+        "others": others,
+        "gap": None if under_resourced is None or others is None else others - under_resourced,
     }
 
 
@@ -202,7 +296,7 @@ def write_per_query(path: str, benchmark: Benchmark, values: QueryMetrics) -> No
     with atomic_file(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6) as file:
         for query, number in enumerate(values.language_Q.tolist()):
             pools = {code: float(values.by_pool["map"][query, j]) for j, code in enumerate(values.languages)}
-            own = {metric: float(values.by_pool[metric][query, number]) for metric in METRICS}
+            own = {metric: float(column[query, number]) for metric, column in values.by_pool.items()}
             everything = {metric: float(column[query]) for metric, column in values.multilingual.items()}
             code = values.languages[number]
             line = {

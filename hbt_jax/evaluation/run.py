@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from hbt_jax import files
-from hbt_jax.evaluation import metrics, ranking, results, trec
+from hbt_jax.evaluation import bias, metrics, ranking, results, trec
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.top_languages import TopLanguages
 
 RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
 
@@ -23,6 +24,7 @@ def evaluate(
     settings: dict,
     counts: dict,
     layer_probe: dict | None = None,
+    tokens: dict | None = None,
     run_depth: int = 100,
     run_settings: tuple[str, ...] = ("monolingual", "multilingual"),
     poll: Callable[[], None] = lambda: None,
@@ -40,6 +42,7 @@ def evaluate(
       settings: how texts were prepared and embedded (prefixes, lengths, checkpoint, similarity, dtype).
       counts: further counts for the results, such as {"truncated_texts": 0}.
       layer_probe: what layer_probe.probe_layers found; None where it was not asked for.
+      tokens: {"queries": ..., "candidates": ...}, rates of token_counts.TokenCounts; None where they were not counted.
       run_depth: candidates per query in a run file; 0 for all.
       run_settings: the settings whose runs are written, of metrics.SETTINGS.
       poll: called between blocks of queries; raises to stop.
@@ -54,18 +57,23 @@ def evaluate(
     os.makedirs(folder, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.remove(os.path.join(folder, RESULTS))
-    candidates = benchmark.candidates
-    layout = ranking.make_layout(candidates.ids, candidates.languages, benchmark.languages)
+    candidates, codes, excluded_QX = benchmark.candidates, benchmark.languages, benchmark.excluded_QX
+    layout = ranking.make_layout(candidates.ids, benchmark.candidate_pools)
+    language_Q = metrics.language_numbers(benchmark.queries.languages, codes)
+    language_N = metrics.language_numbers(candidates.languages, codes)
+    top = TopLanguages(layout, language_Q, language_N, len(codes), excluded_QX)
     rank_QG = np.zeros(benchmark.relevant_QG.shape, np.int32)
     own_rank_QG = np.zeros_like(rank_QG)
     with (
         files.atomic_folder(os.path.join(folder, RUNS)) as runs,
         trec.RunWriter(runs, benchmark, layout, run_depth, run_settings) as writer,
     ):
-        for block in ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout):
+        blocks = ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout, excluded_QX=excluded_QX)
+        for block in blocks:
             poll()
             rank_QG[block.start : block.stop] = block.rank_qG
             own_rank_QG[block.start : block.stop] = block.own_rank_qG
+            top.add(block)
             writer.write(block)
     values = metrics.query_metrics(
         rank_QG,
@@ -73,10 +81,16 @@ def evaluate(
         benchmark.relevant_QG,
         benchmark.queries.languages,
         candidates.languages,
-        benchmark.languages,
+        codes,
+    )
+    values.multilingual[metrics.SIMILARITY_GAP] = bias.similarity_gap(
+        query_QD, candidate_ND, benchmark.relevant_QG, excluded_QX, language_Q, language_N
     )
     settings = settings | {"run_depth": run_depth, "run_settings": list(run_settings)}
     summary = results.summarise(benchmark, values, model=model_name, settings=settings, counts=counts)
+    summary = results.with_top_languages(summary, codes, *top.shares())
+    if tokens is not None:
+        summary = results.with_tokens(summary, tokens)
     if layer_probe is not None:
         summary = results.with_layer_probe(summary, layer_probe)
     trec.write_qrels(os.path.join(folder, QRELS), benchmark)
@@ -86,7 +100,7 @@ def evaluate(
 
 
 def format_table(summary: dict) -> str:
-    """The three settings, the rank distance and the worst languages of one results.json, for a terminal."""
+    """The three settings, the language bias and the worst languages of one results.json, for a terminal."""
     sides = {side: summary["counts"][side] for side in ("queries", "candidates")}
     lines = [
         f"{summary['benchmark']}: {sum(sides['queries'].values()):,} queries and"
@@ -98,7 +112,7 @@ def format_table(summary: dict) -> str:
         cells = "".join(f"{block[metric]:8.4f}" if metric in block else f"{'-':>8}" for metric in metrics.METRICS)
         distance = f"{block[metrics.RANK_DISTANCE]:,.1f}" if metrics.RANK_DISTANCE in block else ""
         lines.append(f"  {setting.replace('_', '-'):14}{cells}   {distance:>13}   {_worst_languages(summary, setting)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {line}" for line in _remarks(summary))])
 
 
 def _worst_languages(summary: dict, setting: str, how_many: int = 4) -> str:
@@ -108,3 +122,39 @@ def _worst_languages(summary: dict, setting: str, how_many: int = 4) -> str:
         if "map" in blocks[setting]
     ]
     return "  ".join(f"{code} {value:.3f}" for value, code in sorted(scores)[:how_many])
+
+
+def _remarks(summary: dict) -> list[str]:
+    """Lines on accuracy of bitext, language bias, queries that do not count and the files."""
+    accuracy, lines = summary.get("accuracy@1"), []
+    if accuracy:
+        lines.append(
+            f"accuracy@1 both ways, mean of {len(accuracy['by_pair']):,} language pairs: {accuracy['mean']:.4f};"
+            f" worst {accuracy['worst_pair']} {accuracy['worst']:.4f}"
+        )
+    lines.append(_bias_line(summary))
+    if summary["counts"]["queries_without_monolingual"]:
+        lines.append(_no_monolingual(summary["counts"]))
+    return lines + summary["notes"]
+
+
+def _bias_line(summary: dict) -> str:
+    block, own = summary["metrics"]["multilingual"], summary["top_10_languages"]["own_language"]
+    parts = [f"{own['share']:.1%} of the top 10 in the query's language ({own['pool_share']:.1%} of the pool)"]
+    if metrics.STRONG_ALIGNMENT in block:
+        parts.append(f"strongly aligned queries {block[metrics.STRONG_ALIGNMENT]:.1%}")
+    if metrics.SIMILARITY_GAP in block:
+        parts.append(f"similarity gap {block[metrics.SIMILARITY_GAP]:+.3f}")
+    return f"language bias: {', '.join(parts)}"
+
+
+def _no_monolingual(counts: dict) -> str:
+    """Which queries have no other relevant candidate in their language, so do not count monolingually."""
+    missing, queries = counts["queries_without_monolingual"], counts["queries"]
+    whole = [code for code, number in missing.items() if number == queries[code]]
+    if len(whole) == len(queries):
+        return "no monolingual queries: no query has another relevant candidate in its own language"
+    parts = [f"{number:,} of {queries[code]:,} in {code}" for code, number in missing.items() if code not in whole]
+    if whole:
+        parts.insert(0, f"all of {' '.join(whole)}")
+    return f"queries without a monolingual pool (nothing else in their language is relevant): {', '.join(parts)}"

@@ -1,7 +1,7 @@
 """What a benchmark is, whatever its files look like: queries, candidates, and which answer which."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -42,17 +42,36 @@ class Benchmark:
       candidates: N texts.
       relevant_QG: int32 [Q, G], indexes into `candidates` of the relevant ones in any language, in ascending order and
         filled up with NO_CANDIDATE; every query has at least one.
+      excluded_QX: int32 [Q, X], indexes of candidates that the query does not search, such as itself; filled up
+        likewise, none of them relevant to it.  None: every query searches all candidates.
+      pools: names the pool of its language that each candidate is in, where a language has several: a query with a
+        relevant candidate in a pool searches that pool.  At most one pool of a language holds what is relevant to a
+        query.  None: one pool a language, named by its code.
+      is_bitext: whether every query's relevant candidates are its translations, one a language, so that recall@1 of
+        two languages is the accuracy of bitext retrieval.
+      counts: further counts for the results.
+      notes: what a reader of the results must know of the files, in sentences.
     """
 
     name: str
     queries: Texts
     candidates: Texts
     relevant_QG: np.ndarray
+    excluded_QX: np.ndarray | None = None
+    pools: Sequence[str] | None = None
+    is_bitext: bool = False
+    counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Codes of every language of a query or candidate, in alphabetical order."""
         return tuple(sorted(set(self.queries.languages) | set(self.candidates.languages)))
+
+    @property
+    def candidate_pools(self) -> Sequence[str]:
+        """The name of the pool of its language that each candidate is in."""
+        return self.candidates.languages if self.pools is None else self.pools
 
 
 def pad_relevant(relevant: Sequence[Sequence[int]]) -> np.ndarray:
@@ -66,3 +85,26 @@ def pad_relevant(relevant: Sequence[Sequence[int]]) -> np.ndarray:
     for row, indexes in zip(relevant_QG, relevant, strict=True):
         row[: len(indexes)] = sorted(indexes)
     return relevant_QG
+
+
+def others_of_item(items: Sequence[Hashable]) -> np.ndarray:
+    """For texts that search one another: of each text, the indexes of the other texts of its item, as `pad_relevant`.
+
+    >>> others_of_item(["a", "b", "a", "a", "c"])
+    array([[ 2,  3],
+           [-1, -1],
+           [ 0,  3],
+           [ 0,  2],
+           [-1, -1]], dtype=int32)
+    """
+    number: dict[Hashable, int] = {}
+    item_N = np.array([number.setdefault(item, len(number)) for item in items])
+    order_N = np.argsort(item_N, kind="stable")  # item after item, ascending within one
+    size_I = np.bincount(item_N)
+    start_I = (np.cumsum(size_I) - size_I).astype(np.int32)
+    place_N = np.empty(len(item_N), np.int32)  # of each text within its item
+    place_N[order_N] = np.arange(len(item_N)) - start_I[item_N[order_N]]
+    other_G = np.arange(size_I.max() - 1, dtype=np.int32)
+    there_NG = other_G < size_I[item_N][:, None] - 1
+    member_NG = start_I[item_N][:, None] + other_G + (other_G >= place_N[:, None])  # the text itself is stepped over
+    return np.where(there_NG, order_N[np.where(there_NG, member_NG, 0)], NO_CANDIDATE).astype(np.int32)

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Tests whether two systems differ on the benchmarks that both were evaluated on, and by how much.
+
+    python launch/compare.py --a=runs/hybrid_0,runs/hybrid_1 --b=runs/mono_0,runs/mono_1 --out=runs/compared
+
+Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal, 1 anything else.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from hbt_jax import flags as command  # noqa: E402
+from hbt_jax.config import CompareConfig  # noqa: E402
+from hbt_jax.errors import Interrupted  # noqa: E402
+from hbt_jax.training.preemption import StopRequest  # noqa: E402
+
+
+def main(_: list[str]) -> None:
+    """Checks the flags, then compares."""
+    config = command.values(CompareConfig)
+    command.require(["a", "b", "out"])
+    with StopRequest() as stop:
+        # This imports scipy and jax: only once the flags are known to be good.
+        from hbt_jax.evaluation.compare import compare_command
+
+        def poll() -> None:
+            if stop.requested:
+                raise Interrupted("during the comparison; nothing was written; repeat the command")
+
+        compare_command(config, poll)
+
+
+if __name__ == "__main__":
+    command.define(CompareConfig)
+    command.run_command(main)

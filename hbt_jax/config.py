@@ -16,6 +16,8 @@ SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
+CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
+EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 SWITCHES = (OF_MODEL, "true", "false")
 
@@ -272,6 +274,21 @@ class EvalConfig:
     run_depth: int = option(100, "candidates per query in a written TREC run; 0: all", minimum=0)
     cross_lingual_runs: bool = option(False, "write TREC runs of the cross-lingual pools too, one a candidate language")
     layer_probe: int = _layer_probe()
+    lexical_baseline: bool = option(
+        False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
+    )
+    query_expansions: str = option(
+        "",
+        'file of JSON lines {"id": QUERY_ID, "texts": [...]}: evaluate with these texts added to the queries too, into'
+        " OUT/expanded; empty: none",
+    )
+    expansion_combination: str = option(
+        CONCAT,
+        "concat: the query and its texts as one text, with the query prefix, cut at the longest text of either side;"
+        " mean-embedding: mean of the embeddings of the query and of each text (with the passage prefix), to unit"
+        " length",
+        choices=EXPANSION_COMBINATIONS,
+    )
 
     def __post_init__(self):
         check_limits(self)

@@ -67,13 +67,20 @@ class Embedder:
         """Shapes of blocks compiled so far, at most 15."""
         return len(self._shapes)
 
-    def __call__(self, texts: Sequence[str], side: str, done: Callable[[int], None] | None = None) -> np.ndarray:
+    def __call__(
+        self,
+        texts: Sequence[str],
+        side: str,
+        done: Callable[[int], None] | None = None,
+        longest: int | None = None,
+    ) -> np.ndarray:
         """The vectors of `texts`, in their order.
 
         Args:
           texts: the texts; memory beyond that of their vectors does not grow with their number.
           side: "query" or "passage": whose prefix and longest length apply.
           done: told now and then how many more texts have their vectors, for a progress bar of the caller's.
+          longest: tokens of the longest text, at most those of the longer side; None: as of `side`.
 
         Returns:
           float32 [len(texts), D], of unit length unless the model does not normalise.  `truncated` grows by the number
@@ -83,6 +90,8 @@ class Embedder:
           InputError: prefix and special tokens leave no room for a text.
         """
         form = text_format(self.model.text, self.model.tokenizer, side)
+        if longest is not None:
+            form = dataclasses.replace(form, longest=longest)
         vectors_ND = np.empty((len(texts), self.model.encoder.embedding_width), np.float32)
         hidden = None if self._shown else True  # None: shown on a terminal only
         with tqdm(total=len(texts), desc=f"embedding {side} texts", unit=" texts", disable=hidden, leave=False) as bar:

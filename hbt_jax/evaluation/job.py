@@ -12,8 +12,11 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, parallel_texts, probe_layers
+from hbt_jax.evaluation.lexical import BM25, check_installed, evaluate_bm25
 from hbt_jax.evaluation.metrics import SETTINGS
+from hbt_jax.evaluation.query_expansion import Expansions, read_expansions
 from hbt_jax.evaluation.report import write_report
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.mesh import any_process, make_mesh
@@ -66,22 +69,63 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
         raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
+    for name in sorted({*names} & {UNTRAINED, BM25, EXPANDED}):
+        raise InputError(f"--benchmarks: {config.out}/{name} is for other results: rename the folder of this benchmark")
+    if config.lexical_baseline:
+        check_installed()
     probed = {}
     if config.layer_probe:
         probed = {benchmark.name: parallel_texts(benchmark, config.layer_probe) for benchmark in benchmarks}
-    evaluated = _Evaluation(config, mesh, stop, probed)
+    expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
+    lexical = _lexical_baseline(config, benchmarks, stop) if config.lexical_baseline else []
+    evaluated = _Evaluation(config, mesh, stop, probed, expansions)
     untrained = []
     if baseline:
         untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
     results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
     if jax.process_index() == 0:
         report = os.path.join(config.out, "report.html")
-        write_report(report, results, training_curve=_curve(config.model), baseline=untrained or None)
+        write_report(
+            report,
+            results,
+            training_curve=_curve(config.model),
+            baseline=untrained or None,
+            lexical=lexical,
+            expanded=evaluated.expanded_results,
+        )
         print(f"report: {report}")
 
 
 def _curve(model: str):
     return training_curve(Path(model)) if is_run(model) else None
+
+
+def _lexical_baseline(config: EvalConfig, benchmarks: list[Benchmark], stop: StopRequest) -> list[dict]:
+    """Results of BM25 on every benchmark, printed as they come; the first process has them, the others wait for it."""
+    results, interrupted = [], None
+    if jax.process_index() == 0:
+        try:
+            for benchmark in benchmarks:
+                result = evaluate_bm25(
+                    benchmark,
+                    out_dir=os.path.join(config.out, BM25),
+                    settings=_candidate_text(config, benchmark),
+                    run_depth=config.run_depth,
+                    run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,
+                    poll=_poll(stop, config.out, bool),
+                )
+                results.append(result)
+                print(f"BM25, {format_table(result)}", flush=True)
+        except Interrupted as error:
+            interrupted = error
+    if any_process(interrupted is not None):
+        raise interrupted or Interrupted("during evaluation, with the process that ranks")
+    return results
+
+
+def _candidate_text(config: EvalConfig, benchmark: Benchmark) -> dict[str, str]:
+    """The setting that says what is ranked of a candidate, of benchmarks that have a choice."""
+    return {"candidate_text": config.candidate_text} if benchmark.name in WITH_CONTEXT else {}
 
 
 def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callable[[], None]:
@@ -95,10 +139,22 @@ def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callabl
 
 
 class _Evaluation:
-    """Embeds and ranks benchmarks with the checkpoints of one model."""
+    """Embeds and ranks benchmarks with the checkpoints of one model.
 
-    def __init__(self, config: EvalConfig, mesh: Mesh, stop: StopRequest, probed: dict[str, ParallelTexts]):
-        self._config, self._mesh, self._probed = config, mesh, probed
+    Attributes:
+      expanded_results: results with query expansions of the benchmarks evaluated so far, on the process that ranks.
+    """
+
+    def __init__(
+        self,
+        config: EvalConfig,
+        mesh: Mesh,
+        stop: StopRequest,
+        probed: dict[str, ParallelTexts],
+        expansions: dict[str, Expansions],
+    ):
+        self._config, self._mesh, self._probed, self._expansions = config, mesh, probed, expansions
+        self.expanded_results: list[dict] = []
         self._poll_together = _poll(stop, config.out, any_process)
         self._poll_alone = _poll(stop, config.out, bool)
 
@@ -125,6 +181,9 @@ class _Evaluation:
                 print(title + format_table(result), flush=True)
                 if "layer_probe" in result:
                     print(format_probe(result["layer_probe"]), flush=True)
+                if self._expansions:
+                    print(f"with expansions, {format_table(self.expanded_results[-1])}", flush=True)
+                    print(format_effect(self.expanded_results[-1]), flush=True)
         return results
 
     def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> dict | None:
@@ -133,11 +192,31 @@ class _Evaluation:
         embedder = Embedder(
             model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
         )
-        vectors = embedder(benchmark.queries.texts, "query"), embedder(benchmark.candidates.texts, "passage")
+        query_QD = embedder(benchmark.queries.texts, "query")
+        candidate_ND = embedder(benchmark.candidates.texts, "passage")
+        counts = {"truncated_texts": embedder.truncated}
+        expanded = None
+        if self._expansions:
+            expansions = self._expansions[benchmark.name]
+            combination = self._config.expansion_combination
+            expanded = ExpandedRun.embedded(benchmark, expansions, combination, embedder, query_QD)
         probe = self._probe(benchmark.name, model, leader)
         if leader:
             try:
-                result = self._ranked(benchmark, *vectors, probe, model, checkpoint, out, embedder.truncated)
+                result = self._ranked(benchmark, query_QD, candidate_ND, probe, counts, model, checkpoint, out)
+                if expanded is not None:
+                    found = self._ranked(
+                        expanded.benchmark,
+                        expanded.query_QD,
+                        candidate_ND,
+                        None,
+                        counts | expanded.counts,
+                        model,
+                        checkpoint,
+                        os.path.join(out, EXPANDED),
+                        expanded.settings,
+                    )
+                    self.expanded_results.append(expanded.with_effect(result, found, out))
             except Interrupted as error:
                 interrupted = error
         if any_process(interrupted is not None):
@@ -163,10 +242,11 @@ class _Evaluation:
         query_QD,
         candidate_ND,
         probe: dict | None,
+        counts: dict,
         model: Model,
         checkpoint: str,
         out: str,
-        truncated: int,
+        further_settings: dict | None = None,
     ) -> dict:
         config, text = self._config, model.text
         settings = {
@@ -180,8 +260,7 @@ class _Evaluation:
             "passage_length": text.passage_length,
             "compute_dtype": config.compute_dtype,
         }
-        if benchmark.name in WITH_CONTEXT:
-            settings["candidate_text"] = config.candidate_text
+        settings |= _candidate_text(config, benchmark) | (further_settings or {})
         return evaluate(
             benchmark,
             query_QD,
@@ -189,7 +268,7 @@ class _Evaluation:
             out_dir=out,
             model_name=model.name,
             settings=settings,
-            counts={"truncated_texts": truncated},
+            counts=counts,
             layer_probe=probe,
             run_depth=config.run_depth,
             run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,

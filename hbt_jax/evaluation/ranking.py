@@ -19,7 +19,7 @@ compares block sizes).
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
 
 TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval does)"
+
+ScoreSource = Callable[[int, int], tuple[np.ndarray, np.ndarray]]  # of `rank_score_blocks`
 
 _TILE = 128  # candidates counted together; a language's candidates start at a multiple of it
 _BLOCK_SCORES = 2**22  # scores of one block of queries: 16 MiB in float32
@@ -84,7 +86,10 @@ class Block:
 
     Attributes:
       start, stop: the queries of this block are start, ..., stop - 1.
-      score_qM: float32 [stop - start, M], -inf in empty slots and for candidates that the query does not search.
+      score_qM: float32 [stop - start, M], scores among all candidates; -inf in empty slots and for candidates that the
+        query does not search.
+      own_score_qM: the same among the candidates of a slot's pool; another array only where a candidate's score depends
+        on what else is searched, as BM25's does.
       rank_qG: int32 [stop - start, G], rank of each relevant candidate among all candidates that the query searches; 0
         where there is none.
       own_rank_qG: the same among those of its own pool.
@@ -93,6 +98,7 @@ class Block:
     start: int
     stop: int
     score_qM: np.ndarray
+    own_score_qM: np.ndarray
     rank_qG: np.ndarray
     own_rank_qG: np.ndarray
 
@@ -118,33 +124,96 @@ def rank_blocks(
       InputError: an embedding is not finite.
       ValueError: shapes do not agree.
     """
-    if excluded_QX is None:
-        excluded_QX = np.empty((len(query_QD), 0), np.int32)
-    _check(query_QD, candidate_ND, relevant_QG, excluded_QX, layout)
-    slots = len(layout.candidate_M)
-    size = block_queries or min(_LARGEST_BLOCK, max(_ROWS, _BLOCK_SCORES // slots // _ROWS * _ROWS), len(query_QD))
-    rows = -(-size // _ROWS) * _ROWS  # one row alone would be computed as a vector, with other roundings
+    excluded_QX = _none_excluded(len(query_QD)) if excluded_QX is None else excluded_QX
+    _check_embeddings(query_QD, candidate_ND, layout)
+    _check_indexes(len(query_QD), relevant_QG, excluded_QX, layout)
     used_M = jnp.asarray(layout.candidate_M != NO_CANDIDATE)
     candidate_MD = jnp.asarray(
         np.where((layout.candidate_M >= 0)[:, None], candidate_ND[layout.candidate_M], 0.0), jnp.float32
     )
+
+    def scores(start: int, stop: int, hidden_qX: np.ndarray) -> tuple[jax.Array, jax.Array]:
+        query_qD = np.pad(query_QD[start:stop], _filler(stop - start, len(hidden_qX))).astype(np.float32)
+        score_qM = _scores(query_qD, candidate_MD, used_M, hidden_qX)
+        return score_qM, score_qM
+
+    return _ranked(scores, relevant_QG, layout, block_queries, excluded_QX)
+
+
+def rank_score_blocks(
+    scores: ScoreSource,
+    relevant_QG: np.ndarray,
+    layout: Layout,
+    block_queries: int | None = None,
+    excluded_QX: np.ndarray | None = None,
+) -> Iterator[Block]:
+    """Ranks by scores that were made elsewhere, with the same rule for ties; arguments as of `rank_blocks`.
+
+    Args:
+      scores: given start and stop, the scores of the queries start, ..., stop - 1: float32 [stop - start, N] among all
+        candidates, then [stop - start, N] among the candidates of each one's pool.
+
+    Raises:
+      ValueError: shapes do not agree.
+    """
+    excluded_QX = _none_excluded(len(relevant_QG)) if excluded_QX is None else excluded_QX
+    _check_indexes(len(relevant_QG), relevant_QG, excluded_QX, layout)
+    used_M = jnp.asarray(layout.candidate_M != NO_CANDIDATE)
+
+    def hidden(start: int, stop: int, hidden_qX: np.ndarray) -> tuple[jax.Array, jax.Array]:
+        expected = (stop - start, len(layout.slot_N))
+        filler = _filler(stop - start, len(hidden_qX))
+        found = []
+        for score_qN in scores(start, stop):
+            if score_qN.shape != expected:
+                raise ValueError(f"scores {score_qN.shape} of queries {start} to {stop - 1}: expected {expected}")
+            found.append(_hide(np.pad(score_qN[:, layout.candidate_M], filler), used_M, hidden_qX))
+        score_qM, own_score_qM = found
+        return score_qM, own_score_qM
+
+    return _ranked(hidden, relevant_QG, layout, block_queries, excluded_QX)
+
+
+def _none_excluded(queries: int) -> np.ndarray:
+    return np.empty((queries, 0), np.int32)
+
+
+def _filler(queries: int, rows: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Padding that fills a block up to its rows: the last one keeps the shape, so nothing compiles again."""
+    return (0, rows - queries), (0, 0)
+
+
+def _ranked(
+    scores: Callable[[int, int, np.ndarray], tuple[jax.Array, jax.Array]],
+    relevant_QG: np.ndarray,
+    layout: Layout,
+    block_queries: int | None,
+    excluded_QX: np.ndarray,
+) -> Iterator[Block]:
+    """Ranks block by block; `scores`, given start, stop and hidden slots, gives both scores of a block's rows."""
+    queries, slots = len(relevant_QG), len(layout.candidate_M)
+    size = block_queries or min(_LARGEST_BLOCK, max(_ROWS, _BLOCK_SCORES // slots // _ROWS * _ROWS), queries)
+    rows = -(-size // _ROWS) * _ROWS  # one row alone would be computed as a vector, with other roundings
     tie_M, pool_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.pool_T)
-    for start in range(0, len(query_QD), size):
-        stop = min(start + size, len(query_QD))
-        filler = ((0, rows - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
+    for start in range(0, queries, size):
+        stop = min(start + size, queries)
+        filler = _filler(stop - start, rows)
         relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
         slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], 0).astype(np.int32)
         excluded_qX = np.pad(excluded_QX[start:stop], filler, constant_values=NO_CANDIDATE)
         hidden_qX = np.where(excluded_qX >= 0, layout.slot_N[excluded_qX], slots).astype(np.int32)
-        query_qD = np.pad(query_QD[start:stop], filler).astype(np.float32)
-        score_qM = _scores(query_qD, candidate_MD, used_M, hidden_qX)
+        score_qM, own_score_qM = scores(start, stop, hidden_qX)
         before_qG, own_before_qG = _count_before(score_qM, slot_qG, tie_M, pool_T)
+        if own_score_qM is not score_qM:
+            _, own_before_qG = _count_before(own_score_qM, slot_qG, tie_M, pool_T)
         real = slice(0, stop - start)
         is_relevant = relevant_qG[real] >= 0
+        on_host_qM = np.asarray(score_qM)[real]
         yield Block(
             start,
             stop,
-            np.asarray(score_qM)[real],
+            on_host_qM,
+            on_host_qM if own_score_qM is score_qM else np.asarray(own_score_qM)[real],
             np.where(is_relevant, 1 + np.asarray(before_qG)[real], 0),
             np.where(is_relevant, 1 + np.asarray(own_before_qG)[real], 0),
         )
@@ -159,6 +228,12 @@ def _scores(query_qD: jax.Array, candidate_MD: jax.Array, used_M: jax.Array, hid
     score_qM = jnp.einsum(
         "qd,md->qm", query_qD, candidate_MD, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
     )
+    return _hide(score_qM, used_M, hidden_qX)
+
+
+@jax.jit
+def _hide(score_qM: jax.Array, used_M: jax.Array, hidden_qX: jax.Array) -> jax.Array:
+    """-inf in slots that are not used and in the slots `hidden_qX` of each query."""
     row_q1 = jnp.arange(score_qM.shape[0])[:, None]
     return jnp.where(used_M, score_qM, -jnp.inf).at[row_q1, hidden_qX].set(-jnp.inf, mode="drop")
 
@@ -216,22 +291,12 @@ def _nth_largest(values: np.ndarray, n: int) -> np.ndarray:
     return np.partition(values, len(values) - n)[len(values) - n]
 
 
-def _check(query_QD, candidate_ND, relevant_QG, excluded_QX, layout: Layout) -> None:
+def _check_embeddings(query_QD: np.ndarray, candidate_ND: np.ndarray, layout: Layout) -> None:
     candidates = len(layout.slot_N)
     if query_QD.ndim != 2 or candidate_ND.shape != (candidates, query_QD.shape[1]):
         raise ValueError(
             f"embeddings of queries {query_QD.shape} and candidates {candidate_ND.shape}: expected [Q, D] and"
             f" [N, D] with N = {candidates} candidates"
-        )
-    if len(relevant_QG) != len(query_QD) or relevant_QG.max() >= candidates:
-        raise ValueError(
-            f"relevant candidates {relevant_QG.shape}, largest index {relevant_QG.max()}: expected {len(query_QD)}"
-            f" rows and indexes below {candidates}"
-        )
-    if len(excluded_QX) != len(query_QD) or excluded_QX.max(initial=NO_CANDIDATE) >= candidates:
-        raise ValueError(
-            f"excluded candidates {excluded_QX.shape}, largest index {excluded_QX.max(initial=NO_CANDIDATE)}: expected"
-            f" {len(query_QD)} rows and indexes below {candidates}"
         )
     for side, embeddings in (("query", query_QD), ("candidate", candidate_ND)):
         bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
@@ -240,3 +305,17 @@ def _check(query_QD, candidate_ND, relevant_QG, excluded_QX, layout: Layout) -> 
                 f"{bad.size} of {len(embeddings)} {side} embeddings are not finite, the first is number {bad[0]}:"
                 " the checkpoint is broken or --compute_dtype overflows"
             )
+
+
+def _check_indexes(queries: int, relevant_QG: np.ndarray, excluded_QX: np.ndarray, layout: Layout) -> None:
+    candidates = len(layout.slot_N)
+    if len(relevant_QG) != queries or relevant_QG.max() >= candidates:
+        raise ValueError(
+            f"relevant candidates {relevant_QG.shape}, largest index {relevant_QG.max()}: expected {queries}"
+            f" rows and indexes below {candidates}"
+        )
+    if len(excluded_QX) != queries or excluded_QX.max(initial=NO_CANDIDATE) >= candidates:
+        raise ValueError(
+            f"excluded candidates {excluded_QX.shape}, largest index {excluded_QX.max(initial=NO_CANDIDATE)}: expected"
+            f" {queries} rows and indexes below {candidates}"
+        )

@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 
 from hbt_jax import languages
-from hbt_jax.evaluation import charts, curves, layer_chart
+from hbt_jax.evaluation import charts, curves, expansion_chart, layer_chart
 from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, SETTINGS
 from hbt_jax.files import atomic_file
 
@@ -36,6 +36,8 @@ def write_report(
     training_curve: dict[str, Sequence[tuple[int, float]]] | None = None,
     baseline: Sequence[dict] | None = None,
     baseline_label: str = "untrained",
+    lexical: Sequence[dict] = (),
+    expanded: Sequence[dict] = (),
 ) -> None:
     """Writes the report of one model.
 
@@ -45,10 +47,17 @@ def write_report(
       training_curve: name of a series, such as "loss" -> its (step, value) points; None to leave the figure out.
       baseline: contents of results.json to compare with, matched by benchmark; a benchmark without one is shown alone.
       baseline_label: what the baseline is called in the tables.
+      lexical: contents of results.json of the lexical baseline, matched likewise.
+      expanded: contents of results.json of the same model with query expansions, matched likewise.
     """
-    by_name = {summary["benchmark"]: summary for summary in baseline or ()}
+    by_name, lexical_by_name, expanded_by_name = (
+        {summary["benchmark"]: summary for summary in each or ()} for each in (baseline, lexical, expanded)
+    )
     sections = [_header(results)]
-    sections += [_benchmark(summary, by_name.get(summary["benchmark"]), baseline_label) for summary in results]
+    for summary in results:
+        name = summary["benchmark"]
+        others = {"BM25": lexical_by_name[name]} if name in lexical_by_name else {}
+        sections.append(_benchmark(summary, by_name.get(name), baseline_label, others, expanded_by_name.get(name)))
     if training_curve:
         sections.append(f'<h2>Training</h2><div class="card">{curves.training_curve(training_curve)}</div>')
     sections.append(_definitions(results))
@@ -77,7 +86,7 @@ def _header(results: Sequence[dict]) -> str:
     )
 
 
-def _benchmark(summary: dict, baseline: dict | None, label: str) -> str:
+def _benchmark(summary: dict, baseline: dict | None, label: str, others: dict[str, dict], expanded: dict | None) -> str:
     queries, candidates = summary["counts"]["queries"], summary["counts"]["candidates"]
     codes = set(queries) | set(candidates)
     bars = "".join(
@@ -89,7 +98,8 @@ def _benchmark(summary: dict, baseline: dict | None, label: str) -> str:
         f"<section><h2>{html.escape(summary['benchmark'])}</h2>",
         f'<p class="lead">{sum(queries.values()):,} queries and {sum(candidates.values()):,} candidates in'
         f" {len(codes)} languages.</p>",
-        _card("The three settings", _summary_table(summary, baseline, label)),
+        _card("The three settings", _summary_table(summary, ({label: baseline} if baseline else {}) | others)),
+        _card("Query expansion", expansion_chart.body(expanded), expansion_chart.note(expanded)) if expanded else "",
         _card("mAP of every language pair", charts.heatmap(summary), note=_HEATMAP_NOTE),
         _card("By script of the query", f'<div class="panels">{bars}</div>', note=_BARS_NOTE),
         _card("Robustness", _robustness_table(summary), note=_ROBUSTNESS_NOTE),
@@ -171,14 +181,14 @@ def _number(value: float | None, metric: str, sign: str = "") -> str:
     return "" if value is None else f"{value:{sign},.{_DIGITS.get(metric, 4)}f}"
 
 
-def _summary_table(summary: dict, baseline: dict | None, label: str) -> str:
-    """Metrics of the settings; with a baseline, its value and the difference under each."""
+def _summary_table(summary: dict, others: dict[str, dict]) -> str:
+    """Metrics of the settings; under each, the values of other systems by their label, and this model less them."""
     columns = [*METRICS, RANK_DISTANCE]
     rows = []
     for setting in SETTINGS:
         blocks = [("this model", "best", summary["metrics"][setting], "")]
-        if baseline:
-            theirs = baseline["metrics"][setting]
+        for label, other in others.items():
+            theirs = other["metrics"][setting]
             change = {m: value - theirs[m] for m, value in summary["metrics"][setting].items() if m in theirs}
             blocks += [(label, "", theirs, ""), ("difference", "", change, "+")]
         for number, (who, kind, block, sign) in enumerate(blocks):

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -14,10 +14,32 @@ from hbt_jax.evaluation.top_languages import TopLanguages
 RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
 
 
-def evaluate(
+def evaluate(benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarray, **options) -> dict:
+    """Ranks, measures and writes one benchmark by embeddings, see `evaluate_ranked`.
+
+    Args:
+      benchmark: the queries and candidates.
+      query_QD, candidate_ND: float32 embeddings in the benchmark's order; the score is their inner product.
+      options: those of `evaluate_ranked`.
+
+    Raises:
+      InputError: an embedding is not finite.
+    """
+    relevant_QG, excluded_QX = benchmark.relevant_QG, benchmark.excluded_QX
+
+    def rank(layout: ranking.Layout) -> Iterator[ranking.Block]:
+        return ranking.rank_blocks(query_QD, candidate_ND, relevant_QG, layout, excluded_QX=excluded_QX)
+
+    def similarity_gap(language_Q: np.ndarray, language_N: np.ndarray) -> dict[str, np.ndarray]:
+        gap_Q = bias.similarity_gap(query_QD, candidate_ND, relevant_QG, excluded_QX, language_Q, language_N)
+        return {metrics.SIMILARITY_GAP: gap_Q}
+
+    return evaluate_ranked(benchmark, rank, further=similarity_gap, **options)
+
+
+def evaluate_ranked(
     benchmark: Benchmark,
-    query_QD: np.ndarray,
-    candidate_ND: np.ndarray,
+    rank: Callable[[ranking.Layout], Iterator[ranking.Block]],
     *,
     out_dir: str,
     model_name: str,
@@ -27,6 +49,7 @@ def evaluate(
     tokens: dict | None = None,
     run_depth: int = 100,
     run_settings: tuple[str, ...] = ("monolingual", "multilingual"),
+    further: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]] = lambda *_: {},
     poll: Callable[[], None] = lambda: None,
 ) -> dict:
     """Ranks, measures and writes one benchmark.
@@ -36,7 +59,7 @@ def evaluate(
 
     Args:
       benchmark: the queries and candidates; its name is the folder of the results.
-      query_QD, candidate_ND: float32 embeddings in the benchmark's order; the score is their inner product.
+      rank: ranks the candidates, laid out as it is told, for all queries in order.
       out_dir: OUT.
       model_name: names the model in the results.
       settings: how texts were prepared and embedded (prefixes, lengths, checkpoint, similarity, dtype).
@@ -45,13 +68,12 @@ def evaluate(
       tokens: {"queries": ..., "candidates": ...}, rates of token_counts.TokenCounts; None where they were not counted.
       run_depth: candidates per query in a run file; 0 for all.
       run_settings: the settings whose runs are written, of metrics.SETTINGS.
+      further: given the int language numbers of queries and candidates, more numbers of each query for the pool of all,
+        float64 [Q] by name.
       poll: called between blocks of queries; raises to stop.
 
     Returns:
       The content of results.json.
-
-    Raises:
-      InputError: an embedding is not finite.
     """
     folder = os.path.join(out_dir, benchmark.name)
     os.makedirs(folder, exist_ok=True)
@@ -68,8 +90,7 @@ def evaluate(
         files.atomic_folder(os.path.join(folder, RUNS)) as runs,
         trec.RunWriter(runs, benchmark, layout, run_depth, run_settings) as writer,
     ):
-        blocks = ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout, excluded_QX=excluded_QX)
-        for block in blocks:
+        for block in rank(layout):
             poll()
             rank_QG[block.start : block.stop] = block.rank_qG
             own_rank_QG[block.start : block.stop] = block.own_rank_qG
@@ -83,9 +104,7 @@ def evaluate(
         candidates.languages,
         codes,
     )
-    values.multilingual[metrics.SIMILARITY_GAP] = bias.similarity_gap(
-        query_QD, candidate_ND, benchmark.relevant_QG, excluded_QX, language_Q, language_N
-    )
+    values.multilingual.update(further(language_Q, language_N))
     settings = settings | {"run_depth": run_depth, "run_settings": list(run_settings)}
     summary = results.summarise(benchmark, values, model=model_name, settings=settings, counts=counts)
     summary = results.with_top_languages(summary, codes, *top.shares())

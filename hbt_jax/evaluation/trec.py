@@ -83,7 +83,7 @@ class RunWriter(contextlib.AbstractContextManager):
                 setting = "monolingual" if code == self._benchmark.queries.languages[query] else "cross_lingual"
                 if setting in self._settings:
                     name = setting if setting == "monolingual" else f"{setting}-{code}"
-                    self._append(name, query, score_M, self._layout.slots[pool])
+                    self._append(name, query, block.own_score_qM[row], self._layout.slots[pool])
                     self._file(f"{name}.qrels").writelines(_judgements(self._benchmark, query, within))
 
     def _file(self, name: str) -> TextIO:

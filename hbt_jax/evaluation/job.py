@@ -77,12 +77,12 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     if config.layer_probe:
         probed = {benchmark.name: parallel_texts(benchmark, config.layer_probe) for benchmark in benchmarks}
     expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
-    lexical = _lexical_baseline(config, benchmarks, stop) if config.lexical_baseline else []
     evaluated = _Evaluation(config, mesh, stop, probed, expansions)
     untrained = []
     if baseline:
         untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
     results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
+    lexical = _lexical_baseline(config, benchmarks, stop) if config.lexical_baseline else []
     if jax.process_index() == 0:
         report = os.path.join(config.out, "report.html")
         write_report(

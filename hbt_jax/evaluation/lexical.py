@@ -16,9 +16,9 @@ Kamphuis et al. 2020, "Which BM25 do you mean?", ECIR; k1 and b as Anserini has 
 The number of candidates n, those with the term df_t and their mean length are those of the pool searched: each pool of
 a language is indexed by itself, as a search engine in that language would, and the pool of all candidates once more.
 
-An index takes eight bytes for each different term of a text, twice because of the two pools that a text is in, beside
-the vocabularies.  XM3600's 261,375 captions of some ten terms are about 50 MB; scores are made a block of queries at a
-time (ranking.py).
+An index takes eight bytes for each different term of a text, twice because a text is in two pools, and a vocabulary for
+each pool: about 0.2 GiB for 261,375 captions of ten terms, the size of XM3600 (tests/benchmarks/lexical_memory.py).
+Scores are made a block of queries at a time (ranking.py), so all of them are never in memory.
 """
 
 import functools

@@ -151,9 +151,8 @@ def test_results_runs_and_settings(benchmark, tmp_path):
     assert found["settings"]["candidate_text"] == "sentence"
     assert found["counts"]["queries_without_match"] == 2
     assert "similarity_gap" not in found["metrics"]["multilingual"]
-    assert found["by_query_language"]["de"]["monolingual"]["map"] == pytest.approx(
-        (1 + 1 / 3) / 2
-    )  # c5 first; c4 last by its id
+    german = found["by_query_language"]["de"]["monolingual"]["map"]
+    assert german == pytest.approx((1 + 1 / 3) / 2)  # c5 is first; c4 last, by its id
     assert "BM25" not in run.format_table(found)
     lines = (tmp_path / "banks" / "runs" / "monolingual.trec").read_text().splitlines()
     mine = [line.split() for line in lines if line.startswith("q1 ")]

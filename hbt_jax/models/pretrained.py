@@ -159,7 +159,7 @@ def _max_length(folder: Path, sentence: SentenceFiles | None, encoder: EncoderCo
     tokenizer = folder / "tokenizer_config.json"
     if longest is None and tokenizer.is_file():
         longest = read_json(tokenizer).get("model_max_length")  # 10**30 where transformers did not know it
-    if type(longest) not in (int, float) or longest < 1:
+    if type(longest) not in (int, float) or not longest >= 1:  # nor NaN, which JSON's readers take
         return encoder.max_positions
     return int(min(longest, encoder.max_positions))
 

@@ -152,6 +152,14 @@ def test_prompts_that_e5_does_not_state_are_known(labse, bert, name):
         shutil.rmtree(renamed)
 
 
+def test_prompts_that_e5_does_not_state_are_known_in_the_hubs_cache(labse, tmp_path):
+    cached = tmp_path / "models--intfloat--multilingual-e5-small" / "snapshots"
+    cached.mkdir(parents=True)
+    source = read(str(labse.rename(cached / ("0" * 40))))
+    assert (source.query_prefix, source.passage_prefix) == ("query: ", "passage: ")
+    assert source.notes[0].startswith("multilingual-e5-small: its files state no prompts")
+
+
 @pytest.mark.parametrize(
     ("tokenizer", "sentence", "expected"),
     [

@@ -25,10 +25,10 @@ with the standard error of the bootstrap and Satterthwaite's degrees of freedom.
 Within a family of comparisons (languages; scripts) p values are also given after Holm's correction (Holm 1979; over
 data sets and languages: Dror et al. 2017, TACL 5).
 
-Quantiles of t and of the normal distribution are scipy's.  Its bootstrap and permutation_test are not used: they draw as
-many as there are, where this interval needs one fewer, they gather the drawn values anew for each statistic, where all
-rows of a table here share one product of weights with sums by item, and they know no second thing that is drawn.  Where
-they do apply (one language, one query an item, one run a system), the tests hold ours to them.  scipy has no Holm.
+Student's t and the normal distribution are scipy's.  Its bootstrap and permutation_test are not used: they draw as many
+as there are, where this interval needs one fewer; they gather what is drawn anew for each statistic, where all rows of
+a table here share one product of weights with sums by item; and they know no second thing that is drawn.  Where they do
+apply (one language, one query an item, one run a system), the tests hold ours to them.  scipy has no Holm's correction.
 
 Shape letters of this module: I items, K cells, X runs of a system, W draws, U means of a language, Y rows.
 """

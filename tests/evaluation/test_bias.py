@@ -35,7 +35,7 @@ def test_strong_alignment_by_hand():
 
 
 def test_similarity_gap_by_hand():
-    """One query, de.  Scores: own relevant .9, own others .8 and .6, excluded .5; other languages: relevant .4 and .2."""
+    """One query, de.  Scores of de: relevant .9, others .8 and .6, excluded .5; of others: relevant .4 and .2."""
     score = np.array([0.9, 0.8, 0.6, 0.5, 0.4, 0.2, 0.7], np.float32)
     found = bias.similarity_gap(
         np.ones((1, 1), np.float32),

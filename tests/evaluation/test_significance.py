@@ -1,4 +1,4 @@
-"""Intervals and tests: by hand, against scipy where it applies, and by simulation where nothing else knows the answer."""
+"""Intervals and tests: by hand, against scipy where it applies, and by simulation."""
 
 import numpy as np
 import pytest

@@ -358,7 +358,7 @@ class CompareConfig:
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "those of system B, likewise; differences are A - B")
-    out: str = option("", "folder for compare.json and compare.html")
+    out: str = option("", "folder for compare.html, compare.tsv and compare.json")
     metric: str = option("map", "metric of the three settings, as results.json names it; rank distance comes with it")
     samples: int = option(
         10_000, "draws of the bootstrap, and of the randomisation test", minimum=100, maximum=1_000_000

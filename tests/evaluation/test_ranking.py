@@ -28,9 +28,7 @@ def sorted_rank(scores, ids, wanted, pool):
 
 def ranks(case, **options):
     query, candidate, relevant, ids, codes = case
-    blocks = list(
-        ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES), **options)
-    )
+    blocks = list(ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes), **options))
     return np.concatenate([b.rank_qG for b in blocks]), np.concatenate([b.own_rank_qG for b in blocks])
 
 
@@ -60,7 +58,7 @@ def test_close_scores_do_not_depend_on_the_block_size(queries):
     candidate = (np.ones((700, 96)) + 1e-6 * rng.standard_normal((700, 96))).astype(np.float32)
     query = rng.standard_normal((queries, 96)).astype(np.float32)
     relevant = rng.integers(0, 700, (queries, 2)).astype(np.int32)
-    layout = ranking.make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400, LANGUAGES)
+    layout = ranking.make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400)
     found = []
     for size in (None, 8, 13, 64):
         blocks = list(ranking.rank_blocks(query, candidate, relevant, layout, size))
@@ -88,14 +86,14 @@ def test_equal_texts_tie_wherever_they_stand():
     ids = [f"{number:04}" for number in range(1000)]
     codes = ["de"] * 300 + ["ar"] * 700
     relevant = np.tile(np.array([[0, 999]], np.int32), (5, 1))
-    (block,) = ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes, LANGUAGES))
+    (block,) = ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes))
     np.testing.assert_array_equal(block.rank_qG, [[1000, 1]] * 5)
     np.testing.assert_array_equal(block.own_rank_qG, [[300, 1]] * 5)
 
 
 def test_empty_slots_never_count():
     """All scores are negative, below the zeros that fill a tile."""
-    layout = ranking.make_layout(["a", "b"], ["de", "en"], LANGUAGES)
+    layout = ranking.make_layout(["a", "b"], ["de", "en"])
     candidate = np.array([[-1.0], [-2.0]], np.float32)
     (block,) = ranking.rank_blocks(np.ones((1, 1), np.float32), candidate, np.array([[0, 1]], np.int32), layout)
     np.testing.assert_array_equal(block.rank_qG, [[1, 2]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks import bitext, load_benchmark
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.languages import TATOEBA
 
@@ -177,10 +177,13 @@ def test_marks_of_other_systems_are_no_part_of_a_sentence(read):
     assert read(files).queries.texts == ["eins", "zwei", "one", "two\u2028two\x85two"]
 
 
-@pytest.mark.skipif(not os.path.isdir(os.path.join(REAL, "bitext")), reason="HBT_JAX_DATA names no folder with bitext/")
-def test_a_real_folder_is_read_whole():
-    benchmark = load_benchmark("bitext", REAL)
-    lines = {path.stem: path.read_bytes().count(b"\n") for path in (Path(REAL) / "bitext").glob("*.txt")}
+@pytest.mark.parametrize("folder", ["bitext", "ntrex-parallel"])
+def test_a_real_folder_is_read_whole(folder):
+    path = Path(REAL) / folder
+    if not REAL or not path.is_dir():
+        pytest.skip(f"HBT_JAX_DATA names no folder with {folder}/LANG.txt")
+    benchmark = bitext.read(str(path), "bitext")
+    lines = {file.stem: file.read_bytes().count(b"\n") for file in path.glob("*.txt")}
     assert benchmark.candidates.count_by_language() == lines
     assert (benchmark.relevant_QG >= 0).sum(axis=1).tolist() == [len(lines) - 1] * len(benchmark.queries)
 

@@ -18,7 +18,6 @@ differently and so order two candidates differently whose scores agree but for t
 compares block sizes).
 """
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation import sorted_counts
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
-from hbt_jax.evaluation.sorted_counts import SortedCounts
 
 TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval does)"
 
@@ -37,9 +36,7 @@ _TILE = 128  # candidates counted together; a language's candidates start at a m
 _BLOCK_SCORES = 2**22  # scores of one block of queries: 16 MiB in float32
 _MOST_SCORES, _WORTHWHILE = 2**24, 64  # or 64 MiB, for 64 queries: fewer at a time read all candidates too often
 _LARGEST_BLOCK, _ROWS = 512, 8  # the most queries of a block; its rows come in multiples of 8, never fewer
-_MANY_RELEVANT = (
-    16  # of a query: on a CPU, from here on it is faster to sort its scores than to pass over them for each
-)
+_MANY_RELEVANT = 16  # of a query: from here on a CPU sorts its scores faster than it passes over them for each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,9 +131,25 @@ def rank_blocks(
     rows = -(-size // _ROWS) * _ROWS  # one row alone would be computed as a vector, with other roundings
     used_M = jnp.asarray(layout.candidate_M != NO_CANDIDATE)
     candidate_MD = _in_slots(candidate_ND, layout)
-    with _counter(layout, relevant_QG.shape[1]) as count_before:
-        yield from _blocks(
-            query_QD, candidate_MD, used_M, relevant_QG, excluded_QX, layout, count_before, size=size, rows=rows
+    count_before = _counter(layout, relevant_QG.shape[1])
+    for start in range(0, len(query_QD), size):
+        stop = min(start + size, len(query_QD))
+        filler = ((0, rows - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
+        relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
+        slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], -1).astype(np.int32)
+        excluded_qX = np.pad(excluded_QX[start:stop], filler, constant_values=NO_CANDIDATE)
+        hidden_qX = np.where(excluded_qX >= 0, layout.slot_N[excluded_qX], slots).astype(np.int32)
+        query_qD = np.pad(query_QD[start:stop], filler).astype(np.float32)
+        score_qM = _scores(query_qD, candidate_MD, used_M, hidden_qX)
+        before_qG, own_before_qG = count_before(score_qM, slot_qG)
+        real = slice(0, stop - start)
+        is_relevant = relevant_qG[real] >= 0
+        yield Block(
+            start,
+            stop,
+            np.asarray(score_qM)[real],
+            np.where(is_relevant, 1 + np.asarray(before_qG)[real], 0),
+            np.where(is_relevant, 1 + np.asarray(own_before_qG)[real], 0),
         )
 
 
@@ -157,41 +170,12 @@ def _in_slots(candidate_ND: np.ndarray, layout: Layout) -> jax.Array:
     return jnp.asarray(candidate_MD)
 
 
-@contextlib.contextmanager
-def _counter(layout: Layout, most_relevant: int) -> Iterator[Callable[[jax.Array, np.ndarray], tuple]]:
-    """The function that counts the candidates before relevant ones, as SortedCounts.count_before does."""
+def _counter(layout: Layout, most_relevant: int) -> Callable[[jax.Array, np.ndarray], tuple]:
+    """The function of scores and slots that counts the candidates before relevant ones, the faster of two."""
     if jax.default_backend() == "cpu" and most_relevant >= _MANY_RELEVANT:
-        with SortedCounts(layout.tie_M, list(layout.slots.values())) as counts:
-            yield lambda score_qM, slot_qG: counts.count_before(np.asarray(score_qM), slot_qG)
-    else:
-        tie_M, pool_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.pool_T)
-        yield lambda score_qM, slot_qG: _count_before(score_qM, np.maximum(slot_qG, 0), tie_M, pool_T)
-
-
-def _blocks(
-    query_QD, candidate_MD, used_M, relevant_QG, excluded_QX, layout: Layout, count_before, *, size: int, rows: int
-) -> Iterator[Block]:
-    """Yields blocks of `size` queries, each computed as `rows` rows."""
-    slots = len(layout.candidate_M)
-    for start in range(0, len(query_QD), size):
-        stop = min(start + size, len(query_QD))
-        filler = ((0, rows - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
-        relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
-        slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], -1).astype(np.int32)
-        excluded_qX = np.pad(excluded_QX[start:stop], filler, constant_values=NO_CANDIDATE)
-        hidden_qX = np.where(excluded_qX >= 0, layout.slot_N[excluded_qX], slots).astype(np.int32)
-        query_qD = np.pad(query_QD[start:stop], filler).astype(np.float32)
-        score_qM = _scores(query_qD, candidate_MD, used_M, hidden_qX)
-        before_qG, own_before_qG = count_before(score_qM, slot_qG)
-        real = slice(0, stop - start)
-        is_relevant = relevant_qG[real] >= 0
-        yield Block(
-            start,
-            stop,
-            np.asarray(score_qM)[real],
-            np.where(is_relevant, 1 + np.asarray(before_qG)[real], 0),
-            np.where(is_relevant, 1 + np.asarray(own_before_qG)[real], 0),
-        )
+        pools = list(layout.slots.values())
+        return functools.partial(sorted_counts.count_before, tie_M=layout.tie_M, pools=pools)
+    return functools.partial(_count_before, tie_M=jnp.asarray(layout.tie_M), pool_T=jnp.asarray(layout.pool_T))
 
 
 @jax.jit
@@ -216,7 +200,7 @@ def _count_before(
     One relevant candidate per query at a time, so the largest intermediate result is the size of the scores.
 
     Returns:
-      Two int32 arrays [q, G].
+      Two int32 arrays [q, G]; without meaning where the slot is -1, which stands for none.
     """
     queries, slots = score_qM.shape
     tile = slots // pool_T.shape[0]
@@ -227,7 +211,7 @@ def _count_before(
         is_before_qM = (score_qM > mine_q1) | ((score_qM == mine_q1) & (tie_M < tie_M[slot_q][:, None]))
         return count(is_before_qM.reshape(queries, -1, tile))
 
-    slot_Gq = slot_qG.T
+    slot_Gq = jnp.maximum(slot_qG.T, 0)
     before_GqT = jax.lax.map(before_one_of_each, slot_Gq)  # summing over tiles in here too halves the speed on CPU
     is_own_GqT = pool_T == pool_T[slot_Gq // tile][..., None]
     return count(before_GqT).T, count(jnp.where(is_own_GqT, before_GqT, 0)).T

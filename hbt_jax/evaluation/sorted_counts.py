@@ -9,60 +9,49 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import numpy as np
 
 
-class SortedCounts:
-    """Counts for the queries of one evaluation; a context manager that ends its threads.
+def count_before(
+    score_qM: jax.Array | np.ndarray, slot_qG: np.ndarray, tie_M: np.ndarray, pools: Sequence[slice]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts the candidates placed before each relevant one: among all, and among those of its pool.
 
     Args:
+      score_qM: float32 scores, -inf where a query does not search.
+      slot_qG: int slots of the relevant candidates, -1 where there is none.
       tie_M: int32, place of each slot's candidate in the tie order; smaller comes first.
-      pools: the slots of each pool.
+      pools: the slots of each pool, ascending.
+
+    Returns:
+      Two int32 arrays [q, G], 0 where there is no relevant candidate.
     """
+    score_qM = np.asarray(score_qM)
+    before_2qG = np.zeros((2, *slot_qG.shape), np.int32)
 
-    def __init__(self, tie_M: np.ndarray, pools: Sequence[slice]):
-        self._tie_M, self._pools = tie_M, pools
-        self._starts = np.array([pool.start for pool in pools])
-        self._threads = ThreadPoolExecutor(os.cpu_count())
+    def count(row: int) -> None:
+        there_G = slot_qG[row] >= 0
+        before_2qG[:, row, there_G] = _count_row(score_qM[row], slot_qG[row, there_G], tie_M, pools)
 
-    def __enter__(self) -> "SortedCounts":
-        return self
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy sorts without holding other threads up
+        list(threads.map(count, range(len(slot_qG))))
+    return before_2qG[0], before_2qG[1]
 
-    def __exit__(self, *error) -> None:
-        self._threads.shutdown()
 
-    def count_before(self, score_qM: np.ndarray, slot_qG: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Counts the candidates placed before each relevant one: among all, and among those of its pool.
-
-        Args:
-          score_qM: float32 scores, -inf where a query does not search.
-          slot_qG: int slots of the relevant candidates, -1 where there is none.
-
-        Returns:
-          Two int32 arrays [q, G], 0 where there is no relevant candidate.
-        """
-        before_2qG = np.zeros((2, *slot_qG.shape), np.int32)
-
-        def count(row: int) -> None:
-            there_G = slot_qG[row] >= 0
-            before_2qG[:, row, there_G] = self._count(score_qM[row], slot_qG[row, there_G])
-
-        list(self._threads.map(count, range(len(slot_qG))))  # numpy sorts without holding the other threads up
-        return before_2qG[0], before_2qG[1]
-
-    def _count(self, score_M: np.ndarray, slot_G: np.ndarray) -> np.ndarray:
-        """int [2, G]: of one query, before each of its relevant candidates among all and in its pool."""
-        mine_G = score_M[slot_G]
-        ascending_M = np.sort(score_M)
-        upto_G = np.searchsorted(ascending_M, mine_G, side="right")
-        alone_G = upto_G - np.searchsorted(ascending_M, mine_G, side="left") == 1
-        before_2G = np.stack([len(score_M) - upto_G, np.zeros_like(upto_G)])
-        pool_G = np.searchsorted(self._starts, slot_G, side="right") - 1
-        for place, (slot, mine, pool) in enumerate(zip(slot_G, mine_G, pool_G, strict=True)):
-            own = self._pools[pool]
-            before_2G[1, place] = np.count_nonzero(score_M[own] > mine)
-            if not alone_G[place]:
-                is_tied_before_M = (score_M == mine) & (self._tie_M < self._tie_M[slot])
-                before_2G[0, place] += np.count_nonzero(is_tied_before_M)
-                before_2G[1, place] += np.count_nonzero(is_tied_before_M[own])
-        return before_2G
+def _count_row(score_M: np.ndarray, slot_G: np.ndarray, tie_M: np.ndarray, pools: Sequence[slice]) -> np.ndarray:
+    """int [2, G]: of one query, before each of its relevant candidates among all and in its pool."""
+    mine_G = score_M[slot_G]
+    ascending_M = np.sort(score_M)
+    upto_G = np.searchsorted(ascending_M, mine_G, side="right")
+    alone_G = upto_G - np.searchsorted(ascending_M, mine_G, side="left") == 1
+    before_2G = np.stack([len(score_M) - upto_G, np.zeros_like(upto_G)])
+    pool_G = np.searchsorted([pool.start for pool in pools], slot_G, side="right") - 1
+    for place, (slot, mine, pool) in enumerate(zip(slot_G, mine_G, pool_G, strict=True)):
+        own = pools[pool]
+        before_2G[1, place] = np.count_nonzero(score_M[own] > mine)
+        if not alone_G[place]:
+            is_tied_before_M = (score_M == mine) & (tie_M < tie_M[slot])
+            before_2G[0, place] += np.count_nonzero(is_tied_before_M)
+            before_2G[1, place] += np.count_nonzero(is_tied_before_M[own])
+    return before_2G

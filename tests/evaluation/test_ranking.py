@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import ranking
-from hbt_jax.evaluation.sorted_counts import SortedCounts
+from hbt_jax.evaluation import ranking, sorted_counts
+from tests.benchmarks import many_relevant_speed
 
 LANGUAGES = ("ar", "de", "en")
 
@@ -151,12 +151,16 @@ def test_ranks_by_sorting_are_those_by_counting(many_relevant, monkeypatch):
 
 def test_the_path_is_chosen_by_the_most_relevant(many_relevant, monkeypatch):
     query, candidate, relevant, excluded, ids, pools = many_relevant
-    made = []
-    monkeypatch.setattr(ranking, "SortedCounts", lambda *given: made.append(given) or SortedCounts(*given))
+    counted, by_sorting = [], sorted_counts.count_before
+    monkeypatch.setattr(
+        sorted_counts,
+        "count_before",
+        lambda *given, **named: counted.append(len(given[0])) or by_sorting(*given, **named),
+    )
     layout = ranking.make_layout(ids, pools)
     for most in (ranking._MANY_RELEVANT - 1, ranking._MANY_RELEVANT):
-        list(ranking.rank_blocks(query, candidate, relevant[:, :most], layout))
-    assert len(made) == 1
+        list(ranking.rank_blocks(query, candidate, relevant[:, :most], layout, 16))
+    assert counted == [16, 16]
 
 
 @pytest.mark.parametrize(("slots", "queries"), [(5_000, 512), (14_000, 296), (262_144, 64), (3_000_000, 8)])
@@ -174,3 +178,9 @@ def test_top_slots_equal_a_sort(size, depth):
     order = [n for n in sorted(range(size), key=lambda n: (-score[n], tie[n])) if score[n] > -np.inf]
     assert ranking.top_slots(score, tie, depth).tolist() == order[: depth or None]
     assert ranking.top_slots(np.full(size, -np.inf, np.float32), tie, depth).tolist() == []
+
+
+def test_the_speed_script_runs_and_finds_equal_ranks(monkeypatch, capsys):
+    monkeypatch.setattr(ranking, "_MANY_RELEVANT", ranking._MANY_RELEVANT)  # restored after the script changed it
+    assert many_relevant_speed.main(queries=9, candidates=300, relevant=20, languages=3) > 0
+    assert "a query among 300 candidates with 20 relevant ones" in capsys.readouterr().out

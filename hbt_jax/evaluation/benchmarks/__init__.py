@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import folder, squad_r
+from hbt_jax.evaluation.benchmarks import bitext, folder, squad_r, xm3600
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 
 _READERS: dict[str, Callable[..., Benchmark]] = {
     "facts": folder.read,
     "xquad-r": squad_r.read,
     "mlqa-r": squad_r.read,
+    "xm3600": xm3600.read,
+    "bitext": bitext.read,
 }
 
 NAMES = tuple(_READERS)

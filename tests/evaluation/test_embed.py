@@ -7,44 +7,19 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_jax.config import TextConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import blocks, embed
 from hbt_jax.mesh import make_mesh
-from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.model import Model, embed_slots
-
-LONGEST = 300
-
-
-class Words:
-    """A tokenizer that gives a word the number that it is."""
-
-    pad_id, bos_id, eos_id = 0, 1, 2
-
-    def encode(self, texts):
-        lists = [list(map(int, text.split())) for text in texts]
-        offsets = np.concatenate([[0], np.cumsum([len(tokens) for tokens in lists])]).astype(np.int64)
-        return np.array([token for tokens in lists for token in tokens], np.int32), offsets
-
-    def prefix_ids(self, prefix):
-        return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
+from tests.evaluation.words import LONGEST, Words, tiny_model
 
 
 @pytest.fixture(scope="module")
 def model():
-    config = EncoderConfig(128, width=16, layers=1, heads=2, feed_forward=16, max_positions=LONGEST)
-    graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(0)), nnx.Param)
-    noise = np.random.default_rng(0)
-    parameters = jax.tree.map(
-        lambda leaf: leaf + 0.3 * noise.standard_normal(leaf.shape, np.float32), jax.device_get(parameters)
-    )
-    text = TextConfig("query: ", "passage: ", query_length=32, passage_length=LONGEST)
-    return Model(graph, parameters, config, "mean", True, text, Words(), "words", 0)
+    return tiny_model()
 
 
 def random_texts(count: int, seed: int = 0) -> list[str]:

@@ -1,0 +1,38 @@
+"""A tokenizer and a tiny encoder for tests that need vectors, not meaning."""
+
+import jax
+import numpy as np
+from flax import nnx
+
+from hbt_jax.config import TextConfig
+from hbt_jax.models.encoder import Encoder, EncoderConfig
+from hbt_jax.models.model import Model
+
+LONGEST = 300
+
+
+class Words:
+    """A tokenizer that gives a word the number that it is."""
+
+    pad_id, bos_id, eos_id = 0, 1, 2
+    fingerprint = "words"
+
+    def encode(self, texts):
+        lists = [list(map(int, text.split())) for text in texts]
+        offsets = np.concatenate([[0], np.cumsum([len(tokens) for tokens in lists])]).astype(np.int64)
+        return np.array([token for tokens in lists for token in tokens], np.int32), offsets
+
+    def prefix_ids(self, prefix):
+        return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
+
+
+def tiny_model(seed: int = 0) -> Model:
+    """One layer of width 16, with noise on its initial parameters; reads words 3 to 127."""
+    config = EncoderConfig(128, width=16, layers=1, heads=2, feed_forward=16, max_positions=LONGEST)
+    graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(seed)), nnx.Param)
+    noise = np.random.default_rng(seed)
+    parameters = jax.tree.map(
+        lambda leaf: leaf + 0.3 * noise.standard_normal(leaf.shape, np.float32), jax.device_get(parameters)
+    )
+    text = TextConfig("query: ", "passage: ", query_length=32, passage_length=LONGEST)
+    return Model(graph, parameters, config, "mean", True, text, Words(), "words", 0)

@@ -37,7 +37,8 @@ def lines(path: str) -> Iterator[tuple[int, str]]:
     """
     number, found = 0, False
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.endswith(".gz") else open(path, encoding="utf-8") as file:
+        opened = gzip.open if path.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     found = True

@@ -33,7 +33,7 @@ def shares(sizes: Sequence[int], processes: int) -> list[list[int]]:
       Of each process, the numbers of its pieces.
 
     >>> shares([5, 9, 1, 4, 3], 2)
-    [[1, 2], [0, 3, 4]]
+    [[1, 4], [0, 3, 2]]
     """
     found, loads = [[] for _ in range(processes)], [0] * processes
     for piece in sorted(range(len(sizes)), key=lambda piece: (-sizes[piece], piece)):

@@ -20,11 +20,13 @@ def arguments(tmp_path_factory):
     root = tmp_path_factory.mktemp("miracl")
     make_miracl.write(root / "data" / "miracl")
     model = make_models.folder_of("xlm-roberta", root / "model")
-    return [f"--model={model}", "--benchmarks=miracl", f"--data_dir={root / 'data'}", "--max_length=24"]
+    # The smallest blocks, so that a signal comes in time; the same everywhere, so that results have the same bits.
+    small = ["--max_length=24", "--corpus_block=1"]
+    return [f"--model={model}", "--benchmarks=miracl", f"--data_dir={root / 'data'}", *small]
 
 
-def start(arguments: list[str], devices: int = 1) -> subprocess.Popen:
-    environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+def start(arguments: list[str]) -> subprocess.Popen:
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "launch" / "eval.py"), *arguments],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -39,13 +41,15 @@ def ended(process: subprocess.Popen, code: int) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def alone(arguments, tmp_path_factory):
-    """OUT of one process with two devices, and what it printed."""
+    """OUT of one process, and what it printed."""
     out = tmp_path_factory.mktemp("alone")
-    return out, ended(start([*arguments, f"--out={out}"], devices=2), 0)[0]
+    return out, ended(start([*arguments, f"--out={out}"]), 0)[0]
 
 
-def metrics(out):
-    return json.loads((out / "miracl" / "results.json").read_text())["metrics"]
+def written(out):
+    """The results, and the ranking of the largest pool."""
+    folder = out / "miracl"
+    return json.loads((folder / "results.json").read_text()), (folder / "runs" / "multilingual.trec").read_text()
 
 
 def test_one_command_writes_and_prints_everything(alone):
@@ -53,7 +57,7 @@ def test_one_command_writes_and_prints_everything(alone):
     assert "miracl: 147 passages in 6 files" in printed
     assert "miracl: 15 queries and 147 passages in 3 languages; 90 judgements" in printed
     assert (out / "report.html").is_file()
-    assert set(metrics(out)["monolingual"]) == {"ndcg@10", "recall@100"}
+    assert set(written(out)[0]["metrics"]["monolingual"]) == {"ndcg@10", "recall@100"}
     assert sorted(path.name for path in (out / "miracl").iterdir()) == [
         *("kept", "per_query.jsonl.gz", "qrels.trec", "results.json", "runs"),
     ]  # fmt: skip
@@ -67,29 +71,20 @@ def test_two_processes_equal_one(arguments, alone, tmp_path):
     pair = [start([*job, f"--process={number}"]) for number in (0, 1)]
     first, second = (ended(process, 0)[0] for process in pair)
     assert "3 files; 0 files were finished before" in first
-    assert second == ""
-    for setting, block in metrics(alone[0]).items():
-        assert metrics(tmp_path)[setting] == pytest.approx(block, abs=1e-6)
-    for name in ("multilingual", "monolingual-sw"):
-        one, two = (
-            [line.split() for line in (out / "miracl" / "runs" / f"{name}.trec").read_text().splitlines()]
-            for out in (alone[0], tmp_path)
-        )
-        assert [float(fields[4]) for fields in two] == pytest.approx([float(fields[4]) for fields in one], abs=1e-5)
+    assert "miracl" not in second
+    assert written(tmp_path) == written(alone[0])
 
 
 def test_a_signal_stops_with_code_3_and_the_same_command_goes_on(arguments, alone, tmp_path):
-    slow = [*arguments, f"--out={tmp_path}", "--corpus_block=1"]
-    process = start(slow)
+    process = start([*arguments, f"--out={tmp_path}"])
     while process.poll() is None and not list((tmp_path / "miracl" / "kept").glob("*/*.npz")):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, errors = ended(process, 3)
     assert errors.splitlines()[-1].startswith("stopped: during evaluation; finished")
-    output, _ = ended(start([*arguments, f"--out={tmp_path}"], devices=2), 0)
+    output, _ = ended(start([*arguments, f"--out={tmp_path}"]), 0)
     assert "0 files were finished before" not in output and "files were finished before" in output
-    for setting, block in metrics(alone[0]).items():
-        assert metrics(tmp_path)[setting] == pytest.approx(block, abs=1e-6)
+    assert written(tmp_path) == written(alone[0])
 
 
 @pytest.mark.parametrize(

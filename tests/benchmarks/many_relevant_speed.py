@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long ranks of many relevant candidates take on a CPU: counted in one pass for each of them, and in sorted scores.
 
-    python tests/benchmarks/many_relevant_speed.py [--queries=112] [--candidates=261375] [--relevant=72] [--languages=36]
+    python tests/benchmarks/many_relevant_speed.py [--queries=112] [--candidates=261375] [--relevant=72]
 
 Random unit vectors in the shape of XM3600, whose captions have about 71 relevant others among 261,375.  Both ways rank
 the same queries, in turns, product of embeddings included; the ranks must be equal.
@@ -44,7 +44,8 @@ def main(queries: int, candidates: int, relevant: int, languages: int) -> float:
     np.testing.assert_array_equal(*ranks.values())
     print(f"a query among {candidates:,} candidates with {relevant} relevant ones, product included, medians:")
     print(
-        f"  one pass for each {by_passes:.2f} ms, sorted {by_sorting:.2f} ms: {by_passes / by_sorting:.1f} times as fast"
+        f"  one pass for each {by_passes:.2f} ms, sorted {by_sorting:.2f} ms:"
+        f" {by_passes / by_sorting:.1f} times as fast"
     )
     return by_passes / by_sorting
 

@@ -11,15 +11,14 @@ One file serves all benchmarks of an evaluation.  A query without a line is rank
 """
 
 import itertools
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hbt_jax.config import CONCAT, EXPANSION_COMBINATIONS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.text_lines import check_text, json_object, read_lines, shown
 from hbt_jax.evaluation.embed import Embedder
 
 _LAYOUT = 'expected one {"id": QUERY_ID, "texts": ["...", ...]} a line'
@@ -36,18 +35,17 @@ def read_expansions(path: str, benchmarks: Sequence[Benchmark]) -> dict[str, Exp
     """
     place = {benchmark.name: {id_: n for n, id_ in enumerate(benchmark.queries.ids)} for benchmark in benchmarks}
     found: dict[str, dict[int, list[str]]] = {name: {} for name in place}
-    first_line: dict[str, int] = {}
-    for number, line in _lines(path):
-        try:
-            id_, texts = _parse(line)
-            if id_ in first_line:
-                raise ValueError(f"duplicate id {id_!r}, first at line {first_line[id_]}: expected one line a query")
-            holders = [name for name, queries in place.items() if id_ in queries]
-            if not holders:
-                raise ValueError(f"unknown id {id_!r}: no query of {', '.join(place)} has it")
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: {error}") from error
-        first_line[id_] = number
+    first_place: dict[str, str] = {}
+    for where, line in read_lines(path, f"--query_expansions is a file of JSON lines, {_LAYOUT}"):
+        if not line.strip():
+            continue
+        id_, texts = _parse(where, line)
+        if id_ in first_place:
+            raise InputError(f"{where}: duplicate id {id_!r}, first at {first_place[id_]}: expected one line a query")
+        first_place[id_] = where
+        holders = [name for name, queries in place.items() if id_ in queries]
+        if not holders:
+            raise InputError(f"{where}: unknown id {id_!r}: no query of {', '.join(place)} has it")
         for name in holders:
             found[name][place[name][id_]] = texts
     for name, expansions in found.items():
@@ -56,44 +54,21 @@ def read_expansions(path: str, benchmarks: Sequence[Benchmark]) -> dict[str, Exp
     return {name: dict(sorted(expansions.items())) for name, expansions in found.items()}
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yields number and content of each line that is not blank."""
-    if not os.path.isfile(path):
-        raise InputError(f"--query_expansions={path}: no such file: {_LAYOUT}")
-    found = False
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    found = True
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
-    if not found:
-        raise InputError(f"{path}: the file is empty: {_LAYOUT}")
-
-
-def _parse(line: str) -> tuple[str, list[str]]:
-    """The id and texts of one line; raises ValueError that says what is wrong with it."""
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg} at column {error.colno}): {_LAYOUT}") from error
-    if not isinstance(fields, dict):
-        raise ValueError(f"got {type(fields).__name__}: {_LAYOUT}")
+def _parse(where: str, line: str) -> tuple[str, list[str]]:
+    """The id and texts of one line."""
+    fields = json_object(where, line, "id and texts")
     for field in ("id", "texts"):
         if field not in fields:
-            raise ValueError(f"missing field {field!r}: {_LAYOUT}")
+            raise InputError(f"{where}: missing field {field!r}: {_LAYOUT}")
     id_, texts = fields["id"], fields["texts"]
     if not isinstance(id_, str):
-        raise ValueError(f"id is {json.dumps(id_)[:40]}: expected a string, the id of a query")
+        raise InputError(f"{where}: id is {shown(id_)}: expected a string, the id of a query")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"texts of {id_!r} are {json.dumps(texts)[:40]}: expected a list of strings")
+        raise InputError(f"{where}: texts of {id_!r} are {shown(texts)}: expected a list of strings")
     if not texts:
-        raise ValueError(f"texts of {id_!r} are an empty list: give a text, or leave the line out")
-    for n, text in enumerate(texts, start=1):
-        if not text.strip():
-            raise ValueError(f"text {n} of {id_!r} is empty: leave it out")
+        raise InputError(f"{where}: texts of {id_!r} are an empty list: give a text, or leave the line out")
+    for number, text in enumerate(texts, start=1):
+        check_text(where, f"text {number} of {id_!r}", text)
     return id_, texts
 
 

@@ -44,18 +44,18 @@ def test_the_file_is_shared_by_the_benchmarks(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([line("a", "t"), "nonsense"], r"texts\.jsonl:2: not JSON \(.* at column 1\): expected one \{"),
-        (["", "[1]"], r"texts\.jsonl:2: got list: expected one \{"),
+        ([line("a", "t"), "nonsense"], r"texts\.jsonl:2: not JSON \(.* at column 1\): expected one object a line"),
+        (["", "[1]"], r"texts\.jsonl:2: expected a JSON object with id and texts, got list"),
         (['{"id": "a"}'], r"texts\.jsonl:1: missing field 'texts': expected one"),
         (['{"texts": ["t"]}'], r"texts\.jsonl:1: missing field 'id': expected one"),
         (['{"id": 3, "texts": ["t"]}'], r"texts\.jsonl:1: id is 3: expected a string, the id of a query"),
         (['{"id": "a", "texts": "t"}'], r"texts\.jsonl:1: texts of 'a' are \"t\": expected a list of strings"),
         (['{"id": "a", "texts": ["t", 1]}'], r"texts of 'a' are \[\"t\", 1\]: expected a list of strings"),
         ([line("a")], r"texts\.jsonl:1: texts of 'a' are an empty list: give a text, or leave the line out"),
-        ([line("a", "t", " ")], r"texts\.jsonl:1: text 2 of 'a' is empty: leave it out"),
-        ([line("a", "t"), line("b", "t"), line("a", "u")], r":3: duplicate id 'a', first at line 1: expected one line"),
+        ([line("a", "t", " ")], r"texts\.jsonl:1: text 2 of 'a' is empty: drop it or give the text"),
+        ([line("a", "t"), line("b", "t"), line("a", "u")], r":3: duplicate id 'a', first at .*:1: expected one line"),
         ([line("a", "t"), line("z", "t")], r"texts\.jsonl:2: unknown id 'z': no query of mine has it"),
-        ([" "], r"texts\.jsonl: the file is empty: expected one \{"),
+        ([" "], r"texts\.jsonl: the file is empty: expected at least one line"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path, lines, message):
@@ -64,10 +64,12 @@ def test_a_wrong_file_is_one_clear_line(tmp_path, lines, message):
 
 
 def test_a_missing_file_another_encoding_and_an_idle_benchmark_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"--query_expansions=nowhere\.jsonl: no such file: expected one \{"):
+    with pytest.raises(
+        InputError, match=r"nowhere\.jsonl: no such file: --query_expansions is a file of JSON lines, exp"
+    ):
         query_expansion.read_expansions("nowhere.jsonl", [small()])
     (tmp_path / "latin").write_bytes('{"id": "a", "texts": ["é"]}'.encode("latin-1"))
-    with pytest.raises(InputError, match=r"latin: not UTF-8 text \(.*\): save it as UTF-8"):
+    with pytest.raises(InputError, match=r"latin:1: not UTF-8 text \(.*\): save the file as UTF-8"):
         query_expansion.read_expansions(str(tmp_path / "latin"), [small()])
     with pytest.raises(InputError, match=r"texts\.jsonl: it has no query of other: leave other out of --benchmarks"):
         query_expansion.read_expansions(written(tmp_path, line("a", "t")), [small(), small("other", ("x",))])

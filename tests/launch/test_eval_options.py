@@ -93,7 +93,7 @@ def test_wrong_expansions_end_in_one_line(flags, tmp_path):
     path.write_text('{"id": "nothing:de", "texts": ["x"]}\n')
     for given, message in (
         (f"--query_expansions={path}", f"{path}:1: unknown id 'nothing:de': no query of facts has it"),
-        ("--query_expansions=nowhere.jsonl", "--query_expansions=nowhere.jsonl: no such file"),
+        ("--query_expansions=nowhere.jsonl", "nowhere.jsonl: no such file: --query_expansions is a file of JSON lines"),
         ("--expansion_combination=sum", "--expansion_combination=sum: value should be one of <concat|mean-embedding>"),
     ):
         ended = run("eval.py", *flags, given, f"--out={tmp_path / 'out'}")

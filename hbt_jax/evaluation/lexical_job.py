@@ -1,0 +1,47 @@
+"""BM25 on every benchmark of an evaluation: OUT/bm25/X beside the model's OUT/X."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+
+from hbt_jax.errors import Interrupted
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.lexical import NAME, evaluate_bm25
+from hbt_jax.evaluation.run import format_table
+from hbt_jax.mesh import any_process
+
+
+def lexical_baseline(
+    benchmarks: Sequence[Benchmark],
+    settings: Sequence[dict],
+    *,
+    out_dir: str,
+    run_depth: int,
+    run_settings: tuple[str, ...],
+    poll: Callable[[], None],
+) -> list[dict]:
+    """Ranks every benchmark by BM25, on the first process; the others wait for it.
+
+    Args:
+      benchmarks: what to rank.
+      settings: of each benchmark, how its texts were prepared.
+      out_dir, run_depth, run_settings, poll: as of `lexical.evaluate_bm25`.
+
+    Returns:
+      Contents of results.json, printed as they come; none on processes but the first.
+
+    Raises:
+      Interrupted: on every process, where `poll` raised it on the first.
+    """
+    results, interrupted = [], None
+    if jax.process_index() == 0:
+        options = {"out_dir": out_dir, "run_depth": run_depth, "run_settings": run_settings, "poll": poll}
+        try:
+            for benchmark, own in zip(benchmarks, settings, strict=True):
+                results.append(evaluate_bm25(benchmark, settings=own, **options))
+                print(f"{NAME}, {format_table(results[-1])}", flush=True)
+        except Interrupted as error:
+            interrupted = error
+    if any_process(interrupted is not None):
+        raise interrupted or Interrupted("during evaluation, with the process that ranks")
+    return results

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tests.evaluation import make_miracl
 from tests.interchange import make_models
 from tests.launch.test_pretrained import run
 
@@ -101,3 +102,15 @@ def test_wrong_expansions_end_in_one_line(flags, tmp_path):
         (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
         assert message in line
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["lexical_baseline", "query_expansions"])
+def test_a_streamed_benchmark_takes_neither(encoder, flag, tmp_path):
+    make_miracl.write(tmp_path / "data" / "miracl")
+    given = {"lexical_baseline": "--lexical_baseline", "query_expansions": "--query_expansions=texts.jsonl"}[flag]
+    data = ["--benchmarks=miracl", f"--data_dir={tmp_path / 'data'}", f"--out={tmp_path / 'out'}"]
+    ended = run("eval.py", f"--model={encoder}", *data, given)
+    assert ended.returncode == 2
+    assert (
+        f"--{flag} is not for miracl, whose passages are read as a stream: leave {flag} out, or miracl" in ended.stderr
+    )

@@ -298,8 +298,8 @@ class EvalConfig:
     expansion_combination: str = option(
         CONCAT,
         "how --query_expansions are added; concat: the query and its texts as one text, with the query prefix, cut at"
-        " the longest text of either side; mean-embedding: mean of the embeddings of the query and of each text (with the"
-        " passage prefix), to unit length",
+        " the longest text of either side; mean-embedding: mean of the embeddings of the query and of each text (with"
+        " the passage prefix), to unit length",
         choices=EXPANSION_COMBINATIONS,
     )
 

@@ -12,9 +12,11 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.intervals import differences
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, parallel_texts, probe_layers
 from hbt_jax.evaluation.metrics import SETTINGS
-from hbt_jax.evaluation.report import write_report
+from hbt_jax.evaluation.outcomes import Outcome
+from hbt_jax.evaluation.report import System, write_report
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
@@ -76,8 +78,19 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
     if jax.process_index() == 0:
         report = os.path.join(config.out, "report.html")
-        write_report(report, results, training_curve=_curve(config.model), baseline=untrained or None)
+        beside = [_system(UNTRAINED, untrained, results, Path(config.out))] if untrained else []
+        write_report(report, results, training_curve=_curve(config.model), baselines=beside)
         print(f"report: {report}")
+
+
+def _system(label: str, theirs: list[dict], results: list[dict], out: Path) -> System:
+    """A system evaluated into OUT/LABEL, with its differences to the model, which was evaluated into OUT."""
+    mine = {summary["benchmark"]: summary for summary in results}
+    found = {}
+    for summary in theirs:
+        name = summary["benchmark"]
+        found[name] = differences(Outcome(out / name, mine[name]), Outcome(out / label / name, summary))
+    return System(label, theirs, found)
 
 
 def _curve(model: str):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 TOKENS_DEFINITION = (
-    "by language, of the texts as given (no prefix, no special tokens): truncated = share of texts with more tokens than"
-    " fit; unknown = share of tokens that the vocabulary lacks; per_character = tokens per character (Unicode code"
+    "by language, of the texts as given (no prefix, no special tokens): truncated = share of texts with more tokens"
+    " than fit; unknown = share of tokens that the vocabulary lacks; per_character = tokens per character (Unicode code"
     " point)"
 )
 

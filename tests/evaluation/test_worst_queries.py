@@ -36,11 +36,9 @@ def line():
         ("q4", "y", "en", "gj"),  # (1/7 + 2/10) / 2
         ("q5", "y", "de", "b"),  # 1/2
     ]
-    texts = Texts(
-        *([query[place] for query in queries] for place in range(3)), [f"query {query[0]}" for query in queries]
-    )
-    relevant = pad_relevant([[ids.index(one) for one in query[3]] for query in queries])
-    return Benchmark("line", texts, candidates, relevant)
+    names, items, codes, answers = zip(*queries, strict=True)
+    texts = Texts(names, items, codes, [f"query {name}" for name in names])
+    return Benchmark("line", texts, candidates, pad_relevant([[ids.index(one) for one in each] for each in answers]))
 
 
 ON_LINE = np.ones((6, 1), np.float32), np.arange(9, -1, -1, dtype=np.float32)[:, None]

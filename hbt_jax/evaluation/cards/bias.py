@@ -54,13 +54,13 @@ def _table(summary: dict, baselines: Sequence[Baseline], shown: Sequence[str]) -
             f'<th class="name" scope="row">{_MEASURES[measure]}</th>{"".join(cells)}<td>{_best(summary, measure)}</td>'
         )
     heads = "".join(f'<th scope="col">{html.escape(label)}</th>' for label, _ in systems)
-    return table("bias", [f'<th class="name"></th>{heads}<th scope="col">without bias</th>'], rows)
+    return table("bias", [f'<th class="name"></th>{heads}<th scope="col">ideal</th>'], rows)
 
 
 def _best(summary: dict, measure: str) -> str:
-    """What a model without language bias would reach, where that is known."""
+    """What a model without language bias, or a perfect one, would reach, where that is known."""
     if measure == "own":
-        return percent(summary["top_10_languages"]["own_language"]["pool_share"])
+        return f"its share of the pool, {percent(summary['top_10_languages']['own_language']['pool_share'])}"
     return {STRONG_ALIGNMENT: "100 %", SIMILARITY_GAP: "below 0"}.get(measure, "")
 
 
@@ -90,9 +90,9 @@ def _figure(top: dict) -> str:
     ]
     return (
         f"<figure><figcaption>Languages of the first 10 candidates</figcaption>{_legend()}"
-        f'<svg class="panel bias" viewBox="0 0 {_WIDTH} {height}" role="img"'
+        f'<div class="scroll"><svg class="panel bias" viewBox="0 0 {_WIDTH} {height}" role="img"'
         f' aria-label="share of the top 10 by candidate language, beside its share of the pool">'
-        f"{_grid(axis, height, **place)}{''.join(rows)}</svg></figure>"
+        f"{_grid(axis, height, **place)}{''.join(rows)}</svg></div></figure>"
     )
 
 

@@ -19,7 +19,7 @@ CIVIDIS = ("00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74",
 _LEFT, _TOP = 88, 40  # room for the labels
 _SIDE, _SMALLEST_CELL, _LARGEST_CELL = 720, 20, 46
 _SMALLEST_WITH_NUMBER = 34
-_DARK_TEXT_FROM = 0.5  # of the scale: from here on black is easier to read on it than white
+DARK_TEXT_FROM = 0.475  # of the scale: from here on black is easier to read on it than white
 _ORDERS = {
     "script": "script",
     "resource": "under-resourced first",
@@ -101,7 +101,7 @@ def _figure(codes: Sequence[str], values: dict[str, list[list[float | None]]]) -
     attributes = "".join(f' data-{name}="{html.escape(_json(content))}"' for name, content in data.items())
     return (
         f'<figure class="heatmap" data-cell="{size}" data-left="{_LEFT}" data-top="{_TOP}"'
-        f' data-dark="{_DARK_TEXT_FROM}"{attributes}>{_controls(values)}<div class="scroll">'
+        f' data-dark="{DARK_TEXT_FROM}"{attributes}>{_controls(values)}<div class="scroll">'
         f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" tabindex="0"'
         f' aria-label="{metric_name(first)} by query and candidate language; the table below has the numbers">'
         f'<text class="faint" x="2" y="12">query ↓</text><text class="faint" x="2" y="27">candidates →</text>'
@@ -140,7 +140,7 @@ def _cells(rows: Sequence[Sequence[float | None]], size: int) -> str:
             paint = "" if value is None else f' fill="{colour(value)}"'
             x, y = _LEFT + size * column, _TOP + size * row
             cells.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{size - 1}" height="{size - 1}"{paint}/>')
-            ink = "#000" if value is not None and value >= _DARK_TEXT_FROM else "#fff"
+            ink = "#000" if value is not None and value >= DARK_TEXT_FROM else "#fff"
             shown = "" if value is None else f"{100 * value:.0f}"
             middle = (size - 1) / 2
             numbers.append(

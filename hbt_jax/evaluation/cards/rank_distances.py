@@ -52,8 +52,8 @@ def _figure(found: dict, other: dict | None, decades: int) -> str:
     middle = found["levels"].index(0.5)
     said = f"median {found['all']['quantiles'][middle]:,.0f} of {found['all']['queries']:,} queries"
     return (
-        f'<svg class="panel distances" viewBox="0 0 {_WIDTH} {bottom + 4}" role="img"'
-        f' aria-label="rank distances of the queries: {said}">{"".join(parts)}</svg>'
+        f'<div class="scroll"><svg class="panel distances" viewBox="0 0 {_WIDTH} {bottom + 4}" role="img"'
+        f' aria-label="rank distances of the queries: {said}">{"".join(parts)}</svg></div>'
     )
 
 

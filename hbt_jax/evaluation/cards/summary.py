@@ -57,7 +57,7 @@ def summary_card(summary: dict, baselines: Sequence[Baseline]) -> str:
             cells = [number(theirs.get(metric), metric) for metric in columns]
             rows.append(_row(_BLANK, html.escape(baseline.label), "", cells))
             cells = [_difference(mine.get(m), theirs.get(m), found.get(m), m) for m in columns]
-            rows.append(_row(_BLANK, f'<span class="faint">less {html.escape(baseline.label)}</span>', "", cells))
+            rows.append(_row(_BLANK, f'<span class="faint">minus {html.escape(baseline.label)}</span>', "", cells))
     head = "".join(f'<th scope="col">{html.escape(metric_name(metric))}</th>' for metric in columns)
     head = f'<th class="name" scope="col">setting</th><th class="name"></th>{head}'
     return card("The settings", table("summary", [head], rows), note=_note(summary, baselines))

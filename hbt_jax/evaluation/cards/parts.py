@@ -53,7 +53,13 @@ def number(value: float | None, metric: str, sign: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """A share with one decimal, or two where it is below one percent."""
+    """A share with one decimal, two where it is below one percent, none where it is zero.
+
+    >>> percent(0.125), percent(0.00349), percent(0.0)
+    ('12.5 %', '0.35 %', '0 %')
+    """
+    if share == 0:
+        return "0 %"
     return f"{share:.{2 if 0 < abs(share) < 0.01 else 1}%}".replace("%", " %")
 
 

@@ -3,12 +3,12 @@
 The statistics are those of significance.py, where a single system is compared with one that always scores 0.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.item_sums import collect, sum_one
 from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, QueryMetrics
 from hbt_jax.evaluation.outcomes import Outcome, check_alike
@@ -33,13 +33,29 @@ def intervals(benchmark: Benchmark, values: QueryMetrics, poll: Callable[[], Non
       poll: called between blocks of draws; raises to stop.
 
     Returns:
+      As `column_intervals`.
+    """
+    return column_intervals(benchmark.queries, _columns(values), poll)
+
+
+def column_intervals(
+    queries: Texts, columns: Iterable[tuple[str, str, np.ndarray]], poll: Callable[[], None] = lambda: None
+) -> dict:
+    """The intervals of macro averages of columns of values.
+
+    Args:
+      queries: Q queries.
+      columns: setting, metric and float64 [Q, P], values by query and pool, NaN where a query does not count.
+      poll: called between blocks of draws; raises to stop.
+
+    Returns:
       {"confidence", "samples", "items", "metrics": {setting: {metric: [low, high]}}}; a setting or metric that has no
       value, or a single item, is left out.
     """
-    queries, found = benchmark.queries, {}
-    for setting, metric, value_QP in _columns(values):
+    found: dict[str, dict[str, list[float]]] = {}
+    for setting, metric, value_QP in columns:
         poll()
-        cells = sum_one(queries.items, [values.languages[number] for number in values.language_Q.tolist()], value_QP)
+        cells = sum_one(queries.items, queries.languages, value_QP)
         ends = _ends(cells, poll) if cells else None
         if ends:
             found.setdefault(setting, {})[metric] = list(ends["interval"])
@@ -65,6 +81,16 @@ def _ends(cells: Cells, poll: Callable[[], None]) -> dict | None:
     return None if found.interval is None else {"difference": found.difference, "interval": found.interval}
 
 
+def _compared(a: Outcome, b: Outcome) -> list[str]:
+    common = [metric for metric in _measured(a) if metric in _measured(b)]
+    return [metric for metric in METRICS if metric in common] or common
+
+
+def _measured(outcome: Outcome) -> dict[str, None]:
+    """The metrics of any setting."""
+    return dict.fromkeys(metric for block in outcome.summary["metrics"].values() for metric in block)
+
+
 def differences(a: Outcome, b: Outcome, poll: Callable[[], None] = lambda: None) -> dict[str, dict[str, dict]]:
     """How a's macro averages differ from b's, where both have values by query.
 
@@ -73,8 +99,8 @@ def differences(a: Outcome, b: Outcome, poll: Callable[[], None] = lambda: None)
       poll: called before each file and between blocks of draws; raises to stop.
 
     Returns:
-      Setting -> metric, of metrics.METRICS and the rank distance -> {"difference", "low", "high"}; {} where a file of
-      values by query is missing.
+      Setting -> metric -> {"difference", "low", "high"}, for those of metrics.METRICS that both have, or all that both
+      have where that is none, and the rank distance; {} where a file of values by query is missing.
 
     Raises:
       InputError: the two are not of the same benchmark and definitions, or a file is damaged.
@@ -83,7 +109,7 @@ def differences(a: Outcome, b: Outcome, poll: Callable[[], None] = lambda: None)
         return {}
     check_alike(a, b)
     found: dict[str, dict[str, dict]] = {}
-    for metric in METRICS:
+    for metric in _compared(a, b):
         for name, cells in collect([a], [b], metric, poll).cells.items():
             setting, shown = ("multilingual", name) if name == RANK_DISTANCE else (name, metric)
             if shown not in found.get(setting, {}):

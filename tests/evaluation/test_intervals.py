@@ -144,3 +144,13 @@ def test_other_candidates_cannot_be_subtracted(two, small_benchmark, small_embed
     evaluated(larger, (query_QD, np.concatenate([candidate_ND, candidate_ND[:1]])), tmp_path)
     with pytest.raises(InputError, match="expected evaluations of the same files"):
         intervals.differences(*outcomes([two[0], tmp_path]))
+
+
+def test_other_metrics_are_compared_where_those_shown_everywhere_are_not_there(two, tmp_path):
+    a, b = outcomes(two)
+    for one in (a, b):
+        for block in one.summary["metrics"].values():
+            for metric in (*metrics.METRICS, "strong_alignment", "similarity_gap", "mrr"):
+                block.pop(metric, None)
+    found = intervals.differences(a, b)
+    assert set(found["monolingual"]) == {"ndcg@10"} and set(found["multilingual"]) == {"ndcg@10", "rank_distance"}

@@ -28,7 +28,7 @@ Tokenised = Callable[[slice, np.ndarray, np.ndarray], None]
 
 
 class Embedder:
-    """Embeds texts with one model on one mesh; every process of a job is given the same texts.
+    """Embeds texts with one model on one mesh; every process with devices in it is given the same texts.
 
     What a text's vector is does not depend on the other texts, but for the rounding of sums.
 
@@ -149,7 +149,7 @@ class Embedder:
 
     def _on_host(self, vectors_PSD: jax.Array) -> np.ndarray:
         """float32 [slots of all shares, D]."""
-        if jax.process_count() > 1:
+        if not vectors_PSD.is_fully_addressable:
             vectors_PSD = multihost_utils.process_allgather(vectors_PSD, tiled=True)
         vectors = np.asarray(vectors_PSD)
         return vectors.reshape(-1, vectors.shape[-1])

@@ -17,6 +17,7 @@ class Words:
     """A tokenizer that gives a word the number that it is."""
 
     pad_id, bos_id, eos_id, unk_id = 0, 1, 2, 40
+    fingerprint = "words"
 
     def encode(self, texts):
         lists = [list(map(int, text.split())) for text in texts]
@@ -27,11 +28,11 @@ class Words:
         return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
 
 
-def word_model() -> Model:
-    """A small encoder with uneven weights."""
+def word_model(seed: int = 0) -> Model:
+    """A small encoder with uneven weights; reads words 3 to 127."""
     config = EncoderConfig(128, width=16, layers=1, heads=2, feed_forward=16, max_positions=LONGEST)
-    graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(0)), nnx.Param)
-    noise = np.random.default_rng(0)
+    graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(seed)), nnx.Param)
+    noise = np.random.default_rng(seed)
     parameters = jax.tree.map(
         lambda leaf: leaf + 0.3 * noise.standard_normal(leaf.shape, np.float32), jax.device_get(parameters)
     )

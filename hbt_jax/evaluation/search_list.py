@@ -36,10 +36,11 @@ class RunningList:
           start: index of the first candidate of the block.
           used: columns that hold candidates; products in others mean nothing.
         """
-        if start == 0 and used > 2 * self._width:
-            least_q = np.partition(score_qS[:, :used], used - self._width, axis=1)[:, used - self._width]
-            self.floor_q = np.nextafter(least_q, np.float32(-np.inf))  # so that equal ones are listed
         groups = most_qT.shape[1]
+        if start == 0 and used == score_qS.shape[1] > 2 * self._width:  # else the first block would be listed whole
+            first_qC = most_qT if groups > self._width else score_qS
+            least_q = np.partition(first_qC, -self._width, axis=1)[:, -self._width]
+            self.floor_q = np.nextafter(least_q, np.float32(-np.inf))  # so that equal ones are listed
         row_H, group_H = np.nonzero(most_qT > self.floor_q[:, None])
         score_HG = score_qS.reshape(len(score_qS), GROUP, groups)[row_H, :, group_H]
         column_HG = group_H[:, None] + groups * np.arange(GROUP)

@@ -98,8 +98,8 @@ def run(
         shift_D = candidate_ND[:_HOST_BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32)
     else:
         shift_D = np.zeros(query_qD.shape[1], np.float32)
-    bound = Bound(query_qD, shift_D, dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # of embeddings that search.py will refuse
+        bound = Bound(query_qD, shift_D, dtype)
         if place == "xla":
             score_qC, index_qC, floor_q, norms = _on_devices(bound, shift_D, candidate_ND, width, block, mesh, poll)
         else:

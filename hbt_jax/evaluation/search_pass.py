@@ -19,6 +19,7 @@ one corner, as encoders' do, lose less when rounded.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -120,14 +121,23 @@ def _whole_blocks(candidate_ND: np.ndarray, block: int) -> Iterator[tuple[int, i
 
 
 def _on_host(products, bound: Bound, shift_D, candidate_ND, width: int, block: int | None, poll):
-    """Selection by numpy; returns products and indexes [q, C], floors [q] and largest norms (|c'|, |c' - c~|)."""
+    """Selection by numpy from a block while `products` makes those of the next one.
+
+    Returns:
+      Products and indexes [q, C], floors [q], and the largest norms (|c'|, |c' - c~|).
+    """
     block = _in_groups(min(block or _HOST_BLOCK, len(candidate_ND)))
     running = RunningList(len(bound.rounded_qD), width, block)
     norms = np.zeros(2)
-    for start, used, score_qS, most_qT, norms_2 in products(bound, shift_D, _whole_blocks(candidate_ND, block)):
-        poll()
-        running.add(np.asarray(score_qS), np.asarray(most_qT), start, used)
-        norms = np.maximum(norms, np.asarray(norms_2, np.float64))
+    made = products(bound, shift_D, _whole_blocks(candidate_ND, block))
+    with ThreadPoolExecutor(1) as worker:
+        waiting = worker.submit(next, made, None)
+        while (result := waiting.result()) is not None:
+            waiting = worker.submit(next, made, None)
+            poll()
+            start, used, score_qS, most_qT, norms_2 = result
+            running.add(np.asarray(score_qS), np.asarray(most_qT), start, used)
+            norms = np.maximum(norms, np.asarray(norms_2, np.float64))
     return *running.listed(), running.floor_q, norms
 
 
@@ -136,24 +146,21 @@ def _in_groups(candidates: int) -> int:
 
 
 def _numpy_products(bound: Bound, _, blocks) -> Iterator[tuple]:
-    """Yields start, number, products, maxima of groups and norms of each block; the next overwrites the products."""
-    query_qD, score_qS = bound.rounded_qD, None
+    """Yields start, number, products, maxima of groups and norms of each block; the next but one overwrites them."""
+    query_qD, score_qS, spare_qS = bound.rounded_qD, None, None
     for start, used, candidate_SD in blocks:
-        score_qS = np.matmul(query_qD, candidate_SD.T, out=score_qS)
-        most_qT = score_qS.reshape(len(query_qD), GROUP, -1).max(axis=1)
-        longest = np.sqrt(np.einsum("sd,sd->s", candidate_SD, candidate_SD).max())
+        with np.errstate(over="ignore", invalid="ignore"):
+            score_qS, spare_qS = np.matmul(query_qD, candidate_SD.T, out=spare_qS), score_qS
+            most_qT = score_qS.reshape(len(query_qD), GROUP, -1).max(axis=1)
+            longest = np.sqrt(np.einsum("sd,sd->s", candidate_SD, candidate_SD).max())
         yield start, used, score_qS, most_qT, (longest, 0.0)
 
 
 def _cpu_products(bound: Bound, shift_D, blocks) -> Iterator[tuple]:
-    """The same by XLA, which computes a block while numpy selects from the one before."""
-    query_qD, waiting = jnp.asarray(bound.rounded_qD), None
+    """The same by XLA on the processor, also where JAX's default is an accelerator."""
+    query_qD = jax.device_put(bound.rounded_qD, jax.local_devices(backend="cpu")[0])
     for start, used, candidate_SD in blocks:
-        result = (start, used, *_products_and_most(query_qD, shift_D, candidate_SD, used))
-        if waiting is not None:
-            yield waiting
-        waiting = result
-    yield waiting
+        yield start, used, *_products_and_most(query_qD, shift_D, candidate_SD, used)
 
 
 @jax.jit

@@ -39,13 +39,13 @@ def tied_case():
 
 def copies_case():
     """Two embeddings, each many times, so that no list holds all that are equal."""
-    candidate = unit(rng().standard_normal((2, 24)))[rng(1).integers(0, 2, 1500)]
+    candidate = unit(rng().standard_normal((2, 24)))[rng(1).integers(0, 2, 3000)]
     return unit(rng(2).standard_normal((9, 24))), candidate
 
 
 def near_ties_case():
     """Candidates that differ in their last bits, on two sides so that no shift helps: no pass can tell them apart."""
-    candidate = np.ones((1200, 24)) + 2e-7 * rng().standard_normal((1200, 24))
+    candidate = np.ones((4000, 24)) + 2e-7 * rng().standard_normal((4000, 24))
     candidate[::2] *= -1
     return unit(rng(1).standard_normal((9, 24))), unit(candidate)
 

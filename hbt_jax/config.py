@@ -178,6 +178,11 @@ class ModelConfig:
 
     def __post_init__(self):
         check_limits(self)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not self.lora_rank and field.name.startswith("lora_") and value != field.default:
+                shown = ",".join(value) if isinstance(value, tuple) else value
+                raise InputError(f"--{field.name}={shown} needs --lora_rank, the rank of the adapters")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,6 +260,9 @@ class EvalConfig:
         "what is embedded of a candidate of xquad-r and mlqa-r: sentence, or sentence+context (its paragraph after it)",
         choices=CANDIDATE_TEXTS,
     )
+    miracl_languages: tuple = option(
+        (), "languages of miracl that are evaluated, comma-separated; empty: all whose files are there"
+    )
     query_prefix: str = option(OF_MODEL, "text put before every query; `model`: as in training, or as its files say")
     passage_prefix: str = option(OF_MODEL, "text put before every candidate; `model`: likewise")
     max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
@@ -269,13 +277,25 @@ class EvalConfig:
     eval_batch: int = option(
         256, "texts of 64 tokens embedded at a time, per device, fewer longer ones; a CPU takes at most 32", minimum=1
     )
-    run_depth: int = option(100, "candidates per query in a written TREC run; 0: all", minimum=0)
+    corpus_block: int = option(
+        32768, "passages of miracl that are read, embedded and searched at a time; bounds the memory", minimum=1
+    )
+    run_depth: int = option(
+        100, "candidates per query in a written TREC run; 0: all, which miracl has too many of", minimum=0
+    )
     cross_lingual_runs: bool = option(False, "write TREC runs of the cross-lingual pools too, one a candidate language")
     layer_probe: int = _layer_probe()
 
     def __post_init__(self):
         check_limits(self)
         _check_layer_probe(self.layer_probe)
+        if self.miracl_languages and "miracl" not in self.benchmarks:
+            raise InputError(
+                f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"
+                " evaluated in all their languages"
+            )
+        if "miracl" in self.benchmarks and not self.run_depth:
+            raise InputError("--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -353,7 +373,7 @@ class CompareConfig:
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "those of system B, likewise; differences are A - B")
-    out: str = option("", "folder for compare.json and compare.html")
+    out: str = option("", "folder for compare.html, compare.tsv and compare.json")
     metric: str = option("map", "metric of the three settings, as results.json names it; rank distance comes with it")
     samples: int = option(
         10_000, "draws of the bootstrap, and of the randomisation test", minimum=100, maximum=1_000_000

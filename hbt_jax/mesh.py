@@ -108,6 +108,27 @@ def host_shares(mesh: Mesh, process_index: int) -> list[int]:
     return [share for share, device in enumerate(mesh.devices.flat) if device.process_index == process_index]
 
 
+def own_mesh(mesh: Mesh, process_index: int) -> Mesh:
+    """The devices of one process, as a mesh on which it can work without the others; the same mesh if it has all.
+
+    Raises:
+      InputError: it has none.
+    """
+    own = [device for device in mesh.devices.flat if device.process_index == process_index]
+    if not own:
+        raise InputError(
+            f"--mesh_data={mesh.shape['data']}: process {process_index} has none of these devices: expected some of"
+            " every process, or 0 for all"
+        )
+    return mesh if len(own) == mesh.size else make_mesh(0, 1, own)
+
+
+def put_whole(tree, mesh: Mesh):
+    """Arrays of a larger mesh, whole on every device of this process's own mesh; all processes must call it."""
+    whole = multihost_utils.process_allgather(tree, tiled=True)
+    return jax.device_put(whole, replicated(mesh))
+
+
 def put_batch(batch: dict, mesh: Mesh) -> dict:
     """Host arrays [shares of this host, ...] to global arrays [P, ...], one share on each device."""
     sharding = batch_sharding(mesh)

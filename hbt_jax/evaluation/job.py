@@ -5,17 +5,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig, TrainConfig
+from hbt_jax.data.packing import text_format
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, parallel_texts, probe_layers
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.report import write_report
 from hbt_jax.evaluation.run import evaluate, format_table
+from hbt_jax.evaluation.sharing import Processes
+from hbt_jax.evaluation.streamed_job import evaluate_streamed, read_corpus
+from hbt_jax.evaluation.streamed_results import format_table as format_streamed_table
+from hbt_jax.evaluation.token_counts import TokenCounts
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training.load import is_run, load_model
@@ -61,7 +69,13 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
     benchmarks = [
-        load_benchmark(name, config.data_dir, candidate_text=config.candidate_text) for name in config.benchmarks
+        load_benchmark(
+            name,
+            config.data_dir,
+            candidate_text=config.candidate_text,
+            miracl_languages=config.miracl_languages,
+        )
+        for name in config.benchmarks
     ]
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
@@ -69,7 +83,13 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     probed = {}
     if config.layer_probe:
         probed = {benchmark.name: parallel_texts(benchmark, config.layer_probe) for benchmark in benchmarks}
-    evaluated = _Evaluation(config, mesh, stop, probed)
+    processes = Processes(jax.process_index(), jax.process_count(), any_process)
+    inventories = {
+        benchmark.name: read_corpus(benchmark, config.out, processes, _poll(stop, config.out, bool))
+        for benchmark in benchmarks
+        if isinstance(benchmark, StreamedBenchmark)
+    }
+    evaluated = _Evaluation(config, mesh, stop, processes, probed, inventories)
     untrained = []
     if baseline:
         untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
@@ -94,15 +114,34 @@ def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callabl
     return poll
 
 
+def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, dict]:
+    """The vectors of one side of a benchmark, and how the texts of each language fared with the tokenizer."""
+    model = embedder.model
+    counts = TokenCounts(model.tokenizer.unk_id, text_format(model.text, model.tokenizer, name).room)
+    vectors = embedder(side.texts, name, tokenised=counts.watch(side.languages, side.texts))
+    return vectors, counts.rates()
+
+
 class _Evaluation:
     """Embeds and ranks benchmarks with the checkpoints of one model."""
 
-    def __init__(self, config: EvalConfig, mesh: Mesh, stop: StopRequest, probed: dict[str, ParallelTexts]):
-        self._config, self._mesh, self._probed = config, mesh, probed
+    def __init__(
+        self,
+        config: EvalConfig,
+        mesh: Mesh,
+        stop: StopRequest,
+        processes: Processes,
+        probed: dict[str, ParallelTexts],
+        inventories: dict[str, dict[str, Found]],
+    ):
+        self._config, self._mesh, self._processes = config, mesh, processes
+        self._probed, self._inventories = probed, inventories
         self._poll_together = _poll(stop, config.out, any_process)
         self._poll_alone = _poll(stop, config.out, bool)
 
-    def all(self, benchmarks: list[Benchmark], checkpoint: str, out: Path, title: str) -> list[dict]:
+    def all(
+        self, benchmarks: list[Benchmark | StreamedBenchmark], checkpoint: str, out: Path, title: str
+    ) -> list[dict]:
         """Results of one checkpoint on every benchmark, printed as they come."""
         config = self._config
         model = load_model(
@@ -119,10 +158,11 @@ class _Evaluation:
                 print(note, flush=True)
         results = []
         for benchmark in benchmarks:
-            result = self._one(benchmark, model, checkpoint, str(out))
+            streamed = isinstance(benchmark, StreamedBenchmark)
+            result = (self._streamed if streamed else self._one)(benchmark, model, checkpoint, str(out))
             if result is not None:
                 results.append(result)
-                print(title + format_table(result), flush=True)
+                print(title + (format_streamed_table if streamed else format_table)(result), flush=True)
                 if "layer_probe" in result:
                     print(format_probe(result["layer_probe"]), flush=True)
         return results
@@ -133,16 +173,50 @@ class _Evaluation:
         embedder = Embedder(
             model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
         )
-        vectors = embedder(benchmark.queries.texts, "query"), embedder(benchmark.candidates.texts, "passage")
+        query_QD, query_rates = _embedded(embedder, benchmark.queries, "query")
+        candidate_ND, candidate_rates = _embedded(embedder, benchmark.candidates, "passage")
+        tokens = {"queries": query_rates, "candidates": candidate_rates}
         probe = self._probe(benchmark.name, model, leader)
         if leader:
             try:
-                result = self._ranked(benchmark, *vectors, probe, model, checkpoint, out, embedder.truncated)
+                counts = {"truncated_texts": embedder.truncated}
+                result = self._ranked(benchmark, query_QD, candidate_ND, probe, tokens, counts, model, checkpoint, out)
             except Interrupted as error:
                 interrupted = error
         if any_process(interrupted is not None):
             raise interrupted or Interrupted("during evaluation, with the process that ranks")
         return result
+
+    def _streamed(self, benchmark: StreamedBenchmark, model: Model, checkpoint: str, out: str) -> dict | None:
+        """Every process embeds and searches its share of the corpus; the first one merges, the others return None."""
+        return evaluate_streamed(
+            benchmark,
+            self._inventories[benchmark.name],
+            model,
+            self._mesh,
+            self._processes,
+            out_dir=out,
+            settings=self._settings(model, checkpoint),
+            texts_per_device=self._config.eval_batch,
+            block=self._config.corpus_block,
+            run_depth=self._config.run_depth,
+            poll=self._poll_alone,
+        )
+
+    def _settings(self, model: Model, checkpoint: str) -> dict:
+        """How texts are prepared and embedded, for results.json."""
+        text = model.text
+        return {
+            "checkpoint": checkpoint if is_run(self._config.model) else "pretrained",
+            "step": model.step,
+            "similarity": "cosine" if model.normalize else "dot product",
+            "pooling": model.pooling,
+            "query_prefix": text.query_prefix,
+            "passage_prefix": text.passage_prefix,
+            "query_length": text.query_length,
+            "passage_length": text.passage_length,
+            "compute_dtype": self._config.compute_dtype,
+        }
 
     def _probe(self, name: str, model: Model, shown: bool) -> dict | None:
         """What the layer probe finds on a benchmark's queries; None where it is not asked for."""
@@ -163,23 +237,13 @@ class _Evaluation:
         query_QD,
         candidate_ND,
         probe: dict | None,
+        tokens: dict,
+        counts: dict,
         model: Model,
         checkpoint: str,
         out: str,
-        truncated: int,
     ) -> dict:
-        config, text = self._config, model.text
-        settings = {
-            "checkpoint": checkpoint if is_run(config.model) else "pretrained",
-            "step": model.step,
-            "similarity": "cosine" if model.normalize else "dot product",
-            "pooling": model.pooling,
-            "query_prefix": text.query_prefix,
-            "passage_prefix": text.passage_prefix,
-            "query_length": text.query_length,
-            "passage_length": text.passage_length,
-            "compute_dtype": config.compute_dtype,
-        }
+        config, settings = self._config, self._settings(model, checkpoint)
         if benchmark.name in WITH_CONTEXT:
             settings["candidate_text"] = config.candidate_text
         return evaluate(
@@ -189,8 +253,9 @@ class _Evaluation:
             out_dir=out,
             model_name=model.name,
             settings=settings,
-            counts={"truncated_texts": truncated},
+            counts=counts,
             layer_probe=probe,
+            tokens=tokens,
             run_depth=config.run_depth,
             run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,
             poll=self._poll_alone,

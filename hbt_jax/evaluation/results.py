@@ -75,7 +75,7 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
     """
     by_pair = _by_pair(values)
     by_language = _by_query_language(values, by_pair)
-    by_script = _by_script(by_language)
+    script_blocks = by_script(by_language)
     counted = _counted(values)
     summary = {
         "benchmark": benchmark.name,
@@ -91,7 +91,7 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
         },
         "notes": list(benchmark.notes),
         "metrics": {
-            setting: _mean_of(
+            setting: mean_of(
                 list(by_pair.values())
                 if setting == "cross_lingual"
                 else [blocks[setting] for blocks in by_language.values()]
@@ -100,8 +100,8 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
         },
         "by_query_language": by_language,
         "by_pair": {f"{code}-{other}": block for (code, other), block in by_pair.items()},
-        "by_script": by_script,
-        "robustness": {setting: _robustness(setting, by_language, by_script) for setting in SETTINGS},
+        "by_script": script_blocks,
+        "robustness": {setting: robustness(setting, by_language, script_blocks) for setting in SETTINGS},
     }
     if benchmark.is_bitext:
         return with_part(summary, "accuracy@1", _accuracy(by_pair), ACCURACY_DEFINITION)
@@ -183,24 +183,24 @@ def _by_query_language(values: QueryMetrics, by_pair: dict) -> dict[str, dict[st
     for number, code, rows in _rows(values):
         by_language[code] = {
             "monolingual": _present({m: _mean(values.by_pool[m][rows, number]) for m in values.by_pool}),
-            "cross_lingual": _mean_of([block for (asked, _), block in by_pair.items() if asked == code]),
+            "cross_lingual": mean_of([block for (asked, _), block in by_pair.items() if asked == code]),
             "multilingual": _present({m: _mean(column[rows]) for m, column in values.multilingual.items()}),
         }
     return by_language
 
 
-def _by_script(by_language: dict) -> dict[str, dict[str, dict[str, float]]]:
+def by_script(by_language: dict) -> dict[str, dict[str, dict[str, float]]]:
     """Script -> setting -> metrics: means over the query languages of the script."""
     members: dict[str, list[dict]] = {}
     for code, blocks in by_language.items():
         members.setdefault(languages.language(code).script, []).append(blocks)
     return {
-        script: {setting: _mean_of([blocks[setting] for blocks in members[script]]) for setting in SETTINGS}
+        script: {setting: mean_of([blocks[setting] for blocks in members[script]]) for setting in SETTINGS}
         for script in sorted(members)
     }
 
 
-def _mean_of(blocks: list[dict[str, float]]) -> dict[str, float]:
+def mean_of(blocks: list[dict[str, float]]) -> dict[str, float]:
     """Means, metric by metric, over the blocks that have the metric; metrics that none has are left out."""
     names = dict.fromkeys(metric for block in blocks for metric in block)
     return {metric: float(np.mean([block[metric] for block in blocks if metric in block])) for metric in names}
@@ -244,10 +244,10 @@ def _accuracy(by_pair: dict[tuple[str, str], dict[str, float]]) -> dict:
     }
 
 
-def _robustness(setting: str, by_language: dict, by_script: dict) -> dict:
-    """How evenly a setting's map is spread over query languages and scripts; {} when no language has one."""
+def robustness(setting: str, by_language: dict, by_script: dict, metric: str = "map") -> dict:
+    """How evenly a setting's metric is spread over query languages and scripts; {} when no language has it."""
     of_language, of_script = (
-        {name: blocks[setting]["map"] for name, blocks in by_name.items() if "map" in blocks[setting]}
+        {name: blocks[setting][metric] for name, blocks in by_name.items() if metric in blocks[setting]}
         for by_name in (by_language, by_script)
     )
     if not of_language:
@@ -256,7 +256,7 @@ def _robustness(setting: str, by_language: dict, by_script: dict) -> dict:
     weak = {one.code for one in known if one.under_resourced}
     weak_scripts = {one.script for one in known} - {one.script for one in known if not one.under_resourced}
     return {
-        "metric": "map",
+        "metric": metric,
         **_spread(of_language, weak, "language"),
         "scripts": _spread(of_script, weak_scripts, "script"),
     }

@@ -7,57 +7,18 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_jax.config import TextConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import blocks, embed
-from hbt_jax.mesh import make_mesh
-from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.model import Model, embed_slots
-
-LONGEST = 300
-
-
-class Words:
-    """A tokenizer that gives a word the number that it is."""
-
-    pad_id, bos_id, eos_id = 0, 1, 2
-
-    def encode(self, texts):
-        lists = [list(map(int, text.split())) for text in texts]
-        offsets = np.concatenate([[0], np.cumsum([len(tokens) for tokens in lists])]).astype(np.int64)
-        return np.array([token for tokens in lists for token in tokens], np.int32), offsets
-
-    def prefix_ids(self, prefix):
-        return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
+from tests.evaluation.word_model import LONGEST, Words, embedder, random_texts, word_model
 
 
 @pytest.fixture(scope="module")
 def model():
-    config = EncoderConfig(128, width=16, layers=1, heads=2, feed_forward=16, max_positions=LONGEST)
-    graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(0)), nnx.Param)
-    noise = np.random.default_rng(0)
-    parameters = jax.tree.map(
-        lambda leaf: leaf + 0.3 * noise.standard_normal(leaf.shape, np.float32), jax.device_get(parameters)
-    )
-    text = TextConfig("query: ", "passage: ", query_length=32, passage_length=LONGEST)
-    return Model(graph, parameters, config, "mean", True, text, Words(), "words", 0)
-
-
-def random_texts(count: int, seed: int = 0) -> list[str]:
-    """Mostly of 1 to 40 words, some of up to 290, one of none."""
-    rng = np.random.default_rng(seed)
-    words = np.where(rng.random(count) < 0.8, rng.integers(1, 41, count), rng.integers(1, 291, count))
-    words[count // 2] = 0
-    return [" ".join(map(str, rng.integers(30, 128, n))) for n in words]
-
-
-def embedder(model: Model, devices: int = 1, **options):
-    options = {"texts_per_device": 16, "poll": lambda: None, "shown": False} | options
-    return embed.Embedder(model, make_mesh(devices, 1, jax.devices()[:devices]), **options)
+    return word_model()
 
 
 def alone(model: Model, texts: list[str], head: list[int], longest: int) -> np.ndarray:

@@ -1,23 +1,33 @@
-"""The benchmarks by name.  Each file layout has one module here with a function `read(folder, name) -> Benchmark`."""
+"""The benchmarks by name.  Each file layout has one module here with a function `read(folder, name)`.
+
+It returns a Benchmark, or a StreamedBenchmark where the candidates are too many to hold.
+"""
 
 import os
 from collections.abc import Callable
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import folder, squad_r
+from hbt_jax.evaluation.benchmarks import bitext, folder, miracl, squad_r, xm3600
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 
-_READERS: dict[str, Callable[..., Benchmark]] = {
+_READERS: dict[str, Callable[..., Benchmark | StreamedBenchmark]] = {
     "facts": folder.read,
     "xquad-r": squad_r.read,
     "mlqa-r": squad_r.read,
+    "xm3600": xm3600.read,
+    "bitext": bitext.read,
+    "miracl": miracl.read,
 }
 
 NAMES = tuple(_READERS)
+STREAMED = "miracl"
 WITH_CONTEXT = tuple(squad_r.PUBLISHED)  # the benchmarks whose candidates stand in a context
 
 
-def load_benchmark(name: str, data_dir: str, *, candidate_text: str = "sentence") -> Benchmark:
+def load_benchmark(
+    name: str, data_dir: str, *, candidate_text: str = "sentence", miracl_languages: tuple[str, ...] = ()
+) -> Benchmark | StreamedBenchmark:
     """Reads a benchmark by its name, or one's own in the three-file layout by its path.
 
     Args:
@@ -26,6 +36,7 @@ def load_benchmark(name: str, data_dir: str, *, candidate_text: str = "sentence"
       data_dir: the folder that holds one folder per named benchmark; not used for a path.
       candidate_text: what is embedded of a candidate, one of config.CANDIDATE_TEXTS; `sentence` is its whole text where
         candidates have no context.
+      miracl_languages: the languages of miracl to read; none: all that are there.
 
     Raises:
       InputError: the name is unknown, the folder is missing, a file in it is wrong, or the benchmark's candidates have
@@ -52,4 +63,6 @@ def load_benchmark(name: str, data_dir: str, *, candidate_text: str = "sentence"
     if not os.path.isdir(path):
         raise InputError(f"{path}: no such folder: --data_dir must hold one folder a benchmark, here {name}/")
     options = {"candidate_text": candidate_text} if name in WITH_CONTEXT else {}
+    if name == STREAMED:
+        options["chosen"] = miracl_languages
     return _READERS[name](path, name, **options)

@@ -1,0 +1,69 @@
+"""Several processes share numbered pieces of work, each piece done by one of them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from hbt_jax.errors import InputError, Interrupted
+
+
+@dataclasses.dataclass(frozen=True)
+class Processes:
+    """The processes of a job, seen from one of them.
+
+    Attributes:
+      index, count: which one this is, and how many there are.
+      agree: whether a flag is set on any of them; every process must ask, and waits for the others.
+    """
+
+    index: int
+    count: int
+    agree: Callable[[bool], bool]
+
+
+def shares(sizes: Sequence[int], processes: int) -> list[list[int]]:
+    """Pieces of work for each process, the largest first, so that all have about as much to do.
+
+    Each piece in turn, from the largest down, goes to the process that has the least so far.
+
+    Args:
+      sizes: of the pieces.
+      processes: how many share them.
+
+    Returns:
+      Of each process, the numbers of its pieces.
+
+    >>> shares([5, 9, 1, 4, 3], 2)
+    [[1, 4], [0, 3, 2]]
+    """
+    found, loads = [[] for _ in range(processes)], [0] * processes
+    for piece in sorted(range(len(sizes)), key=lambda piece: (-sizes[piece], piece)):
+        least = loads.index(min(loads))
+        found[least].append(piece)
+        loads[least] += sizes[piece]
+    return found
+
+
+def work_together(processes: Processes, sizes: Sequence[int], work: Callable[[int], None]) -> None:
+    """Does this process's share of the pieces; between two of them the processes hear whether one has failed.
+
+    Args:
+      processes: all must call this with the same sizes.
+      sizes: of the pieces.
+      work: does the piece with this number.
+
+    Raises:
+      InputError, Interrupted: what `work` raised, or that it did on another process.
+    """
+    divided = shares(sizes, processes.count)
+    own = divided[processes.index]
+    for turn in range(max(map(len, divided))):
+        failure = None
+        if turn < len(own):
+            try:
+                work(own[turn])
+            except (InputError, Interrupted) as error:
+                failure = error
+        if processes.agree(isinstance(failure, InputError)):
+            raise failure or InputError("another process found bad input; its message says what")
+        if processes.agree(isinstance(failure, Interrupted)):
+            raise failure or Interrupted("with another process; repeat the command for the rest")

@@ -1,0 +1,143 @@
+"""Evaluates one model on a benchmark whose candidates are streamed: embed and search, merge, write."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+
+from jax.sharding import Mesh
+
+from hbt_jax import files
+from hbt_jax.evaluation import streamed_results
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
+from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.inventory import Found, take_inventory
+from hbt_jax.evaluation.kept import KeptShards, run_key
+from hbt_jax.evaluation.results import write_json
+from hbt_jax.evaluation.run import PER_QUERY, QRELS, RESULTS, RUNS
+from hbt_jax.evaluation.sharing import Processes, work_together
+from hbt_jax.evaluation.streamed_search import Work, merged, search_corpus
+from hbt_jax.evaluation.top_metrics import DEPTH
+from hbt_jax.mesh import own_mesh, put_whole
+from hbt_jax.models.model import Model
+
+KEPT, INVENTORY = "kept", "inventory"
+
+
+def read_corpus(
+    benchmark: StreamedBenchmark, out_dir: str, processes: Processes, poll: Callable[[], None]
+) -> dict[str, Found]:
+    """Reads and checks every passage once, see `take_inventory`; what it finds is kept in OUT/NAME/kept/inventory."""
+    folder = os.path.join(out_dir, benchmark.name, KEPT, INVENTORY)
+    inventory = take_inventory(benchmark, folder, processes, poll, shown=processes.index == 0)
+    if processes.index == 0:
+        passages = sum(found.passages for found in inventory.values())
+        print(f"{benchmark.name}: {passages:,} passages in {len(inventory):,} files", flush=True)
+    return inventory
+
+
+def evaluate_streamed(
+    benchmark: StreamedBenchmark,
+    inventory: Mapping[str, Found],
+    model: Model,
+    mesh: Mesh,
+    processes: Processes,
+    *,
+    out_dir: str,
+    settings: dict,
+    texts_per_device: int,
+    block: int,
+    run_depth: int,
+    poll: Callable[[], None],
+) -> dict | None:
+    """Every process embeds and searches its share of the shards on its own devices; the first one merges and writes.
+
+    Writes into OUT/NAME what streamed_results.py describes, results.json last of all; one that an earlier evaluation
+    left is removed first.  Finished shards are kept in OUT/NAME/kept, which the processes must share.
+
+    Args:
+      benchmark: queries, judgements and shards.
+      inventory: of the shards.
+      model: with the prefixes and lengths to use.
+      mesh: the devices of all processes.
+      processes: of this job.
+      out_dir: OUT.
+      settings: how texts were prepared and embedded.
+      texts_per_device: as for Embedder.
+      block: passages read, embedded and searched at a time.
+      run_depth: candidates per query in a run file, at least 1.
+      poll: called often; raises to stop.
+
+    Returns:
+      The content of results.json on the first process, None on the others.
+
+    Raises:
+      InputError: vectors are not finite, or a file is damaged or changed.
+      Interrupted: `poll` said so; finished shards are kept.
+    """
+    folder, leads, depth = os.path.join(out_dir, benchmark.name), processes.index == 0, max(DEPTH, run_depth)
+    if leads:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, RESULTS))
+    model, mesh = _on_own_devices(model, mesh, processes.index)
+    kept = KeptShards(os.path.join(folder, KEPT), run_key(model, settings["compute_dtype"], benchmark, depth))
+    embedder = Embedder(model, mesh, texts_per_device=texts_per_device, poll=poll, shown=False)
+    query_QD = embedder(benchmark.queries.texts, "query")
+    truncated_queries = embedder.truncated
+    work = search_corpus(
+        benchmark, inventory, query_QD, embedder, kept, processes, depth=depth, block=block, shown=leads
+    )
+    if leads:
+        print(_said(benchmark.name, work, kept), flush=True)
+    written = []
+
+    def write(_: int) -> None:
+        own, everything, truncated_passages = merged(benchmark, inventory, kept, depth)
+        ranked = streamed_results.rank(benchmark, own, everything)
+        summary = streamed_results.summarise(
+            benchmark,
+            inventory,
+            ranked,
+            model=model.name,
+            settings=settings | {"run_depth": run_depth, "run_settings": ["monolingual", "multilingual"]},
+            counts={
+                "truncated_texts": truncated_queries + truncated_passages,
+                "truncated_queries": truncated_queries,
+                "truncated_passages": truncated_passages,
+            },
+        )
+        with files.atomic_folder(os.path.join(folder, RUNS)) as runs:
+            streamed_results.write_runs(runs, benchmark, ranked, run_depth, poll)
+        streamed_results.write_qrels(os.path.join(folder, QRELS), benchmark)
+        streamed_results.write_per_query(os.path.join(folder, PER_QUERY), benchmark, ranked)
+        write_json(os.path.join(folder, RESULTS), summary)
+        written.append(summary)
+
+    work_together(processes, [1], write)  # one piece of work: that of the first process
+    return written[0] if written else None
+
+
+def _on_own_devices(model: Model, mesh: Mesh, process_index: int) -> tuple[Model, Mesh]:
+    """The model on the devices of this process alone."""
+    own = own_mesh(mesh, process_index)
+    if own is mesh:
+        return model, mesh
+    return dataclasses.replace(model, parameters=put_whole(model.parameters, own)), own
+
+
+def _said(name: str, work: Work, kept: KeptShards) -> str:
+    """One line on what was done and what was there before."""
+    parts = [f"{name}: "]
+    if work.shards:
+        parts.append(
+            f"embedded and searched {work.passages:,} passages in {work.seconds:,.0f} s"
+            f" ({work.passages / max(work.seconds, 1e-9):,.0f} passages/s), {work.shards} files; "
+        )
+    parts.append(f"{work.kept} files were finished before")
+    others, size = kept.others()
+    if others:
+        parts.append(
+            f"; {kept.folder} holds {others} results of other models or settings ({size / 1e6:,.0f} MB): delete them"
+            " when they are not needed"
+        )
+    return "".join(parts)

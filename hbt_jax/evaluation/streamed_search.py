@@ -1,0 +1,154 @@
+"""One pass over a corpus: each shard is read, embedded and searched a block at a time, merged and forgotten.
+
+In memory are the queries' vectors, two blocks of passages with the vectors of one, and the first K candidates so far;
+none of it grows with the corpus.  Every query searches every shard, so a passage is embedded once for all pools.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from tqdm import tqdm
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation import corpus
+from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark
+from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.inventory import Found
+from hbt_jax.evaluation.kept import KeptShards, ShardTop
+from hbt_jax.evaluation.running_top import RunningTop, tie_order
+from hbt_jax.evaluation.search import top_candidates
+from hbt_jax.evaluation.sharing import Processes, shares, work_together
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What this process did of a pass.
+
+    Attributes:
+      shards, passages: finished by it now.
+      seconds: that it took.
+      kept: shards that were finished before.
+    """
+
+    shards: int
+    passages: int
+    seconds: float
+    kept: int
+
+
+def search_corpus(
+    benchmark: StreamedBenchmark,
+    inventory: Mapping[str, Found],
+    query_QD: np.ndarray,
+    embedder: Embedder,
+    kept: KeptShards,
+    processes: Processes,
+    *,
+    depth: int,
+    block: int,
+    shown: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> Work:
+    """Searches this process's share of the shards that are not finished yet, and keeps what it finds of each.
+
+    Args:
+      benchmark: its shards are searched.
+      inventory: of the shards.
+      query_QD: float32 vectors of its queries.
+      embedder: on the devices of this process alone.
+      kept: where finished shards are and go.
+      processes: share the shards out.
+      depth: K.
+      block: passages read, embedded and searched at a time.
+      shown: whether to show a progress bar, on a terminal.
+      clock: seconds.
+
+    Raises:
+      InputError: vectors are not finite, or a shard changed since it was read first.
+      Interrupted: the embedder's poll said so; finished shards stay.
+    """
+    _check_finite(query_QD, "query")
+    todo = [shard for shard in benchmark.shards if not kept.has(shard, inventory[shard.name])]
+    processes.agree(False)  # all have seen the same before one of them writes
+    sizes = [inventory[shard.name].passages for shard in todo]
+    own = shares(sizes, processes.count)[processes.index]
+    hidden, start = None if shown else True, clock()  # None: shown on a terminal only
+    total = sum(sizes[piece] for piece in own)
+    with tqdm(total=total, desc="embedding passages", unit=" passages", disable=hidden, leave=False) as bar:
+
+        def work(piece: int) -> None:
+            shard = todo[piece]
+            found = inventory[shard.name]
+            top = search_shard(benchmark, shard, found, query_QD, embedder, depth, block, bar.update)
+            kept.write(shard, found, top)
+
+        work_together(processes, sizes, work)
+    return Work(len(own), total, clock() - start, len(benchmark.shards) - len(todo))
+
+
+def search_shard(
+    benchmark: StreamedBenchmark,
+    shard: Shard,
+    found: Found,
+    query_QD: np.ndarray,
+    embedder: Embedder,
+    depth: int,
+    block: int,
+    done: Callable[[int], None] | None = None,
+) -> ShardTop:
+    """The first `depth` candidates of each query among the passages of one shard; arguments as for `search_corpus`."""
+    top, truncated, count = RunningTop(len(query_QD), depth), embedder.truncated, 0
+    for part in corpus.blocks(shard, benchmark.passage, block):
+        passage_ND = embedder(part.texts, "passage", done)
+        _check_finite(passage_ND, "passage")
+        best = top_candidates(query_QD, passage_ND, depth, tie_N=tie_order(part.ids))
+        top.add(best.score_QK, np.where(best.index_QK >= 0, part.ids[best.index_QK], b""))
+        count += len(part.texts)
+    if count != found.passages:
+        raise InputError(
+            f"{shard.path}: {count:,} passages, but it had {found.passages:,} when it was read first: leave the corpus"
+            " alone during the evaluation, and repeat the command"
+        )
+    return ShardTop(top.score_QK, top.id_QK, embedder.truncated - truncated)
+
+
+def merged(
+    benchmark: StreamedBenchmark, inventory: Mapping[str, Found], kept: KeptShards, depth: int
+) -> tuple[RunningTop, RunningTop, int]:
+    """Merges the finished shards, one in memory at a time.
+
+    Returns:
+      The first `depth` candidates of each query in its own language, with their published ids; those in all languages,
+      with ids "LANGUAGE:ID"; and how many passages were cut.
+
+    Raises:
+      InputError: a result is missing or damaged.
+    """
+    queries = len(benchmark.queries)
+    language_Q = np.asarray(benchmark.queries.languages)
+    own, everything, truncated = RunningTop(queries, depth), RunningTop(queries, depth), 0
+    for shard, top in _finished(benchmark, inventory, kept):
+        is_own_Q1 = (language_Q == shard.language)[:, None]
+        own.add(np.where(is_own_Q1, top.score_QK, -np.inf), np.where(is_own_Q1, top.id_QK, b""))
+        there_QK = top.id_QK != b""
+        everything.add(top.score_QK, np.where(there_QK, np.char.add(f"{shard.language}:".encode(), top.id_QK), b""))
+        truncated += top.truncated
+    return own, everything, truncated
+
+
+def _finished(
+    benchmark: StreamedBenchmark, inventory: Mapping[str, Found], kept: KeptShards
+) -> Iterator[tuple[Shard, ShardTop]]:
+    for shard in benchmark.shards:
+        yield shard, kept.read(shard, inventory[shard.name])
+
+
+def _check_finite(vectors_ND: np.ndarray, side: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
+    if bad.size:
+        raise InputError(
+            f"{bad.size} of {len(vectors_ND)} {side} embeddings are not finite, the first is number {bad[0]}: the"
+            " checkpoint is broken or --compute_dtype overflows"
+        )

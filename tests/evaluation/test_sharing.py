@@ -1,0 +1,54 @@
+"""Pieces of work over processes: each is done once, and all hear of a failure."""
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hbt_jax.errors import InputError, Interrupted
+from hbt_jax.evaluation import sharing
+from tests.evaluation.several_processes import run_together
+
+
+def test_the_examples_in_docstrings_hold():
+    assert doctest.testmod(sharing).attempted >= 1
+    assert doctest.testmod(sharing).failed == 0
+
+
+@given(st.lists(st.integers(0, 1000), max_size=30), st.integers(1, 6))
+def test_every_piece_has_one_process_and_none_has_much_more_than_another(sizes, processes):
+    divided = sharing.shares(sizes, processes)
+    assert sorted(piece for own in divided for piece in own) == list(range(len(sizes)))
+    loads = [sum(sizes[piece] for piece in own) for own in divided]
+    assert max(loads) - min(loads) <= max(sizes, default=0)
+
+
+def test_each_piece_is_done_once():
+    done = []
+    run_together(3, lambda processes: sharing.work_together(processes, [1, 2, 3, 4, 5], done.append))
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("error", "others"),
+    [
+        (InputError("bad line"), "another process found bad input; its message says what"),
+        (Interrupted("a signal came"), "with another process; repeat the command for the rest"),
+    ],
+)
+def test_a_failure_ends_all_processes_after_the_piece_at_hand(error, others):
+    done = []
+
+    def work(piece):
+        if piece == 0:
+            raise error
+        done.append(piece)
+
+    def on(processes):
+        sharing.work_together(processes, [9, 8, 1, 1], work)
+
+    failed, other = run_together(2, on)
+    assert failed is error
+    assert type(other) is type(error) and str(other) == others
+    assert done == [1]

@@ -6,7 +6,7 @@ Every method lists the candidates of largest product and says what no product of
     cpu-bfloat16    bfloat16 products by XLA, selection by numpy; for processors with AMX, where they are several times
                     as fast as float32 ones.  On others they are slower, so that there this method gains nothing.
     xla-float32     products and selection by XLA on the devices of a mesh, each of which keeps a list of its own
-    xla-bfloat16    the same with bfloat16 products; for TPUs and GPUs
+    xla-bfloat16    the same with bfloat16 products; for TPUs, and GPUs that have bfloat16 matrix units
 
 numpy selects by threshold: a query's list has a floor, products are reduced to the maxima of strided groups while
 they are in the cache, and only groups that exceed the floor are looked at.  XLA on a CPU would take longer for its

@@ -4,7 +4,7 @@
     python tests/benchmarks/ranking_speed.py [--queries=13090] [--candidates=13014] [--width=384] [--relevant=11]
         [--peer_queries=1190] [--peers=pytrec_eval,ranx] [--rounds=3] [--threads=2]
 
-Needs ranx for its part.  The sizes are XQuAD-R's: random unit vectors in 11 languages, a query near its 11 relevant
+Needs the extra `speed`.  The sizes are XQuAD-R's: random unit vectors in 11 languages, a query near its 11 relevant
 candidates.  Each measurement is a process of its own on `--threads` cores, with the same allocator settings; they take
 turns.  This package takes embeddings, so its seconds hold the products that make the scores; what these alone take is
 timed, too, and the first ratio is without them, as the peers start from scores.  A peer's dictionaries of all scores

@@ -56,6 +56,7 @@ def top_candidates(
     depth: int,
     *,
     tie_N: np.ndarray | None = None,
+    least_Q: np.ndarray | None = None,
     method: str = "auto",
     block: int | None = None,
     mesh: Mesh | None = None,
@@ -70,6 +71,8 @@ def top_candidates(
       query_QD, candidate_ND: float32.
       depth: K.
       tie_N: integers that order candidates of equal score, smaller first; None: their indexes do.
+      least_Q: float32, scores of each query below which candidates are not wanted, such as the last of those that it
+        has found elsewhere; these then cost no final score.  None: all are wanted.
       method: one of search_pass.METHODS, or "auto": the one for this machine.
       block: candidates scored together (by each device, for the xla methods); None: as many as are fast.
       mesh: devices of this process among which the xla methods share the candidates; None: all of them.
@@ -79,7 +82,8 @@ def top_candidates(
       InputError: an embedding is not finite, or longer than 1e18.
       ValueError: shapes do not agree, or there is no such method.
     """
-    _check_shapes(query_QD, candidate_ND, depth, tie_N)
+    least_Q = np.full(len(query_QD), -np.inf, np.float32) if least_Q is None else least_Q
+    _check_shapes(query_QD, candidate_ND, depth, tie_N, least_Q)
     name = search_pass.resolve(method)
     query_QD = np.ascontiguousarray(query_QD, np.float32)
     _check_lengths("query", _blocks(query_QD))
@@ -92,12 +96,13 @@ def top_candidates(
         listed = search_pass.run(name, pairs.query_qD, candidate_ND, depth, block, mesh, poll)
         if not listed.longest <= _LONGEST:
             _check_lengths("candidate", _blocks(candidate_ND))
-        is_certain_q = _settle(pairs, listed, score_QK[part], index_QK[part])
+        is_certain_q = _settle(pairs, listed, least_Q[part], score_QK[part], index_QK[part])
         uncertain = start + np.flatnonzero(~is_certain_q)
         for first in range(0, len(uncertain), _FALLBACK_QUERIES):
             rows = uncertain[first : first + _FALLBACK_QUERIES]
             pairs = _Pairs(query_QD[rows], candidate_ND, tie_N)
-            score_QK[rows], index_QK[rows] = _go_through(pairs, score_QK[rows, -1], depth, listed.longest, poll)
+            least_q = np.maximum(score_QK[rows, -1], least_Q[rows])
+            score_QK[rows], index_QK[rows] = _go_through(pairs, least_q, depth, listed.longest, poll)
         fallbacks += len(uncertain)
     return Found(score_QK, index_QK, fallbacks)
 
@@ -118,8 +123,10 @@ class _Pairs:
             score_X[part] = (self._exact_qD[row_X[part]] * candidate_XD).sum(axis=1)
         return score_X
 
-    def best(self, row_X, index_X, score_X, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, row_X, index_X, score_X, least_q, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """(float32, int64) [q, K]: the first pairs of each query by score, tie order and index, filled up."""
+        wanted = np.flatnonzero(score_X >= least_q[row_X])
+        row_X, index_X, score_X = row_X[wanted], index_X[wanted], score_X[wanted]
         keys = (index_X,) if self._tie_N is None else (index_X, self._tie_N[index_X])
         order_X = np.lexsort((*keys, -score_X, row_X))
         row_X, index_X, score_X = row_X[order_X], index_X[order_X], score_X[order_X]
@@ -133,20 +140,24 @@ class _Pairs:
         return score_qK, index_qK
 
 
-def _settle(pairs: _Pairs, listed: search_pass.Listed, score_qK: np.ndarray, index_qK: np.ndarray) -> np.ndarray:
+def _settle(
+    pairs: _Pairs, listed: search_pass.Listed, least_q: np.ndarray, score_qK: np.ndarray, index_qK: np.ndarray
+) -> np.ndarray:
     """Writes the best of the listed candidates; returns for each query whether these are the best of all: bool [q].
 
-    A listed candidate gets a final score unless `depth` others are ahead of it by twice what the pass can be off.
+    A listed candidate gets a final score unless `depth` others are ahead of it by twice what the pass can be off, or
+    it cannot reach the least score wanted.
     """
     depth = score_qK.shape[1]
     last_q = np.full(len(score_qK), -np.inf)
     if listed.score_qC.shape[1] >= depth:
         last_q = np.partition(listed.score_qC, -depth, axis=1)[:, -depth].astype(np.float64)
-    may_matter_qC = (listed.index_qC >= 0) & (listed.score_qC >= (last_q - 2 * listed.error_q)[:, None])
+    needed_q = np.maximum(last_q - 2 * listed.error_q, least_q - listed.offset_q - listed.error_q)
+    may_matter_qC = (listed.index_qC >= 0) & (listed.score_qC >= needed_q[:, None])
     row_X, column_X = np.nonzero(may_matter_qC)
     index_X = listed.index_qC[row_X, column_X]
-    score_qK[:], index_qK[:] = pairs.best(row_X, index_X, pairs.scores(row_X, index_X), depth)
-    return (listed.most_q == -np.inf) | (score_qK[:, -1] > listed.most_q)
+    score_qK[:], index_qK[:] = pairs.best(row_X, index_X, pairs.scores(row_X, index_X), least_q, depth)
+    return (listed.most_q == -np.inf) | (np.maximum(score_qK[:, -1], least_q) > listed.most_q)
 
 
 def _go_through(
@@ -156,7 +167,7 @@ def _go_through(
 
     Args:
       pairs: the queries and all candidates.
-      least_q: float32, final scores that at least `depth` candidates of a query reach.
+      least_q: float32, final scores below which candidates are not wanted.
       depth: K.
       longest: the largest norm of a candidate.
       poll: called between blocks; raises to stop.
@@ -173,7 +184,7 @@ def _go_through(
         row, column = np.nonzero(product_qS >= (least_q - error_q)[:, None])
         row_X, index_X = np.concatenate([row_X, row]), np.concatenate([index_X, start + column])
         score_X = np.concatenate([score_X, pairs.scores(row, start + column)])
-        score_qK, index_qK = pairs.best(row_X, index_X, score_X, depth)
+        score_qK, index_qK = pairs.best(row_X, index_X, score_X, least_q, depth)
         least_q = np.maximum(least_q, score_qK[:, -1])
         row_X, column_X = np.nonzero(index_qK >= 0)
         index_X, score_X = index_qK[row_X, column_X], score_qK[row_X, column_X]
@@ -185,7 +196,7 @@ def _blocks(embedding_ND: np.ndarray) -> Iterator[np.ndarray]:
         yield embedding_ND[start : start + _FALLBACK_BLOCK]
 
 
-def _check_shapes(query_QD, candidate_ND, depth: int, tie_N) -> None:
+def _check_shapes(query_QD, candidate_ND, depth: int, tie_N, least_Q) -> None:
     if query_QD.ndim != 2 or candidate_ND.ndim != 2 or query_QD.shape[1] != candidate_ND.shape[1]:
         raise ValueError(
             f"embeddings of queries {query_QD.shape} and candidates {candidate_ND.shape}: expected [Q, D] and [N, D]"
@@ -194,6 +205,8 @@ def _check_shapes(query_QD, candidate_ND, depth: int, tie_N) -> None:
         raise ValueError(f"candidates of dtype {candidate_ND.dtype}: expected float32")
     if depth < 1:
         raise ValueError(f"depth {depth}: expected 1 or more")
+    if least_Q.shape != (len(query_QD),):
+        raise ValueError(f"least scores of shape {least_Q.shape}: expected one for each of {len(query_QD)} queries")
     if tie_N is not None and tie_N.shape != (len(candidate_ND),):
         raise ValueError(
             f"tie order of shape {tie_N.shape}: expected one number for each of {len(candidate_ND)} candidates"

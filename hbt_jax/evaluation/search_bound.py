@@ -31,12 +31,14 @@ class Bound:
       dtype: of the pass's products, "float32" or "bfloat16".
 
     Attributes:
+      shift_D: m.
       rounded_qD: q~, of that dtype.
       offset_q: float64, q . m.
     """
 
     def __init__(self, query_qD: np.ndarray, shift_D: np.ndarray, dtype: str):
         exact_qD = query_qD.astype(np.float64)
+        self.shift_D = shift_D
         self.rounded_qD = query_qD.astype(jnp.dtype(dtype))
         rounded_qD = self.rounded_qD.astype(np.float64)
         self._width = query_qD.shape[1]

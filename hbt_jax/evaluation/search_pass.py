@@ -44,13 +44,15 @@ class Listed:
     Attributes:
       score_qC: float32, products of the listed candidates, in any order; -inf where there is none.
       index_qC: int64, their indexes; -1 likewise.
-      error_q: float64, how far a product, plus a number that is the query's own, is at most from the final score.
+      offset_q: float64, what to add to a product.
+      error_q: float64, how far the sum is at most from the final score.
       most_q: float64, what the final score of no unlisted candidate exceeds; -inf where all are listed.
       longest: what the norm of no candidate exceeds; not finite if a candidate is not.
     """
 
     score_qC: np.ndarray
     index_qC: np.ndarray
+    offset_q: np.ndarray
     error_q: np.ndarray
     most_q: np.ndarray
     longest: float
@@ -102,12 +104,13 @@ def run(
     with np.errstate(over="ignore", invalid="ignore"):  # of embeddings that search.py will refuse
         bound = Bound(query_qD, shift_D, dtype)
         if place == "xla":
-            score_qC, index_qC, floor_q, norms = _on_devices(bound, shift_D, candidate_ND, width, block, mesh, poll)
+            score_qC, index_qC, floor_q, norms = _on_devices(bound, candidate_ND, width, block, mesh, poll)
         else:
             products = _numpy_products if place == "numpy" else _cpu_products
-            score_qC, index_qC, floor_q, norms = _on_host(products, bound, shift_D, candidate_ND, width, block, poll)
+            score_qC, index_qC, floor_q, norms = _on_host(products, bound, candidate_ND, width, block, poll)
         error_q = bound.error_q(*norms)
-        return Listed(score_qC, index_qC, error_q, floor_q + bound.offset_q + error_q, bound.longest(norms[0]))
+        most_q = floor_q + bound.offset_q + error_q
+        return Listed(score_qC, index_qC, bound.offset_q, error_q, most_q, bound.longest(norms[0]))
 
 
 def _whole_blocks(candidate_ND: np.ndarray, block: int) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -120,7 +123,7 @@ def _whole_blocks(candidate_ND: np.ndarray, block: int) -> Iterator[tuple[int, i
         yield start, used, candidate_SD
 
 
-def _on_host(products, bound: Bound, shift_D, candidate_ND, width: int, block: int | None, poll):
+def _on_host(products, bound: Bound, candidate_ND: np.ndarray, width: int, block: int | None, poll):
     """Selection by numpy from a block while `products` makes those of the next one.
 
     Returns:
@@ -129,7 +132,7 @@ def _on_host(products, bound: Bound, shift_D, candidate_ND, width: int, block: i
     block = _in_groups(min(block or _HOST_BLOCK, len(candidate_ND)))
     running = RunningList(len(bound.rounded_qD), width, block)
     norms = np.zeros(2)
-    made = products(bound, shift_D, _whole_blocks(candidate_ND, block))
+    made = products(bound, _whole_blocks(candidate_ND, block))
     with ThreadPoolExecutor(1) as worker:
         waiting = worker.submit(next, made, None)
         while (result := waiting.result()) is not None:
@@ -145,7 +148,7 @@ def _in_groups(candidates: int) -> int:
     return -(-candidates // GROUP) * GROUP
 
 
-def _numpy_products(bound: Bound, _, blocks) -> Iterator[tuple]:
+def _numpy_products(bound: Bound, blocks: Iterator[tuple]) -> Iterator[tuple]:
     """Yields start, number, products, maxima of groups and norms of each block; the next but one overwrites them."""
     query_qD, score_qS, spare_qS = bound.rounded_qD, None, None
     for start, used, candidate_SD in blocks:
@@ -156,11 +159,11 @@ def _numpy_products(bound: Bound, _, blocks) -> Iterator[tuple]:
         yield start, used, score_qS, most_qT, (longest, 0.0)
 
 
-def _cpu_products(bound: Bound, shift_D, blocks) -> Iterator[tuple]:
+def _cpu_products(bound: Bound, blocks: Iterator[tuple]) -> Iterator[tuple]:
     """The same by XLA on the processor, also where JAX's default is an accelerator."""
     query_qD = jax.device_put(bound.rounded_qD, jax.local_devices(backend="cpu")[0])
     for start, used, candidate_SD in blocks:
-        yield start, used, *_products_and_most(query_qD, shift_D, candidate_SD, used)
+        yield start, used, *_products_and_most(query_qD, bound.shift_D, candidate_SD, used)
 
 
 @jax.jit
@@ -193,7 +196,7 @@ def _groups(score_qS: jax.Array) -> jax.Array:
     return score_qS.reshape(score_qS.shape[0], GROUP, -1)
 
 
-def _on_devices(bound: Bound, shift_D, candidate_ND, width: int, block: int | None, mesh: Mesh | None, poll):
+def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, block: int | None, mesh: Mesh | None, poll):
     """Everything by XLA, each device for its share of every block; returns what `_on_host` does.
 
     No device hears of another's candidates: the lists of all are joined at the end.
@@ -203,7 +206,7 @@ def _on_devices(bound: Bound, shift_D, candidate_ND, width: int, block: int | No
     shares, queries = len(devices), len(bound.rounded_qD)
     size = _in_groups(min(block or _DEVICE_BLOCK, -(-len(candidate_ND) // shares)))
     shared, whole = NamedSharding(mesh, _SHARED), NamedSharding(mesh, PartitionSpec())
-    query_qD, shift_D = jax.device_put((bound.rounded_qD, shift_D), whole)
+    query_qD, shift_D = jax.device_put((bound.rounded_qD, bound.shift_D), whole)
     lists = jax.device_put(
         (
             np.full((shares, queries, width), -np.inf, np.float32),

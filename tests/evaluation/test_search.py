@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation import search_pass
-from hbt_jax.evaluation.search import top_candidates
+from hbt_jax.evaluation.search import _Pairs, top_candidates
 from hbt_jax.evaluation.search_bound import Bound
 from hbt_jax.evaluation.search_list import GROUP, RunningList
 
@@ -130,6 +130,28 @@ def test_equal_scores_are_ordered_by_tie_then_index(method):
 
 
 @pytest.mark.parametrize("method", search_pass.METHODS)
+@pytest.mark.parametrize("case", ["random", "tied", "copies", "near_ties"])
+def test_only_wanted_scores_are_found(case, method):
+    """From the fifth score of each query on, from the best on, and from above it."""
+    query, candidate = CASES[case]()
+    score_QK, index_QK = brute_force(query, candidate, 10)
+    least = score_QK[:, 4].copy()
+    least[1::3], least[2::3] = score_QK[1::3, 0], np.nextafter(score_QK[2::3, 0], np.float32(np.inf))
+    found = top_candidates(query, candidate, 10, least_Q=least, method=method)
+    is_wanted_QK = score_QK >= least[:, None]
+    np.testing.assert_array_equal(found.index_QK, np.where(is_wanted_QK, index_QK, -1))
+    np.testing.assert_array_equal(found.score_QK, np.where(is_wanted_QK, score_QK, -np.inf))
+
+
+def test_unwanted_candidates_cost_no_final_score(monkeypatch):
+    query, candidate = random_case()
+    pairs, scores = [], _Pairs.scores
+    monkeypatch.setattr(_Pairs, "scores", lambda self, row, index: pairs.append(len(row)) or scores(self, row, index))
+    found = top_candidates(query, candidate, 10, least_Q=np.full(len(query), 2.0, np.float32))
+    assert pairs == [0] and (found.index_QK == -1).all() and found.fallbacks == 0
+
+
+@pytest.mark.parametrize("method", search_pass.METHODS)
 @pytest.mark.parametrize("candidates", [0, 1, 7])
 def test_fewer_candidates_than_asked_for(candidates, method):
     query, candidate = random_case()
@@ -237,6 +259,8 @@ def test_wrong_arguments_are_an_error():
         top_candidates(query, candidate, 0)
     with pytest.raises(ValueError, match=r"tie order of shape \(5,\): expected one number for each of 3000"):
         top_candidates(query, candidate, 10, tie_N=np.arange(5))
+    with pytest.raises(ValueError, match=r"least scores of shape \(5,\): expected one for each of 19"):
+        top_candidates(query, candidate, 10, least_Q=np.zeros(5, np.float32))
     with pytest.raises(ValueError, match="float64: expected float32"):
         top_candidates(query, candidate.astype(np.float64), 10)
     with pytest.raises(ValueError, match="method 'faiss': expected auto, numpy-float32, cpu-bfloat16"):

@@ -17,9 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _FLUSHED = 2.0**-120
-_SHORTEST = (
-    2.0**-62
-)  # a float32 sum of squares misses components below 2^-63, so norms are raised by this times sqrt(D)
+_SHORTEST = 2.0**-62  # float32 sums of squares miss components below 2^-63: norms are raised by this times sqrt(D)
 
 
 class Bound:

@@ -99,8 +99,8 @@ def main(_: list[str]) -> None:
             read, searched = timed_pass(given, model, mesh, pathlib.Path(folder), times * given.passages)
         print(
             f"{times * given.passages:,} passages in {given.language}, {given.queries:,} queries, {mesh.size}"
-            f" {jax.default_backend()} device(s): read {read:,.0f}/s; embedded and searched {searched:,.0f}/s, compiling"
-            f" included; peak memory so far {peak_memory():,.0f} MiB",
+            f" {jax.default_backend()} device(s): read {read:,.0f}/s; embedded and searched {searched:,.0f}/s,"
+            f" compiling included; peak memory so far {peak_memory():,.0f} MiB",
             flush=True,
         )
     hours, count = given.counted / 3600 * (1 / read + 1 / searched), f"{given.counted:,}"

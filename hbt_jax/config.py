@@ -178,6 +178,11 @@ class ModelConfig:
 
     def __post_init__(self):
         check_limits(self)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not self.lora_rank and field.name.startswith("lora_") and value != field.default:
+                shown = ",".join(value) if isinstance(value, tuple) else value
+                raise InputError(f"--{field.name}={shown} needs --lora_rank, the rank of the adapters")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -368,7 +373,7 @@ class CompareConfig:
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "those of system B, likewise; differences are A - B")
-    out: str = option("", "folder for compare.json and compare.html")
+    out: str = option("", "folder for compare.html, compare.tsv and compare.json")
     metric: str = option("map", "metric of the three settings, as results.json names it; rank distance comes with it")
     samples: int = option(
         10_000, "draws of the bootstrap, and of the randomisation test", minimum=100, maximum=1_000_000

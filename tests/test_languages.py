@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from babel.core import get_global
 
 from hbt_jax import languages
 from hbt_jax.errors import InputError
@@ -16,11 +17,20 @@ def test_a_benchmark_lists_its_languages_and_all_are_known(name, count):
 
 
 def test_every_language_has_a_name_and_a_script():
-    assert len(languages.LANGUAGES) == 37  # those of XM3600, and Yoruba
-    assert len({language.name for language in languages.LANGUAGES.values()}) == 37
+    lists = (languages.XM3600, languages.XQUAD_R, languages.MLQA_R, languages.MIRACL, languages.TATOEBA.values())
+    assert set(languages.LANGUAGES) == {code for codes in lists for code in codes}
+    assert list(languages.LANGUAGES) == sorted(languages.LANGUAGES)
+    assert len({language.name for language in languages.LANGUAGES.values()}) == len(languages.LANGUAGES)
     for code, language in languages.LANGUAGES.items():
         assert language.code == code and re.fullmatch("[a-z]{2,3}", code)
         assert re.fullmatch("[A-Z][a-z]{3}", language.script), code
+
+
+def test_scripts_are_those_that_unicode_expects():
+    likely = get_global("likely_subtags")  # language -> language_SCRIPT_TERRITORY
+    known = {code: likely[code].split("_")[1] for code in languages.LANGUAGES if code in likely}
+    assert {*languages.LANGUAGES} - {*known} == {"ber", "kzj", "mhr", "quz"}
+    assert {code: languages.language(code).script for code in known} == known
 
 
 def test_the_under_resourced_five():
@@ -30,5 +40,5 @@ def test_the_under_resourced_five():
 
 
 def test_an_unknown_code_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"unknown language 'xx': the known codes are ar bn .* zh \(hbt_jax/languages"):
+    with pytest.raises(InputError, match=r"unknown language 'xx': the known codes are af am .* yue zh \(hbt_jax/lan"):
         languages.language("xx")

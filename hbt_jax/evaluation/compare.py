@@ -4,6 +4,7 @@ compare.json: {"a", "b": {"runs": [{"folder", "model"}]}, "metric", "samples", "
 "notes", "benchmarks": {name: {"queries", "items", "languages", "settings": those that differ, "comparisons":
 {"monolingual", "cross_lingual", "multilingual" or "rank_distance": {"metric", "higher_is_better", "overall",
 "by_resource", "by_script", "by_query_language": {name: ROW}}}}}}, where a ROW has the keys that `_row` gives it.
+compare.tsv has its rows, and compare.html its tables with forest plots.
 """
 
 import os
@@ -13,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from hbt_jax import languages
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.compare_page import p_text, write_page
+from hbt_jax.evaluation.compare_page import write_page
+from hbt_jax.evaluation.compare_table import FAMILIES, LABELS, format_tables, write_tsv
 from hbt_jax.evaluation.item_sums import Collected, collect
 from hbt_jax.evaluation.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.outcomes import Outcome, check_alike, read_folder
@@ -45,14 +47,6 @@ DEFINITIONS = {
         " negative) where A does more than B for the under-resourced ones"
     ),
 }
-_FAMILIES = ("overall", "by_resource", "by_script", "by_query_language")
-_LABELS = {
-    "monolingual": "monolingual",
-    "cross_lingual": "cross-lingual",
-    "multilingual": "multilingual",
-    RANK_DISTANCE: "rank distance",
-}
-_MOST_ROWS = 20  # of a family that a terminal shows row by row
 _EXPECTED_TO_DIFFER = ("definitions", "step")
 
 
@@ -62,6 +56,7 @@ def compare_command(config: CompareConfig, poll: Callable[[], None]) -> None:
     print(format_tables(compared))
     page = os.path.join(config.out, "compare.html")
     write_page(page, compared)
+    write_tsv(os.path.join(config.out, "compare.tsv"), compared)
     write_json(os.path.join(config.out, "compare.json"), compared)
     print(f"comparison: {page}")
 
@@ -148,7 +143,7 @@ def _benchmark(
     collected = collect(a, b, config.metric, poll)
     if collected.items < 2:
         raise InputError(f"{a[0].folder}: all queries are about one item: expected several, to draw from")
-    notes += [f"{name}, {_LABELS[setting]}: left out: {why}" for setting, why in collected.absent.items()]
+    notes += [f"{name}, {LABELS[setting]}: left out: {why}" for setting, why in collected.absent.items()]
     settings = _differing_settings(a, b)
     for side, outcomes in (("a", a), ("b", b)):
         within = [key for key, values in settings.items() if len({repr(value) for value in values[side]}) > 1]
@@ -178,7 +173,7 @@ def _comparison(setting: str, collected: Collected, config: CompareConfig, poll:
     higher = setting != RANK_DISTANCE
     rows = list(_rows(sorted(set(cells.languages))))
     found = compare_rows(cells, rows, samples=config.samples, seed=config.seed, confidence=config.confidence, poll=poll)
-    families = {family: {} for family in _FAMILIES}
+    families = {family: {} for family in FAMILIES}
     for one in found:
         families[one.row.family][one.row.name] = _row(one, higher, 1.0 - config.confidence)
     return {"metric": config.metric if higher else RANK_DISTANCE, "higher_is_better": higher} | families
@@ -228,53 +223,3 @@ def _row(one: Difference, higher_is_better: bool, level: float) -> dict:
 def _deviation(runs: Sequence[float]) -> float | None:
     """Standard deviation over runs, with n - 1; None for one run."""
     return statistics.stdev(runs) if len(runs) > 1 else None
-
-
-def format_tables(compared: dict) -> str:
-    """Every comparison as text for a terminal."""
-    lines = [f"{side.upper()}: {_named(compared[side]['runs'])}" for side in ("a", "b")]
-    for name, benchmark in compared["benchmarks"].items():
-        lines.append(
-            f"{name}: {benchmark['queries']:,} queries about {benchmark['items']:,} items in"
-            f" {len(benchmark['languages'])} languages; {compared['metric']}, {compared['samples']:,} draws"
-        )
-        for setting, block in benchmark["comparisons"].items():
-            lines += _table(setting, block, compared["confidence"])
-    return "\n".join([*lines, *(f"note: {note}" for note in compared["notes"])])
-
-
-def _named(runs: Sequence[dict]) -> str:
-    folders = ", ".join(run["folder"] for run in runs)
-    return f"{runs[0]['model']} ({len(runs)} run{'s' * (len(runs) > 1)}: {folders})"
-
-
-def _table(setting: str, block: dict, confidence: float) -> list[str]:
-    decimals = 4 if block["higher_is_better"] else 1
-    several = block["overall"]["all"]["p_runs"] is not None
-    heads = ["p", "Holm p", "p, runs", "Holm p"][: 4 if several else 2]
-    lines = [
-        f"  {_LABELS[setting]:28}{'A':>10}{'B':>10}{'A - B':>11}{f'{confidence * 100:g} % interval':>23}"
-        + "".join(f"{head:>9}" for head in heads)
-    ]
-    for family in _FAMILIES:
-        if len(block[family]) > _MOST_ROWS:
-            lines.append(_summary_line(family, block[family]))
-            continue
-        for name, row in block[family].items():
-            interval = "-" if row["low"] is None else f"[{row['low']:+,.{decimals}f}, {row['high']:+,.{decimals}f}]"
-            shown = ("p", "p_holm", "p_runs", "p_runs_holm")[: len(heads)]
-            numbers = "".join(f"{p_text(row[key]):>9}" for key in shown)
-            lines.append(
-                f"    {name.replace('_', ' '):26}{row['a']:10,.{decimals}f}{row['b']:10,.{decimals}f}"
-                f"{row['difference']:+11,.{decimals}f}{interval:>23}{numbers}"
-                + (f"  {row['better'].upper()} better" if row["better"] else "")
-            )
-    return lines
-
-
-def _summary_line(family: str, rows: dict[str, dict]) -> str:
-    """Which rows of a large family are decided."""
-    named = {side: [name for name, row in rows.items() if row["better"] == side] for side in ("a", "b")}
-    said = "; ".join(f"{side.upper()} better: {' '.join(names) or 'none'}" for side, names in named.items())
-    undecided = len(rows) - sum(map(len, named.values()))
-    return f"    {family.replace('_', ' ')}, {len(rows)} rows: {said}; not decided: {undecided}"

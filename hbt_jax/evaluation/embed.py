@@ -24,6 +24,8 @@ _BLOCKS_AHEAD = 2  # that the device has been given while the host packs the nex
 # slow, and one of this size is at least as fast as any other.
 _MOST_TOKENS = {"cpu": 2_048}
 
+Tokenised = Callable[[slice, np.ndarray, np.ndarray], None]
+
 
 class Embedder:
     """Embeds texts with one model on one mesh; every process with devices in it is given the same texts.
@@ -67,13 +69,21 @@ class Embedder:
         """Shapes of blocks compiled so far, at most 15."""
         return len(self._shapes)
 
-    def __call__(self, texts: Sequence[str], side: str, done: Callable[[int], None] | None = None) -> np.ndarray:
+    def __call__(
+        self,
+        texts: Sequence[str],
+        side: str,
+        done: Callable[[int], None] | None = None,
+        tokenised: Tokenised | None = None,
+    ) -> np.ndarray:
         """The vectors of `texts`, in their order.
 
         Args:
           texts: the texts; memory beyond that of their vectors does not grow with their number.
           side: "query" or "passage": whose prefix and longest length apply.
           done: told now and then how many more texts have their vectors, for a progress bar of the caller's.
+          tokenised: told of some texts after the others, in order, what they became before any cut: which ones they
+            are, and the tokens and offsets of Tokenizer.encode.
 
         Returns:
           float32 [len(texts), D], of unit length unless the model does not normalise.  `truncated` grows by the number
@@ -88,10 +98,11 @@ class Embedder:
         with tqdm(total=len(texts), desc=f"embedding {side} texts", unit=" texts", disable=hidden, leave=False) as bar:
             for start in range(0, len(texts), _TEXTS_A_PART):
                 part = slice(start, start + _TEXTS_A_PART)
-                self._part(texts[part], form, vectors_ND[part], done or bar.update)
+                tokens = self._tokenised(texts, range(*part.indices(len(texts))), form, tokenised)
+                self._part(tokens, form, vectors_ND[part], done or bar.update)
         return vectors_ND
 
-    def _part(self, texts: Sequence[str], form: TextFormat, vectors_ND: np.ndarray, done: Callable[[int], None]):
+    def _part(self, tokens: "_Tokens", form: TextFormat, vectors_ND: np.ndarray, done: Callable[[int], None]):
         """Writes the vectors of some texts; tells `done` how many have been written."""
         given: collections.deque = collections.deque()
 
@@ -100,7 +111,6 @@ class Embedder:
             vectors_ND[block.texts] = self._on_host(vectors_PSD)[block.slots]
             done(len(block.texts))
 
-        tokens = self._tokenised(texts, form)
         for block in blocks(tokens.counts + form.around, self.model.text.longest, self.mesh.size, self._share_tokens):
             self._poll()
             given.append((block, self._encoded(block, tokens, form)))
@@ -109,11 +119,17 @@ class Embedder:
         while given:
             take()
 
-    def _tokenised(self, texts: Sequence[str], form: TextFormat) -> "_Tokens":
+    def _tokenised(
+        self, texts: Sequence[str], which: range, form: TextFormat, tokenised: Tokenised | None
+    ) -> "_Tokens":
+        """The tokens of those of the texts that `which` numbers, after the cut."""
         values, counts = [], []
-        for start in range(0, len(texts), _TEXTS_TOKENISED):
+        for start in which[::_TEXTS_TOKENISED]:
             self._poll()
-            found, offsets = self.model.tokenizer.encode(texts[start : start + _TEXTS_TOKENISED])
+            some = slice(start, min(start + _TEXTS_TOKENISED, which.stop))
+            found, offsets = self.model.tokenizer.encode(texts[some])
+            if tokenised is not None:
+                tokenised(some, found, offsets)
             kept = np.minimum(np.diff(offsets), form.room)
             self.truncated += int((np.diff(offsets) > form.room).sum())
             values.append(found[spread(offsets[:-1], kept)])

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig, TrainConfig
+from hbt_jax.data.packing import text_format
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.inventory import Found
@@ -21,6 +23,7 @@ from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.evaluation.sharing import Processes
 from hbt_jax.evaluation.streamed_job import evaluate_streamed, read_corpus
 from hbt_jax.evaluation.streamed_results import format_table as format_streamed_table
+from hbt_jax.evaluation.token_counts import TokenCounts
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training.load import is_run, load_model
@@ -111,6 +114,14 @@ def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callabl
     return poll
 
 
+def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, dict]:
+    """The vectors of one side of a benchmark, and how the texts of each language fared with the tokenizer."""
+    model = embedder.model
+    counts = TokenCounts(model.tokenizer.unk_id, text_format(model.text, model.tokenizer, name).room)
+    vectors = embedder(side.texts, name, tokenised=counts.watch(side.languages, side.texts))
+    return vectors, counts.rates()
+
+
 class _Evaluation:
     """Embeds and ranks benchmarks with the checkpoints of one model."""
 
@@ -162,11 +173,14 @@ class _Evaluation:
         embedder = Embedder(
             model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
         )
-        vectors = embedder(benchmark.queries.texts, "query"), embedder(benchmark.candidates.texts, "passage")
+        query_QD, query_rates = _embedded(embedder, benchmark.queries, "query")
+        candidate_ND, candidate_rates = _embedded(embedder, benchmark.candidates, "passage")
+        tokens = {"queries": query_rates, "candidates": candidate_rates}
         probe = self._probe(benchmark.name, model, leader)
         if leader:
             try:
-                result = self._ranked(benchmark, *vectors, probe, model, checkpoint, out, embedder.truncated)
+                counts = {"truncated_texts": embedder.truncated}
+                result = self._ranked(benchmark, query_QD, candidate_ND, probe, tokens, counts, model, checkpoint, out)
             except Interrupted as error:
                 interrupted = error
         if any_process(interrupted is not None):
@@ -223,10 +237,11 @@ class _Evaluation:
         query_QD,
         candidate_ND,
         probe: dict | None,
+        tokens: dict,
+        counts: dict,
         model: Model,
         checkpoint: str,
         out: str,
-        truncated: int,
     ) -> dict:
         config, settings = self._config, self._settings(model, checkpoint)
         if benchmark.name in WITH_CONTEXT:
@@ -238,8 +253,9 @@ class _Evaluation:
             out_dir=out,
             model_name=model.name,
             settings=settings,
-            counts={"truncated_texts": truncated},
+            counts=counts,
             layer_probe=probe,
+            tokens=tokens,
             run_depth=config.run_depth,
             run_settings=SETTINGS if config.cross_lingual_runs else _USUAL_RUNS,
             poll=self._poll_alone,

@@ -1,7 +1,8 @@
 """Exact ranks of relevant candidates, by counting the candidates that are placed before them.
 
 The rank of a relevant candidate is 1 + the number of candidates of the pool with a greater score + the number with an
-equal score that the tie rule places before it.  Nothing is sorted or cut off, so every rank is exact.
+equal score that the tie rule places before it.  Nothing is cut off, so every rank is exact.  The candidates are counted
+on the device, or by sorted_counts.py on a CPU where queries have many relevant ones; the numbers are the same.
 
 Tie rule: equal scores are ordered by candidate id, descending, compared as strings: what trec_eval does, so a run file
 read by trec_eval gives the same numbers.
@@ -19,20 +20,23 @@ compares block sizes).
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation import sorted_counts
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
 
 TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval does)"
 
 _TILE = 128  # candidates counted together; a language's candidates start at a multiple of it
 _BLOCK_SCORES = 2**22  # scores of one block of queries: 16 MiB in float32
+_MOST_SCORES, _WORTHWHILE = 2**24, 64  # or 64 MiB, for 64 queries: fewer at a time read all candidates too often
 _LARGEST_BLOCK, _ROWS = 512, 8  # the most queries of a block; its rows come in multiples of 8, never fewer
+_MANY_RELEVANT = 16  # of a query: from here on a CPU sorts its scores faster than it passes over them for each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +115,8 @@ def rank_blocks(
       query_QD, candidate_ND: float32 embeddings.
       relevant_QG: int32 candidate indexes, filled up with NO_CANDIDATE.
       layout: of the same candidates.
-      block_queries: queries of a block; None: as many as keep its scores within 16 MiB, but 8 at least.
+      block_queries: queries of a block; None: as many as keep its scores within 16 MiB or, up to 64 queries, within
+        64 MiB, but 8 at least.
       excluded_QX: int32 indexes of the candidates that each query does not search, filled up likewise; None: none.
 
     Raises:
@@ -122,23 +127,21 @@ def rank_blocks(
         excluded_QX = np.empty((len(query_QD), 0), np.int32)
     _check(query_QD, candidate_ND, relevant_QG, excluded_QX, layout)
     slots = len(layout.candidate_M)
-    size = block_queries or min(_LARGEST_BLOCK, max(_ROWS, _BLOCK_SCORES // slots // _ROWS * _ROWS), len(query_QD))
+    size = block_queries or min(_block_queries(slots), len(query_QD))
     rows = -(-size // _ROWS) * _ROWS  # one row alone would be computed as a vector, with other roundings
     used_M = jnp.asarray(layout.candidate_M != NO_CANDIDATE)
-    candidate_MD = jnp.asarray(
-        np.where((layout.candidate_M >= 0)[:, None], candidate_ND[layout.candidate_M], 0.0), jnp.float32
-    )
-    tie_M, pool_T = jnp.asarray(layout.tie_M), jnp.asarray(layout.pool_T)
+    candidate_MD = _in_slots(candidate_ND, layout)
+    count_before = _counter(layout, relevant_QG.shape[1])
     for start in range(0, len(query_QD), size):
         stop = min(start + size, len(query_QD))
         filler = ((0, rows - (stop - start)), (0, 0))  # the last block keeps the shape, so nothing compiles again
         relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
-        slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], 0).astype(np.int32)
+        slot_qG = np.where(relevant_qG >= 0, layout.slot_N[relevant_qG], -1).astype(np.int32)
         excluded_qX = np.pad(excluded_QX[start:stop], filler, constant_values=NO_CANDIDATE)
         hidden_qX = np.where(excluded_qX >= 0, layout.slot_N[excluded_qX], slots).astype(np.int32)
         query_qD = np.pad(query_QD[start:stop], filler).astype(np.float32)
         score_qM = _scores(query_qD, candidate_MD, used_M, hidden_qX)
-        before_qG, own_before_qG = _count_before(score_qM, slot_qG, tie_M, pool_T)
+        before_qG, own_before_qG = count_before(score_qM, slot_qG)
         real = slice(0, stop - start)
         is_relevant = relevant_qG[real] >= 0
         yield Block(
@@ -148,6 +151,31 @@ def rank_blocks(
             np.where(is_relevant, 1 + np.asarray(before_qG)[real], 0),
             np.where(is_relevant, 1 + np.asarray(own_before_qG)[real], 0),
         )
+
+
+def _block_queries(slots: int) -> int:
+    """How many queries' scores of so many slots make a block.
+
+    >>> [_block_queries(slots) for slots in (5_000, 14_000, 262_144, 3_000_000)]
+    [512, 296, 64, 8]
+    """
+    fit = max(_BLOCK_SCORES // slots, min(_WORTHWHILE, _MOST_SCORES // slots))
+    return min(_LARGEST_BLOCK, max(_ROWS, fit // _ROWS * _ROWS))
+
+
+def _in_slots(candidate_ND: np.ndarray, layout: Layout) -> jax.Array:
+    """float32 [M, D]: the embedding of the candidate in each slot, zeros in empty ones."""
+    candidate_MD = candidate_ND[layout.candidate_M].astype(np.float32, copy=False)
+    candidate_MD[layout.candidate_M == NO_CANDIDATE] = 0.0
+    return jnp.asarray(candidate_MD)
+
+
+def _counter(layout: Layout, most_relevant: int) -> Callable[[jax.Array, np.ndarray], tuple]:
+    """The function of scores and slots that counts the candidates before relevant ones, the faster of two."""
+    if jax.default_backend() == "cpu" and most_relevant >= _MANY_RELEVANT:
+        pools = list(layout.slots.values())
+        return functools.partial(sorted_counts.count_before, tie_M=layout.tie_M, pools=pools)
+    return functools.partial(_count_before, tie_M=jnp.asarray(layout.tie_M), pool_T=jnp.asarray(layout.pool_T))
 
 
 @jax.jit
@@ -172,7 +200,7 @@ def _count_before(
     One relevant candidate per query at a time, so the largest intermediate result is the size of the scores.
 
     Returns:
-      Two int32 arrays [q, G].
+      Two int32 arrays [q, G]; without meaning where the slot is -1, which stands for none.
     """
     queries, slots = score_qM.shape
     tile = slots // pool_T.shape[0]
@@ -183,7 +211,7 @@ def _count_before(
         is_before_qM = (score_qM > mine_q1) | ((score_qM == mine_q1) & (tie_M < tie_M[slot_q][:, None]))
         return count(is_before_qM.reshape(queries, -1, tile))
 
-    slot_Gq = slot_qG.T
+    slot_Gq = jnp.maximum(slot_qG.T, 0)
     before_GqT = jax.lax.map(before_one_of_each, slot_Gq)  # summing over tiles in here too halves the speed on CPU
     is_own_GqT = pool_T == pool_T[slot_Gq // tile][..., None]
     return count(before_GqT).T, count(jnp.where(is_own_GqT, before_GqT, 0)).T
@@ -200,12 +228,16 @@ def top_slots(score_S: np.ndarray, tie_S: np.ndarray, depth: int) -> np.ndarray:
     Returns:
       int indexes into `score_S`, fewer than `depth` where there are fewer.
     """
-    floor = -np.inf
     if 0 < depth * _TILE < len(score_S):
-        # As many tiles as asked for have a score of at least this, so the scores asked for are at least this, too.
-        tiles = len(score_S) // _TILE
-        floor = _nth_largest(score_S[: tiles * _TILE].reshape(tiles, _TILE).max(axis=1), depth)
-    chosen = np.flatnonzero((score_S >= floor) & (score_S > -np.inf))
+        # As many tiles as asked for have a score of at least the floor, so the scores asked for are at least that, too.
+        whole = len(score_S) // _TILE * _TILE
+        best_T = score_S[:whole].reshape(-1, _TILE).max(axis=1)
+        floor = _nth_largest(best_T, depth)
+        near = np.flatnonzero(best_T >= floor)[:, None] * _TILE + np.arange(_TILE)
+        near = np.concatenate([near.ravel(), np.arange(whole, len(score_S))])
+        chosen = near[(score_S[near] >= floor) & (score_S[near] > -np.inf)]
+    else:
+        chosen = np.flatnonzero(score_S > -np.inf)
     if 0 < depth < len(chosen):
         chosen = chosen[score_S[chosen] >= _nth_largest(score_S[chosen], depth)]
     order = chosen[np.lexsort((tie_S[chosen], -score_S[chosen]))]

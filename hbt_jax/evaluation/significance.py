@@ -17,15 +17,18 @@ with one run is taken as it is: the interval then says nothing about how another
 
 p: a randomisation test (Smucker, Allan, Carterette 2007, CIKM): if the systems do not differ on the items, then either
 might have produced either side of an item, so an item's differences, of all its queries together, change sign by coin
-flips.  p = (1 + draws at least as far from zero) / (1 + draws) (Phipson and Smyth 2010).  It takes the runs as they are
-and is about these models.  p_runs, where a system has several runs, is about the systems: Student's t of the difference
+flips.  p = (1 + draws at least as far from zero) / (1 + draws) (Phipson and Smyth 2010); where there are no more ways
+to choose the signs than draws asked for, each is taken once and p is exact.  It takes the runs as they are and is about
+these models.  p_runs, where a system has several runs, is about the systems: Student's t of the difference
 with the standard error of the bootstrap and Satterthwaite's degrees of freedom.
 
 Within a family of comparisons (languages; scripts) p values are also given after Holm's correction (Holm 1979; over
 data sets and languages: Dror et al. 2017, TACL 5).
 
-scipy's bootstrap and permutation_test take one statistic at a time and hold what they draw as indexes; here all rows of
-a table share their draws, as one product of a block of weights with sums by item.
+Student's t and the normal distribution are scipy's.  Its bootstrap and permutation_test are not used: they draw as many
+as there are, where this interval needs one fewer; they gather what is drawn anew for each statistic, where all rows of
+a table here share one product of weights with sums by item; and they know no second thing that is drawn.  Where they do
+apply (one language, one query an item, one run a system), the tests hold ours to them.  scipy has no Holm's correction.
 
 Shape letters of this module: I items, K cells, X runs of a system, W draws, U means of a language, Y rows.
 """
@@ -239,11 +242,23 @@ def _randomisation(contribution_IY: np.ndarray, samples: int, rng: np.random.Gen
     """p of each row, two-sided: the signs of the items' contributions are drawn anew."""
     observed_Y = np.abs(contribution_IY.sum(axis=0)) - _ROUNDING * np.abs(contribution_IY).sum(axis=0)
     extreme_Y = np.zeros(contribution_IY.shape[1], np.int64)
-    for draws in _blocks(samples, max(contribution_IY.shape)):
+    exact = 2 ** len(contribution_IY) <= samples
+    for sign_WI in _signs(contribution_IY.shape, None if exact else samples, rng):
         poll()
-        sign_WI = 2.0 * rng.integers(2, size=(draws, len(contribution_IY)), dtype=np.int8) - 1.0
         extreme_Y += (np.abs(sign_WI @ contribution_IY) >= observed_Y).sum(axis=0)
-    return (1 + extreme_Y) / (1 + samples)
+    return extreme_Y / 2 ** len(contribution_IY) if exact else (1 + extreme_Y) / (1 + samples)
+
+
+def _signs(shape: tuple[int, int], samples: int | None, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yields blocks of signs [W, I] for contributions [I, Y]: every one there is, or as many as `samples` drawn."""
+    items, start = shape[0], 0
+    for draws in _blocks(2**items if samples is None else samples, max(shape)):
+        if samples is None:
+            bit_WI = np.arange(start, start + draws)[:, None] >> np.arange(items) & 1
+        else:
+            bit_WI = rng.integers(2, size=(draws, items), dtype=np.int8)
+        start += draws
+        yield 2.0 * bit_WI - 1.0
 
 
 def _over_items(cells: Cells, table: _Table, samples: int, rng: np.random.Generator, poll) -> Iterator[np.ndarray]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hbt_jax.evaluation.embed import Tokenised
+
 TOKENS_DEFINITION = (
-    "by language, of the texts as given (no prefix, no special tokens): truncated = share of texts with more tokens than"
-    " fit; unknown = share of tokens that the vocabulary lacks; per_character = tokens per character (Unicode code"
+    "by language, of the texts as given (no prefix, no special tokens): truncated = share of texts with more tokens"
+    " than fit; unknown = share of tokens that the vocabulary lacks; per_character = tokens per character (Unicode code"
     " point)"
 )
 
@@ -40,6 +42,14 @@ class TokenCounts:
         code_N = np.asarray(codes)
         for code in set(codes):
             self._sums[code] = self._sums.get(code, 0) + columns_NC[code_N == code].sum(axis=0)
+
+    def watch(self, codes: Sequence[str], texts: Sequence[str]) -> Tokenised:
+        """What an Embedder is to tell of these texts, so that they are added while it tokenises them."""
+
+        def tokenised(some: slice, tokens: np.ndarray, offsets: np.ndarray) -> None:
+            self.add(codes[some], texts[some], tokens, offsets)
+
+        return tokenised
 
     def rates(self) -> dict[str, dict[str, float]]:
         """Language -> {"texts", "truncated", "unknown", "per_character"}, by code in alphabetical order."""

@@ -1,6 +1,6 @@
 """A small corpus in MIRACL's official layout, written by us: three languages, ties, gaps and odd passages.
 
-Words are numbers, which the tokenizer of tests/evaluation/words.py reads.
+Words are numbers, which the tokenizer of tests/evaluation/word_model.py reads.
 """
 
 import gzip

@@ -12,27 +12,13 @@ from hypothesis import strategies as st
 
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import blocks, embed
-from hbt_jax.mesh import make_mesh
 from hbt_jax.models.model import Model, embed_slots
-from tests.evaluation.words import LONGEST, Words, tiny_model
+from tests.evaluation.word_model import LONGEST, Words, embedder, random_texts, word_model
 
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_model()
-
-
-def random_texts(count: int, seed: int = 0) -> list[str]:
-    """Mostly of 1 to 40 words, some of up to 290, one of none."""
-    rng = np.random.default_rng(seed)
-    words = np.where(rng.random(count) < 0.8, rng.integers(1, 41, count), rng.integers(1, 291, count))
-    words[count // 2] = 0
-    return [" ".join(map(str, rng.integers(30, 128, n))) for n in words]
-
-
-def embedder(model: Model, devices: int = 1, **options):
-    options = {"texts_per_device": 16, "poll": lambda: None, "shown": False} | options
-    return embed.Embedder(model, make_mesh(devices, 1, jax.devices()[:devices]), **options)
+    return word_model()
 
 
 def alone(model: Model, texts: list[str], head: list[int], longest: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from hbt_jax.evaluation import charts, curves, report, run
+from hbt_jax.evaluation.metrics import METRICS
 from hbt_jax.evaluation.results import with_layer_probe
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -71,7 +72,8 @@ def test_the_page_is_whole_and_self_contained(summary, tmp_path):
 def test_every_number_of_the_summary_is_there(summary, tmp_path):
     words = Page(written(tmp_path, [summary])).words
     for block in summary["metrics"].values():
-        for metric, value in block.items():
+        for metric in {*METRICS, "rank_distance"} & {*block}:
+            value = block[metric]
             assert (f"{value:,.1f}" if metric == "rank_distance" else f"{value:.4f}") in words
     for pair, block in summary["by_pair"].items():
         assert any(word.endswith(f"mAP {block['map']:.3f}") for word in words), pair

@@ -11,7 +11,7 @@ import pytrec_eval
 
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import run
-from hbt_jax.evaluation.metrics import METRICS, SETTINGS
+from hbt_jax.evaluation.metrics import FURTHER_METRICS, METRICS, SETTINGS
 
 
 def run_evaluation(benchmark, embeddings, out, **options):
@@ -97,14 +97,19 @@ def test_results_have_the_promised_layout(evaluated, small_benchmark):
         "by_pair",
         "by_script",
         "robustness",
+        "notes",
+        "top_10_languages",
     }
     assert written["benchmark"] == "small" and written["model"] == "a model"
     assert written["settings"]["query_prefix"] == "q: "
     assert {"map", "recall", "rank_distance", "ties"} <= set(written["settings"]["definitions"])
     assert written["counts"]["truncated_texts"] == 0
     assert sum(written["counts"]["queries"].values()) == len(small_benchmark.queries)
-    assert set(written["metrics"]["multilingual"]) == {*METRICS, "rank_distance"}
-    assert set(written["metrics"]["monolingual"]) == set(METRICS)
+    assert set(written["metrics"]["multilingual"]) == {
+        *(*METRICS, *FURTHER_METRICS),
+        *("rank_distance", "strong_alignment", "similarity_gap"),
+    }
+    assert set(written["metrics"]["monolingual"]) == {*METRICS, *FURTHER_METRICS}
     assert set(written["by_query_language"]["de"]) == set(written["by_script"]["Latn"]) == set(SETTINGS)
 
 
@@ -147,6 +152,7 @@ def test_a_stopped_evaluation_leaves_no_results(small_benchmark, small_embedding
 def test_the_table_shows_settings_and_worst_languages(evaluated):
     _, summary = evaluated
     lines = run.format_table(summary).splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert f"{summary['metrics']['cross_lingual']['map']:.4f}" in lines[3]
     assert summary["robustness"]["multilingual"]["worst_language"] in lines[4]
+    assert lines[5].startswith("  language bias: ") and "strongly aligned queries" in lines[5]

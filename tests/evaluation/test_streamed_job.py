@@ -18,7 +18,7 @@ from hbt_jax.evaluation.streamed_job import evaluate_streamed, read_corpus
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
 from tests.evaluation.several_processes import ALONE
-from tests.evaluation.words import tiny_model
+from tests.evaluation.word_model import word_model
 
 METRICS = {"ndcg@10": "ndcg_cut_10", "recall@100": "recall_100"}
 SETTINGS_OF_RUN = {"query_prefix": "query: ", "compute_dtype": "float32"}
@@ -30,7 +30,7 @@ def evaluated(folder, out, seed=0, poll=lambda: None, run_depth=100, chosen=()):
     return evaluate_streamed(
         benchmark,
         inventory,
-        tiny_model(seed),
+        word_model(seed),
         make_mesh(1, 1, jax.devices()[:1]),
         ALONE,
         out_dir=str(out),

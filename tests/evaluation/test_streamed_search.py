@@ -15,7 +15,7 @@ from hbt_jax.evaluation.kept import KeptShards, run_key
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
 from tests.evaluation.several_processes import ALONE, run_together
-from tests.evaluation.words import tiny_model
+from tests.evaluation.word_model import word_model
 
 DEPTH = 30
 
@@ -214,7 +214,7 @@ def test_kept_results_that_are_damaged_or_gone_are_an_error(searched, tmp_path):
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_model()
+    return word_model()
 
 
 def test_eight_devices_rank_as_one_does(searched, model):
@@ -236,14 +236,14 @@ def test_the_key_changes_with_all_that_decides_a_ranking(tmp_path, model):
     folder = make_miracl.write(tmp_path / "miracl")
     benchmark = miracl.read(str(folder), "miracl")
     key = run_key(model, "float32", benchmark, 100)
-    assert run_key(tiny_model(), "float32", miracl.read(str(folder), "miracl"), 100) == key
+    assert run_key(word_model(), "float32", miracl.read(str(folder), "miracl"), 100) == key
 
     def other(**changes):
         return run_key(dataclasses.replace(model, **changes), "float32", benchmark, 100)
 
     fewer = miracl.read(str(folder), "miracl", ("sw",))
     keys = [
-        run_key(tiny_model(seed=1), "float32", benchmark, 100),
+        run_key(word_model(seed=1), "float32", benchmark, 100),
         run_key(model, "bfloat16", benchmark, 100),
         run_key(model, "float32", benchmark, 200),
         run_key(model, "float32", fewer, 100),

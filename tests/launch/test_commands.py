@@ -45,6 +45,9 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("train.py", ["stray"], "unexpected argument 'stray': options are written --NAME=VALUE"),
         ("eval.py", ["--benchmarks=facts"], "--model is needed: workdir of a run"),
         ("eval.py", ["--model=m", "--benchmarks=fact", "--data_dir=d", "--out=o"], "--benchmarks=fact: unknown"),
+        ("compare.py", ["--b=o", "--out=c"], "--a is needed: output folders of launch/eval.py"),
+        ("compare.py", ["--a=o", "--b=nowhere", "--out=c", "--samples=9"], "--samples=9: expected at least 100"),
+        ("compare.py", ["--a=nowhere", "--b=o", "--out=c"], "nowhere: no such folder: expected an output folder"),
         ("sweep.py", ["--workdir=w", "--benchmarks=facts", "--batching=x-z"], "--batching=x-z: expected a"),
     ],
 )  # fmt: skip
@@ -115,6 +118,13 @@ def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts
     first, second = (json.loads((path / "results.json").read_text())["metrics"] for path in paths)
     assert first == second
     assert "monolingual" in again.stdout
+    other = [f"--out={tmp_path}/prefixed", "--checkpoint=last", "--query_prefix=q: "]
+    assert run("eval.py", f"--model={tmp_path}/run", *data, *other).returncode == 0
+    compared = run("compare.py", f"--a={tmp_path}/out", f"--b={tmp_path}/prefixed", f"--out={tmp_path}/compared")
+    assert compared.returncode == 0, compared.stderr
+    assert f"comparison: {tmp_path}/compared/compare.html" in compared.stdout
+    names = sorted(path.name for path in (tmp_path / "compared").iterdir())
+    assert names == ["compare.html", "compare.json", "compare.tsv"]
     missing = run("eval.py", f"--model={tmp_path}/nowhere", *data)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
     assert "no such folder, and not a hub id either; expected a preset" in missing.stderr

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import folder, miracl, squad_r
+from hbt_jax.evaluation.benchmarks import bitext, folder, miracl, squad_r, xm3600
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 
@@ -15,6 +15,8 @@ _READERS: dict[str, Callable[..., Benchmark | StreamedBenchmark]] = {
     "facts": folder.read,
     "xquad-r": squad_r.read,
     "mlqa-r": squad_r.read,
+    "xm3600": xm3600.read,
+    "bitext": bitext.read,
     "miracl": miracl.read,
 }
 

@@ -6,17 +6,19 @@
 
 `item` joins the languages; where it is absent it is the part of the id before its last ":".  Fields besides these four
 are ignored.  Ids are unique within a file and hold no white space.  Every query has at least one relevant candidate.
+Each file may be gzipped (queries.jsonl.gz).  Relevance is yes or no: the results say how many judgements were graded
+higher than 1, and how many say "not relevant", which is what a candidate without judgement is, too.
 """
 
-import json
 import os
-from collections.abc import Iterator
+from collections import Counter
 
 import numpy as np
 
 from hbt_jax import languages
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
 
 QUERIES, CANDIDATES, QRELS = "queries.jsonl", "candidates.jsonl", "qrels.trec"
 LAYOUT = f"a benchmark folder holds {QUERIES}, {CANDIDATES} and {QRELS} (hbt_jax/evaluation/benchmarks/folder.py)"
@@ -26,35 +28,36 @@ def read(path: str, name: str) -> Benchmark:
     """Reads the folder `path` as the benchmark `name`.
 
     Raises:
-      InputError: a file is missing, empty or not UTF-8, or a line is wrong; the message names file and line.
+      InputError: a file is missing, empty, damaged or not UTF-8, or a line is wrong; the message names file and line.
     """
     queries = _read_texts(os.path.join(path, QUERIES))
     candidates = _read_texts(os.path.join(path, CANDIDATES))
-    relevant_QG = _read_qrels(os.path.join(path, QRELS), queries, candidates)
-    return Benchmark(name, queries, candidates, relevant_QG)
+    relevant_QG, grades = _read_qrels(os.path.join(path, QRELS), queries, candidates)
+    notes = _notes(queries, candidates, grades)
+    return Benchmark(name, queries, candidates, relevant_QG, counts={"judgements": grades}, notes=notes)
 
 
-def _lines(path: str) -> Iterator[tuple[str, str]]:
-    """Yields ("PATH:LINE", line) for each line that is not blank."""
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file: {LAYOUT}")
-    found = False
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    found = True
-                    yield f"{path}:{number}", line
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error}): save it as UTF-8") from error
-    if not found:
-        raise InputError(f"{path}: the file is empty: expected at least one line")
+def _notes(queries: Texts, candidates: Texts, grades: dict[str, int]) -> tuple[str, ...]:
+    """What is in the files but does not count in full."""
+    notes = []
+    if grades["not_relevant"]:
+        notes.append(f"{grades['not_relevant']:,} judgements of {QRELS} say not relevant, as if there were none")
+    if grades["above_1"]:
+        notes.append(f"{grades['above_1']:,} judgements of {QRELS} are above 1: they count as 1, relevant")
+    asked, found = queries.count_by_language(), candidates.count_by_language()
+    for file, counts, other, others in ((CANDIDATES, found, QUERIES, asked), (QUERIES, asked, CANDIDATES, found)):
+        alone = [f"{code} ({count:,})" for code, count in counts.items() if code not in others]
+        if alone:
+            notes.append(f"languages of {file} that {other} lacks: {', '.join(alone)}")
+    return tuple(notes)
 
 
 def _read_texts(path: str) -> Texts:
     ids, items, codes, texts = [], [], [], []
     first_place = {}
-    for place, line in _lines(path):
+    for place, line in read_lines(path, LAYOUT):
+        if not line.strip():
+            continue
         id_, item, code, text = _parse_text(place, line)
         if id_ in first_place:
             raise InputError(
@@ -70,38 +73,31 @@ def _read_texts(path: str) -> Texts:
 
 def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
     """Returns (id, item, language code, text) of one JSON line."""
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
-        ) from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{place}: expected a JSON object with id, language and text, got {type(fields).__name__}")
+    fields = json_object(place, line, "id, language and text")
     for field in ("id", "language", "text"):
         if field not in fields:
             raise InputError(f"{place}: missing field {field!r}: a line has id, language, text and, if wanted, item")
     for field in ("id", "language", "text", "item"):
         if field in fields and not isinstance(fields[field], str):
-            raise InputError(f"{place}: field {field!r} is {json.dumps(fields[field])[:40]}: expected a string")
+            raise InputError(f"{place}: field {field!r} is {shown(fields[field])}: expected a string")
     id_, code, text = fields["id"], fields["language"], fields["text"]
-    if not id_ or id_.split() != [id_]:
-        raise InputError(f"{place}: id {id_!r} is empty or holds white space, which TREC files cannot carry")
+    check_id(place, "id", id_)
     if code not in languages.LANGUAGES:
         raise InputError(f"{place}: unknown language {code!r}: the known codes are {' '.join(languages.LANGUAGES)}")
-    if not text.strip():
-        raise InputError(f"{place}: the text of {id_!r} is empty: drop the line or give the text")
+    check_text(place, f"the text of {id_!r}", text)
     return id_, fields.get("item", id_.rpartition(":")[0] or id_), code, text
 
 
-def _read_qrels(path: str, queries: Texts, candidates: Texts) -> np.ndarray:
-    """Returns relevant_QG of the benchmark."""
+def _read_qrels(path: str, queries: Texts, candidates: Texts) -> tuple[np.ndarray, dict[str, int]]:
+    """Returns relevant_QG of the benchmark, and how many judgements there are of each kind."""
     query_index = {id_: index for index, id_ in enumerate(queries.ids)}
     candidate_index = {id_: index for index, id_ in enumerate(candidates.ids)}
     relevant = [[] for _ in query_index]
-    judged = set()
-    for place, line in _lines(path):
+    judged, grades = set(), Counter(relevant=0, not_relevant=0, above_1=0)
+    for place, line in read_lines(path, LAYOUT):
         fields = line.split()
+        if not fields:
+            continue
         if len(fields) != 4:
             raise InputError(f"{place}: {len(fields)} fields: expected 4, QUERY_ID 0 CANDIDATE_ID RELEVANCE")
         query_id, _, candidate_id, grade = fields
@@ -115,10 +111,12 @@ def _read_qrels(path: str, queries: Texts, candidates: Texts) -> np.ndarray:
             )
         judged.add((query_id, candidate_id))
         try:
-            is_relevant = int(grade) > 0
+            number = int(grade)
         except ValueError as error:
             raise InputError(f"{place}: relevance {grade!r}: expected a whole number, above 0 if relevant") from error
-        if is_relevant:
+        grades["relevant" if number > 0 else "not_relevant"] += 1
+        grades["above_1"] += number > 1
+        if number > 0:
             relevant[query_index[query_id]].append(candidate_index[candidate_id])
     without = [id_ for id_, indexes in zip(queries.ids, relevant, strict=True) if not indexes]
     if without:
@@ -126,4 +124,4 @@ def _read_qrels(path: str, queries: Texts, candidates: Texts) -> np.ndarray:
             f"{path}: {len(without)} of {len(queries)} queries have no relevant candidate, the first is {without[0]!r}:"
             f" judge one or drop them from {QUERIES}"
         )
-    return pad_relevant(relevant)
+    return pad_relevant(relevant), dict(grades)

@@ -1,5 +1,6 @@
 """The three-file layout: what is read, and the text of every error."""
 
+import gzip
 import json
 
 import pytest
@@ -78,7 +79,11 @@ def change(rows, index, **fields):
             r"candidates.jsonl:1: id 'a b' is empty or holds white space",
         ),
         ({"candidates": change(CANDIDATES, 0, text=" ")}, r"candidates.jsonl:1: the text of 'x/1:de' is empty"),
-        ({"candidates": "\n"}, r"candidates.jsonl: the file is empty"),
+        (
+            {"candidates": '{"id": "a", "text": "x", "id": "b"}'},
+            r"candidates.jsonl:1: field 'id' occurs twice in one object: keep one",
+        ),
+        ({"candidates": "\n"}, r"candidates.jsonl: the file is empty: expected at least one line"),
         ({"qrels": ""}, r"qrels.trec: the file is empty"),
         ({"qrels": "x/1:de x/1:de 1\n"}, r"qrels.trec:1: 3 fields: expected 4"),
         ({"qrels": QRELS + "nobody 0 x/1:de 1\n"}, r"qrels.trec:5: unknown query id 'nobody': it is not in queries"),
@@ -109,7 +114,7 @@ def test_a_missing_file_is_an_error(folder, tmp_path):
 def test_a_file_in_another_encoding_is_an_error(folder, tmp_path):
     path = folder()
     (tmp_path / "mine" / "queries.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
-    with pytest.raises(InputError, match=r"queries.jsonl: not UTF-8 text"):
+    with pytest.raises(InputError, match=r"queries.jsonl:1: not UTF-8 text"):
         load_benchmark(path, "")
 
 
@@ -122,3 +127,85 @@ def test_a_wrong_name_is_an_error_that_lists_the_names(tmp_path):
         load_benchmark("facts", "")
     with pytest.raises(InputError, match="facts: no such folder: --data_dir must hold one folder a benchmark"):
         load_benchmark("facts", str(tmp_path))
+
+
+def gzipped(tmp_path, name):
+    """Replaces a file of the folder by its gzipped form, and returns that one's path."""
+    path = tmp_path / "mine" / name
+    packed = path.with_name(f"{name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return packed
+
+
+def test_gzipped_files_read_the_same(folder, tmp_path):
+    path = folder()
+    plain = load_benchmark(path, "")
+    for name in ("queries.jsonl", "candidates.jsonl", "qrels.trec"):
+        gzipped(tmp_path, name)
+    packed = load_benchmark(path, "")
+    assert packed.queries == plain.queries and packed.candidates == plain.candidates
+    assert packed.relevant_QG.tolist() == plain.relevant_QG.tolist()
+
+
+def test_a_file_that_is_there_twice_is_an_error(folder, tmp_path):
+    path = folder()
+    text = (tmp_path / "mine" / "queries.jsonl").read_text()
+    gzipped(tmp_path, "queries.jsonl")
+    (tmp_path / "mine" / "queries.jsonl").write_text(text)
+    with pytest.raises(InputError, match=r"the folder holds queries\.jsonl and queries\.jsonl\.gz: keep one of them"):
+        load_benchmark(path, "")
+
+
+@pytest.mark.parametrize("name", ["queries.jsonl", "candidates.jsonl", "qrels.trec"])
+def test_a_cut_off_gzip_is_an_error(folder, tmp_path, name):
+    path = folder()
+    packed = gzipped(tmp_path, name)
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(InputError, match=rf"{name}\.gz: damaged or cut off after line \d+ \(.*\): download or"):
+        load_benchmark(path, "")
+
+
+def test_a_damaged_gzip_is_an_error(folder, tmp_path):
+    path = folder()
+    packed = gzipped(tmp_path, "qrels.trec")
+    for content in (b"no gzip", packed.read_bytes()[:12] + b"\xff" * 20):
+        packed.write_bytes(content)
+        with pytest.raises(InputError, match=r"qrels\.trec\.gz: damaged or cut off after line 0 \("):
+            load_benchmark(path, "")
+
+
+def test_marks_of_other_systems_are_no_part_of_a_line(folder, tmp_path):
+    """A byte order mark and Windows line ends."""
+    path = folder()
+    plain = load_benchmark(path, "")
+    for file in (tmp_path / "mine").iterdir():
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    marked = load_benchmark(path, "")
+    assert marked.queries == plain.queries and marked.candidates == plain.candidates
+    assert marked.relevant_QG.tolist() == plain.relevant_QG.tolist()
+
+
+def test_what_does_not_count_in_full_is_said(folder, tmp_path):
+    swahili = {"id": "x/1:sw", "language": "sw", "text": "moja"}
+    french = {"id": "x/1:fr", "language": "fr", "text": "un?"}
+    benchmark = load_benchmark(
+        folder(
+            queries=as_lines([*QUERIES, french]),
+            candidates=as_lines([*CANDIDATES, swahili]),
+            qrels=QRELS + "x/1:fr 0 x/1:sw 1\n",
+        ),
+        "",
+    )
+    assert benchmark.counts == {"judgements": {"relevant": 4, "not_relevant": 1, "above_1": 1}}
+    assert benchmark.notes == (
+        "1 judgements of qrels.trec say not relevant, as if there were none",
+        "1 judgements of qrels.trec are above 1: they count as 1, relevant",
+        "languages of candidates.jsonl that queries.jsonl lacks: sw (1)",
+        "languages of queries.jsonl that candidates.jsonl lacks: fr (1)",
+    )
+
+
+def test_half_a_character_is_an_error(folder):
+    with pytest.raises(InputError, match=r"queries\.jsonl:1: the text of 'x/1:de' holds '\\ud83d': expected whole ch"):
+        load_benchmark(folder(queries=change(QUERIES, 0, text="eins \ud83d")), "")

@@ -154,6 +154,54 @@ def test_malformed_json_is_named(data_dir):
         load_benchmark("mlqa-r", str(data_dir))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"zh\.json:1: not JSON \(Expecting value at column 1\): expected one object in SQuAD's layout"),
+        (b'{"data": []}', r"zh\.json: no paragraph in the file: expected at least one"),
+        (
+            b'{"data": [{"paragraphs": [{"context": "\xff"}]}]}',
+            r"zh\.json: not UTF-8 text \(.*\): save the file as UTF-8",
+        ),
+        (
+            b'{"data": [{"paragraphs": [{"qas": []}]}]}',
+            r"zh\.json: paragraph 1: missing field 'context': expected a str",
+        ),
+    ],
+)
+def test_a_broken_file_is_named(data_dir, content, message):
+    (data_dir / "mlqa-r" / "zh.json").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_benchmark("mlqa-r", str(data_dir))
+
+
+def test_a_language_without_questions_or_candidates_is_named(data_dir):
+    change(data_dir, "zh", lambda paragraph: paragraph["qas"].clear())
+    with pytest.raises(InputError, match=r"zh\.json: mlqa-r in 'zh' has 0 questions, expected 1, the published number"):
+        load_benchmark("mlqa-r", str(data_dir))
+    change(data_dir, "zh", lambda paragraph: paragraph.update(sentences=[], sentence_breaks=[]))
+    with pytest.raises(InputError, match=r"zh\.json: mlqa-r in 'zh' has 0 questions, expected 1"):
+        load_benchmark("mlqa-r", str(data_dir))
+
+
+def test_an_id_that_occurs_twice_is_named(data_dir):
+    change(data_dir, "en", lambda paragraph: paragraph["qas"].append(paragraph["qas"][0]))
+    with pytest.raises(
+        InputError, match=r"en\.json: paragraph 1: duplicate id 'light-year', first in paragraph 1: ids"
+    ):
+        load_benchmark("mlqa-r", str(data_dir))
+
+
+def test_marks_of_other_systems_are_no_part_of_a_text(data_dir):
+    """A byte order mark and Windows line ends between the fields."""
+    plain = load_benchmark("mlqa-r", str(data_dir))
+    for file in (data_dir / "mlqa-r").glob("*.json"):
+        content = json.dumps(json.loads(file.read_text(encoding="utf-8")), indent=1, ensure_ascii=False)
+        file.write_bytes(b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
+    marked = load_benchmark("mlqa-r", str(data_dir))
+    assert marked.queries == plain.queries and marked.candidates == plain.candidates
+
+
 def test_published_counts_cover_the_languages():
     assert tuple(squad_r.PUBLISHED["xquad-r"]) == XQUAD_R and tuple(squad_r.PUBLISHED["mlqa-r"]) == MLQA_R
     totals = {name: np.sum(list(counts.values()), axis=0).tolist() for name, counts in squad_r.PUBLISHED.items()}

@@ -1,10 +1,12 @@
-"""A tokenizer and a tiny encoder for tests that need vectors, not meaning."""
+"""A small model whose texts are numbers, so that a text says which tokens it has."""
 
 import jax
 import numpy as np
 from flax import nnx
 
 from hbt_jax.config import TextConfig
+from hbt_jax.evaluation import embed
+from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.model import Model
 
@@ -14,7 +16,7 @@ LONGEST = 300
 class Words:
     """A tokenizer that gives a word the number that it is."""
 
-    pad_id, bos_id, eos_id = 0, 1, 2
+    pad_id, bos_id, eos_id, unk_id = 0, 1, 2, 40
     fingerprint = "words"
 
     def encode(self, texts):
@@ -26,8 +28,8 @@ class Words:
         return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
 
 
-def tiny_model(seed: int = 0) -> Model:
-    """One layer of width 16, with noise on its initial parameters; reads words 3 to 127."""
+def word_model(seed: int = 0) -> Model:
+    """A small encoder with uneven weights; reads words 3 to 127."""
     config = EncoderConfig(128, width=16, layers=1, heads=2, feed_forward=16, max_positions=LONGEST)
     graph, parameters = nnx.split(Encoder(config, rngs=nnx.Rngs(seed)), nnx.Param)
     noise = np.random.default_rng(seed)
@@ -36,3 +38,16 @@ def tiny_model(seed: int = 0) -> Model:
     )
     text = TextConfig("query: ", "passage: ", query_length=32, passage_length=LONGEST)
     return Model(graph, parameters, config, "mean", True, text, Words(), "words", 0)
+
+
+def random_texts(count: int, seed: int = 0) -> list[str]:
+    """Mostly of 1 to 40 words, some of up to 290, one of none."""
+    rng = np.random.default_rng(seed)
+    words = np.where(rng.random(count) < 0.8, rng.integers(1, 41, count), rng.integers(1, 291, count))
+    words[count // 2] = 0
+    return [" ".join(map(str, rng.integers(30, 128, n))) for n in words]
+
+
+def embedder(model: Model, devices: int = 1, **options):
+    options = {"texts_per_device": 16, "poll": lambda: None, "shown": False} | options
+    return embed.Embedder(model, make_mesh(devices, 1, jax.devices()[:devices]), **options)

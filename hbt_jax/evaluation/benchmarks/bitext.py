@@ -1,0 +1,184 @@
+"""Bitext: find the translation of a sentence, in files whose line n translates line n of the others.
+
+    DATA_DIR/bitext/LANG.txt                  one file a language, all with the same number of lines
+    DATA_DIR/bitext/tatoeba.XXX-eng.XXX       or pairs of files, as LASER publishes Tatoeba (Artetxe and Schwenk 2019,
+    DATA_DIR/bitext/tatoeba.XXX-eng.eng       arXiv 1812.10464); XXX is ISO 639-3, see languages.TATOEBA
+
+Every sentence is a query and a candidate; relevant are its translations, and it does not search itself.
+
+- LANG.txt: a sentence has the id "N:LANG", N its line from 1, and the item "N"; relevant are that line's sentences in
+  all other languages.
+- Pairs: the ids are "CODE:N:CODE" and "CODE:N:en" for both sides of line N of the pair of CODE and English.  Each
+  pair has an English pool of its own, in which the sentences in CODE search, as published accuracies are taken.  Pairs
+  share English sentences, so in the pool of all, a sentence does not search those of other pairs that stand on a line
+  with the same English sentence: they would be right answers that nobody judged.
+
+Accuracy is recall@1 of the cross-lingual setting; no sentence counts in the monolingual one.
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark, Texts, others_of_item, pad_relevant
+from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
+from hbt_jax.languages import LANGUAGES, TATOEBA
+
+LAYOUT = (
+    "a bitext folder holds LANG.txt, one file a language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
+    " (hbt_jax/evaluation/benchmarks/bitext.py)"
+)
+_SUFFIX, _TATOEBA, _ENGLISH = ".txt", "tatoeba.", "en"
+_PAIR = re.compile(r"tatoeba\.([a-z]{3})-eng\.([a-z]{3})")
+
+
+def read(path: str, name: str) -> Benchmark:
+    """Reads the folder `path` as the benchmark `name`.
+
+    Raises:
+      InputError: no file of the two layouts, files of both, a wrong name, one file of a pair or one language alone,
+        different numbers of lines, an empty line, or text that is not UTF-8; the message names the file and the line.
+    """
+    entries = sorted(entry.name for entry in Path(path).iterdir() if entry.is_file())
+    pairs = [entry for entry in entries if entry.startswith(_TATOEBA)]
+    singles = [entry for entry in entries if entry.endswith(_SUFFIX) and entry not in pairs]
+    if bool(pairs) == bool(singles):
+        which = f"both {singles[0]} and {pairs[0]}" if pairs else f"no {_SUFFIX} file and no {_TATOEBA} file"
+        raise InputError(f"{path}: {which}: {LAYOUT}")
+    benchmark = _of_pairs(path, name, pairs) if pairs else _of_languages(path, name, singles)
+    unread = [entry for entry in entries if entry not in {*pairs, *singles}]
+    if not unread:
+        return benchmark
+    note = f"files in the folder that are no sentences, not read: {' '.join(unread)}"
+    return dataclasses.replace(benchmark, notes=(*benchmark.notes, note))
+
+
+def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
+    """One file a language."""
+    sides = {_single_language(path, file): os.path.join(path, file) for file in files}
+    if len(sides) < 2:
+        raise InputError(f"{path}: {files[0]} is the only language: expected two or more; {LAYOUT}")
+    columns = _parallel(sides)
+    rows = [(f"{n}:{code}", f"{n}", code, text) for code, texts in columns.items() for n, text in enumerate(texts, 1)]
+    texts = _as_texts(rows)
+    return Benchmark(
+        name,
+        texts,
+        texts,
+        others_of_item(texts.items),
+        excluded_QX=np.arange(len(texts), dtype=np.int32)[:, None],
+        is_bitext=True,
+        counts={"lines": len(rows) // len(columns)},
+    )
+
+
+def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
+    """Two files for each pair with English."""
+    rows, pools, english, relevant = [], [], [], []  # relevant: the other side of the line, of each text
+    lines = {}
+    for iso in _pair_names(path, files):
+        code, stem = TATOEBA[iso], os.path.join(path, f"{_TATOEBA}{iso}-eng")
+        columns = _parallel({code: f"{stem}.{iso}", _ENGLISH: f"{stem}.eng"})
+        lines[code] = count = len(columns[_ENGLISH])
+        for side, texts in columns.items():
+            first_other = len(rows) + (count if side == code else -count)
+            relevant += [[first_other + n] for n in range(count)]
+            rows += [(f"{code}:{n}:{side}", f"{code}:{n}", side, text) for n, text in enumerate(texts, 1)]
+            pools += [side if side == code else f"{_ENGLISH} of {code}"] * count
+            english += columns[_ENGLISH]
+    texts = _as_texts(rows)
+    excluded, shared = _unjudged(english, [item.partition(":")[0] for item in texts.items])
+    notes = ()
+    if shared:
+        notes = (f"{shared:,} sentences do not search those of other pairs with the same English sentence on the line",)
+    return Benchmark(
+        name,
+        texts,
+        texts,
+        pad_relevant(relevant),
+        excluded_QX=excluded,
+        pools=pools,
+        is_bitext=True,
+        counts={"lines": lines, "sentences_that_other_pairs_translate": shared},
+        notes=notes,
+    )
+
+
+def _unjudged(english: Sequence[str], pair: Sequence[str]) -> tuple[np.ndarray, int]:
+    """What each sentence does not search: itself, and those of other pairs on a line with the same English sentence.
+
+    Args:
+      english: the English sentence on the line of each text.
+      pair: the pair of each text.
+
+    Returns:
+      excluded_QX of the benchmark, and how many sentences leave out more than themselves.
+    """
+    number = {code: index for index, code in enumerate(dict.fromkeys(pair))}
+    pair_N = np.array([number[code] for code in pair])
+    same_NX = others_of_item(english)
+    elsewhere_NX = np.where(pair_N[same_NX] == pair_N[:, None], NO_CANDIDATE, same_NX)
+    elsewhere_NX = np.where(same_NX == NO_CANDIDATE, NO_CANDIDATE, elsewhere_NX)
+    own_N1 = np.arange(len(english), dtype=np.int32)[:, None]
+    return np.concatenate([own_N1, elsewhere_NX], axis=1), int((elsewhere_NX >= 0).any(axis=1).sum())
+
+
+def _single_language(path: str, file: str) -> str:
+    code = file.removesuffix(_SUFFIX)
+    if code not in LANGUAGES:
+        raise InputError(
+            f"{os.path.join(path, file)}: unknown language {code!r}: a file is named by the language of its lines, such"
+            f" as en.txt; the known codes are {' '.join(LANGUAGES)} (hbt_jax/languages.py)"
+        )
+    return code
+
+
+def _pair_names(path: str, files: Sequence[str]) -> list[str]:
+    """ISO 639-3 codes of the languages paired with English, in the order of our codes."""
+    sides: dict[str, set[str]] = {}
+    for file in files:
+        match = _PAIR.fullmatch(file)
+        if not match or match[1] not in TATOEBA or match[2] not in (match[1], "eng"):
+            raise InputError(
+                f"{os.path.join(path, file)}: unexpected name: expected tatoeba.XXX-eng.XXX or tatoeba.XXX-eng.eng with"
+                f" XXX one of {' '.join(TATOEBA)} (hbt_jax/languages.py)"
+            )
+        sides.setdefault(match[1], set()).add(match[2])
+    for iso, found in sides.items():
+        for side in (iso, "eng"):
+            if side not in found:
+                missing = os.path.join(path, f"{_TATOEBA}{iso}-eng.{side}")
+                raise InputError(f"{missing}: no such file: the other file of the pair is there; {LAYOUT}")
+    return sorted(sides, key=lambda iso: TATOEBA[iso])
+
+
+def _parallel(sides: dict[str, str]) -> dict[str, list[str]]:
+    """The lines of parallel files, by language code; all have the same number.
+
+    Args:
+      sides: language code -> path.
+    """
+    columns = {code: list(_sentences(path)) for code, path in sides.items()}
+    (first, *others), counts = sides, {code: len(texts) for code, texts in columns.items()}
+    for code in others:
+        if counts[code] != counts[first]:
+            raise InputError(
+                f"{sides[code]}:{counts[code]}: {counts[code]:,} lines, but {sides[first]} has {counts[first]:,}:"
+                " line n must translate line n; give both the same lines"
+            )
+    return columns
+
+
+def _sentences(path: str) -> Iterator[str]:
+    for place, line in read_lines(path, LAYOUT):
+        check_text(place, "the line", line)
+        yield line
+
+
+def _as_texts(rows: Sequence[tuple[str, str, str, str]]) -> Texts:
+    return Texts(*(list(column) for column in zip(*rows, strict=True)))

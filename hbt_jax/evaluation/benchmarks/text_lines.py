@@ -1,0 +1,120 @@
+"""Lines of a benchmark's text files, plain or gzipped; every error names the file and, where it can, the line.
+
+UTF-8 throughout.  A byte order mark at the start of a file and the \\r of a Windows line end are no part of a line.
+Only line feeds end a line: other characters that some programs take for line ends stand in real sentences.
+"""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterator
+
+from hbt_jax.errors import InputError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SHOWN = 40  # characters of a wrong value that a message repeats
+
+
+def read_lines(path: str, expected: str) -> Iterator[tuple[str, str]]:
+    """Yields ("PATH:LINE", line) for each line of a file, blank ones too, without line ends.
+
+    Args:
+      path: the file; PATH.gz is read where it is there instead.
+      expected: what the folder should hold, for the message where the file is missing.
+
+    Raises:
+      InputError: the file is missing, there twice, a cut or damaged gzip, not UTF-8, or has nothing but blank lines.
+    """
+    path = _plain_or_gzipped(path, expected)
+    number, found = 0, False
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        while True:
+            try:
+                line = file.readline()
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise InputError(
+                    f"{path}: damaged or cut off after line {number:,} ({error}): download or write it again"
+                ) from error
+            if not line:
+                break
+            number += 1
+            found = found or bool(line.strip())
+            yield f"{path}:{number}", _decoded(path, number, line)
+    if not found:
+        raise InputError(f"{path}: the file is empty: expected at least one line")
+
+
+def _plain_or_gzipped(path: str, expected: str) -> str:
+    there = [each for each in (path, f"{path}.gz") if os.path.isfile(each)]
+    if not there:
+        raise InputError(f"{path}: no such file: {expected}")
+    if len(there) > 1:
+        raise InputError(f"{path}: the folder holds {' and '.join(map(os.path.basename, there))}: keep one of them")
+    return there[0]
+
+
+def _decoded(path: str, number: int, line: bytes) -> str:
+    if number == 1:
+        line = line.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}:{number}: not UTF-8 text ({error}): save the file as UTF-8") from error
+
+
+def json_object(place: str, line: str, fields: str) -> dict:
+    """The JSON object of one line.
+
+    Args:
+      place: names the line.
+      fields: the fields expected, for the message.
+
+    Raises:
+      InputError: the line is not JSON, not an object, or has a field twice.
+    """
+    try:
+        content = json.loads(line, object_pairs_hook=lambda pairs: _object(place, pairs))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{place}: expected a JSON object with {fields}, got {type(content).__name__}")
+    return content
+
+
+def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{place}: field {twice!r} occurs twice in one object: keep one")
+    return content
+
+
+def shown(value: object) -> str:
+    """A wrong JSON value as a message repeats it."""
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def check_id(place: str, name: str, value: str) -> None:
+    """Raises InputError unless a TREC file can carry the id."""
+    if not value or value.split() != [value]:
+        raise InputError(f"{place}: {name} {value!r} is empty or holds white space, which TREC files cannot carry")
+    _check_whole(place, name, value)
+
+
+def check_text(place: str, name: str, text: str) -> None:
+    """Raises InputError for a text without a visible character, or with half of one."""
+    if not text.strip():
+        raise InputError(f"{place}: {name} is empty: drop it or give the text")
+    _check_whole(place, name, text)
+
+
+def _check_whole(place: str, name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: {name} holds {text[error.start]!r}: expected whole characters") from error

@@ -155,12 +155,12 @@ def _overall_table(block: dict, compared: dict) -> str:
         numbers = "".join(f"<td>{html.escape(p_text(row[key]))}</td>" for key in shown)
         difference = f'<td class="best">{_number(row["difference"], one)}</td>'
         rows.append(
-            f'<th class="name">{_title(setting, one)}</th>{values}{difference}'
-            f"<td>{_interval(row, one)}</td>{numbers}{_verdict(row)}"
+            f'<th class="name">{_title(setting, one)}</th>{_verdict(row)}{difference}'
+            f"<td>{_interval(row, one)}</td>{values}{numbers}"
         )
-    heads = ["A", "B", "A - B", f"{compared['confidence'] * 100:g} % interval", *shown.values()]
+    heads = ["A - B", f"{compared['confidence'] * 100:g} % interval", "A", "B", *shown.values()]
     head = "".join(f"<th>{text}</th>" for text in heads)
-    return _table("summary", f'<th class="name">setting</th>{head}<th class="name"></th>', rows)
+    return _table("summary", f'<th class="name">setting</th><th class="name"></th>{head}', rows)
 
 
 def _value(row: dict, side: str, block: dict) -> str:
@@ -194,33 +194,24 @@ def _details(block: dict, compared: dict) -> str:
 
 def _detail_table(block: dict, compared: dict) -> str:
     keys = _p_keys(compared)
-    heads = [
-        "row",
-        "of",
-        "items",
-        "A",
-        "B",
-        "A - B",
-        f"{compared['confidence'] * 100:g} % interval",
-        *keys.values(),
-        "",
-    ]
+    interval = f"{compared['confidence'] * 100:g} % interval"
+    heads = ["row", "of", "better", "A - B", interval, "A", "B", *keys.values(), "items"]
     head = "".join(
-        f'<th class="{"name" if place in (0, 1, len(heads) - 1) else "number"}" data-sortable="{place}">{text}</th>'
+        f'<th class="{"name" if place < 3 else "number"}" data-sortable="{place}">{text}</th>'
         for place, text in enumerate(heads)
     )
     rows = []
     for family, title in _FAMILY_TITLES.items():
         for name, row in block[family].items():
-            numbers = [("items", f"{row['items']:,}")]
+            numbers = [("difference", _number(row["difference"], block)), ("low", _interval(row, block))]
             numbers += [(side, _value(row, side, block)) for side in ("a", "b")]
-            numbers += [("difference", _number(row["difference"], block)), ("low", _interval(row, block))]
             numbers += [(key, html.escape(p_text(row[key]))) for key in keys]
+            numbers.append(("items", f"{row['items']:,}"))
             cells = "".join(
                 f'<td data-value="{"" if row[key] is None else row[key]}">{text}</td>' for key, text in numbers
             )
             rows.append(
-                f'<td class="name">{_name(family, name)}</td><td class="name">{title}</td>{cells}{_verdict(row)}'
+                f'<td class="name">{_name(family, name)}</td><td class="name">{title}</td>{_verdict(row)}{cells}'
             )
     return _table("sortable", head, rows)
 

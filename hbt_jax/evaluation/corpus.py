@@ -1,17 +1,15 @@
-"""Reads files too large to hold: line by line, and passages a block at a time."""
+"""Reads corpora too large to hold, a passage or a block of them at a time."""
 
 import concurrent.futures
 import dataclasses
-import gzip
 import itertools
-import json
-import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard
+from hbt_jax.evaluation.benchmarks.text_lines import json_object, read_lines
 
 Passage = Callable[[dict], tuple[str, str]]  # fields of a JSON line -> (id, text), see StreamedBenchmark.passage
 
@@ -29,50 +27,21 @@ class Block:
     texts: list[str]
 
 
-def lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yields number and text of each line of a file that is not blank; the file is gzipped if its name ends in ".gz".
+def passages(shard: Shard, passage: Passage) -> Iterator[tuple[str, str, str, str]]:
+    """Yields "PATH:LINE", the line, id and text of each passage of a shard.
 
     Raises:
-      InputError: the file is missing, empty, cut off, damaged or not UTF-8.
+      InputError: the file is missing, empty, cut off or damaged, or a line is wrong; the message names the place.
     """
-    number, found = 0, False
-    try:
-        opened = gzip.open if path.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    found = True
-                    yield number, line
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: cut off or damaged after line {number} ({error}): fetch it again") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text after line {number} ({error}): fetch it again") from error
-    if not found:
-        raise InputError(f"{path}: the file is empty: expected at least one line")
-
-
-def passages(shard: Shard, passage: Passage) -> Iterator[tuple[int, str, str, str]]:
-    """Yields line number, line, id and text of each passage of a shard.
-
-    Raises:
-      InputError: the file is wrong, or a line is; the message names file and line.
-    """
-    for number, line in lines(shard.path):
-        try:
-            fields = json.loads(line)
-            if not isinstance(fields, dict):
-                raise ValueError(f"expected one JSON object a line, got {type(fields).__name__}")
-            id_, text = passage(fields)
-            (id_ + text).encode()  # half a surrogate pair is JSON but no text
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{shard.path}:{number}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
-            ) from error
-        except ValueError as error:
-            raise InputError(f"{shard.path}:{number}: {error}") from error
-        yield number, line, id_, text
+    for place, line in read_lines(shard.path, "expected a file of passages"):
+        if line.strip():
+            fields = json_object(place, line, "the fields of a passage")
+            try:
+                id_, text = passage(fields)
+                (id_ + text).encode()  # half a surrogate pair is JSON but no text
+            except ValueError as error:
+                raise InputError(f"{place}: {error}") from error
+            yield place, line, id_, text
 
 
 def blocks(shard: Shard, passage: Passage, size: int) -> Iterator[Block]:

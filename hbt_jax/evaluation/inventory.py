@@ -120,7 +120,7 @@ def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callab
     for count, (_, line, id_, text) in enumerate(passages(shard, benchmark.passage)):
         if count % _LINES_A_POLL == 0:
             poll()
-        digest.update(line.encode())
+        digest.update(line.encode() + b"\n")
         ids += _id_digest(id_)
         empty += not text.strip()
     found = Found(len(ids) // _ID_BYTES, empty, digest.hexdigest())
@@ -165,11 +165,10 @@ def _check_repeated(
     """Raises InputError for the first id that really occurs twice: two ids may have one digest."""
     first: dict[str, str] = {}
     for shard in shards:
-        for count, (number, _, id_, _) in enumerate(passages(shard, benchmark.passage)):
+        for count, (place, _, id_, _) in enumerate(passages(shard, benchmark.passage)):
             if count % _LINES_A_POLL == 0:
                 poll()
             if int(np.frombuffer(_id_digest(id_), np.uint64)[0]) in repeated:
-                place = f"{shard.path}:{number}"
                 if id_ in first:
                     raise InputError(
                         f"{place}: duplicate docid {id_!r}, first at {first[id_]}: docids must be unique in a language"

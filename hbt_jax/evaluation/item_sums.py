@@ -12,7 +12,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.outcomes import AGAIN, COMPARED, Outcome, Scores, read_scores
-from hbt_jax.evaluation.run import PER_QUERY, RESULTS
+from hbt_jax.evaluation.results import PER_QUERY, RESULTS
 from hbt_jax.evaluation.significance import Cells
 
 _TOLERANCE = 1e-6  # between results.json and the means of the rounded values by query
@@ -103,15 +103,14 @@ class _Places:
     share_JPK: np.ndarray
 
 
-class _Layout:
-    """Which queries of which items count where: that of the first run, and every other run must have the same."""
+class _Sums:
+    """Which queries of which items count where in one evaluation, and sums of their values by item."""
 
-    def __init__(self, outcome: Outcome, scores: Scores):
-        self._first, self.ids, self._items, self._languages = outcome, scores.ids, scores.items, scores.languages
-        known, self._item_Q = np.unique(scores.items, return_inverse=True)
-        codes, self._language_Q = np.unique(scores.languages, return_inverse=True)
+    def __init__(self, items: Sequence[str], languages: Sequence[str], values: dict[str, np.ndarray]):
+        known, self._item_Q = np.unique(items, return_inverse=True)
+        codes, self._language_Q = np.unique(languages, return_inverse=True)
         self.items, self.languages = len(known), tuple(codes.tolist())
-        present = {name: np.isfinite(value_QP) for name, value_QP in scores.values.items()}
+        present = {name: np.isfinite(value_QP) for name, value_QP in values.items()}
         self.places = {name: self._places(present_QP) for name, present_QP in present.items() if present_QP.any()}
 
     def _places(self, present_QP: np.ndarray) -> _Places:
@@ -140,6 +139,35 @@ class _Layout:
         np.add.at(sums_IP, self._item_Q[rows], value_QP[rows])
         return sums_IP
 
+    def of(self, name: str, value_QP: np.ndarray) -> np.ndarray:
+        """float64 [I, K]: sums of values that are present where those of the places `name` are."""
+        filled_QP = np.nan_to_num(value_QP)
+        return sum(self._by_item(filled_QP, j) @ share_PK for j, share_PK in enumerate(self.places[name].share_JPK))
+
+
+def sum_one(items: Sequence[str], languages: Sequence[str], value_QP: np.ndarray) -> Cells | None:
+    """One system's values in one setting, as its comparison with a system that scores 0; None where there is no value.
+
+    Args:
+      items, languages: of the Q queries.
+      value_QP: float64, in each pool, NaN where the query does not count.
+    """
+    sums = _Sums(items, languages, {"": value_QP})
+    if not sums.places:
+        return None
+    places, sums_IK = sums.places[""], sums.of("", value_QP)
+    mean_XK = (sums_IK.sum(axis=0) / places.count_IK.sum(axis=0))[None]
+    return Cells(places.languages, places.size_K, places.count_IK, sums_IK, mean_XK, np.zeros_like(mean_XK))
+
+
+class _Layout:
+    """Which queries of which items count where: that of the first run, and every other run must have the same."""
+
+    def __init__(self, outcome: Outcome, scores: Scores):
+        self._first, self.ids, self._items, self._languages = outcome, scores.ids, scores.items, scores.languages
+        self._sums = _Sums(scores.items, scores.languages, scores.values)
+        self.items, self.languages, self.places = self._sums.items, self._sums.languages, self._sums.places
+
     def sums(self, outcome: Outcome, scores: Scores) -> dict[str, np.ndarray]:
         """Name in COMPARED -> float64 [I, K] of one run.
 
@@ -152,10 +180,7 @@ class _Layout:
             value_QP = value_QP[order_Q]
             self._check_present(outcome, name, np.isfinite(value_QP))
             if name in self.places:
-                share_JPK = self.places[name].share_JPK
-                filled_QP = np.nan_to_num(value_QP)
-                by_language = (self._by_item(filled_QP, j) @ share_PK for j, share_PK in enumerate(share_JPK))
-                sums[name] = sum(by_language)
+                sums[name] = self._sums.of(name, value_QP)
         return sums
 
     def _order(self, outcome: Outcome, scores: Scores) -> np.ndarray:

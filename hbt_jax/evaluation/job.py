@@ -16,13 +16,15 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
+from hbt_jax.evaluation.intervals import differences
 from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, parallel_texts, probe_layers
-from hbt_jax.evaluation.lexical import BM25, check_installed
+from hbt_jax.evaluation.lexical import BM25, NAME, check_installed
 from hbt_jax.evaluation.lexical_job import lexical_baseline
 from hbt_jax.evaluation.metrics import SETTINGS
+from hbt_jax.evaluation.outcomes import Outcome
 from hbt_jax.evaluation.query_expansion import Expansions, read_expansions
-from hbt_jax.evaluation.report import write_report
+from hbt_jax.evaluation.report import System, write_report
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.evaluation.sharing import Processes
 from hbt_jax.evaluation.streamed_job import evaluate_streamed, read_corpus
@@ -116,15 +118,29 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         )
     if jax.process_index() == 0:
         report = os.path.join(config.out, "report.html")
+        beside = [
+            _system(label, theirs, results, Path(config.out), folder)
+            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, lexical, BM25))
+            if theirs
+        ]
         write_report(
             report,
             results,
             training_curve=_curve(config.model),
-            baseline=untrained or None,
-            lexical=lexical,
+            baselines=beside,
             expanded=evaluated.expanded_results,
         )
         print(f"report: {report}")
+
+
+def _system(label: str, theirs: list[dict], results: list[dict], out: Path, folder: str) -> System:
+    """A system evaluated into OUT/FOLDER, with its differences to the model, which was evaluated into OUT."""
+    mine = {summary["benchmark"]: summary for summary in results}
+    found = {}
+    for summary in theirs:
+        name = summary["benchmark"]
+        found[name] = differences(Outcome(out / name, mine[name]), Outcome(out / folder / name, summary))
+    return System(label, theirs, found)
 
 
 def _curve(model: str):

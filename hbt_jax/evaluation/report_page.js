@@ -1,81 +1,130 @@
 "use strict";
 
-/* Heatmap: the order of rows and columns, and the value of the cell under the pointer or finger. */
+/* Heat map: order, metric, and the value of the cell under the pointer, the finger or the arrow keys. */
 for (const figure of document.querySelectorAll("figure.heatmap")) {
+  const data = Object.fromEntries(
+    ["languages", "values", "orders", "names", "scale"].map((name) => [name, JSON.parse(figure.dataset[name])]));
+  const [size, left, top, dark] = ["cell", "left", "top", "dark"].map((name) => Number(figure.dataset[name]));
   const svg = figure.querySelector("svg");
-  const languages = JSON.parse(figure.dataset.languages);
-  const size = Number(svg.dataset.cell), left = Number(svg.dataset.left), top = Number(svg.dataset.top);
-  const cells = [...svg.querySelectorAll(".cell")];
-  const readout = figure.querySelector(".readout");
+  const cells = [...svg.querySelectorAll(".cell")], numbers = [...svg.querySelectorAll(".in-cell")];
+  const rows = [...svg.querySelectorAll("[data-row]")], columns = [...svg.querySelectorAll("[data-column]")];
+  const mark = svg.querySelector(".chosen"), readout = figure.querySelector(".readout");
+  const metricChoice = figure.querySelector("select[name=metric]");
+  const orderChoice = figure.querySelector("select[name=order]");
+  const count = data.languages.length;
+  let metric = Object.keys(data.values)[0];
+  let order = data.orders.script;  // the number of the language at each place
+  let chosen = null;               // [row, column], as numbers of languages
 
-  const mean = (side) => languages.map((_, index) => {
-    const values = cells
-      .filter((cell) => Number(cell.dataset[side]) === index && cell.dataset.q !== cell.dataset.c && cell.dataset.value)
-      .map((cell) => Number(cell.dataset.value));
-    return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : -1;
-  });
-  const keys = {
-    script: (index) => [languages[index].script, languages[index].code],
-    code: (index) => [languages[index].code],
-    resource: (index) => [languages[index].under_resourced ? 0 : 1, languages[index].script, languages[index].code],
-    query: (index) => [-mean("q")[index]],
-    candidate: (index) => [-mean("c")[index]],
-  };
-  const compare = (a, b) => {
-    for (let place = 0; place < a.length; place += 1) {
-      if (a[place] < b[place]) return -1;
-      if (a[place] > b[place]) return 1;
-    }
-    return 0;
+  const colour = (value) => {
+    const place = Math.min(Math.max(value, 0), 1) * (data.scale.length - 1);
+    const low = Math.min(Math.floor(place), data.scale.length - 2);
+    const part = (stop, from) => parseInt(data.scale[stop].slice(from, from + 2), 16);
+    const mixed = [0, 2, 4].map((from) => Math.round(part(low, from) + (part(low + 1, from) - part(low, from)) * (place - low)));
+    return `rgb(${mixed.join(" ")})`;
   };
 
-  const arrange = (order) => {
-    const key = languages.map((_, index) => keys[order](index));
-    const sorted = languages.map((_, index) => index).sort((a, b) => compare(key[a], key[b]));
+  const draw = () => {
     const place = [];
-    sorted.forEach((index, position) => { place[index] = position; });
-    for (const cell of cells) {
-      cell.setAttribute("x", left + size * place[cell.dataset.c]);
-      cell.setAttribute("y", top + size * place[cell.dataset.q]);
-    }
-    for (const label of svg.querySelectorAll("[data-row]")) {
-      label.setAttribute("y", top + size * (place[label.dataset.row] + 0.5) + 3.5);
-    }
-    for (const label of svg.querySelectorAll("[data-column]")) {
-      const x = left + size * (place[label.dataset.column] + 0.5) + 3.5;
+    order.forEach((language, position) => { place[language] = position; });
+    const middle = (size - 1) / 2;
+    cells.forEach((cell, index) => {
+      const row = Math.floor(index / count), column = index % count;
+      const x = left + size * place[column], y = top + size * place[row];
+      const thousandths = data.values[metric][row][column];
+      cell.setAttribute("x", x);
+      cell.setAttribute("y", y);
+      cell.classList.toggle("absent", thousandths === null);
+      if (thousandths === null) cell.removeAttribute("fill");
+      else cell.setAttribute("fill", colour(thousandths / 1000));
+      const number = numbers[index];
+      if (number) {
+        number.setAttribute("x", x + middle);
+        number.setAttribute("y", y + middle + 4);
+        number.style.fill = thousandths / 1000 >= dark ? "#000" : "#fff";
+        number.textContent = thousandths === null ? "" : String(Math.round(thousandths / 10));
+      }
+    });
+    rows.forEach((label, language) => label.setAttribute("y", top + size * (place[language] + 0.5) + 3.5));
+    columns.forEach((label, language) => {
+      const x = left + size * (place[language] + 0.5) + 3.5;
       label.setAttribute("transform", `translate(${x} ${top - 6}) rotate(-90)`);
-    }
+    });
+    tell();
   };
 
-  let chosen = null;
-  const show = (event) => {
-    const cell = event.target.closest(".cell");
-    if (!cell || cell === chosen) return;
-    if (chosen) chosen.classList.remove("chosen");
-    chosen = cell;
-    cell.classList.add("chosen");
-    readout.textContent = cell.querySelector("title").textContent;
+  const tell = () => {
+    if (!chosen) return;
+    const [row, column] = chosen, cell = cells[row * count + column];
+    for (const [name, value] of [["x", cell.getAttribute("x")], ["y", cell.getAttribute("y")], ["width", size - 1],
+      ["height", size - 1], ["visibility", "visible"]]) mark.setAttribute(name, value);
+    const thousandths = data.values[metric][row][column];
+    const [query, candidate] = [data.languages[row][1], data.languages[column][1]];
+    const value = thousandths === null ? "no query counts" : `${data.names[metric]} ${(thousandths / 1000).toFixed(3)}`;
+    readout.textContent = `${query} query, ${candidate} candidates: ${value}`;
   };
-  svg.addEventListener("pointerover", show);
-  svg.addEventListener("click", show);
-  figure.querySelector("select").addEventListener("change", (event) => arrange(event.target.value));
+
+  const point = (event) => {
+    const index = cells.indexOf(event.target.closest(".cell"));
+    if (index < 0) return;
+    chosen = [Math.floor(index / count), index % count];
+    tell();
+  };
+  svg.addEventListener("pointerover", point);
+  svg.addEventListener("click", point);
+  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  svg.addEventListener("keydown", (event) => {
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const from = chosen ? chosen.map((language) => order.indexOf(language)) : [-step[0], -step[1]];
+    chosen = from.map((place, axis) => order[Math.min(Math.max(place + step[axis], 0), count - 1)]);
+    tell();
+    cells[chosen[0] * count + chosen[1]].scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
+  const choose = () => {
+    if (metricChoice) metric = metricChoice.value;
+    const found = data.orders[orderChoice.value];
+    order = Array.isArray(found) ? found : found[metric];
+    draw();
+  };
+  for (const choice of [metricChoice, orderChoice]) if (choice) choice.addEventListener("change", choose);
+  choose();  // a browser may come back to the page with other choices than the first
 }
 
-/* Tables: a click on a column's head sorts by it, a second click the other way round. */
+/* Tables: a press on a column's head sorts by it, a second one the other way round; empty cells stay last. */
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   for (const head of table.querySelectorAll("th[data-sortable]")) {
-    head.addEventListener("click", () => {
+    const button = document.createElement("button");
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
       const column = Number(head.dataset.sortable);
-      const down = head.dataset.direction !== "down";
-      head.dataset.direction = down ? "down" : "up";
-      const value = (row) => {
-        const text = row.cells[column].dataset.value ?? row.cells[column].textContent;
-        return text === "" ? -Infinity : Number.isNaN(Number(text)) ? text : Number(text);
-      };
-      const rows = [...body.rows].sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0));
-      const ascending = down === (typeof value(rows[0]) === "string");  // numbers start with the largest, words with A
-      body.append(...(ascending ? rows : rows.reverse()));
+      const keyed = [...body.rows].map((row) => {
+        const cell = row.cells[column], text = cell.dataset.value ?? cell.textContent.trim();
+        return { row, empty: text === "", key: text !== "" && !Number.isNaN(Number(text)) ? Number(text) : text };
+      });
+      const words = keyed.some(({ empty, key }) => !empty && typeof key === "string");
+      const before = head.getAttribute("aria-sort");
+      const ascending = before ? before === "descending" : words;  // numbers start with the largest, words with A
+      for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      const compare = (a, b) => (words ? String(a).localeCompare(String(b)) : a - b) * (ascending ? 1 : -1);
+      keyed.sort((a, b) => a.empty - b.empty || (a.empty ? 0 : compare(a.key, b.key)));
+      body.append(...keyed.map(({ row }) => row));
     });
   }
 }
+
+/* Print: everything that is folded away is shown, and folded again afterwards. */
+const opened = [];
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    opened.push(details);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const details of opened.splice(0)) details.open = false;
+});

@@ -36,6 +36,8 @@ from hbt_jax.evaluation.token_counts import TOKENS_DEFINITION
 from hbt_jax.evaluation.top_languages import TOP_DEFINITION
 from hbt_jax.files import atomic_file
 
+RESULTS, PER_QUERY = "results.json", "per_query.jsonl.gz"
+
 DEFINITIONS = {
     "map": AP_DEFINITION,
     "recall": RECALL_DEFINITION,

@@ -9,9 +9,13 @@ import numpy as np
 from hbt_jax import files
 from hbt_jax.evaluation import bias, metrics, ranking, results, trec
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, intervals
+from hbt_jax.evaluation.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
+from hbt_jax.evaluation.results import PER_QUERY, RESULTS
 from hbt_jax.evaluation.top_languages import TopLanguages
+from hbt_jax.evaluation.worst_queries import WORST_QUERIES_DEFINITION, WorstQueries
 
-RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
+QRELS, RUNS = "qrels.trec", "runs"
 
 
 def evaluate(benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarray, **options) -> dict:
@@ -84,6 +88,7 @@ def evaluate_ranked(
     language_Q = metrics.language_numbers(benchmark.queries.languages, codes)
     language_N = metrics.language_numbers(candidates.languages, codes)
     top = TopLanguages(layout, language_Q, language_N, len(codes), excluded_QX)
+    worst = WorstQueries(benchmark, layout)
     rank_QG = np.zeros(benchmark.relevant_QG.shape, np.int32)
     own_rank_QG = np.zeros_like(rank_QG)
     with (
@@ -95,6 +100,7 @@ def evaluate_ranked(
             rank_QG[block.start : block.stop] = block.rank_qG
             own_rank_QG[block.start : block.stop] = block.own_rank_qG
             top.add(block)
+            worst.add(block)
             writer.write(block)
     values = metrics.query_metrics(
         rank_QG,
@@ -108,6 +114,7 @@ def evaluate_ranked(
     settings = settings | {"run_depth": run_depth, "run_settings": list(run_settings)}
     summary = results.summarise(benchmark, values, model=model_name, settings=settings, counts=counts)
     summary = results.with_top_languages(summary, codes, *top.shares())
+    summary = _with_details(summary, benchmark, values, worst, poll)
     if tokens is not None:
         summary = results.with_tokens(summary, tokens)
     if layer_probe is not None:
@@ -115,6 +122,25 @@ def evaluate_ranked(
     trec.write_qrels(os.path.join(folder, QRELS), benchmark)
     results.write_per_query(os.path.join(folder, PER_QUERY), benchmark, values)
     results.write_json(os.path.join(folder, RESULTS), summary)
+    return summary
+
+
+def _with_details(
+    summary: dict, benchmark: Benchmark, values: metrics.QueryMetrics, worst: WorstQueries, poll: Callable[[], None]
+) -> dict:
+    """The content of results.json with the parts that the report draws: intervals, rank distances, worst queries."""
+    parts = (
+        ("intervals", intervals(benchmark, values, poll), INTERVALS_DEFINITION),
+        (
+            "rank_distances",
+            rank_distances(values.multilingual[metrics.RANK_DISTANCE], values.language_Q, values.languages),
+            RANK_DISTANCES_DEFINITION,
+        ),
+        ("worst_queries", worst.found(), WORST_QUERIES_DEFINITION),
+    )
+    for name, content, definition in parts:
+        if content:
+            summary = results.with_part(summary, name, content, definition)
     return summary
 
 

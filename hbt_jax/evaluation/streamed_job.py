@@ -13,8 +13,8 @@ from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.inventory import Found, take_inventory
 from hbt_jax.evaluation.kept import KeptShards, run_key
-from hbt_jax.evaluation.results import write_json
-from hbt_jax.evaluation.run import PER_QUERY, QRELS, RESULTS, RUNS
+from hbt_jax.evaluation.results import PER_QUERY, RESULTS, write_json
+from hbt_jax.evaluation.run import QRELS, RUNS
 from hbt_jax.evaluation.sharing import Processes, work_together
 from hbt_jax.evaluation.streamed_search import Work, merged, search_corpus
 from hbt_jax.evaluation.top_metrics import DEPTH

@@ -19,6 +19,7 @@ import numpy as np
 
 from hbt_jax.evaluation import results, top_metrics
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
+from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.ranking import TIE_RULE
@@ -113,6 +114,11 @@ def summarise(
         "robustness": {setting: results.robustness(setting, by_language, by_script, NDCG) for setting in SETTINGS},
         "unjudged_in_top_10": {pool: _unjudged(ranked, pool) for pool in _POOLS},
     }
+    columns = (
+        (pool, metric, column[:, None]) for pool, block in ranked.values.items() for metric, column in block.items()
+    )
+    found = column_intervals(benchmark.queries, columns)
+    summary = results.with_part(summary, "intervals", found, INTERVALS_DEFINITION)
     return results.with_top_languages(summary, benchmark.languages, *_top_languages(benchmark, ranked, passages))
 
 

@@ -49,7 +49,6 @@ def search_corpus(
     depth: int,
     block: int,
     shown: bool,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Work:
     """Searches this process's share of the shards that are not finished yet, and keeps what it finds of each.
 
@@ -63,18 +62,16 @@ def search_corpus(
       depth: K.
       block: passages read, embedded and searched at a time.
       shown: whether to show a progress bar, on a terminal.
-      clock: seconds.
 
     Raises:
       InputError: vectors are not finite, or a shard changed since it was read first.
       Interrupted: the embedder's poll said so; finished shards stay.
     """
-    _check_finite(query_QD, "query")
     todo = [shard for shard in benchmark.shards if not kept.has(shard, inventory[shard.name])]
     processes.agree(False)  # all have seen the same before one of them writes
     sizes = [inventory[shard.name].passages for shard in todo]
     own = shares(sizes, processes.count)[processes.index]
-    hidden, start = None if shown else True, clock()  # None: shown on a terminal only
+    hidden, start = None if shown else True, time.monotonic()  # None: shown on a terminal only
     total = sum(sizes[piece] for piece in own)
     with tqdm(total=total, desc="embedding passages", unit=" passages", disable=hidden, leave=False) as bar:
 
@@ -85,7 +82,7 @@ def search_corpus(
             kept.write(shard, found, top)
 
         work_together(processes, sizes, work)
-    return Work(len(own), total, clock() - start, len(benchmark.shards) - len(todo))
+    return Work(len(own), total, time.monotonic() - start, len(benchmark.shards) - len(todo))
 
 
 def search_shard(
@@ -102,7 +99,6 @@ def search_shard(
     top, truncated, count = RunningTop(len(query_QD), depth), embedder.truncated, 0
     for part in corpus.blocks(shard, benchmark.passage, block):
         passage_ND = embedder(part.texts, "passage", done)
-        _check_finite(passage_ND, "passage")
         best = top_candidates(query_QD, passage_ND, depth, tie_N=tie_order(part.ids))
         top.add(best.score_QK, np.where(best.index_QK >= 0, part.ids[best.index_QK], b""))
         count += len(part.texts)
@@ -143,12 +139,3 @@ def _finished(
 ) -> Iterator[tuple[Shard, ShardTop]]:
     for shard in benchmark.shards:
         yield shard, kept.read(shard, inventory[shard.name])
-
-
-def _check_finite(vectors_ND: np.ndarray, side: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
-    if bad.size:
-        raise InputError(
-            f"{bad.size} of {len(vectors_ND)} {side} embeddings are not finite, the first is number {bad[0]}: the"
-            " checkpoint is broken or --compute_dtype overflows"
-        )

@@ -10,12 +10,12 @@ import pytest
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation import (
     expanded_run,
-    expansion_chart,
     expansion_effect,
     query_expansion,
     run,
 )
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.cards.expansion import expansion_card
 from tests.evaluation import test_embed
 
 
@@ -184,8 +184,8 @@ def test_the_effect_is_printed(effect):
 
 def test_the_card_of_the_report(effect):
     expanded = effect[0]
-    body, note = expansion_chart.body(expanded), expansion_chart.note(expanded)
-    assert "Combined by concat: 4 queries with 7 texts; 1 have none and are not counted here" in note
+    body = expansion_card(expanded)
+    assert "Combined by concat: 4 queries with 7 texts; 1 have none and are not counted here" in body
     words = []
     parser = html.parser.HTMLParser()
     parser.handle_data = words.append

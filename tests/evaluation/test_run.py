@@ -99,6 +99,9 @@ def test_results_have_the_promised_layout(evaluated, small_benchmark):
         "robustness",
         "notes",
         "top_10_languages",
+        "intervals",
+        "rank_distances",
+        "worst_queries",
     }
     assert written["benchmark"] == "small" and written["model"] == "a model"
     assert written["settings"]["query_prefix"] == "q: "

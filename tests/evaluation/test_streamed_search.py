@@ -194,7 +194,7 @@ def test_vectors_that_are_not_finite_are_an_error(searched):
             vectors_ND[-1, 0] = np.nan if side == "passage" else 0.0
             return vectors_ND
 
-    with pytest.raises(InputError, match="1 of 7 passage embeddings are not finite, the first is number 6: the check"):
+    with pytest.raises(InputError, match="1 of 7 candidate embeddings are not finite, the first is number 6: the ch"):
         searched("one", embedder=Broken())
 
 

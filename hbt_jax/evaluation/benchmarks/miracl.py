@@ -16,12 +16,13 @@ DATA_DIR/miracl/ is the two official repositories of the Hugging Face hub in one
 
 import os
 import re
+from collections.abc import Iterator
 
 from hbt_jax import languages
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, own_id
-from hbt_jax.evaluation.corpus import lines
+from hbt_jax.evaluation.benchmarks.text_lines import read_lines
 
 SPLIT = "dev"
 _TOPICS, _CORPUS = "miracl-v1.0-", "miracl-corpus-v1.0-"
@@ -117,17 +118,20 @@ def _shards(folder: str, code: str) -> list[Shard]:
     return [Shard(code, f"{code}-docs-{number}", os.path.join(path, f"docs-{number}.jsonl.gz")) for number in numbers]
 
 
+def _lines(path: str) -> Iterator[tuple[str, str]]:
+    """Yields "PATH:LINE" and text of each line that is not blank."""
+    return ((place, line) for place, line in read_lines(path, _LAYOUT) if line.strip())
+
+
 def _read_topics(path: str, code: str) -> dict[str, str]:
     """Joint id -> query text, in the order of the file."""
     queries = {}
-    for number, line in lines(path):
-        id_, tab, text = line.rstrip("\r\n").partition("\t")
+    for place, line in _lines(path):
+        id_, tab, text = line.partition("\t")
         if not tab or id_.split() != [id_] or not text.strip():
-            raise InputError(
-                f"{path}:{number}: {line.strip()[:60]!r}: expected an id without white space, a tab, a query"
-            )
+            raise InputError(f"{place}: {line.strip()[:60]!r}: expected an id without white space, a tab, a query")
         if joint_id(code, id_) in queries:
-            raise InputError(f"{path}:{number}: query id {id_!r} occurs twice: ids must be unique in a file")
+            raise InputError(f"{place}: query id {id_!r} occurs twice: ids must be unique in a file")
         queries[joint_id(code, id_)] = text
     return queries
 
@@ -135,20 +139,18 @@ def _read_topics(path: str, code: str) -> dict[str, str]:
 def _read_qrels(path: str, topics: str, code: str, queries: dict[str, str]) -> dict[str, dict[str, int]]:
     """Joint id of a query -> docid -> grade; every query has one judgement at least."""
     judged = {id_: {} for id_ in queries}
-    for number, line in lines(path):
+    for place, line in _lines(path):
         fields = line.split()
         if len(fields) != 4:
-            raise InputError(f"{path}:{number}: {len(fields)} fields: expected 4, QUERY_ID Q0 DOCID GRADE")
+            raise InputError(f"{place}: {len(fields)} fields: expected 4, QUERY_ID Q0 DOCID GRADE")
         query_id, _, docid, grade = fields
         if joint_id(code, query_id) not in judged:
-            raise InputError(f"{path}:{number}: unknown query id {query_id!r}: it is not in {topics}")
+            raise InputError(f"{place}: unknown query id {query_id!r}: it is not in {topics}")
         grades = judged[joint_id(code, query_id)]
         if docid in grades:
-            raise InputError(
-                f"{path}:{number}: query {query_id!r} and passage {docid!r} are judged twice: keep one line"
-            )
+            raise InputError(f"{place}: query {query_id!r} and passage {docid!r} are judged twice: keep one line")
         if not re.fullmatch(r"-?\d+", grade):
-            raise InputError(f"{path}:{number}: grade {grade!r}: expected a whole number, above 0 if relevant")
+            raise InputError(f"{place}: grade {grade!r}: expected a whole number, above 0 if relevant")
         grades[docid] = int(grade)
     without = [id_ for id_, grades in judged.items() if not grades]
     if without:

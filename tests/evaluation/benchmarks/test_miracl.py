@@ -99,7 +99,7 @@ def rewrite(path, change):
         ),
         (
             lambda f: make_miracl.topics_path(f, "sw").write_bytes(b"0\tcaf\xe9\n"),
-            r"topics.miracl-v1.0-sw-dev.tsv: not UTF-8 text after line 0",
+            r"topics.miracl-v1.0-sw-dev.tsv:1: not UTF-8 text",
         ),
         (
             lambda f: rewrite(make_miracl.topics_path(f, "sw"), lambda text: text + "9 no tab\n"),
@@ -159,7 +159,7 @@ ROW = '{"docid": "7#7", "title": "t", "text": "x"}\n'
     ("line", "message"),
     [
         ('{"docid": "1#1"\n', r"docs-0.jsonl.gz:2: not JSON \(.*\): expected one object a line"),
-        ("[1]\n", r"docs-0.jsonl.gz:2: expected one JSON object a line, got list"),
+        ("[1]\n", r"docs-0.jsonl.gz:2: expected a JSON object with the fields of a passage, got list"),
         ('{"docid": "1#1", "title": "t"}\n', r"docs-0.jsonl.gz:2: field 'text' is None: expected a text; a line has"),
         ('{"docid": 1, "title": "t", "text": "x"}\n', r":2: field 'docid' is 1: expected a text; a line has docid"),
         ('{"docid": "1 1", "title": "t", "text": "x"}\n', r":2: docid '1 1' is empty or holds white space, which TREC"),
@@ -184,10 +184,10 @@ def test_a_shard_that_is_cut_off_or_damaged_or_empty_is_an_error(folder):
 
     assert [len(part.texts) for part in read()] == [4, 4, 1]
     path.write_bytes(content[:-20])
-    with pytest.raises(InputError, match=r"docs-0.jsonl.gz: cut off or damaged after line \d+ \(.*\): fetch it again"):
+    with pytest.raises(InputError, match=r"docs-0.jsonl.gz: damaged or cut off after line \d+ \(.*\): download"):
         read()
     path.write_bytes(b"plain text\n")
-    with pytest.raises(InputError, match=r"cut off or damaged after line 0 \(Not a gzipped file"):
+    with pytest.raises(InputError, match=r"damaged or cut off after line 0 \(Not a gzipped file"):
         read()
     path.write_bytes(gzip.compress(b"\n"))
     with pytest.raises(InputError, match=r"docs-0.jsonl.gz: the file is empty"):

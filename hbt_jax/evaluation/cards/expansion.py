@@ -2,25 +2,26 @@
 
 import html
 
+from hbt_jax.evaluation.cards.parts import SETTING_NAMES, card, table
 from hbt_jax.evaluation.expansion_effect import EFFECT
 from hbt_jax.evaluation.metrics import SETTINGS
 
-_LABELS = {"monolingual": "monolingual", "cross_lingual": "cross-lingual", "multilingual": "multilingual"}
 _NAME = ' class="name"'
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 560, 190, 50, 22, 24
 
 
-def body(expanded: dict) -> str:
-    """Figure and table as HTML.
+def expansion_card(expanded: dict) -> str:
+    """A figure of two dots a row, and the numbers to fold out.
 
     Args:
       expanded: content of results.json of the evaluation with expansions.
     """
     rows = _rows(expanded[EFFECT])
-    return f"{_key()}{_figure(rows)}{_table(rows)}"
+    numbers = f"<details><summary>The numbers</summary>{_table(rows)}</details>"
+    return card("Query expansion", _key() + _figure(rows) + numbers, note=_note(expanded))
 
 
-def note(expanded: dict) -> str:
+def _note(expanded: dict) -> str:
     """What is shown, as a sentence."""
     settings, counts = expanded["settings"], expanded["counts"]
     without = counts["queries_without_expansion"]
@@ -67,11 +68,11 @@ def _figure(rows: list[tuple[str, str, dict]]) -> str:
     for setting, what, cell in rows:
         if setting != before:
             y += _ROW
-            parts.append(f'<text class="family" x="2" y="{y + 4}">{_LABELS[setting]}</text>')
+            parts.append(f'<text class="family" x="2" y="{y + 4}">{SETTING_NAMES[setting]}</text>')
             before = setting
         y += _ROW
         xs = {kind: _x(cell[kind]) for kind in ("without", "with")}
-        told = f"{_LABELS[setting]}, {what}: {cell['without']:.4f} without, {cell['with']:.4f} with"
+        told = f"{SETTING_NAMES[setting]}, {what}: {cell['without']:.4f} without, {cell['with']:.4f} with"
         parts.append(
             f"<g><title>{html.escape(told)}</title>"
             f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{html.escape(what)}</text>'
@@ -97,12 +98,14 @@ def _x(value: float) -> float:
 
 def _table(rows: list[tuple[str, str, dict]]) -> str:
     heads = ("setting", "queries", "how many", "without", "with", "difference")
-    head = "".join(f"<th{_NAME * (n < 2)}>{text}</th>" for n, text in enumerate(heads))
-    body = "".join(
-        f'<tr><th class="name">{_LABELS[setting]}</th><td class="name">{html.escape(what)}</td>'
-        f"<td>{cell['queries']:,}</td><td>{cell['without']:.4f}</td>"
-        f"<td>{cell['with']:.4f}</td><td>{cell['with'] - cell['without']:+.4f}</td></tr>"
-        for setting, what, cell in rows
+    head = "".join(f'<th{_NAME * (place < 2)} scope="col">{text}</th>' for place, text in enumerate(heads))
+    return table(
+        "expansion-table",
+        [head],
+        [
+            f'<th class="name" scope="row">{SETTING_NAMES[setting]}</th><td class="name">{html.escape(what)}</td>'
+            f"<td>{cell['queries']:,}</td><td>{cell['without']:.4f}</td>"
+            f"<td>{cell['with']:.4f}</td><td>{cell['with'] - cell['without']:+.4f}</td>"
+            for setting, what, cell in rows
+        ],
     )
-    table = f'<table class="expansion-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<details><summary>The numbers</summary><div class="scroll">{table}</div></details>'

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Ranking all candidates and measuring: seconds of this package, pytrec_eval and ranx, from the same scores.
+
+    python tests/benchmarks/ranking_speed.py [--queries=13090] [--candidates=13014] [--width=384] [--relevant=11]
+        [--peer_queries=1190] [--peers=pytrec_eval,ranx] [--rounds=3] [--threads=2]
+
+Needs the extra `speed`.  The sizes are XQuAD-R's: random unit vectors in 11 languages, a query near its 11 relevant
+candidates.  Each measurement is a process of its own on `--threads` cores, with the same allocator settings; they take
+turns.  This package takes embeddings, so its seconds hold the products that make the scores; what these alone take is
+timed, too, and the first ratio is without them, as the peers start from scores.  A peer's dictionaries of all scores
+are built before its clock starts, and those of all queries would not fit in memory: it measures mAP of the first
+`--peer_queries` queries, and is compared with this package's time for these.  This package measures all of its metrics,
+in every pool.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over all queries.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+from absl import flags
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.languages import XQUAD_R  # noqa: E402
+
+_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
+_LANGUAGES = tuple(XQUAD_R)
+_NOISE = 2.0  # norm of what tells a query from the centre of its relevant candidates, which are of norm 1
+_MIB = 2**20
+
+
+def case(given) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """float32 queries [Q, D] and candidates [N, D], int32 relevant candidates [Q, G] of each query; always the same."""
+    rng = np.random.default_rng(0)
+    items = given.candidates // given.relevant
+    centre_ID = rng.standard_normal((items, given.width), np.float32) / given.width**0.5
+    sides = []
+    for count in (given.queries, given.candidates):
+        noise_ND = rng.standard_normal((count, given.width), np.float32) * (_NOISE / given.width**0.5)
+        sides.append(noise_ND + centre_ID[np.arange(count) % items])
+        sides[-1] /= np.linalg.norm(sides[-1], axis=1, keepdims=True)
+    relevant_QG = np.arange(given.queries)[:, None] % items + items * np.arange(given.relevant)
+    return *sides, relevant_QG.astype(np.int32)
+
+
+def ours(given, scores: pathlib.Path) -> dict:
+    """Seconds for the peers' queries with products, for products alone and for all queries; mAP; peak memory in MiB."""
+    import jax
+    import jax.numpy as jnp
+
+    from hbt_jax.evaluation import metrics, ranking
+
+    query_QD, candidate_ND, relevant_QG = case(given)
+    ids = [f"c{number}" for number in range(given.candidates)]
+    languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(given.candidates)]
+    layout = ranking.make_layout(ids, languages)
+
+    def measure(count: int) -> tuple[float, float]:
+        """Seconds, and mAP among all candidates."""
+        start = time.perf_counter()
+        blocks = ranking.rank_blocks(query_QD[:count], candidate_ND, relevant_QG[:count], layout)
+        ranks = [(block.rank_qG, block.own_rank_qG) for block in blocks]
+        rank_QG, own_rank_QG = (np.concatenate(part) for part in zip(*ranks, strict=True))
+        query_languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(count)]
+        values = metrics.query_metrics(
+            rank_QG, own_rank_QG, relevant_QG[:count], query_languages, languages, _LANGUAGES
+        )
+        mean = float(np.nanmean(values.multilingual["map"]))
+        return time.perf_counter() - start, mean
+
+    some = given.peer_queries
+    measure(some)  # compiles
+    seconds, mean = min(measure(some) for _ in range(3))
+    measure(given.queries)
+    all_seconds, _ = measure(given.queries)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
+    blocks = list(ranking.rank_blocks(query_QD[:some], candidate_ND, relevant_QG[:some], layout))
+    np.save(scores, np.concatenate([block.score_qM for block in blocks])[:, layout.slot_N])
+
+    product = jax.jit(lambda query_qD, candidate_MD: jnp.einsum("qd,md->qm", query_qD, candidate_MD))
+    candidate_MD = jnp.asarray(candidate_ND[layout.candidate_M])
+    query_parts = [query_QD[block.start : block.stop] for block in blocks]
+
+    def products_only() -> float:
+        start = time.perf_counter()
+        for query_qD in query_parts:
+            product(query_qD, candidate_MD).block_until_ready()
+        return time.perf_counter() - start
+
+    products_only()  # compiles
+    products = min(products_only() for _ in range(3))
+    return {"seconds": seconds, "products": products, "all_seconds": all_seconds, "map": mean, "peak": peak}
+
+
+def dictionaries(given, scores: pathlib.Path) -> tuple[dict, dict]:
+    """Judgements and scores as the peers take them."""
+    score_QN, relevant_QG = np.load(scores), case(given)[2]
+    ids = [f"c{number}" for number in range(given.candidates)]
+    qrels = {f"q{q}": {ids[n]: 1 for n in relevant_QG[q].tolist()} for q in range(len(score_QN))}
+    return qrels, {f"q{q}": dict(zip(ids, score_N.tolist(), strict=True)) for q, score_N in enumerate(score_QN)}
+
+
+def by_pytrec_eval(given, scores: pathlib.Path) -> Callable[[], float]:
+    """A function that measures mAP by pytrec_eval."""
+    import pytrec_eval
+
+    qrels, run = dictionaries(given, scores)
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, {"map"})
+    return lambda: statistics.fmean(value["map"] for value in evaluator.evaluate(run).values())
+
+
+def by_ranx(given, scores: pathlib.Path) -> Callable[[], float]:
+    """A function that measures mAP by ranx, compiled."""
+    import numba
+    from ranx import Qrels, Run, evaluate
+
+    numba.set_num_threads(given.threads)
+    qrels, run = dictionaries(given, scores)
+    few = list(run)[:2]
+    evaluate(Qrels({q: qrels[q] for q in few}), Run({q: run[q] for q in few}), "map")
+    qrels, run = Qrels(qrels), Run(run)
+    return lambda: float(evaluate(qrels, run, "map"))
+
+
+def peer(given, scores: pathlib.Path) -> dict:
+    """Seconds and mAP of a peer."""
+    measure = {"pytrec_eval": by_pytrec_eval, "ranx": by_ranx}[given.child](given, scores)
+    start = time.perf_counter()
+    mean = measure()
+    return {"seconds": time.perf_counter() - start, "map": mean}
+
+
+def measured(given, who: str, scores: pathlib.Path) -> dict:
+    """What a child process of its own says."""
+    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}", f"--scores={scores}"]
+    names = ("queries", "candidates", "width", "relevant", "peer_queries", "threads")
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "NUMBA_NUM_THREADS": str(given.threads)}
+    environment["GLIBC_TUNABLES"] = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
+    ended = subprocess.run(
+        [*command, *(f"--{name}={getattr(given, name)}" for name in names)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if ended.returncode:
+        raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def main(_: list[str]) -> None:
+    """Runs one child's part, or all children in turn."""
+    given = flags.FLAGS
+    if given.child:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
+        print(json.dumps((ours if given.child == "ours" else peer)(given, pathlib.Path(given.scores))))
+        return
+    if not given.relevant <= given.candidates or not given.peer_queries <= given.queries:
+        raise InputError("expected --relevant up to --candidates and --peer_queries up to --queries")
+    ratios = {name: [] for name in given.peers}
+    with tempfile.TemporaryDirectory() as folder:
+        scores = pathlib.Path(folder) / "scores.npy"
+        for turn in range(given.rounds):
+            mine = measured(given, "ours", scores)
+            alone = mine["seconds"] - mine["products"]
+            print(
+                f"round {turn + 1}: hbt_jax {given.peer_queries:,} queries in {mine['seconds']:.3f} s,"
+                f" {mine['products']:.3f} of them for the products; all {given.queries:,} in"
+                f" {mine['all_seconds']:.2f} s, peak {mine['peak']:,.0f} MiB",
+                flush=True,
+            )
+            for name in given.peers:
+                theirs = measured(given, name, scores)
+                ratios[name].append((theirs["seconds"] / alone, theirs["seconds"] / mine["seconds"]))
+                print(
+                    f"  {name} {theirs['seconds']:.2f} s: {ratios[name][-1][0]:.0f} times as long, or"
+                    f" {ratios[name][-1][1]:.0f} with our products; mAP differs by"
+                    f" {abs(theirs['map'] - mine['map']):.1e}",
+                    flush=True,
+                )
+    for name, pairs in ratios.items():
+        without, with_products = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(f"median: {name} takes {without:.0f} times as long, or {with_products:.0f} with our products")
+
+
+if __name__ == "__main__":
+    from hbt_jax.flags import run_command
+
+    flags.DEFINE_integer("queries", 13_090, "queries that this package ranks")
+    flags.DEFINE_integer("candidates", 13_014, "candidates")
+    flags.DEFINE_integer("width", 384, "numbers of an embedding")
+    flags.DEFINE_integer("relevant", 11, "relevant candidates of a query")
+    flags.DEFINE_integer("peer_queries", 1_190, "queries that the peers measure")
+    flags.DEFINE_list("peers", ["pytrec_eval", "ranx"], "packages to compare with")
+    flags.DEFINE_integer("rounds", 3, "measurements of each")
+    flags.DEFINE_integer("threads", 2, "cores that a measurement may use")
+    flags.DEFINE_string("child", "", "used by the script itself: ours, pytrec_eval or ranx")
+    flags.DEFINE_string("scores", "", "used by the script itself: where scores go")
+    run_command(main)

@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import ranking
+from hbt_jax.evaluation import layouts, ranking
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.run import evaluate_ranked
 
@@ -180,7 +180,7 @@ def evaluate_bm25(
     """
     scores = PoolScores(benchmark)
 
-    def rank(layout: ranking.Layout) -> Iterator[ranking.Block]:
+    def rank(layout: layouts.Layout) -> Iterator[ranking.Block]:
         return ranking.rank_score_blocks(scores, benchmark.relevant_QG, layout, excluded_QX=benchmark.excluded_QX)
 
     return evaluate_ranked(

@@ -20,6 +20,7 @@ from hbt_jax.evaluation.bias import (
     STRONG_ALIGNMENT_DEFINITION,
 )
 from hbt_jax.evaluation.layer_probe import LAYER_PROBE_DEFINITION
+from hbt_jax.evaluation.layouts import TIE_RULE
 from hbt_jax.evaluation.metrics import (
     AP_DEFINITION,
     MRR_DEFINITION,
@@ -31,7 +32,6 @@ from hbt_jax.evaluation.metrics import (
     STRONG_ALIGNMENT,
     QueryMetrics,
 )
-from hbt_jax.evaluation.ranking import TIE_RULE
 from hbt_jax.evaluation.token_counts import TOKENS_DEFINITION
 from hbt_jax.evaluation.top_languages import TOP_DEFINITION
 from hbt_jax.files import atomic_file

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hbt_jax import files
-from hbt_jax.evaluation import bias, metrics, ranking, results, trec
+from hbt_jax.evaluation import bias, layouts, metrics, ranking, results, trec
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, intervals
 from hbt_jax.evaluation.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
@@ -31,7 +31,7 @@ def evaluate(benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarra
     """
     relevant_QG, excluded_QX = benchmark.relevant_QG, benchmark.excluded_QX
 
-    def rank(layout: ranking.Layout) -> Iterator[ranking.Block]:
+    def rank(layout: layouts.Layout) -> Iterator[ranking.Block]:
         return ranking.rank_blocks(query_QD, candidate_ND, relevant_QG, layout, excluded_QX=excluded_QX)
 
     def similarity_gap(language_Q: np.ndarray, language_N: np.ndarray) -> dict[str, np.ndarray]:
@@ -43,7 +43,7 @@ def evaluate(benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarra
 
 def evaluate_ranked(
     benchmark: Benchmark,
-    rank: Callable[[ranking.Layout], Iterator[ranking.Block]],
+    rank: Callable[[layouts.Layout], Iterator[ranking.Block]],
     *,
     out_dir: str,
     model_name: str,
@@ -84,7 +84,7 @@ def evaluate_ranked(
     with contextlib.suppress(FileNotFoundError):
         os.remove(os.path.join(folder, RESULTS))
     candidates, codes, excluded_QX = benchmark.candidates, benchmark.languages, benchmark.excluded_QX
-    layout = ranking.make_layout(candidates.ids, benchmark.candidate_pools)
+    layout = layouts.make_layout(candidates.ids, benchmark.candidate_pools)
     language_Q = metrics.language_numbers(benchmark.queries.languages, codes)
     language_N = metrics.language_numbers(candidates.languages, codes)
     top = TopLanguages(layout, language_Q, language_N, len(codes), excluded_QX)

@@ -21,8 +21,8 @@ from hbt_jax.evaluation import results, top_metrics
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.inventory import Found
+from hbt_jax.evaluation.layouts import TIE_RULE
 from hbt_jax.evaluation.metrics import SETTINGS
-from hbt_jax.evaluation.ranking import TIE_RULE
 from hbt_jax.evaluation.running_top import RunningTop
 from hbt_jax.evaluation.top_metrics import METRICS, NDCG, UNJUDGED
 from hbt_jax.evaluation.trec import TAG

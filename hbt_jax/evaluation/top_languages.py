@@ -3,7 +3,8 @@
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
-from hbt_jax.evaluation.ranking import Block, Layout, top_slots
+from hbt_jax.evaluation.layouts import Layout, top_slots
+from hbt_jax.evaluation.ranking import Block
 
 TOP_DEFINITION = (
     "languages of the first 10 candidates in the pool of all, as shares of these 10, beside the shares of all"

@@ -20,8 +20,9 @@ from typing import TextIO
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
+from hbt_jax.evaluation.layouts import Layout, top_slots
 from hbt_jax.evaluation.metrics import SETTINGS
-from hbt_jax.evaluation.ranking import Block, Layout, top_slots
+from hbt_jax.evaluation.ranking import Block
 
 TAG = "hbt_jax"
 

@@ -10,8 +10,9 @@ import unicodedata
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
+from hbt_jax.evaluation.layouts import Layout, top_slots
 from hbt_jax.evaluation.metrics import average_precision
-from hbt_jax.evaluation.ranking import Block, Layout, top_slots
+from hbt_jax.evaluation.ranking import Block
 
 MOST_QUERIES, MOST_OF_ITEM, MOST_ABOVE, MOST_CHARACTERS = 20, 2, 5, 300
 

@@ -16,7 +16,7 @@ from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
-from hbt_jax.evaluation import ranking  # noqa: E402
+from hbt_jax.evaluation import counts, layouts, ranking  # noqa: E402
 
 _WIDTH = 384
 _TURNS = 3
@@ -29,13 +29,13 @@ def main(queries: int, candidates: int, relevant: int, languages: int) -> float:
     candidate_ND /= np.linalg.norm(candidate_ND, axis=1, keepdims=True)
     query_Q = np.arange(queries)
     relevant_QG = np.sort(rng.integers(queries, candidates, (queries, relevant)).astype(np.int32), axis=1)
-    layout = ranking.make_layout(
+    layout = layouts.make_layout(
         [f"{n:08}" for n in range(candidates)], [f"language {n % languages}" for n in range(candidates)]
     )
     taken, ranks = {0: [], relevant + 1: []}, {}  # by the fewest relevant candidates that are sorted
     for _ in range(_TURNS):
         for fewest in taken:
-            ranking._MANY_RELEVANT = fewest
+            counts.MANY_RELEVANT = fewest
             start = time.perf_counter()
             blocks = ranking.rank_blocks(candidate_ND[query_Q], candidate_ND, relevant_QG, layout)
             ranks[fewest] = np.concatenate([block.rank_qG for block in blocks])

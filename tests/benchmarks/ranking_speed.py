@@ -58,12 +58,12 @@ def ours(given, scores: pathlib.Path) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from hbt_jax.evaluation import metrics, ranking
+    from hbt_jax.evaluation import layouts, metrics, ranking
 
     query_QD, candidate_ND, relevant_QG = case(given)
     ids = [f"c{number}" for number in range(given.candidates)]
     languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(given.candidates)]
-    layout = ranking.make_layout(ids, languages)
+    layout = layouts.make_layout(ids, languages)
 
     def measure(count: int) -> tuple[float, float]:
         """Seconds, and mAP among all candidates."""

@@ -5,7 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
-from hbt_jax.evaluation import bias, metrics, ranking
+from hbt_jax.evaluation import bias, layouts, metrics, ranking
 from hbt_jax.evaluation.top_languages import TopLanguages
 
 NONE = -1
@@ -86,7 +86,7 @@ def twelve():
 
 def shares(scores, language_N, language_Q, excluded=None):
     """TopLanguages over an evaluation whose query q has the scores scores[q]: the candidates are their columns."""
-    layout = ranking.make_layout([f"{n:02}" for n in range(len(language_N))], [str(code) for code in language_N])
+    layout = layouts.make_layout([f"{n:02}" for n in range(len(language_N))], [str(code) for code in language_N])
     top = TopLanguages(layout, np.array(language_Q), language_N, 3, excluded)
     eye, relevant = np.eye(len(scores), dtype=np.float32), np.zeros((len(scores), 1), np.int32)
     for block in ranking.rank_blocks(eye, scores.T, relevant, layout, 1, excluded):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation import lexical, ranking, run
+from hbt_jax.evaluation import layouts, lexical, ranking, run
 from hbt_jax.evaluation.benchmarks import load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 from hbt_jax.evaluation.metrics import SETTINGS
@@ -104,9 +104,9 @@ def test_a_pool_without_any_term_scores_zero():
 
 def test_ranks_by_hand(benchmark):
     """Query 0 ("bank the cat") by all: c0 has two of its terms; ties at zero go by id, descending."""
-    layout = ranking.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     (block,) = ranking.rank_score_blocks(lexical.PoolScores(benchmark), benchmark.relevant_QG, layout)
-    slots = ranking.top_slots(block.score_qM[0], layout.tie_M, 0)
+    slots = layouts.top_slots(block.score_qM[0], layout.tie_M, 0)
     order = [benchmark.candidates.ids[n] for n in layout.candidate_M[slots]]
     expected = sorted(range(7), key=lambda n: (by_hand("bank the cat", benchmark.candidates.texts)[n], n), reverse=True)
     assert order == [f"c{n}" for n in expected]
@@ -116,7 +116,7 @@ def test_ranks_by_hand(benchmark):
 
 
 def test_hidden_candidates_and_blocks(benchmark):
-    layout = ranking.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     scores = lexical.PoolScores(benchmark)
     excluded = np.array([[1, 2], [4, -1], [-1, -1], [-1, -1]], np.int32)
     found = []
@@ -130,7 +130,7 @@ def test_hidden_candidates_and_blocks(benchmark):
 
 
 def test_wrong_shapes_are_an_error(benchmark):
-    layout = ranking.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     short = np.zeros((4, 6), np.float32)
     with pytest.raises(ValueError, match=r"scores \(4, 6\) of queries 0 to 3: expected \(4, 7\)"):
         list(ranking.rank_score_blocks(lambda start, stop: (short, short), benchmark.relevant_QG, layout))

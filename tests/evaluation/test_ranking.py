@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import ranking, sorted_counts
+from hbt_jax.evaluation import counts, layouts, ranking, sorted_counts
 from tests.benchmarks import many_relevant_speed
 
 LANGUAGES = ("ar", "de", "en")
@@ -29,7 +29,7 @@ def sorted_rank(scores, ids, wanted, pool):
 
 def ranks(case, **options):
     query, candidate, relevant, ids, codes = case
-    blocks = list(ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes), **options))
+    blocks = list(ranking.rank_blocks(query, candidate, relevant, layouts.make_layout(ids, codes), **options))
     return np.concatenate([b.rank_qG for b in blocks]), np.concatenate([b.own_rank_qG for b in blocks])
 
 
@@ -52,31 +52,30 @@ def test_ranks_do_not_depend_on_the_block_size(case, block_queries):
     np.testing.assert_array_equal(ranks(case, block_queries=block_queries), ranks(case))
 
 
-@pytest.mark.parametrize("queries", [1, 70])
-def test_close_scores_do_not_depend_on_the_block_size(queries):
+@pytest.mark.parametrize("queries", [1, 70, 513])
+def test_close_scores_do_not_depend_on_the_other_queries(queries):
     """Random vectors close to one another: scores that differ in their last bits, which another rounding would swap."""
     rng = np.random.default_rng(5)
     candidate = (np.ones((700, 96)) + 1e-6 * rng.standard_normal((700, 96))).astype(np.float32)
-    query = rng.standard_normal((queries, 96)).astype(np.float32)
-    relevant = rng.integers(0, 700, (queries, 2)).astype(np.int32)
-    layout = ranking.make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400)
+    query = rng.standard_normal((600, 96)).astype(np.float32)
+    relevant = rng.integers(0, 700, (600, 2)).astype(np.int32)
+    layout = layouts.make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400)
     found = []
-    for size in (None, 8, 13, 64):
-        blocks = list(ranking.rank_blocks(query, candidate, relevant, layout, size))
+    for count in (600, queries):
+        blocks = list(ranking.rank_blocks(query[:count], candidate, relevant[:count], layout))
         found.append([np.concatenate([getattr(b, name) for b in blocks]) for name in ("score_qM", "rank_qG")])
     assert np.ptp(found[0][0][0, layout.slot_N]) < 1e-3
-    for score_QM, rank_QG in found[1:]:
-        np.testing.assert_array_equal(score_QM, found[0][0])
-        np.testing.assert_array_equal(rank_QG, found[0][1])
+    for every, some in zip(*found, strict=True):
+        np.testing.assert_array_equal(some, every[:queries])
 
 
-def test_every_product_has_the_same_number_of_rows(case, monkeypatch):
+def test_every_product_has_the_same_number_of_queries(case, monkeypatch):
     shapes, scores = [], ranking._scores
     monkeypatch.setattr(ranking, "_scores", lambda query, *rest: shapes.append(len(query)) or scores(query, *rest))
     query, candidate, relevant, ids, codes = case
-    for count, options in ((1, {}), (5, {}), (37, {}), (37, {"block_queries": 13})):
+    for count, options in ((1, {}), (37, {}), (37, {"block_queries": 13})):
         ranks((query[:count], candidate, relevant[:count], ids, codes), **options)
-    assert shapes == [8, 8, 40, 16, 16, 16]
+    assert shapes == [512, 512, 13, 13, 13]
 
 
 def test_equal_texts_tie_wherever_they_stand():
@@ -87,14 +86,14 @@ def test_equal_texts_tie_wherever_they_stand():
     ids = [f"{number:04}" for number in range(1000)]
     codes = ["de"] * 300 + ["ar"] * 700
     relevant = np.tile(np.array([[0, 999]], np.int32), (5, 1))
-    (block,) = ranking.rank_blocks(query, candidate, relevant, ranking.make_layout(ids, codes))
+    (block,) = ranking.rank_blocks(query, candidate, relevant, layouts.make_layout(ids, codes))
     np.testing.assert_array_equal(block.rank_qG, [[1000, 1]] * 5)
     np.testing.assert_array_equal(block.own_rank_qG, [[300, 1]] * 5)
 
 
 def test_empty_slots_never_count():
     """All scores are negative, below the zeros that fill a tile."""
-    layout = ranking.make_layout(["a", "b"], ["de", "en"])
+    layout = layouts.make_layout(["a", "b"], ["de", "en"])
     candidate = np.array([[-1.0], [-2.0]], np.float32)
     (block,) = ranking.rank_blocks(np.ones((1, 1), np.float32), candidate, np.array([[0, 1]], np.int32), layout)
     np.testing.assert_array_equal(block.rank_qG, [[1, 2]])
@@ -132,9 +131,9 @@ def many_relevant():
 
 def test_ranks_by_sorting_are_those_by_counting(many_relevant, monkeypatch):
     query, candidate, relevant, excluded, ids, pools = many_relevant
-    layout, found = ranking.make_layout(ids, pools), []
+    layout, found = layouts.make_layout(ids, pools), []
     for fewest in (31, 30):
-        monkeypatch.setattr(ranking, "_MANY_RELEVANT", fewest)
+        monkeypatch.setattr(counts, "MANY_RELEVANT", fewest)
         blocks = list(ranking.rank_blocks(query, candidate, relevant, layout, 8, excluded))
         found.append([np.concatenate([getattr(b, name) for b in blocks]) for name in ("rank_qG", "own_rank_qG")])
     np.testing.assert_array_equal(found[0], found[1])
@@ -157,8 +156,8 @@ def test_the_path_is_chosen_by_the_most_relevant(many_relevant, monkeypatch):
         "count_before",
         lambda *given, **named: counted.append(len(given[0])) or by_sorting(*given, **named),
     )
-    layout = ranking.make_layout(ids, pools)
-    for most in (ranking._MANY_RELEVANT - 1, ranking._MANY_RELEVANT):
+    layout = layouts.make_layout(ids, pools)
+    for most in (counts.MANY_RELEVANT - 1, counts.MANY_RELEVANT):
         list(ranking.rank_blocks(query, candidate, relevant[:, :most], layout, 16))
     assert counted == [16, 16]
 
@@ -176,11 +175,11 @@ def test_top_slots_equal_a_sort(size, depth):
     score, tie = rng.integers(-20, 20, size).astype(np.float32), rng.permutation(size).astype(np.int32)
     score[rng.random(size) < 0.3] = -np.inf
     order = [n for n in sorted(range(size), key=lambda n: (-score[n], tie[n])) if score[n] > -np.inf]
-    assert ranking.top_slots(score, tie, depth).tolist() == order[: depth or None]
-    assert ranking.top_slots(np.full(size, -np.inf, np.float32), tie, depth).tolist() == []
+    assert layouts.top_slots(score, tie, depth).tolist() == order[: depth or None]
+    assert layouts.top_slots(np.full(size, -np.inf, np.float32), tie, depth).tolist() == []
 
 
 def test_the_speed_script_runs_and_finds_equal_ranks(monkeypatch, capsys):
-    monkeypatch.setattr(ranking, "_MANY_RELEVANT", ranking._MANY_RELEVANT)  # restored after the script changed it
+    monkeypatch.setattr(counts, "MANY_RELEVANT", counts.MANY_RELEVANT)  # restored after the script changed it
     assert many_relevant_speed.main(queries=9, candidates=300, relevant=20, languages=3) > 0
     assert "a query among 300 candidates with 20 relevant ones" in capsys.readouterr().out

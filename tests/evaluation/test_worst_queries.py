@@ -6,14 +6,14 @@ import unicodedata
 import numpy as np
 import pytest
 
-from hbt_jax.evaluation import ranking
+from hbt_jax.evaluation import layouts, ranking
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 from hbt_jax.evaluation.metrics import average_precision
 from hbt_jax.evaluation.worst_queries import MOST_OF_ITEM, MOST_QUERIES, WorstQueries, shortened
 
 
 def collected(benchmark, query_QD, candidate_ND, block_queries=None):
-    layout = ranking.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     worst = WorstQueries(benchmark, layout)
     excluded_QX = benchmark.excluded_QX
     for block in ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout, block_queries, excluded_QX):
@@ -92,7 +92,7 @@ def many():
 
 def test_the_choice_is_that_of_sorting_all_queries(many):
     benchmark, query_QD, candidate_ND = many
-    layout = ranking.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     blocks = ranking.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout)
     precision = average_precision(np.concatenate([block.rank_qG for block in blocks]))
     expected, taken = [], {}

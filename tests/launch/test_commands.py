@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluation.make_outcomes import evaluated
+
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--model=tiny", "--dropout=0", "--global_batch=16", "--passage_length=48", "--row_length=64", "--steps=6",
          "--learning_rate=5e-3", "--log_every=2", "--validate_every=3", "--validation_batches=1"]  # fmt: skip
@@ -118,16 +120,18 @@ def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts
     first, second = (json.loads((path / "results.json").read_text())["metrics"] for path in paths)
     assert first == second
     assert "monolingual" in again.stdout
-    other = [f"--out={tmp_path}/prefixed", "--checkpoint=last", "--query_prefix=q: "]
-    assert run("eval.py", f"--model={tmp_path}/run", *data, *other).returncode == 0
-    compared = run("compare.py", f"--a={tmp_path}/out", f"--b={tmp_path}/prefixed", f"--out={tmp_path}/compared")
-    assert compared.returncode == 0, compared.stderr
-    assert f"comparison: {tmp_path}/compared/compare.html" in compared.stdout
-    names = sorted(path.name for path in (tmp_path / "compared").iterdir())
-    assert names == ["compare.html", "compare.json", "compare.tsv"]
     missing = run("eval.py", f"--model={tmp_path}/nowhere", *data)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
     assert "no such folder, and not a hub id either; expected a preset" in missing.stderr
     other = run("train.py", *small_run(few_facts, tmp_path / "run"), "--temperature=0.5")
     assert other.returncode == 2
     assert "holds a run with other settings: --temperature=0.02 became 0.5" in other.stderr
+
+
+def test_compare_writes_table_page_and_numbers(tmp_path):
+    a, b = (evaluated(tmp_path / name, noise, 0) for name, noise in (("a", 0.5), ("b", 1.5)))
+    compared = run("compare.py", f"--a={a}", f"--b={b}", f"--out={tmp_path}/compared", "--samples=500")
+    assert compared.returncode == 0, compared.stderr
+    assert f"comparison: {tmp_path}/compared/compare.html" in compared.stdout
+    names = sorted(path.name for path in (tmp_path / "compared").iterdir())
+    assert names == ["compare.html", "compare.json", "compare.tsv"]

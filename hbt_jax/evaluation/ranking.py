@@ -31,7 +31,7 @@ from hbt_jax.evaluation.layouts import Layout
 
 ScoreSource = Callable[[int, int], tuple[np.ndarray, np.ndarray]]  # of `rank_score_blocks`
 
-_BLOCK_SCORES = 2**22  # scores of one block of queries: 16 MiB in float32
+_BLOCK_SCORES = 2**21  # scores of one block of queries: 8 MiB in float32
 _MOST_SCORES, _WORTHWHILE = 2**24, 64  # or 64 MiB, for 64 queries: fewer at a time read all candidates too often
 _AT_A_TIME = 2  # blocks that are computed at the same time
 _LARGEST_BLOCK, _MULTIPLE = 512, 8  # the most queries of a block, which are a multiple of 8
@@ -84,7 +84,7 @@ def rank_blocks(
       query_QD, candidate_ND: float32 embeddings.
       relevant_QG: int32 candidate indexes, filled up with NO_CANDIDATE.
       layout: of the same candidates.
-      block_queries: queries of a block; None, as in every evaluation: as many as keep its scores within 16 MiB or, up
+      block_queries: queries of a block; None, as in every evaluation: as many as keep its scores within 8 MiB or, up
         to 64 queries, within 64 MiB, but 8 at least.
       excluded_QX: int32 indexes of the candidates that each query does not search, filled up likewise; None: none.
 
@@ -201,7 +201,7 @@ def _block_queries(slots: int) -> int:
     """How many queries' scores of so many slots make a block.
 
     >>> [_block_queries(slots) for slots in (5_000, 14_000, 262_144, 3_000_000)]
-    [512, 296, 64, 8]
+    [416, 144, 64, 8]
     """
     fit = max(_BLOCK_SCORES // slots, min(_WORTHWHILE, _MOST_SCORES // slots))
     return min(_LARGEST_BLOCK, max(_MULTIPLE, fit // _MULTIPLE * _MULTIPLE))

@@ -6,11 +6,11 @@
 
 Needs the extra `speed`.  The sizes are XQuAD-R's: random unit vectors in 11 languages, a query near its 11 relevant
 candidates.  Each measurement is a process of its own on `--threads` cores, with the same allocator settings; they take
-turns.  This package takes embeddings, so its seconds hold the products that make the scores; what these alone take is
-timed, too, and the first ratio is without them, as the peers start from scores.  A peer's dictionaries of all scores
-are built before its clock starts, and those of all queries would not fit in memory: it measures mAP of the first
-`--peer_queries` queries, and is compared with this package's time for these.  This package measures all of its metrics,
-in every pool.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over all queries.
+turns.  Each starts from the scores in the form that it takes, blocks of an array here, dictionaries there, made before
+its clock starts, and ends with mAP; this package ranks within languages, too.  Dictionaries of all queries would not
+fit in memory: the peers measure the first `--peer_queries` queries, and are compared with this package's time for these.
+What this package takes from embeddings to all of its metrics in every pool is timed beside it, for these and for all
+queries.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over all queries.
 """
 
 import json
@@ -54,52 +54,51 @@ def case(given) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def ours(given, scores: pathlib.Path) -> dict:
-    """Seconds for the peers' queries with products, for products alone and for all queries; mAP; peak memory in MiB."""
+    """Seconds from scores, and from embeddings for the peers' queries and for all; mAP; peak memory in MiB."""
     import jax
     import jax.numpy as jnp
 
-    from hbt_jax.evaluation import layouts, metrics, ranking
+    from hbt_jax.evaluation import counts, layouts, metrics, ranking
 
     query_QD, candidate_ND, relevant_QG = case(given)
     ids = [f"c{number}" for number in range(given.candidates)]
     languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(given.candidates)]
     layout = layouts.make_layout(ids, languages)
 
-    def measure(count: int) -> tuple[float, float]:
-        """Seconds, and mAP among all candidates."""
+    def from_embeddings(count: int) -> float:
+        """Seconds to rank and to measure everything."""
         start = time.perf_counter()
         blocks = ranking.rank_blocks(query_QD[:count], candidate_ND, relevant_QG[:count], layout)
         ranks = [(block.rank_qG, block.own_rank_qG) for block in blocks]
         rank_QG, own_rank_QG = (np.concatenate(part) for part in zip(*ranks, strict=True))
         query_languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(count)]
-        values = metrics.query_metrics(
-            rank_QG, own_rank_QG, relevant_QG[:count], query_languages, languages, _LANGUAGES
-        )
-        mean = float(np.nanmean(values.multilingual["map"]))
-        return time.perf_counter() - start, mean
-
-    some = given.peer_queries
-    measure(some)  # compiles
-    seconds, mean = min(measure(some) for _ in range(3))
-    measure(given.queries)
-    all_seconds, _ = measure(given.queries)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
-    blocks = list(ranking.rank_blocks(query_QD[:some], candidate_ND, relevant_QG[:some], layout))
-    np.save(scores, np.concatenate([block.score_qM for block in blocks])[:, layout.slot_N])
-
-    product = jax.jit(lambda query_qD, candidate_MD: jnp.einsum("qd,md->qm", query_qD, candidate_MD))
-    candidate_MD = jnp.asarray(candidate_ND[layout.candidate_M])
-    query_parts = [query_QD[block.start : block.stop] for block in blocks]
-
-    def products_only() -> float:
-        start = time.perf_counter()
-        for query_qD in query_parts:
-            product(query_qD, candidate_MD).block_until_ready()
+        metrics.query_metrics(rank_QG, own_rank_QG, relevant_QG[:count], query_languages, languages, _LANGUAGES)
         return time.perf_counter() - start
 
-    products_only()  # compiles
-    products = min(products_only() for _ in range(3))
-    return {"seconds": seconds, "products": products, "all_seconds": all_seconds, "map": mean, "peak": peak}
+    some = given.peer_queries
+    from_embeddings(some)  # compiles
+    embeddings_seconds = min(from_embeddings(some) for _ in range(3))
+    from_embeddings(given.queries)
+    all_seconds = from_embeddings(given.queries)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
+
+    blocks = list(ranking.rank_blocks(query_QD[:some], candidate_ND, relevant_QG[:some], layout))
+    np.save(scores, np.concatenate([block.score_qM for block in blocks])[:, layout.slot_N])
+    parts = [(jnp.asarray(block.score_Mq), layout.slot_N[relevant_QG[block.start : block.stop]]) for block in blocks]
+    count = counts.counter(layout.tie_M, layout.pool_T, list(layout.slots.values()), given.relevant)
+
+    def from_scores() -> tuple[float, float]:
+        """Seconds to rank and to take mAP among all candidates, and mAP."""
+        start = time.perf_counter()
+        before = jax.device_get([count(score_Mq, slot_qG) for score_Mq, slot_qG in parts])
+        rank_QG = 1 + np.concatenate([before_qG for before_qG, _ in before])
+        mean = float(metrics.average_precision(rank_QG).mean())
+        return time.perf_counter() - start, mean
+
+    from_scores()  # compiles
+    seconds, mean = min(from_scores() for _ in range(3))
+    found = {"seconds": seconds, "embeddings_seconds": embeddings_seconds, "all_seconds": all_seconds}
+    return found | {"map": mean, "peak": peak}
 
 
 def dictionaries(given, scores: pathlib.Path) -> tuple[dict, dict]:
@@ -169,25 +168,22 @@ def main(_: list[str]) -> None:
         scores = pathlib.Path(folder) / "scores.npy"
         for turn in range(given.rounds):
             mine = measured(given, "ours", scores)
-            alone = mine["seconds"] - mine["products"]
             print(
-                f"round {turn + 1}: hbt_jax {given.peer_queries:,} queries in {mine['seconds']:.3f} s,"
-                f" {mine['products']:.3f} of them for the products; all {given.queries:,} in"
+                f"round {turn + 1}: hbt_jax {given.peer_queries:,} queries in {1000 * mine['seconds']:.1f} ms, from"
+                f" embeddings to all metrics {mine['embeddings_seconds']:.3f} s; all {given.queries:,} so in"
                 f" {mine['all_seconds']:.2f} s, peak {mine['peak']:,.0f} MiB",
                 flush=True,
             )
             for name in given.peers:
                 theirs = measured(given, name, scores)
-                ratios[name].append((theirs["seconds"] / alone, theirs["seconds"] / mine["seconds"]))
+                ratios[name].append(theirs["seconds"] / mine["seconds"])
                 print(
-                    f"  {name} {theirs['seconds']:.2f} s: {ratios[name][-1][0]:.0f} times as long, or"
-                    f" {ratios[name][-1][1]:.0f} with our products; mAP differs by"
+                    f"  {name} {theirs['seconds']:.2f} s: {ratios[name][-1]:.0f} times as long; mAP differs by"
                     f" {abs(theirs['map'] - mine['map']):.1e}",
                     flush=True,
                 )
-    for name, pairs in ratios.items():
-        without, with_products = (statistics.median(column) for column in zip(*pairs, strict=True))
-        print(f"median: {name} takes {without:.0f} times as long, or {with_products:.0f} with our products")
+    for name, found in ratios.items():
+        print(f"median: {name} takes {statistics.median(found):.0f} times as long")
 
 
 if __name__ == "__main__":

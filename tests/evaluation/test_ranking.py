@@ -162,7 +162,7 @@ def test_the_path_is_chosen_by_the_most_relevant(many_relevant, monkeypatch):
     assert counted == [16, 16]
 
 
-@pytest.mark.parametrize(("slots", "queries"), [(5_000, 512), (14_000, 296), (262_144, 64), (3_000_000, 8)])
+@pytest.mark.parametrize(("slots", "queries"), [(2_000, 512), (14_000, 144), (262_144, 64), (3_000_000, 8)])
 def test_block_sizes(slots, queries):
     assert ranking._block_queries(slots) == queries
 

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from absl import logging
+from absl import flags, logging
 
 from hbt_jax.data.pipeline import import_tensorflow
 from hbt_jax.errors import InputError
@@ -25,11 +25,11 @@ SOURCES = {
     "jsonl": "data_prep.jsonl_builder:Jsonl",
     "squad": "data_prep.squad_builder:Squad",
 }
-USES = {"facts": (), "jsonl": ("input_dir",), "squad": ("input_dir", "passage")}  # flags that a source has a use for
+_ROWS = ("input_dir", "on_bad_row")
+USES = {"facts": (), "jsonl": _ROWS, "squad": ("input_dir", "passage")}  # flags that a source has a use for
 _FILES = "folder with the files of a source that is not downloaded"
-INPUT_DIR = f"{_FILES} ({', '.join(source for source, flags in USES.items() if 'input_dir' in flags)})"  # flags' help
+ON_BAD_ROW = ("stop", "skip")  # what becomes of a row that cannot be used
 PASSAGES = ("sentence", "paragraph")
-PASSAGE = "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer"
 TABLES = ("queries", "passages", "pairs")
 _READ_BATCH = 4096
 
@@ -85,20 +85,48 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     return made
 
 
-def settings(source: str, input_dir: str, passage: str | None = None) -> dict[str, str]:
-    """The builder's settings that the flags --input_dir and --passage stand for.
+def define_flags() -> None:
+    """Defines the flags that are settings of a source's builder, for every command that prepares one."""
+    flags.DEFINE_string("input_dir", "", f"{_FILES} ({', '.join(_users('input_dir'))})")
+    flags.DEFINE_enum(
+        "on_bad_row", None, ON_BAD_ROW,
+        "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
+        f" counted and listed beside the prepared source: skip ({', '.join(_users('on_bad_row'))})",
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "passage", None, PASSAGES,
+        "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer",
+    )  # fmt: skip
+
+
+def _users(flag: str) -> list[str]:
+    return [source for source, names in USES.items() if flag in names]
+
+
+def flag_settings() -> dict[str, str]:
+    """The settings of the builder of --source that the flags of `define_flags` stand for.
+
+    Raises:
+      InputError: an unknown source, a flag is missing, or the source has no use for one.
+    """
+    given = flags.FLAGS
+    return settings(given.source, **{name: given[name].value for name in ("input_dir", "on_bad_row", "passage")})
+
+
+def settings(source: str, **given: str | None) -> dict[str, str]:
+    """The builder's settings among the flags given by name; those that are empty or None are not given.
 
     Raises:
       InputError: an unknown source, a flag is missing, or the source has no use for one.
     """
     _check_known(source)
-    given = {name: value for name, value in {"input_dir": input_dir, "passage": passage}.items() if value}
-    for name, value in given.items():
+    found = {name: value for name, value in given.items() if value}
+    for name, value in found.items():
         if name not in USES[source]:
             raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
-    if "input_dir" in USES[source] and not input_dir:
+    if "input_dir" in USES[source] and "input_dir" not in found:
         raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
-    return given
+    return found
 
 
 def dropped_lines(source: str, raw_dir: str | Path, **settings) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from data_prep import sources
 from data_prep.build_store import build_store, summary
-from data_prep.jsonl_rows import item_id, rows
+from data_prep.jsonl_rows import rows
+from data_prep.row import BadRow, item_id
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
 from hbt_jax.data.store import open_store
@@ -105,16 +107,17 @@ def line(**changes):
 ])  # fmt: skip
 def test_a_wrong_line_is_named_by_file_and_line(tmp_path, bad, message):
     path = tmp_path / "train.jsonl"
-    path.write_text(line(id="one") + "\n\n" + bad + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match=rf"train\.jsonl:3: {message}"):
-        list(rows(path))
+    path.write_text(line(id="one") + "\n\n" + bad + "\n" + line(id="two") + "\n", encoding="utf-8")
+    before, wrong, after = rows(path)
+    assert isinstance(wrong, BadRow) and not isinstance(before, BadRow) and not isinstance(after, BadRow)
+    assert re.search(rf"train\.jsonl:3: {message}", str(wrong))
 
 
 def test_bytes_that_are_no_text_and_files_without_rows_are_named(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(line().encode() + b'\n{"query": {"en": "\xff"}}\n')
-    with pytest.raises(InputError, match=r"train\.jsonl:2: not UTF-8 text .* save the file as UTF-8"):
-        list(rows(path))
+    wrong = list(rows(path))[1]
+    assert re.search(r"train\.jsonl:2: not UTF-8 text .* save the file as UTF-8", str(wrong))
     path.write_bytes(b"\n \n")
     with pytest.raises(InputError, match=r"train\.jsonl: the file has no row"):
         list(rows(path))
@@ -128,6 +131,26 @@ def test_a_wrong_line_ends_the_preparation_and_leaves_no_table(tmp_path):
         sources.builder("jsonl", "queries", tmp_path / "raw", input_dir=folder)
     write(folder, train=TRAIN)
     assert len(list(sources.records("jsonl", "pairs", "train", tmp_path / "raw", input_dir=folder))) == len(TRAIN)
+
+
+def test_wrong_lines_can_be_set_aside_counted_and_listed(tmp_path):
+    folder = write(tmp_path / "in", train=[TRAIN[0], {"query": PERU}, *TRAIN[1:], {"query": 1}], test=TEST)
+    settings = {"input_dir": folder, "on_bad_row": "skip"}
+    for table, records in (("queries", 3), ("passages", 5), ("pairs", 3)):
+        assert len(list(sources.records("jsonl", table, "train", tmp_path / "raw", **settings))) == records
+    said = "rows that cannot be used, listed in rejects-train.jsonl"
+    assert sources.dropped_lines("jsonl", tmp_path / "raw", **settings) == [f"  dropped from train: 2 {said}"]
+    made = sources.builder("jsonl", "pairs", tmp_path / "raw", **settings)
+    listed = [json.loads(row)["row"] for row in (Path(made.data_dir) / "rejects-train.jsonl").read_text().splitlines()]
+    assert [row[row.index("train.jsonl") :][:14] for row in listed] == ["train.jsonl:2:", "train.jsonl:5:"]
+    assert not (Path(made.data_dir) / "rejects-test.jsonl").exists()
+    train_sentencepiece("jsonl", tmp_path / "raw", tmp_path / "tokenizer", 50, **settings)
+    built = build_store("jsonl", "train", tmp_path / "raw", tmp_path / "store", tmp_path / "tokenizer", **settings)
+    assert built["dropped"] == {said: 2}
+    with pytest.raises(InputError, match="another way: --on_bad_row is changed from skip to stop"):
+        sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)
+    with pytest.raises(InputError, match="--on_bad_row=drop: expected one of stop, skip"):
+        sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder, on_bad_row="drop")
 
 
 def test_a_wrong_folder_is_named(tmp_path):
@@ -166,7 +189,7 @@ def test_from_lines_to_a_store(mine, tmp_path):
     digests = {
         f"{split}.jsonl": hashlib.sha256((mine[0] / f"{split}.jsonl").read_bytes()).hexdigest() for split in SPLITS
     }
-    assert manifest["source"]["metadata"] == {"files": digests}
+    assert manifest["source"]["metadata"] == {"files": digests, "on_bad_row": "stop", "dropped": {}}
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("de", "en", "fr")

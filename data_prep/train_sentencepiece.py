@@ -23,6 +23,7 @@ from data_prep import sources  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.models.tokenizer import composed  # noqa: E402
 
 SPLIT = "train"
 PREFIXES = {"queries": "query: ", "passages": "passage: "}
@@ -48,7 +49,8 @@ SETTINGS = {
 def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, vocabulary: int, **settings) -> dict:
     """Trains on the queries and passages of the training split and writes OUT_DIR whole or not at all.
 
-    Each text is trained with its prefix ("query: " or "passage: ").  The same texts and settings give the same file.
+    Each text is trained with its prefix ("query: " or "passage: "), in the form to which the tokenizer brings texts.
+    The same texts and settings give the same file.
 
     Args:
       source: a name in `data_prep.sources.SOURCES`.
@@ -67,7 +69,7 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
     for table, prefix in PREFIXES.items():
         for record in sources.records(source, table, SPLIT, raw_dir, **settings):
             counts[record["language"]] += 1
-            texts.append(prefix + record["text"])
+            texts.append(composed(prefix + record["text"]))
     model = _train(texts, vocabulary, source)
     report = {
         "source": source,

@@ -23,6 +23,7 @@ _SIZES = (
 )  # fmt: skip
 _DEFAULTS = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}  # transformers' own, of both families
 _PAD_DEFAULTS = {XLM_ROBERTA: 1, BERT: 0}
+_LARGEST = 2**31 - 1  # of a size
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
 # Keys that change what a model computes, with the only value that is computed here.
@@ -54,7 +55,7 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
       InputError: a family or a setting that is not supported, or a value that is missing or impossible.
     """
     family = values.get("model_type")
-    if family not in _PAD_DEFAULTS:
+    if family not in tuple(_PAD_DEFAULTS):  # a tuple: what the file has may not be hashable
         raise InputError(
             f"{where}: model_type is {family!r}; expected {XLM_ROBERTA} or {BERT}, the families that are supported"
         )
@@ -99,17 +100,17 @@ def _size(values: dict, key: str, where: str) -> int:
         raise InputError(
             f"{where}: {key} is missing; expected a whole number above 0: take the model's own config.json"
         )
-    if type(values[key]) is not int or values[key] < 1:
-        raise InputError(f"{where}: {key} is {values[key]!r}; expected a whole number above 0")
+    if type(values[key]) is not int or not 1 <= values[key] <= _LARGEST:
+        raise InputError(f"{where}: {key} is {values[key]!r}; expected a whole number above 0, at most {_LARGEST}")
     return values[key]
 
 
 def _pad_id(values: dict, family: str, where: str) -> int:
-    pad_id = values.get("pad_token_id", _PAD_DEFAULTS[family])
+    pad_id, vocabulary = values.get("pad_token_id", _PAD_DEFAULTS[family]), values["vocab_size"]
     if pad_id is None and family == BERT:
         return 0  # BERT's numbers do not depend on it
-    if type(pad_id) is not int or pad_id < 0:
-        raise InputError(f"{where}: pad_token_id is {pad_id!r}; expected a token id, from 0")
+    if type(pad_id) is not int or not 0 <= pad_id < vocabulary:
+        raise InputError(f"{where}: pad_token_id is {pad_id!r}; expected a token id, from 0 to {vocabulary - 1}")
     return pad_id
 
 
@@ -122,7 +123,7 @@ def _epsilon(values: dict, where: str) -> float:
 
 def _activation(values: dict, where: str) -> str:
     name = values["hidden_act"]
-    if name not in _ACTIVATIONS:
+    if name not in tuple(_ACTIVATIONS):
         raise InputError(f"{where}: hidden_act is {name!r}; expected one of {', '.join(_ACTIVATIONS)}")
     return _ACTIVATIONS[name]
 
@@ -260,7 +261,7 @@ def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], lis
       such as "lm_head (5 tensors)".
 
     Raises:
-      InputError: there is no token table, or several.
+      InputError: there is no token table, or several; or a tensor is there by its older name and by its newer one.
     """
     names = list(names)
     prefixes = [prefix for prefix in _PREFIXES if prefix + _FIRST in names]
@@ -279,6 +280,10 @@ def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], lis
         else:
             for old, new in _OLD_ENDS.items():
                 plain = plain.removesuffix(old) + new if plain.endswith(old) else plain
+            if plain in own:
+                raise InputError(
+                    f"{where}: found {own[plain]} and {name}, two names of one tensor; take one of them out"
+                )
             own[plain] = name
     return own, [f"{head} ({count} tensor{'s' * (count > 1)})" for head, count in sorted(left_out.items())]
 

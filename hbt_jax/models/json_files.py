@@ -20,7 +20,7 @@ def read_json(path: Path, kind: type = dict):
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a JSON file: copy the folder again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for thousands of open brackets
         raise InputError(f"{path}: not JSON ({error}); copy the file again") from error
     if not isinstance(values, kind):
         expected = {dict: "an object", list: "an array"}[kind]

@@ -142,7 +142,7 @@ def _remake(name: str, sentence: SentenceFiles | None) -> str:
 def _prefixes(name: str, sentence: SentenceFiles | None) -> tuple[str | None, str | None, list[str]]:
     """The prefixes of queries and passages, and a note where they are not from the files."""
     stated = (sentence.query_prompt, sentence.passage_prompt) if sentence else (None, None)
-    known = Path(name).resolve().name.lower()
+    known = _model_name(Path(name).resolve())
     if any(stated) or known not in _UNSTATED_PREFIXES:
         return (*stated, [])
     query, passage = _UNSTATED_PREFIXES[known]
@@ -153,13 +153,20 @@ def _prefixes(name: str, sentence: SentenceFiles | None) -> tuple[str | None, st
     return query, passage, [note]
 
 
+def _model_name(folder: Path) -> str:
+    """The model's name in small letters: its folder's, or in the hub's cache that of models--OWNER--NAME."""
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.rpartition("--")[2].lower()
+    return folder.name.lower()
+
+
 def _max_length(folder: Path, sentence: SentenceFiles | None, encoder: EncoderConfig) -> int:
     """Tokens of the longest text: as sentence-transformers' files say, else the tokenizer's, else all positions."""
     longest = sentence.max_length if sentence else None
     tokenizer = folder / "tokenizer_config.json"
     if longest is None and tokenizer.is_file():
         longest = read_json(tokenizer).get("model_max_length")  # 10**30 where transformers did not know it
-    if type(longest) not in (int, float) or longest < 1:
+    if type(longest) not in (int, float) or not longest >= 1:  # nor NaN, which JSON's readers take
         return encoder.max_positions
     return int(min(longest, encoder.max_positions))
 

@@ -145,8 +145,10 @@ def _modules(folder: Path) -> dict[str, Path]:
     """The folder of each module by its kind."""
     file = folder / MODULES
     entries = read_json(file, list)
-    if not all(isinstance(entry, dict) and {"type", "path"} <= set(entry) for entry in entries):
-        raise InputError(f"{file}: expected an array of objects with type and path")
+    if not all(
+        isinstance(e, dict) and isinstance(e.get("type"), str) and isinstance(e.get("path"), str) for e in entries
+    ):
+        raise InputError(f"{file}: expected an array of objects with type and path, two texts")
     kinds = [_KINDS.get(entry["type"], entry["type"]) for entry in entries]
     if kinds not in _CHAINS:
         raise InputError(
@@ -196,7 +198,7 @@ def _dense(folder: Path) -> Dense:
     if not all(type(size) is int and size > 0 for size in sizes):
         raise InputError(f"{file}: in_features and out_features are {sizes}; expected two whole numbers above 0")
     activation = values.get("activation_function")
-    if activation not in _ACTIVATIONS:
+    if activation not in tuple(_ACTIVATIONS):  # a tuple: what the file has may not be hashable
         raise InputError(
             f"{file}: activation_function is {activation!r}; expected one of {', '.join(filter(None, _ACTIVATIONS))}"
         )
@@ -215,7 +217,10 @@ def _prompts(settings: dict[str, Any], file: Path) -> tuple[str, str, list[str]]
         raise InputError(f"{file}: prompts are {prompts!r}; expected an object of names to texts")
     query = prompts.get("query") or ""
     passage = next((prompts[name] for name in _PASSAGE_PROMPTS if prompts.get(name)), "")
-    default = prompts.get(settings.get("default_prompt_name")) or ""
+    name = settings.get("default_prompt_name")
+    if not isinstance(name, str | None):
+        raise InputError(f"{file}: default_prompt_name is {name!r}; expected the name of a prompt, or null")
+    default = prompts.get(name) or ""
     if default in ("", query, passage):
         return query, passage, []
     return query, passage, [

@@ -12,8 +12,8 @@ text, with these exceptions, where the ids are those of the text without the pre
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
-A SentencePiece model reads texts in Unicode's composed form (NFC): a letter and its mark typed apart are the letter
-with the mark, as they look.
+A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter and its marks typed apart
+are the letter with the marks, in whatever order they were typed.
 """
 
 import hashlib
@@ -102,6 +102,11 @@ class Tokenizer:
             (target / name).write_bytes(content)
 
 
+def composed(text: str) -> str:
+    """The text in the form that a SentencePiece model is trained on and given: NFC, with marks in canonical order."""
+    return unicodedata.normalize("NFC", text)
+
+
 def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
     """Reads a tokenizer.
 
@@ -155,8 +160,7 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path) -> Tokenizer:
     special = {"padding": model.pad_id(), "begin": model.bos_id(), "end": model.eos_id(), "unknown": model.unk_id()}
 
     def encode_lists(texts: list[str]) -> list[list[int]]:
-        composed = [unicodedata.normalize("NFC", text) for text in texts]
-        return model.encode(composed, out_type=int, num_threads=threads)
+        return model.encode([composed(text) for text in texts], out_type=int, num_threads=threads)
 
     tokenizer = Tokenizer(path, {"tokenizer.model": content}, special, model.get_piece_size(), encode_lists)
     _check_joining(tokenizer)

@@ -31,6 +31,12 @@ _TOKENS_OF_CLASS = {
         "pad_token": "<pad>", "mask_token": "<mask>",
     },
 }  # fmt: skip
+_KINDS_OF_SETTINGS = {
+    "tokenizer_class": (str, "the name of a class"),
+    "strip_accents": (bool, "true, false or null"),
+    "additional_special_tokens": (list, "a list of tokens"),
+    "extra_special_tokens": (list | dict, "a list of tokens, or an object of names to tokens"),
+}
 _AROUND = {_BERT: ("cls_token", "sep_token"), _XLM_R: ("bos_token", "eos_token")}
 
 
@@ -56,17 +62,18 @@ def read_folder(folder: Path) -> FolderTokenizer:
     """Reads tokenizer.json and what the files beside it change.
 
     Raises:
-      InputError: a file is no JSON or no tokenizer, the template does not put one token before and one after a text,
-        or long texts would be cut at their beginning.
+      InputError: a file is no JSON or no tokenizer, or a setting of another kind; the template does not put one token
+        before and one after a text; or long texts would be cut at their beginning.
     """
     file = folder / "tokenizer.json"
     definition = read_json(file)
     if not {"model", "added_tokens"} <= set(definition) or not isinstance(definition["model"], dict):
         raise InputError(f"tokenizer {file}: not a Hugging Face tokenizer: expected the keys model and added_tokens")
     contents = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
-    settings = _settings(folder)
-    _check_cut(file, definition, settings)
     backend = _backend(file, contents["tokenizer.json"])
+    settings = _settings(folder)
+    _check_kinds(folder, settings)
+    _check_cut(file, definition, settings)
     kind = _class(folder, definition, settings)
     if kind and not settings.get("tokenizer_class"):  # known by the model's config.json, which a copy does not have
         stated = json.loads(contents.get("tokenizer_config.json", b"{}")) | {"tokenizer_class": kind}
@@ -89,6 +96,15 @@ def _settings(folder: Path) -> dict:
         if (folder / name).is_file() and "added_tokens_decoder" not in values:
             values |= read_json(folder / name)
     return values
+
+
+def _check_kinds(folder: Path, settings: dict) -> None:
+    for key, (kinds, words) in _KINDS_OF_SETTINGS.items():
+        if settings.get(key) is not None and not isinstance(settings[key], kinds):
+            raise InputError(
+                f"tokenizer {folder}: its settings (tokenizer_config.json, special_tokens_map.json) say that {key} is"
+                f" {settings[key]!r}; expected {words}"
+            )
 
 
 def _check_cut(file: Path, definition: dict, settings: dict) -> None:
@@ -116,8 +132,8 @@ def _class(folder: Path, definition: dict, settings: dict) -> str:
     name = settings.get("tokenizer_class")
     if not name and (folder / "config.json").is_file():
         config = read_json(folder / "config.json")
-        name = config.get("tokenizer_class") or _CLASS_OF_MODEL.get(config.get("model_type"))
-    name = (name or "").removesuffix("Fast")
+        name = config.get("tokenizer_class") or _CLASS_OF_MODEL.get(str(config.get("model_type")))
+    name = str(name or "").removesuffix("Fast")
     return name if _MODEL_OF_CLASS.get(name) == definition["model"].get("type") else ""
 
 

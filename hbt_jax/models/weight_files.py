@@ -5,6 +5,7 @@ the tensors.  safetensors checks the file; the tensors are read here, because it
 largest one, the token table, twice.
 """
 
+import collections
 import dataclasses
 import json
 from pathlib import Path
@@ -43,7 +44,7 @@ class Weights:
         """The tensors by name.
 
         Raises:
-          InputError: a file is damaged, or lacks a tensor that the index says it has.
+          InputError: a file is damaged or lacks a tensor that the index says it has, or two files hold the same one.
         """
         found = {file.name: _header(file) for file in self.files}
         if self.source.name == INDEX:
@@ -52,6 +53,13 @@ class Weights:
                 raise InputError(
                     f"{self.source} names tensors that their files lack: {_some(lacking)}; copy or download it again"
                 )
+        holders = collections.Counter(name for tensors in found.values() for name in tensors)
+        repeated = [name for name, files in holders.items() if files > 1]
+        if repeated:
+            raise InputError(
+                f"{self.source} names files of which several hold {_some(repeated)}: they are of different models; copy"
+                " or download the folder again"
+            )
         return {name: tensor for tensors in found.values() for name, tensor in tensors.items()}
 
 

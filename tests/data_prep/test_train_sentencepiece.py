@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 
 import pytest
 import sentencepiece
@@ -9,6 +10,7 @@ import sentencepiece
 from data_prep import sources
 from data_prep.train_sentencepiece import train_sentencepiece
 from hbt_jax.errors import InputError
+from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
 
 
@@ -37,6 +39,22 @@ def test_only_the_training_split_is_read(raw_dir, tmp_path, monkeypatch):  # noq
     monkeypatch.setattr(sources, "records", noted)
     train_sentencepiece("facts", raw_dir, tmp_path / "tokenizer", 400)
     assert asked == [("queries", "train"), ("passages", "train")]
+
+
+@pytest.mark.parametrize("marked", ["Vie\u0302\u0323t", "e\u0301\u0323ko\u0301\u0323"])
+def test_texts_are_trained_in_the_form_in_which_they_are_encoded(tmp_path, monkeypatch, marked):
+    composed = unicodedata.normalize("NFC", marked)
+    assert composed != marked
+    fingerprints = []
+    for name, word in (("typed", marked), ("composed", composed)):
+        texts = [f"{word} {other}" for other in ("the currency of France", "what is the capital", "a town in Ghana")]
+        monkeypatch.setattr(
+            sources, "records", lambda *_, t=texts: ({"language": "en", "text": text} for text in t * 3)
+        )
+        fingerprints.append(train_sentencepiece("facts", "unused", tmp_path / name, 33)["fingerprint"])
+    assert fingerprints[0] == fingerprints[1]
+    tokenizer = load_tokenizer(tmp_path / "typed")
+    assert tokenizer.unk_id not in tokenizer.encode([marked, composed])[0]
 
 
 @pytest.mark.parametrize("vocabulary", [20, 100_000])

@@ -64,6 +64,10 @@ def test_keys_left_out_have_the_defaults_of_transformers(family, kind):
         ({"pruned_heads": {"0": [1]}}, r"pruned_heads is \{'0': \[1\]\}"),
         ({"quantization_config": {"bits": 4}}, r"quantization_config is \{'bits': 4\}, .* expected no such key"),
         ({"auto_map": {"AutoModel": "model.Own"}}, "auto_map is .* expected no such key"),
+        ({"model_type": ["bert"]}, r"model_type is \['bert'\]; expected xlm-roberta or bert"),
+        ({"hidden_act": {"name": "gelu"}}, r"hidden_act is \{'name': 'gelu'\}; expected one of gelu, gelu_new"),
+        ({"vocab_size": 10**20}, "vocab_size is 10{20}; expected a whole number above 0, at most 2147483647"),
+        ({"pad_token_id": 250002}, "pad_token_id is 250002; expected a token id, from 0 to 250001"),
         ({"hidden_act": "silu"}, "hidden_act is 'silu'; expected one of gelu, gelu_new, gelu_pytorch_tanh, relu"),
         ({"num_attention_heads": 7}, "hidden_size 768 is not divisible by num_attention_heads 7"),
         ({"embedding_size": 128}, "embedding_size is 128; expected hidden_size, 768"),
@@ -176,6 +180,15 @@ def test_prefixes_and_heads_are_taken_off(prefix):
         "classifier.weight": "classifier.weight",
     }
     assert left_out == ["cls (1 tensor)", "lm_head (2 tensors)", "pooler (1 tensor)", "position_ids (1 tensor)"]
+
+
+def test_two_names_of_one_tensor_are_refused():
+    names = ["embeddings.word_embeddings.weight", "embeddings.LayerNorm.weight", "embeddings.LayerNorm.gamma"]
+    for given in (names, [names[0], *reversed(names[1:])]):
+        with pytest.raises(
+            InputError, match=f"^file: found {given[1]} and {given[2]}, two names of one tensor; take one of them out"
+        ):
+            huggingface.encoder_names(given, "file")
 
 
 def test_none_or_two_token_tables_are_refused():

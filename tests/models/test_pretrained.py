@@ -152,9 +152,26 @@ def test_prompts_that_e5_does_not_state_are_known(labse, bert, name):
         shutil.rmtree(renamed)
 
 
+def test_prompts_that_e5_does_not_state_are_known_in_the_hubs_cache(labse, tmp_path):
+    cached = tmp_path / "models--intfloat--multilingual-e5-small" / "snapshots"
+    cached.mkdir(parents=True)
+    source = read(str(labse.rename(cached / ("0" * 40))))
+    assert (source.query_prefix, source.passage_prefix) == ("query: ", "passage: ")
+    assert source.notes[0].startswith("multilingual-e5-small: its files state no prompts")
+
+
 @pytest.mark.parametrize(
     ("tokenizer", "sentence", "expected"),
-    [(..., ..., 37), (10**30, ..., 37), (1e30, None, 37), (20, ..., 20), (20, 11, 11), (20, 99, 37), (64, None, 37)],
+    [
+        (..., ..., 37),
+        (float("nan"), ..., 37),
+        (10**30, ..., 37),
+        (1e30, None, 37),
+        (20, ..., 20),
+        (20, 11, 11),
+        (20, 99, 37),
+        (64, None, 37),
+    ],
 )
 def test_the_longest_text(labse, tokenizer, sentence, expected):
     change(labse / "tokenizer_config.json", model_max_length=tokenizer)
@@ -242,6 +259,7 @@ def test_other_modules_are_refused(labse, modules, message):
         ("1_Pooling", {"include_prompt": False}, "include_prompt is False, which is not supported; expected True"),
         ("2_Dense", {"activation_function": "torch.nn.modules.activation.GELU"},
          "activation_function is 'torch.nn.modules.activation.GELU'; expected one of .*Tanh, .*Identity"),
+        ("2_Dense", {"activation_function": ["Tanh"]}, r"activation_function is \['Tanh'\]; expected one of .*Tanh"),
         ("2_Dense", {"use_residual": True}, "use_residual is True, which is not supported; expected False"),
         ("2_Dense", {"module_input_name": "token_embeddings"}, "module_input_name is 'token_embeddings'"),
         ("2_Dense", {"out_features": None}, r"in_features and out_features are \[32, None\]; expected two whole"),
@@ -278,6 +296,8 @@ def test_prompts_of_another_kind_are_refused(labse):
     refused(
         labse, r"config_sentence_transformers.json: prompts are \{'query': 3\}; expected an object of names to texts"
     )
+    change(labse / "config_sentence_transformers.json", prompts={"query": "q: "}, default_prompt_name=["query"])
+    refused(labse, r"default_prompt_name is \['query'\]; expected the name of a prompt, or null")
 
 
 @pytest.mark.parametrize(
@@ -300,7 +320,10 @@ def test_modules_json_of_another_kind(labse):
     (labse / "modules.json").write_text('{"a": 1}')
     refused(labse, "modules.json: holds a dict; expected an array")
     (labse / "modules.json").write_text('[{"path": ""}]')
-    refused(labse, "modules.json: expected an array of objects with type and path")
+    refused(labse, "modules.json: expected an array of objects with type and path, two texts")
+    for entry in ({"type": ["Transformer"], "path": ""}, {"type": "Transformer", "path": None}):
+        (labse / "modules.json").write_text(json.dumps([entry]))
+        refused(labse, "modules.json: expected an array of objects with type and path, two texts")
     (labse / "modules.json").write_text("[")
     refused(labse, r"modules.json: not JSON \(.*\); copy the file again")
     (labse / "modules.json").unlink()
@@ -313,6 +336,12 @@ def test_a_missing_file_of_a_module(labse):
 
 
 # Files of the encoder.
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{'a': 1}", b"[" * 100_000])
+def test_a_configuration_that_is_no_json(bert, content):
+    (bert / "config.json").write_bytes(content)
+    refused(bert, r"bert/config.json: not JSON \(.*\); copy the file again")
 
 
 def test_missing_files_of_the_encoder(bert):
@@ -419,6 +448,14 @@ def test_several_files_with_an_index(bert):
     assert [file.name for file in source.weights.files] == sorted(set(index.values()))
     parts, _ = read_parameters(source)
     assert parts.keys() == whole.keys() and all(np.array_equal(parts[path], whole[path]) for path in whole)
+
+
+def test_a_tensor_in_two_files_is_refused(bert):
+    index = shard(bert)
+    name = "embeddings.LayerNorm.bias"
+    other = bert / ({*index.values()} - {index[name]}).pop()
+    spoil(other, **{name: np.ones(32, np.float32)})
+    refused(bert, f"index.json names files of which several hold {name}: they are of different models", weights=True)
 
 
 def test_damaged_indices(bert):

@@ -115,6 +115,7 @@ def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
             json.dumps({**definition, "model": {"type": "Telepathy", "vocab": {}}}),
             "cannot read it .*update the tok",
         ),
+        (json.dumps({**definition, "truncation": "left"}), "cannot read it .*update the tok"),
         (json.dumps({**definition, "padding": None}), "no padding token"),
     ):
         (tmp_path / "tokenizer.json").write_text(content)
@@ -129,6 +130,33 @@ def test_broken_files_beside_it_are_errors(tmp_path, hugging_face_folder):
         with pytest.raises(InputError, match=f"{name}: not JSON .*; copy the file again"):
             load_tokenizer(tmp_path)
         (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"tokenizer_class": ["BertTokenizer"]},
+            r"tokenizer_class is \['BertTokenizer'\]; expected the name of a class",
+        ),
+        ({"tokenizer_class": "BertTokenizer", "strip_accents": "no"}, "strip_accents is 'no'; expected true, false or"),
+        ({"additional_special_tokens": 3}, "additional_special_tokens is 3; expected a list of tokens"),
+        ({"extra_special_tokens": "<x>"}, "extra_special_tokens is '<x>'; expected a list of tokens, or an object"),
+    ],
+)
+def test_settings_of_another_kind_are_errors(tmp_path, hugging_face_folder, settings, message):
+    (tmp_path / "tokenizer.json").write_text((hugging_face_folder / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=rf"^tokenizer {tmp_path}: its settings \(.*\) say that {message}"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_model_type_of_another_kind_makes_no_class(tmp_path, hugging_face_folder):
+    for file in hugging_face_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "config.json").write_text('{"model_type": ["bert"], "tokenizer_class": 3}')
+    tokenizer, before = load_tokenizer(tmp_path), load_tokenizer(hugging_face_folder)
+    assert lists(tokenizer, TEXTS) == lists(before, TEXTS)
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "sentencepiece.bpe.model", "spiece.model"])

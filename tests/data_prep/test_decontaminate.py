@@ -11,6 +11,10 @@ import pytest
 
 from data_prep import clean_copy, store_rows
 from data_prep.decontaminate import decontaminate
+from hbt_jax.config import PlanConfig, TextConfig
+from hbt_jax.data.mixture import Mixture
+from hbt_jax.data.pipeline import packed_batch
+from hbt_jax.data.plan import Plan
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer
@@ -151,6 +155,16 @@ def test_the_copy_has_no_item_that_overlaps_in_any_language(store, tokenizer, tm
     assert "clean copy: 2 pairs, 2 languages" in capsys.readouterr().out
     again = decontaminate(copy.path, [str(tmp_path / "mine")], "")
     assert again["benchmarks"]["mine"]["verdict"] == "clean"
+
+
+def test_batches_are_drawn_from_the_copy(store, tokenizer, tmp_path):
+    texts = [("de", QUESTIONS["de"][3]), ("en", SENTENCES["en"][0])]
+    compare(store, tmp_path, texts, texts, drop=str(tmp_path / "clean"))
+    read = load_tokenizer(tokenizer)
+    plan = Plan(Mixture([open_store(tmp_path / "clean", read.fingerprint)]), PlanConfig(global_batch=2), seed=0)
+    text = TextConfig("", "", query_length=24, passage_length=72, row_length=96, row_segments=6)
+    packed = packed_batch(plan, text, read, 0, [0], 1)
+    assert (packed["query_ids"] >= 0).all() and (packed["passage_ids"] >= 0).all()
 
 
 def test_a_store_of_which_nothing_would_be_left_is_reported_and_not_copied(store, tmp_path):

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from data_prep.comparable import comparable
-from data_prep.shared_runs import Found, Index, Rule
+from data_prep.shingles import Found, Index, Rule
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -50,7 +50,7 @@ class BenchmarkIndex:
 
         Args:
           counts_as_V: of data_prep.comparable.comparable_pieces.
-          near: of data_prep.shared_runs.rules.
+          near: of data_prep.shingles.rules.
         """
         self._tokenizer, self._counts_as_V = tokenizer, counts_as_V
         self.sides: dict[str, Texts] = {side: getattr(benchmark, side) for side in _SIDES if hasattr(benchmark, side)}
@@ -80,7 +80,7 @@ class BenchmarkIndex:
         return (np.concatenate(values), np.concatenate(ends)), np.concatenate(lengths), np.concatenate(lacking)
 
     def find(self, tokens: np.ndarray, offsets: np.ndarray) -> Found:
-        """Compares comparable texts with all of the benchmark; see `shared_runs.Found`."""
+        """Compares comparable texts with all of the benchmark; see `shingles.Found`."""
         found = self._index.find(tokens, offsets)
         self._exact_U[found.exact[found.exact >= 0]] = True
         self._near_U[found.text] = True

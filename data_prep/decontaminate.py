@@ -12,7 +12,7 @@ Prints a table for each benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/ove
                 benchmark (whose translations it may hold in others), the tokenizer does not know a language, or the
                 benchmark's candidates are too many to hold in memory
 
-data_prep/overlap.py says what is compared, data_prep/shared_runs.py what counts as near.  Surface forms are compared: a
+data_prep/overlap.py says what is compared, data_prep/shingles.py what counts as near.  Surface forms are compared: a
 translation of a benchmark's text is found only where --drop leaves out an item because of its text in another language.
 """
 
@@ -36,7 +36,7 @@ from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
 
 FILES = ("overlap.json", "overlap.txt")
-RUN, NEAR = 13, 0.8
+SHINGLE, NEAR = 13, 0.8
 
 
 def decontaminate(
@@ -47,7 +47,7 @@ def decontaminate(
     out_dir: str | os.PathLike = "",
     drop: str = "",
     tokenizer_path: str = "",
-    run: int = RUN,
+    shingle: int = SHINGLE,
     near: float = NEAR,
 ) -> dict:
     """Compares a store with benchmarks, prints tables and writes the report.
@@ -58,7 +58,7 @@ def decontaminate(
       out_dir: folder of the report, an older one is replaced; empty: STORE-overlap, beside the store.
       drop: folder of a copy of the store without what overlaps; must not exist; empty: none is written.
       tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
-      run, near: see data_prep/shared_runs.py.
+      shingle, near: see data_prep/shingles.py.
 
     Returns:
       what overlap.json holds (data_prep/overlap_report.py).
@@ -67,21 +67,22 @@ def decontaminate(
       InputError: the store, its tokenizer or a benchmark cannot be read, or a folder to write is in use, before any
         report is written; or nothing would be left of the store, after that.
     """
-    if drop and Path(drop).exists():
-        raise InputError(f"--drop={drop} exists already: remove it, or name another folder")
+    out_dir = os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
+    if drop and (Path(drop).exists() or os.path.abspath(drop) == out_dir):
+        taken = "exists already: remove it, or" if Path(drop).exists() else "is the folder of the report:"
+        raise InputError(f"--drop={drop} {taken} name another folder")
     store, tokenizer = open_with_tokenizer(store_path, tokenizer_path)
     loaded = _load(benchmarks, data_dir)
-    comparison = Comparison(tokenizer, run, near)
+    comparison = Comparison(tokenizer, shingle, near)
     masks = {side: np.zeros(getattr(store, side).rows, np.uint64) for side in SIDES}
     overlaps: list[Overlap] = []
-    out_dir = out_dir or f"{os.path.normpath(store_path)}-overlap"
-    settings = {"benchmarks": benchmarks, "run": run, "near": near}
+    settings = {"benchmarks": benchmarks, "shingle": shingle, "near": near}
     with whole_folder(out_dir, FILES) as folder:
         written: list[str] = []
         for benchmark in loaded:
             overlap = comparison.compare(store, benchmark)
             for side in SIDES:
-                masks[side] |= overlap.masks.pop(side)
+                masks[side] |= overlap.masks.pop(side)  # one set of masks is enough to hold
             overlaps.append(overlap)
             written += _printed(lines(store, overlap))
         result = report(store, settings, overlaps)
@@ -123,7 +124,7 @@ def main(arguments: list[str]) -> None:
     require_data_dir(given.benchmarks, given.data_dir)
     decontaminate(
         arguments[1], given.benchmarks, given.data_dir, out_dir=given.out_dir, drop=given.drop,
-        tokenizer_path=given.tokenizer, run=given.run, near=given.near,
+        tokenizer_path=given.tokenizer, shingle=given.shingle, near=given.near,
     )  # fmt: skip
 
 
@@ -137,7 +138,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("out_dir", "", "folder of the report; when not given STORE-overlap, beside the store")
     flags.DEFINE_string("drop", "", "folder of a copy of the store without what overlaps; must not exist")
     flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
-    flags.DEFINE_integer("run", RUN, "tokens of the runs that two near texts share", lower_bound=4)
+    flags.DEFINE_integer("shingle", SHINGLE, "tokens of the runs that two near texts share", lower_bound=4)
     flags.DEFINE_float(
         "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
         upper_bound=1.0,

@@ -4,7 +4,7 @@ What is compared is tokens, not text.  A store holds no text, and the tokens rea
 benchmark is tokenised by the store's own tokenizer instead, so that the same text gives the same tokens, in scripts
 without spaces too.  Pieces that differ in case, spaces and punctuation only count as one (data_prep/comparable.py).  As
 case decides how words are cut into pieces, too, a benchmark's text is also looked for in lower case, in which many
-collections have their questions.  data_prep/shared_runs.py says what is exact and near.  The benchmark is held in
+collections have their questions.  data_prep/shingles.py says what is exact and near.  The benchmark is held in
 memory; the store streams by.
 
 Every text of the store is compared with every text of the benchmark whatever their languages, so that a text left
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from data_prep.benchmark_index import BenchmarkIndex, Count
 from data_prep.comparable import comparable, comparable_pieces
-from data_prep.shared_runs import Found, Rule, rules
+from data_prep.shingles import Found, Rule, rules
 from data_prep.store_rows import Rows, read_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
@@ -78,9 +78,9 @@ class Overlap:
 class Comparison:
     """One tokenizer's way of comparing stores with benchmarks."""
 
-    def __init__(self, tokenizer: Tokenizer, run: int, near: float):
-        """See data_prep/shared_runs.py for `run` and `near`; raises InputError if no piece can be read as text."""
-        self._tokenizer, self._rules = tokenizer, rules(run, near)
+    def __init__(self, tokenizer: Tokenizer, shingle: int, near: float):
+        """See data_prep/shingles.py for `shingle` and `near`; raises InputError if no piece can be read as text."""
+        self._tokenizer, self._rules = tokenizer, rules(shingle, near)
         self._counts_as_V = comparable_pieces(tokenizer)
 
     def compare(self, store: Store, benchmark) -> Overlap:

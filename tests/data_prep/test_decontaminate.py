@@ -198,6 +198,7 @@ def test_a_wrong_command_is_one_clear_line(store, arguments, message):
     ({"benchmarks": ["./none"]}, "--benchmarks=./none: no such folder"),
     ({"benchmarks": ["{tmp}/mine", "{tmp}/other/mine"]}, "two are called 'mine': name a benchmark once"),
     ({"drop": "{tmp}/store"}, "--drop=.*store exists already: remove it, or name another folder"),
+    ({"drop": "{tmp}/new", "out_dir": "{tmp}/new"}, "--drop=.*new is the folder of the report: name another"),
     ({"out_dir": "{tmp}/store"}, "--out_dir=.*store holds 'manifest.json' and would be replaced"),
     ({"tokenizer_path": "{tmp}/none"}, "tokenizer .*none: found nothing"),
     ({"tokenizer_path": "{tmp}/another"}, "but the tokenizer in use is sha256.*; correct --tokenizer"),

@@ -5,8 +5,8 @@ import doctest
 import numpy as np
 import pytest
 
-from data_prep import shared_runs, store_rows
-from data_prep.shared_runs import Index, Rule, rules
+from data_prep import shingles, store_rows
+from data_prep.shingles import Index, Rule, rules
 
 
 def flat(texts):
@@ -17,13 +17,13 @@ def flat(texts):
 def share(text, other, rule: Rule) -> float:
     """What a rule says of two texts, run by run."""
     shorter, longer = sorted((len(text), len(other)))
-    if shorter < rule.run or (rule.under is not None and longer >= rule.under):
+    if shorter < rule.shingle or (rule.under is not None and longer >= rule.under):
         return 0.0
-    theirs = {tuple(other[i : i + rule.run]) for i in range(len(other) - rule.run + 1)}
+    theirs = {tuple(other[i : i + rule.shingle]) for i in range(len(other) - rule.shingle + 1)}
     covered = set()
-    for i in range(len(text) - rule.run + 1):
-        if tuple(text[i : i + rule.run]) in theirs:
-            covered |= set(range(i, i + rule.run))
+    for i in range(len(text) - rule.shingle + 1):
+        if tuple(text[i : i + rule.shingle]) in theirs:
+            covered |= set(range(i, i + rule.shingle))
     return min(1.0, len(covered) / (shorter if rule.under is None else longer))
 
 
@@ -46,7 +46,7 @@ def mixture(rng, letters):
 @pytest.mark.parametrize("most_pairs", [3, 1 << 22])
 @pytest.mark.parametrize("letters", [6, 50])
 def test_what_is_found_is_what_comparing_each_two_finds(monkeypatch, letters, most_pairs):
-    monkeypatch.setattr(shared_runs, "_MOST_PAIRS", most_pairs)
+    monkeypatch.setattr(shingles, "_MOST_PAIRS", most_pairs)
     rng = np.random.default_rng(letters)
     for _ in range(6):
         near = rules(int(rng.integers(4, 14)), float(rng.choice([0.3, 0.5, 0.8])))
@@ -79,6 +79,6 @@ def test_a_sentence_in_a_paragraph_and_a_changed_question_are_near():
     assert pairs == {0: (index.of[0], 1.0), 1: (index.of[1], 0.9), 3: (index.of[0], 1.0)}
 
 
-@pytest.mark.parametrize("module", [shared_runs, store_rows])
+@pytest.mark.parametrize("module", [shingles, store_rows])
 def test_examples_in_docstrings(module):
-    assert doctest.testmod(module, extraglobs={"np": np, "_covered": shared_runs._covered}).failed == 0
+    assert doctest.testmod(module, extraglobs={"np": np, "_covered": shingles._covered}).failed == 0

@@ -100,15 +100,20 @@ def same_texts(store: Store, sample: int, seed: int) -> dict[str, SameText]:
     Args:
       sample: pairs read, drawn by `seed`; 0: all.
     """
-    chosen = np.arange(len(store.pairs))
-    if 0 < sample < len(chosen):
-        chosen = np.sort(np.random.default_rng(seed).choice(chosen, sample, replace=False))
-    found = {}
-    for code in store.languages:
-        found[code] = SameText()
-        for first in range(0, len(chosen), _PAIRS):
-            _count_same(store, code, chosen[first : first + _PAIRS], found[code])
+    found = {code: SameText() for code in store.languages}
+    for pairs in _chosen_pairs(len(store.pairs), sample, np.random.default_rng(seed)):
+        for code, same in found.items():
+            _count_same(store, code, pairs, same)
     return {code: same for code, same in found.items() if same.pairs}
+
+
+def _chosen_pairs(total: int, sample: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Numbers of the pairs to read, ascending, some at a time."""
+    if 0 < sample < total:
+        yield from np.array_split(np.sort(rng.choice(total, sample, replace=False)), -(-sample // _PAIRS))
+        return
+    for first in range(0, total, _PAIRS):
+        yield np.arange(first, min(first + _PAIRS, total))
 
 
 def _count_same(store: Store, code: str, pairs: np.ndarray, same: SameText) -> None:

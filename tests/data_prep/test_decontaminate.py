@@ -1,6 +1,7 @@
 """What overlaps is found, counted and left out; what was not compared is never called clean."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from hbt_jax.data.pipeline import packed_batch
 from hbt_jax.data.plan import Plan
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import load_benchmark
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_benchmark, make_text_store, make_tokenizer
 
+REAL, PRETRAINED = (os.environ.get(name, "") for name in ("HBT_JAX_DATA", "HBT_JAX_PRETRAINED"))
 ROOT = Path(__file__).resolve().parents[2]
 BOTH = ("de", "en")
 QUERIES = [{code: QUESTIONS[code][number] for code in BOTH} for number in range(4)]
@@ -172,6 +175,34 @@ def test_a_store_of_which_nothing_would_be_left_is_reported_and_not_copied(store
     with pytest.raises(InputError, match="each of its 4 pairs overlaps, so nothing is left to write to --drop="):
         compare(store, tmp_path, texts, texts, drop=str(tmp_path / "clean"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "store", "store-overlap"]
+
+
+@pytest.mark.skipif(
+    not (REAL and PRETRAINED),
+    reason="HBT_JAX_DATA names no folder with the official xquad-r/ and mlqa-r/, or HBT_JAX_PRETRAINED no model",
+)
+def test_mlqa_r_is_found_in_itself_and_hardly_in_xquad_r(tmp_path):
+    benchmark = load_benchmark("mlqa-r", REAL)
+    queries, passages = [], []
+    for text, code, relevant in zip(
+        benchmark.queries.texts, benchmark.queries.languages, benchmark.relevant_QG, strict=True
+    ):
+        gold = next(row for row in relevant if benchmark.candidates.languages[row] == code)
+        queries.append({code: text})
+        passages.append({code: benchmark.candidates.texts[gold]})
+    make_text_store(tmp_path / "store", Path(PRETRAINED), queries, passages)
+    found = decontaminate(tmp_path / "store", ["mlqa-r", "xquad-r"], REAL)["benchmarks"]
+    for whose, side in (("store", "queries"), ("store", "passages"), ("benchmark", "queries")):
+        for count in found["mlqa-r"][whose][side].values():
+            assert count["exact"] == count["texts"] > 0
+    near = {
+        (side, code, count["exact"], count["near"])
+        for side, counts in found["xquad-r"]["store"].items()
+        for code, count in counts.items()
+        if count["exact"] + count["near"]
+    }
+    assert near == {("passages", "en", 0, 1), ("passages", "zh", 0, 1)}  # that no prime number is composite
+    assert set(found["xquad-r"]["not_compared"]) == {"el", "ru", "th", "tr"}
 
 
 def command(script, *arguments):

@@ -23,9 +23,7 @@ class Pieces:
         self.vocab_size = len(self.pieces)
 
     def decode(self, tokens, offsets):
-        return [
-            "".join(self.pieces[token] for token in tokens[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)
-        ]
+        return ["".join(self.pieces[token] for token in tokens[a:b]) for a, b in itertools.pairwise(offsets)]
 
 
 def test_case_spaces_punctuation_and_compatibility_forms_do_not_count():

@@ -4,8 +4,8 @@
     python data_prep/inspect_store.py STORE
     python data_prep/inspect_store.py STORE --sample=20000    of a large store: that many texts a side and language
 
-Texts are read back from tokens, so they are what the tokenizer made of them: normalised, and without the characters
-that its vocabulary lacks.
+Texts are read back from tokens, so they are what the tokenizer made of them: normalised, with a mark in the place of
+what its vocabulary lacks.
 """
 
 import statistics

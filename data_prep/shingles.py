@@ -8,6 +8,8 @@ here with `shingle` 13 and `near` 0.8:
     short    both have fewer than 78 tokens, and runs of 4 or more that stand in both cover 80% of the longer: one
              changed word may leave a question of 14 tokens without a run of 13, and a sentence of 40 with one
 
+A text of fewer than 4 tokens can only be exact.
+
 Every run of exactly 13 (or 4) tokens, a shingle, is looked up by a 64-bit hash: with 10^10 shingles of a store and 10^7
 of a benchmark, the chance that two different ones are taken for the same anywhere is about 1 in 200.
 

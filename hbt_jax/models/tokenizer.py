@@ -92,7 +92,7 @@ class Tokenizer:
         return tokens, offsets
 
     def decode(self, tokens: np.ndarray, offsets: np.ndarray) -> list[str]:
-        """The texts of token ids, as the tokenizer reads them: normalised, and without what its vocabulary lacks.
+        """The texts of token ids, as the tokenizer reads them: normalised, with its mark for what the vocabulary lacks.
 
         Args:
           tokens, offsets: as `encode` returns them.

@@ -88,7 +88,7 @@ def line(**changes):
     ('{"query": ', r"not JSON \(Expecting value at column 10\): expected one object a line"),
     ('["q", "p"]', r'found \["q", "p"\]: expected a JSON object with query and passage'),
     ('{"query": {"en": "q"}}', "missing field 'passage': expected the fields query, passage and, if wanted, id, neg"),
-    (line(negative=[]), "unknown field 'negative': .*negatives, group; remove or rename it"),
+    (line(negative=[]), "unknown field 'negative': .*negatives, group, language; remove or rename it"),
     ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),

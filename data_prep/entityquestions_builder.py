@@ -3,7 +3,8 @@
 INPUT_DIR holds the folders train, dev (validation) and test, or some of them, with P17.train.json and so on, and
 DPR's psgs_w100.tsv, plain or .gz.  The questions come with answers but without passages:
 data_prep/entityquestions_passages.py says which passage a question gets.  Questions without one are left out and
-counted.  The questions about an entity share a group.
+counted.  The questions about an entity share a group.  A line of psgs_w100.tsv that cannot be used counts in each
+split.
 """
 
 from collections.abc import Iterator, Sequence

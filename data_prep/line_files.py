@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -86,7 +87,7 @@ def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tu
     """
     csv.field_size_limit(1 << 30)  # a column can hold a whole article
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_bytes(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             names = next(reader, [])
             check(f"{path}:1", names)
@@ -94,5 +95,5 @@ def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tu
             for row in reader:
                 place, before = f"{path}:{before + 1}", reader.line_num
                 yield place, dict(zip(names, row, strict=True)) if len(row) == len(names) else None
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: not a CSV file of UTF-8 text ({error}): download or write it again") from error

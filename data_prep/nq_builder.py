@@ -1,9 +1,9 @@
 """Natural Questions as DPR prepared them: questions of Google's users and passages of Wikipedia.
 
 INPUT_DIR holds biencoder-nq-train.json and biencoder-nq-dev.json (validation), plain or .gz, or one of them.  As in
-DPR's own training the passage is the first of `positive_ctxs`; the negatives are `hard_negative_ctxs`, all of them.
-Each is the article's title, an empty line and the text.  Files are read element by element: memory is that of one
-question and of the items' ids.
+DPR's own training the passage is the first of `positive_ctxs`; the negatives are `hard_negative_ctxs`, all of them but
+those that are among the positive ones.  Each is the article's title, if any, an empty line and the text.  Files are
+read element by element: memory is that of one question and of the items' ids.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,5 +66,6 @@ def _passages(place: str, asked: object, name: str) -> list[str]:
     found = []
     for index, context in enumerate(field(place, asked, name, list)):
         here = f"{place}: {name}[{index}]"
-        found.append(titled(text_field(here, context, "title"), text_field(here, context, "text")))
+        title = field(here, context, "title", str)
+        found.append(titled(title and text_field(here, context, "title"), text_field(here, context, "text")))
     return found

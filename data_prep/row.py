@@ -60,8 +60,8 @@ def read_each(units: Iterable[tuple[str, Unit]], parse: Callable[[str, Unit], Ro
 
 
 def titled(title: str, text: str) -> str:
-    """A passage of an article with the article's title before it, as Mr. TyDi's collections write it."""
-    return f"{title}\n\n{text}"
+    """A passage of an article with the article's title, if any, before it, as Mr. TyDi's collections write it."""
+    return f"{title}\n\n{text}" if title.strip() else text
 
 
 def item_id(texts: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.row import BadRow, Dropped, Row, item_id
 from data_prep.rows_builder import RowsBuilder
-from data_prep.source_files import by_split
+from data_prep.source_files import no_data
 from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
 
@@ -39,7 +39,10 @@ class Squadshifts(RowsBuilder):
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
         """The files that there are; raises InputError for none of them."""
-        return by_split(input_dir, {"validation": cls._NAMES}, cls.FILES)
+        found = tuple(path for name in cls._NAMES if (path := input_dir / name).is_file())
+        if not found:
+            raise no_data(input_dir, cls.FILES)
+        return {"validation": found}
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each question that has an answer."""

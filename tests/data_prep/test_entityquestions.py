@@ -2,6 +2,7 @@
 
 import doctest
 import shutil
+import tracemalloc
 
 import pytest
 
@@ -31,6 +32,23 @@ def test_missing_passages_and_other_columns_are_named(tmp_path):
     corpus.unlink()
     with pytest.raises(InputError, match=r"in lacks psgs_w100.tsv: expected .*dpr/wikipedia_split/psgs_w100.tsv.gz"):
         sources.builder("entityquestions", "pairs", tmp_path / "raw", input_dir=folder)
+
+
+def test_memory_does_not_grow_with_the_passages(tmp_path):
+    corpus, questions = tmp_path / "psgs_w100.tsv", FIXTURES / "entityquestions" / "train" / "P19.train.json"
+
+    def peak(articles):
+        other = (f'{number}\t"{"text " * 40}"\tArticle {number}\n' for number in range(articles))
+        wanted = '0\t"Ada Quill was born in York."\tAda Quill\n'
+        corpus.write_text("id\ttext\ttitle\n" + "".join(other) + wanted, encoding="utf-8")
+        tracemalloc.start()
+        chosen, wrong = entityquestions_passages.passages(corpus, (questions,), articles)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert list(chosen) == [("ada quill", "York")] and wrong == ()
+        return found
+
+    assert peak(5000) < 1.2 * peak(500)
 
 
 def test_every_relation_has_a_wording_with_one_entity():

@@ -30,6 +30,16 @@ def test_a_packed_collection_is_read(tmp_path):
     assert len(rows("mrtydi", tmp_path, input_dir=tmp_path / "in")) == 1
 
 
+def test_only_judged_passages_are_kept(tmp_path):
+    folder = shutil.copytree(FIXTURES / "mrtydi" / "swahili", tmp_path / "swahili")
+    collection = folder / "collection" / "docs.jsonl"
+    kept, wrong = mrtydi_builder._judged_passages(folder, collection, 0)
+    assert list(kept) == ["5#0", "5#1"] and wrong == []  # judged in two splits, which share one reading
+    with collection.open("a", encoding="utf-8") as file:
+        file.writelines(f'{{"id": "9#{number}", "contents": "x"}}\n' for number in range(1000))
+    assert mrtydi_builder._judged_passages(folder, collection, 1)[0] == kept
+
+
 @pytest.mark.parametrize(("change", "message"), [
     (lambda folder: folder.rename(folder.with_name("klingon")), "unknown language 'klingon': .* arabic bengali .*thai"),
     (lambda folder: (folder / "qrels.dev.txt").unlink(), "qrels.dev.txt: no such file: expected the judgements of"),

@@ -1,4 +1,4 @@
-"""What every source of rows has in common: where to get its files, rows that cannot be used, builds that were killed."""
+"""What all sources of rows share: where to get the files, rows that cannot be used, builds that were killed."""
 
 import fcntl
 import importlib
@@ -37,8 +37,8 @@ BAD = [
     ("yahoo", "train", "nfL6.json", '"answer": "You don\'t."', '"answer": 4', "json:1: answer is 4: expected a str", 1),
     ("mfaq", "train", "cs/train.jsonl", "Jak", "\\ud800", r"l:1: qa_pairs\[0\]: question holds '\\ud800': expected", 2),
     ("mfaq", "train", "en/train.jsonl", '"en"', '"xx"', "jsonl:1: language has the unknown language 'xx': expected", 2),
-    ("nq", "train", "biencoder-nq-train.json", '"title": "Rembrandt"', '"title": ""',
-     r"train.json:2: positive_ctxs\[1\]: title is empty: expected a text", 0),
+    ("nq", "train", "biencoder-nq-train.json", '"text": "Rembrandt painted it in 1642."', '"text": ""',
+     r"train.json:2: positive_ctxs\[1\]: text is empty: expected a text", 0),
     ("entityquestions", "train", "train/P19.train.json", "Where was Bo", "When was Bo",
      r"P19.train.json:1: question is \"When was Bo Tarn born\?\": expected the wording 'Where was \[E\] born\?'", 2),
     ("entityquestions", "train", "psgs_w100.tsv", "old.\"\t", "old.\" ", "w100.tsv:7: 2 columns: expected 3 with", 3),

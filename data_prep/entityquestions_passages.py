@@ -20,7 +20,7 @@ from data_prep.json_list import elements
 from data_prep.line_files import check_header, columns, lines
 from data_prep.row import BadRow, titled
 
-# The wording of each relation, with [E] for the entity (Sciavolino et al. 2021, arXiv 2109.08535, table 5).
+# The wording of each relation, with [E] for the entity (Sciavolino et al. 2021, arXiv 2109.08535).
 WORDINGS = {
     "P106": "What kind of work does [E] do?",
     "P112": "Who founded [E]?",

@@ -50,7 +50,9 @@ class Dropped:
     count: int = 1
 
 
-def read_each(units: Iterable[tuple[str, Unit]], parse: Callable[[str, Unit], Row]) -> Iterator[Row | BadRow]:
+def read_each(
+    units: Iterable[tuple[str, Unit]], parse: Callable[[str, Unit], Row | Dropped]
+) -> Iterator[Row | BadRow | Dropped]:
     """Yields what `parse(place, unit)` makes of each unit of a file, or the BadRow that it raises."""
     for place, unit in units:
         try:

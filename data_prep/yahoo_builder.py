@@ -33,10 +33,10 @@ class Yahoo(RowsBuilder):
     RELEASE_NOTES = {"1.0.0": "The best answer as the passage."}
     HOMEPAGE = "https://ciir.cs.umass.edu/downloads/nfL6/"
     LICENSE = "Yahoo Webscope L6: for research that is not commercial, not to be passed on"
-    CITATION = """@misc{nfL6,
-  title = {{nfL6}: Yahoo Non-Factoid Question Dataset},
+    CITATION = """@inproceedings{cohen-croft-2016-end,
+  title = {End to End Long Short Term Memory Networks for Non-Factoid Question Answering},
   author = {Cohen, Daniel and Croft, W. Bruce},
-  howpublished = {Center for Intelligent Information Retrieval, University of Massachusetts Amherst}, year = {2016}}"""
+  booktitle = {Proceedings of ICTIR}, year = {2016}}"""
     FILES = (
         f"nfL6.json ({HOMEPAGE}) or yahoo_answers_title_answer.jsonl"
         " (https://huggingface.co/datasets/sentence-transformers/embedding-training-data), which are the split train"

@@ -1,10 +1,12 @@
 """What all sources of rows share: where to get the files, rows that cannot be used, builds that were killed."""
 
-import fcntl
 import importlib
 import json
-import os
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from tests.data_prep.source_rows import FIXTURES, dropped, rows
 
+ROOT = Path(__file__).resolve().parents[2]
 OFFICIAL = [
     "duorc", "entityquestions", "mfaq", "mrtydi", "newsqa", "nq", "squadshifts", "wikiqa", "yahoo",
 ]  # fmt: skip
@@ -44,7 +47,8 @@ BAD = [
     ("entityquestions", "train", "psgs_w100.tsv", "old.\"\t", "old.\" ", "w100.tsv:7: 2 columns: expected 3 with", 3),
     ("mrtydi", "train", "swahili/qrels.train.txt", "5#1", "5#9", "train.txt:1: no passage '5#9' in docs.jsonl", 2),
     ("mrtydi", "train", "swahili/qrels.train.txt", "0\tQ0", "4\tQ0", "txt:1: no question '4' in topic.train.tsv", 2),
-    ("mrtydi", "train", "mrtydi-v1.1-finnish/collection/docs.jsonl", '"10#1"', "10", "docs.jsonl:2: id is 10: ", 3),
+    ("mrtydi", "train", "mrtydi-v1.1-finnish/collection/docs.jsonl", '"10#1"', "10",
+     "jsonl:2: id is 10: exp", 3),
     ("newsqa", "train", "combined-newsqa-data-v1.csv", "0.33,0.0,", "0.33,", "v1.csv:11: more or fewer columns than", 1),
     ("squadshifts", "validation", "nyt_v1.0.json", '"question": "Who cut it?"', '"question": ""',
      r"nyt_v1.0.json: paragraph 1, question 'n2': question is empty: expected a text", 1),
@@ -100,19 +104,38 @@ def test_a_source_becomes_a_store_that_says_what_was_left_out(tmp_path):
     assert store.languages == ("fi", "sw") and store.pairs.query_P.tolist() == [0, 0, 1]
 
 
+STOPPED_HALFWAY = """
+import sys, time
+from pathlib import Path
+from data_prep import sources, yahoo_builder
+read = yahoo_builder.Yahoo.read
+
+def slow(self, files):
+    yield next(read(self, files))
+    Path(sys.argv[1]).touch()
+    time.sleep(600)
+
+yahoo_builder.Yahoo.read = slow
+sources.builder("yahoo", "pairs", sys.argv[2], input_dir=sys.argv[3])
+"""
+
+
 def test_what_a_killed_build_left_is_removed_and_a_running_one_is_not_disturbed(tmp_path):
-    given = {"input_dir": FIXTURES / "yahoo"}
-    table = tmp_path / "yahoo" / "pairs"
-    (table / "incomplete.ABC_1.0.0").mkdir(parents=True)
-    (table / "incomplete.ABC_1.0.0" / "half").write_text("x")
-    held = os.open(table, os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    with pytest.raises(InputError, match="yahoo/pairs: another process is preparing it: wait until it has ended, or"):
-        sources.builder("yahoo", "pairs", tmp_path, **given)
-    assert (table / "incomplete.ABC_1.0.0" / "half").exists()
-    os.close(held)
-    assert len(rows("yahoo", tmp_path)) == 2
-    assert [path.name for path in table.iterdir()] == ["1.0.0"]
+    started, raw, given = tmp_path / "started", tmp_path / "raw", FIXTURES / "yahoo"
+    running = subprocess.Popen([sys.executable, "-c", STOPPED_HALFWAY, started, raw, given], cwd=ROOT)
+    try:
+        while not started.exists():
+            assert running.poll() is None
+            time.sleep(0.1)
+        with pytest.raises(InputError, match="yahoo/pairs: another process is preparing it: wait until it has ended, "):
+            sources.builder("yahoo", "pairs", raw, input_dir=given)
+    finally:
+        running.kill()
+        running.wait()
+    left = [path.name for path in (raw / "yahoo" / "pairs").iterdir()]
+    assert left and all(name.startswith("incomplete.") for name in left)
+    assert len(rows("yahoo", raw)) == 2
+    assert [path.name for path in (raw / "yahoo" / "pairs").iterdir()] == ["1.0.0"]
 
 
 def test_counts_of_the_sources_own_rules_do_not_depend_on_bad_rows(tmp_path):

@@ -18,12 +18,13 @@ _SPACE = " \t\r\n"
 _TAIL = 16  # characters of a number, literal or escape that the end of a piece can cut through
 
 
-def elements(path: Path, piece: int = _PIECE) -> Iterator[tuple[str, object]]:
+def elements(path: Path, piece: int = _PIECE, *, under: str = "") -> Iterator[tuple[str, object]]:
     """Yields (FILE:LINE, value) of each element of the list that a file, plain or gzip, consists of.
 
     Args:
       path: the file.
       piece: characters to read at a time; tests make it small.
+      under: the file is an object instead, with the list under this name; what comes after the list is not read.
 
     Raises:
       InputError: the file is not one JSON list of UTF-8 text; the message names the line.  Elements before a damaged
@@ -31,7 +32,8 @@ def elements(path: Path, piece: int = _PIECE) -> Iterator[tuple[str, object]]:
     """
     try:
         with open_bytes(path) as file:
-            yield from _List(path, io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), piece).elements()
+            read = _List(path, io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), piece)
+            yield from read.under(under) if under else read.whole()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error}): download the file again") from error
     except (EOFError, gzip.BadGzipFile) as error:
@@ -46,7 +48,25 @@ class _List:
         self._text, self._at, self._line, self._ended = "", 0, 1, False
         self._decoder = json.JSONDecoder()
 
-    def elements(self) -> Iterator[tuple[str, object]]:
+    def whole(self) -> Iterator[tuple[str, object]]:
+        yield from self._elements()
+        if self._next():
+            raise self._wrong("text after the list", "one JSON list in the file")
+
+    def under(self, name: str) -> Iterator[tuple[str, object]]:
+        self._take("{", f"an object with a list under {name!r}")
+        while self._next() == '"':
+            found = self._element()[1]
+            self._take(":", "a colon after the name")
+            if found == name:
+                yield from self._elements()
+                return
+            self._element()
+            if self._next() == ",":
+                self._take(",", "a comma")
+        raise self._wrong("the object ends without it", f"a list under {name!r}")
+
+    def _elements(self) -> Iterator[tuple[str, object]]:
         self._take("[", "a list")
         if self._next() != "]":
             yield self._element()
@@ -54,8 +74,6 @@ class _List:
                 self._take(",", "a comma or the end of the list")
                 yield self._element()
         self._take("]", "the end of the list")
-        if self._next():
-            raise self._wrong("text after the list", "one JSON list in the file")
 
     def _element(self) -> tuple[str, object]:
         self._next()

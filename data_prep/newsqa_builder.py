@@ -2,8 +2,8 @@
 
 INPUT_DIR holds, of https://github.com/Maluuba/newsqa,
 
-    combined-newsqa-data-v1.csv     what its tool makes of the questions and CNN's stories
-    train_story_ids.csv, dev_story_ids.csv, test_story_ids.csv      the stories of each split, or some of them
+    combined-newsqa-data-v1.csv or .json    what its tool makes of the questions and CNN's stories
+    train_story_ids.csv, dev_story_ids.csv, test_story_ids.csv or some of them      the stories of each split
 
 data_prep/newsqa_rows.py says which answer counts and what the passage is.
 """
@@ -16,9 +16,10 @@ import tensorflow_datasets as tfds
 from data_prep.newsqa_rows import rows
 from data_prep.row import BadRow, Dropped, Row
 from data_prep.rows_builder import RowsBuilder
-from data_prep.source_files import by_split, needed
+from data_prep.source_files import by_split
+from hbt_jax.errors import InputError
 
-_COMBINED = "combined-newsqa-data-v1.csv"
+_COMBINED = ("combined-newsqa-data-v1.csv", "combined-newsqa-data-v1.json")
 
 
 class Newsqa(RowsBuilder):
@@ -33,7 +34,7 @@ class Newsqa(RowsBuilder):
   author = {Trischler, Adam and others},
   booktitle = {Proceedings of the 2nd Workshop on Representation Learning for NLP}, year = {2017}}"""
     FILES = (
-        f"{_COMBINED}, which the tool of {HOMEPAGE} makes, and train_story_ids.csv, dev_story_ids.csv and"
+        f"{' or '.join(_COMBINED)}, which the tool of {HOMEPAGE} makes, and train_story_ids.csv, dev_story_ids.csv and"
         " test_story_ids.csv or some of them from its folder maluuba/newsqa"
     )
 
@@ -43,8 +44,11 @@ class Newsqa(RowsBuilder):
         names = {split: (f"{part}_story_ids.csv",) for split, part in
                  (("train", "train"), ("validation", "dev"), ("test", "test"))}  # fmt: skip
         found = by_split(input_dir, names, cls.FILES)
-        combined = needed(input_dir, _COMBINED, cls.FILES)
-        return {split: (combined, *paths) for split, paths in found.items()}
+        combined = [path for name in _COMBINED if (path := input_dir / name).is_file()]
+        if len(combined) != 1:
+            number = "two files" if combined else "no file"
+            raise InputError(f"--input_dir={input_dir} holds {number} of questions and stories: expected {cls.FILES}")
+        return {split: (*combined, *paths) for split, paths in found.items()}
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each question of the split's stories that has an answer."""

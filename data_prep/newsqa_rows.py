@@ -1,12 +1,17 @@
 """The rows of NewsQA's combined file: which of its crowd's answers counts, and what part of the story is the passage.
 
-A row of the file is a question with the answers that several people marked, character ranges of the story:
+A row of the .csv file is a question with the answers that several people marked, character ranges of the story:
 
     answer_char_ranges      196:228|196:202,217:228|None    one person's answer between bars, its ranges between commas
     validated_answers       {"196:228": 2, "none": 1}       how many others chose which, where they did not agree
 
+The .json file has a story an element, and the answer that counts with each question:
+
+    {"data": [{"storyId", "text", "questions": [{"q", "consensus": {"s", "e"} or {"noAnswer"} or {"badQuestion"}}]}]}
+
 - Answers: the one with the most votes of the validators, where there were some, or else of the people who marked it; of
-  equal ones the first.  A question that has none, or where most said that it has no answer, is left out and counted.
+  equal ones the first.  The .json file's `consensus` is taken as it is.  A question where most said that it has no
+  answer, or that it makes no sense, is left out and counted.
 - Passage: about 100 words of the story around the answer's first range (data_prep/answer_window.py).
 - Group: the story, so that passages that overlap are never wrong answers of each other's questions.
 """
@@ -14,11 +19,12 @@ A row of the file is a question with the answers that several people marked, cha
 import collections
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.answer_window import sentences, window
-from data_prep.fields import shown, text
+from data_prep.fields import field, shown, text, text_field
+from data_prep.json_list import elements
 from data_prep.line_files import check_header, csv_rows
 from data_prep.row import BadRow, Dropped, Row
 from hbt_jax.errors import InputError
@@ -33,18 +39,47 @@ def rows(combined: Path, ids: Path) -> Iterator[Row | BadRow | Dropped]:
     """Yields the rows of the stories that `ids` lists, in the order of the combined file.
 
     Raises:
-      InputError: a file is not CSV of UTF-8 text or lacks a column.
+      InputError: a file is not CSV or JSON of UTF-8 text, or lacks a column.
     """
     chosen = {row["story_id"] for _, row in csv_rows(ids, lambda place, names: check_header(place, names, ["story_id"]))
               if row}  # fmt: skip
+    yield from _of_json(combined, chosen) if combined.suffix == ".json" else _of_csv(combined, chosen)
+
+
+def _of_csv(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | Dropped]:
     for place, row in csv_rows(combined, _check_names):
         try:
             if row is None:
                 raise BadRow(f"{place}: more or fewer columns than the first line: expected one value for each name")
             if row["story_id"] in chosen:
-                yield _row(place, row)
+                ranges = answer(place, row["answer_char_ranges"], row["validated_answers"])
+                yield _row(place, row["story_id"], row["story_text"], row["question"], ranges)
         except BadRow as bad:
             yield bad
+
+
+def _of_json(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | Dropped]:
+    for place, story in elements(combined, under="data"):
+        try:
+            if (name := text_field(place, story, "storyId")) not in chosen:
+                continue
+            written, questions = field(place, story, "text", str), field(place, story, "questions", list)
+        except BadRow as bad:
+            yield bad
+            continue
+        for index, asked in enumerate(questions):
+            here = f"{place}: questions[{index}]"
+            try:
+                yield _row(here, name, written, field(here, asked, "q", str), _consensus(here, asked))
+            except BadRow as bad:
+                yield bad
+
+
+def _consensus(place: str, asked: dict) -> list[tuple[int, int]] | None:
+    agreed = field(place, asked, "consensus", dict)
+    if agreed.get("noAnswer") or agreed.get("badQuestion"):
+        return None
+    return [(field(place, agreed, "s", int), field(place, agreed, "e", int))]
 
 
 def _check_names(place: str, names: Sequence[str]) -> None:
@@ -53,20 +88,21 @@ def _check_names(place: str, names: Sequence[str]) -> None:
             raise InputError(f"{place}: no column {name}: expected a first line with {', '.join(NEEDED)}")
 
 
-def _row(place: str, row: dict[str, str]) -> Row | Dropped:
-    question, story = (text(place, name, row[name]) for name in ("question", "story_text"))
-    ranges = answer(place, row["answer_char_ranges"], row["validated_answers"])
+def _row(place: str, name: str, story: str, question: str, ranges: list[tuple[int, int]] | None) -> Row | Dropped:
+    """The row of a question about the story `name`, or why there is none; `ranges` are those of its answer."""
+    text(place, "the story", story)
+    text(place, "the question", question)
     if ranges is None:
         return Dropped(NO_ANSWER)
     start, end = min(ranges)
-    if end > len(story):
+    if not 0 <= start <= end <= len(story):
         raise BadRow(
             f"{place}: the answer is at {start}:{end} of a story of {len(story)} characters: expected a range within"
             " it; make the combined file again"
         )
     if not story[start:end].strip():
         return Dropped(BLANK)
-    return Row({"en": question}, {"en": window(story, sentences(story), start, end)}, (), f"story {row['story_id']}")
+    return Row({"en": question}, {"en": window(story, sentences(story), start, end)}, (), f"story {name}")
 
 
 def answer(place: str, marked: str, validated: str) -> list[tuple[int, int]] | None:

@@ -70,6 +70,17 @@ def test_a_damaged_list_is_named_by_file_and_line(tmp_path, text, message, piece
         list(elements(path, piece))
 
 
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+def test_a_list_under_a_name_is_read(tmp_path, piece):
+    path = tmp_path / "object.json"
+    path.write_text('{"version": "1", "more": {"data": [0]},\n"data": [1, [2]], "rest": ', encoding="utf-8")
+    assert list(elements(path, piece, under="data")) == [(f"{path}:2", 1), (f"{path}:2", [2])]
+    path.write_text('{"version": "1",\n"dat": []}', encoding="utf-8")
+    message = r"object.json:2: not a JSON list \(the object ends without it\): expected a list under 'data'"
+    with pytest.raises(InputError, match=message):
+        list(elements(path, piece, under="data"))
+
+
 def test_memory_does_not_grow_with_the_list(tmp_path):
     path = tmp_path / "list.json"
 

@@ -224,7 +224,7 @@ def main(_: list[str]) -> None:
     """Builds the store that the flags name and prints its summary."""
     given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
-    settings = sources.settings(given.source, given.input_dir, given.passage)
+    settings = sources.flag_settings()
     manifest = build_store(given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer, **settings)
     print("\n".join(summary(manifest)))
 
@@ -237,8 +237,7 @@ if __name__ == "__main__":
 
     flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
-    flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
-    flags.DEFINE_enum("passage", None, sources.PASSAGES, sources.PASSAGE)
+    sources.define_flags()
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
     flags.DEFINE_string("out_dir", "", "folder of the store, which must not exist")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")

@@ -9,27 +9,40 @@ Every source is one builder with three configs:
 """
 
 import contextlib
+import fcntl
 import importlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from absl import logging
+from absl import flags, logging
 
 from hbt_jax.data.pipeline import import_tensorflow
 from hbt_jax.errors import InputError
 
 SOURCES = {
+    "duorc": "data_prep.duorc_builder:Duorc",
+    "entityquestions": "data_prep.entityquestions_builder:Entityquestions",
     "facts": "data_prep.facts_builder:Facts",
     "jsonl": "data_prep.jsonl_builder:Jsonl",
+    "mfaq": "data_prep.mfaq_builder:Mfaq",
+    "mrtydi": "data_prep.mrtydi_builder:Mrtydi",
+    "newsqa": "data_prep.newsqa_builder:Newsqa",
+    "nq": "data_prep.nq_builder:Nq",
+    "parallel": "data_prep.parallel_builder:Parallel",
     "squad": "data_prep.squad_builder:Squad",
+    "squadshifts": "data_prep.squadshifts_builder:Squadshifts",
+    "wikiqa": "data_prep.wikiqa_builder:Wikiqa",
+    "wordpairs": "data_prep.wordpairs_builder:Wordpairs",
+    "yahoo": "data_prep.yahoo_builder:Yahoo",
 }
-USES = {"facts": (), "jsonl": ("input_dir",), "squad": ("input_dir", "passage")}  # flags that a source has a use for
+_ROWS = ("input_dir", "on_bad_row")
+USES = {name: _ROWS for name in SOURCES} | {"facts": (), "squad": ("input_dir", "passage")}  # flags it has a use for
 _FILES = "folder with the files of a source that is not downloaded"
-INPUT_DIR = f"{_FILES} ({', '.join(source for source, flags in USES.items() if 'input_dir' in flags)})"  # flags' help
+ON_BAD_ROW = ("stop", "skip")  # what becomes of a row that cannot be used
 PASSAGES = ("sentence", "paragraph")
-PASSAGE = "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer"
 TABLES = ("queries", "passages", "pairs")
 _READ_BATCH = 4096
 
@@ -67,7 +80,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
       a tfds.core.DatasetBuilder whose files exist.
 
     Raises:
-      InputError: an unknown source or table, or a wrong file of the user's.
+      InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
     """
     _check_known(source)
     if table not in TABLES:
@@ -81,24 +94,79 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
             config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings
         )
         if not made.is_prepared():
-            made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+            with _alone(Path(made.data_dir).parent):
+                made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     return made
 
 
-def settings(source: str, input_dir: str, passage: str | None = None) -> dict[str, str]:
-    """The builder's settings that the flags --input_dir and --passage stand for.
+@contextlib.contextmanager
+def _alone(table_dir: Path) -> Iterator[None]:
+    """Keeps other processes from preparing the table, and removes what a killed one left of it.
+
+    The kernel lets go of the lock of a process that ends in any way.
+    """
+    table_dir.mkdir(parents=True, exist_ok=True)
+    folder = os.open(table_dir, os.O_RDONLY)
+    try:
+        _lock(folder, table_dir)
+        for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets writes to before it renames it
+            shutil.rmtree(stopped)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, table_dir: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"{table_dir}: another process is preparing it: wait until it has ended, or choose another --raw_dir"
+        ) from error
+
+
+def define_flags() -> None:
+    """Defines the flags that are settings of a source's builder, for every command that prepares one."""
+    flags.DEFINE_string("input_dir", "", f"{_FILES} ({', '.join(_users('input_dir'))})")
+    flags.DEFINE_enum(
+        "on_bad_row", None, ON_BAD_ROW,
+        "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
+        f" counted and listed beside the prepared source: skip ({', '.join(_users('on_bad_row'))})",
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "passage", None, PASSAGES,
+        "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer",
+    )  # fmt: skip
+
+
+def _users(flag: str) -> list[str]:
+    return [source for source, names in USES.items() if flag in names]
+
+
+def flag_settings() -> dict[str, str]:
+    """The settings of the builder of --source that the flags of `define_flags` stand for.
+
+    Raises:
+      InputError: an unknown source, a flag is missing, or the source has no use for one.
+    """
+    given = flags.FLAGS
+    return settings(given.source, **{name: given[name].value for name in ("input_dir", "on_bad_row", "passage")})
+
+
+def settings(source: str, **given: str | None) -> dict[str, str]:
+    """The builder's settings among the flags given by name; those that are empty or None are not given.
 
     Raises:
       InputError: an unknown source, a flag is missing, or the source has no use for one.
     """
     _check_known(source)
-    given = {name: value for name, value in {"input_dir": input_dir, "passage": passage}.items() if value}
-    for name, value in given.items():
+    found = {name: value for name, value in given.items() if value}
+    for name, value in found.items():
         if name not in USES[source]:
             raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
-    if "input_dir" in USES[source] and not input_dir:
+    if "input_dir" in USES[source] and "input_dir" not in found:
         raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
-    return given
+    return found
 
 
 def dropped_lines(source: str, raw_dir: str | Path, **settings) -> list[str]:

@@ -109,7 +109,7 @@ def main(_: list[str]) -> None:
     """Trains as the flags say and prints what was made and what was left out."""
     require(("raw_dir", "out_dir"))
     given = flags.FLAGS
-    settings = sources.settings(given.source, given.input_dir, given.passage)
+    settings = sources.flag_settings()
     report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary, **settings)
     print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
     for line in sources.dropped_lines(given.source, given.raw_dir, **settings):
@@ -120,8 +120,7 @@ if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
     flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources.py")
-    flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
-    flags.DEFINE_enum("passage", None, sources.PASSAGES, sources.PASSAGE)
+    sources.define_flags()
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
     pieces = RunConfig.__dataclass_fields__["vocabulary"]

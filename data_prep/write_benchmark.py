@@ -90,7 +90,7 @@ def main(_: list[str]) -> None:
     """Writes what the flags say and prints what was made and what was left out."""
     require(("source", "raw_dir", "out_dir"))
     given = flags.FLAGS
-    settings = sources.settings(given.source, given.input_dir, given.passage)
+    settings = sources.flag_settings()
     counts = write_benchmark(given.source, given.raw_dir, given.out_dir, given.split, **settings)
     print(f"{given.out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     for line in sources.dropped_lines(given.source, given.raw_dir, **settings):
@@ -102,8 +102,7 @@ if __name__ == "__main__":
 
     flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources.py")
     flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "split whose queries are asked")
-    flags.DEFINE_string("input_dir", "", sources.INPUT_DIR)
-    flags.DEFINE_enum("passage", None, sources.PASSAGES, sources.PASSAGE)
+    sources.define_flags()
     flags.DEFINE_string("raw_dir", "", "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", "", "the benchmark's folder; an older benchmark there is replaced")
     run_command(main)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from data_prep import sources
 from data_prep.build_store import build_store, summary
-from data_prep.jsonl_rows import item_id, rows
+from data_prep.jsonl_rows import rows
+from data_prep.row import BadRow, item_id
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
 from hbt_jax.data.store import open_store
@@ -86,7 +88,7 @@ def line(**changes):
     ('{"query": ', r"not JSON \(Expecting value at column 10\): expected one object a line"),
     ('["q", "p"]', r'found \["q", "p"\]: expected a JSON object with query and passage'),
     ('{"query": {"en": "q"}}', "missing field 'passage': expected the fields query, passage and, if wanted, id, neg"),
-    (line(negative=[]), "unknown field 'negative': .*negatives, group; remove or rename it"),
+    (line(negative=[]), "unknown field 'negative': .*negatives, group, language; remove or rename it"),
     ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),
@@ -102,19 +104,45 @@ def line(**changes):
     (line(id=7), "id is 7: expected a string"),
     (line(group=""), "group is empty: give it, or leave 'group' out"),
     (line(query="q" * 99), 'query is "q{59}...: expected an object'),
+    (line(language="en"), 'query is {"en": "q"}: expected a string'),
+    (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': expected one of ar bn"),
+    (line(query="q", passage="p", language=["en"]), r"language has the unknown language \['en'\]: expected one of"),
+    (line(query="q", passage=" ", language="en"), "passage is empty: give it, or leave 'passage' out"),
+    (line(query="q", passage="p", language="en", negatives=["p"]), r"negatives\[0\] is in 'en' the row's own passage"),
+    (line(query="q", passage="p", language="en", negatives=[{"en": "n"}]), r"negatives\[0\] is .*: expected a string"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named_by_file_and_line(tmp_path, bad, message):
     path = tmp_path / "train.jsonl"
-    path.write_text(line(id="one") + "\n\n" + bad + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match=rf"train\.jsonl:3: {message}"):
-        list(rows(path))
+    path.write_text(line(id="one") + "\n\n" + bad + "\n" + line(id="two") + "\n", encoding="utf-8")
+    before, wrong, after = rows(path)
+    assert isinstance(wrong, BadRow) and not isinstance(before, BadRow) and not isinstance(after, BadRow)
+    assert re.search(rf"train\.jsonl:3: {message}", str(wrong))
+
+
+def test_rows_of_one_language_are_joined_by_their_group(tmp_path):
+    def written(code, group, number, **more):
+        texts = {"query": f"q{number} {code}", "passage": f"p{number} {code}"}
+        return json.dumps(texts | {"language": code} | ({"group": group} if group else {}) | more)
+
+    path = tmp_path / "train.jsonl"
+    path.write_text("\n".join([
+        written("de", "g1", 1, negatives=["n de"]), written("fr", "", 3), written("de", "g2", 2), line(group="g0"),
+        written("en", "g1", 1, negatives=["n en", "m en"]), written("de", "g1", 9),
+    ]) + "\n", encoding="utf-8")  # fmt: skip
+    alone, spread, wrong, first, second = rows(path)
+    assert alone.query == {"fr": "q3 fr"} and alone.group == "line train.jsonl:2" and spread.group == "group g0"
+    assert first.query == {"de": "q1 de", "en": "q1 en"} and first.passage == {"de": "p1 de", "en": "p1 en"}
+    assert first.negatives == ({"de": "n de"}, {"en": "n en"}, {"en": "m en"}) and first.group == "group g1"
+    assert second.query == {"de": "q2 de"} and second.group == "group g2"
+    message = r"train\.jsonl:6: group g1 has a row in 'de' already: rows of one group are translations of each other"
+    assert isinstance(wrong, BadRow) and re.search(message, str(wrong))
 
 
 def test_bytes_that_are_no_text_and_files_without_rows_are_named(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(line().encode() + b'\n{"query": {"en": "\xff"}}\n')
-    with pytest.raises(InputError, match=r"train\.jsonl:2: not UTF-8 text .* save the file as UTF-8"):
-        list(rows(path))
+    wrong = list(rows(path))[1]
+    assert re.search(r"train\.jsonl:2: not UTF-8 text .* save the file as UTF-8", str(wrong))
     path.write_bytes(b"\n \n")
     with pytest.raises(InputError, match=r"train\.jsonl: the file has no row"):
         list(rows(path))
@@ -128,6 +156,26 @@ def test_a_wrong_line_ends_the_preparation_and_leaves_no_table(tmp_path):
         sources.builder("jsonl", "queries", tmp_path / "raw", input_dir=folder)
     write(folder, train=TRAIN)
     assert len(list(sources.records("jsonl", "pairs", "train", tmp_path / "raw", input_dir=folder))) == len(TRAIN)
+
+
+def test_wrong_lines_can_be_set_aside_counted_and_listed(tmp_path):
+    folder = write(tmp_path / "in", train=[TRAIN[0], {"query": PERU}, *TRAIN[1:], {"query": 1}], test=TEST)
+    settings = {"input_dir": folder, "on_bad_row": "skip"}
+    for table, records in (("queries", 3), ("passages", 5), ("pairs", 3)):
+        assert len(list(sources.records("jsonl", table, "train", tmp_path / "raw", **settings))) == records
+    said = "rows that cannot be used, listed in rejects-train.jsonl"
+    assert sources.dropped_lines("jsonl", tmp_path / "raw", **settings) == [f"  dropped from train: 2 {said}"]
+    made = sources.builder("jsonl", "pairs", tmp_path / "raw", **settings)
+    listed = [json.loads(row)["row"] for row in (Path(made.data_dir) / "rejects-train.jsonl").read_text().splitlines()]
+    assert [row[row.index("train.jsonl") :][:14] for row in listed] == ["train.jsonl:2:", "train.jsonl:5:"]
+    assert not (Path(made.data_dir) / "rejects-test.jsonl").exists()
+    train_sentencepiece("jsonl", tmp_path / "raw", tmp_path / "tokenizer", 50, **settings)
+    built = build_store("jsonl", "train", tmp_path / "raw", tmp_path / "store", tmp_path / "tokenizer", **settings)
+    assert built["dropped"] == {said: 2}
+    with pytest.raises(InputError, match="another way: --on_bad_row is changed from skip to stop"):
+        sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)
+    with pytest.raises(InputError, match="--on_bad_row=drop: expected one of stop, skip"):
+        sources.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder, on_bad_row="drop")
 
 
 def test_a_wrong_folder_is_named(tmp_path):
@@ -166,7 +214,7 @@ def test_from_lines_to_a_store(mine, tmp_path):
     digests = {
         f"{split}.jsonl": hashlib.sha256((mine[0] / f"{split}.jsonl").read_bytes()).hexdigest() for split in SPLITS
     }
-    assert manifest["source"]["metadata"] == {"files": digests}
+    assert manifest["source"]["metadata"] == {"files": digests, "on_bad_row": "stop", "dropped": {}}
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("de", "en", "fr")

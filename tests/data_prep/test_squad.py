@@ -186,13 +186,12 @@ def test_a_wrong_file_ends_the_preparation_and_leaves_no_table(folder, tmp_path)
 
 
 def test_flags_are_those_that_the_source_has_a_use_for():
-    assert sources.settings("squad", "x", None) == {"input_dir": "x"}
-    assert sources.settings("squad", "x", "paragraph") == {"input_dir": "x", "passage": "paragraph"}
-    assert "jsonl, squad" in sources.INPUT_DIR
+    assert sources.settings("squad", input_dir="x", passage=None) == {"input_dir": "x"}
+    assert sources.settings("squad", input_dir="x", passage="paragraph") == {"input_dir": "x", "passage": "paragraph"}
     with pytest.raises(InputError, match="--passage=sentence has no use for --source=jsonl: leave it out"):
-        sources.settings("jsonl", "x", "sentence")
+        sources.settings("jsonl", input_dir="x", passage="sentence")
     with pytest.raises(InputError, match=r"--input_dir is needed for --source=squad: .* not downloaded \(squad\)"):
-        sources.settings("squad", "")
+        sources.settings("squad", input_dir="")
 
 
 def test_a_command_prints_what_was_left_out(prepared, tmp_path):

@@ -10,15 +10,22 @@ from hbt_jax.errors import InputError
 
 _WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
     "Arab": {"ARABIC"},
+    "Armn": {"ARMENIAN"},
     "Beng": {"BENGALI"},
     "Cyrl": {"CYRILLIC"},
     "Deva": {"DEVANAGARI"},
+    "Ethi": {"ETHIOPIC"},
+    "Geor": {"GEORGIAN"},
     "Grek": {"GREEK"},
     "Hans": {"CJK"},
+    "Hant": {"CJK"},
     "Hebr": {"HEBREW"},
     "Jpan": {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK"},
+    "Khmr": {"KHMER"},
     "Kore": {"HANGUL", "CJK"},
     "Latn": {"LATIN"},
+    "Mlym": {"MALAYALAM"},
+    "Taml": {"TAMIL"},
     "Telu": {"TELUGU"},
     "Thai": {"THAI"},
 }

@@ -121,14 +121,16 @@ def test_another_script_and_unknown_tokens_are_warned_of(tmp_path, tokenizer):
 def test_every_language_has_a_script_whose_letters_are_known():
     samples = {
         "Arab": "نص", "Beng": "লেখা", "Cyrl": "текст", "Deva": "पाठ", "Grek": "κείμενο", "Hans": "文本", "Hebr": "טקסט",
-        "Jpan": "テキスト文", "Kore": "본문", "Latn": "văn", "Telu": "వచనం", "Thai": "ข้อความ",
+        "Jpan": "テキスト文", "Kore": "본문", "Latn": "văn", "Telu": "వచనం", "Thai": "ข้อความ", "Armn": "տեքստ",
+        "Ethi": "ጽሑፍ", "Geor": "ტექსტი", "Hant": "文字", "Khmr": "អត្ថបទ", "Mlym": "വാചകം", "Taml": "உரை",
     }  # fmt: skip
     assert {language.script for language in LANGUAGES.values()} == set(samples)
+    han = ("Hans", "Hant")
     for script, text in samples.items():
         for other in samples:
             count, own = letters.letter_counts([text, "12!"], other)
             assert count[0] > 0 and count[1] == 0
-            within = script == other or (script == "Hans" and other in ("Jpan", "Kore"))
+            within = script == other or (script in han and other in (*han, "Jpan", "Kore"))
             assert (own[0] == count[0]) == within
     with pytest.raises(InputError, match="unknown script 'Runr': expected one of Arab"):
         letters.letter_counts(["ᚠ"], "Runr")

@@ -178,6 +178,11 @@ class ModelConfig:
 
     def __post_init__(self):
         check_limits(self)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not self.lora_rank and field.name.startswith("lora_") and value != field.default:
+                shown = ",".join(value) if isinstance(value, tuple) else value
+                raise InputError(f"--{field.name}={shown} needs --lora_rank, the rank of the adapters")
 
 
 @dataclasses.dataclass(frozen=True)

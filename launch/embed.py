@@ -24,7 +24,7 @@ def main(_: list[str]) -> None:
     command.require(["model", "input"])
     if not (config.output or config.nearest):
         raise InputError("--output is needed: the .npy or .parquet file to write; or --nearest=K to look at a model")
-    with StopRequest() as stop:
+    with StopRequest("stopping; a second signal stops at once") as stop:
         # This imports jax: only once the flags are known to be good.
         from hbt_jax.interchange.embed_job import embed_command
 

@@ -20,7 +20,7 @@ def main(_: list[str]) -> None:
     """Checks the flags, then exports."""
     config = command.values(ExportConfig)
     command.require(["model", "out"])
-    with StopRequest() as stop:
+    with StopRequest("stopping; a second signal stops at once") as stop:
         # This imports jax: only once the flags are known to be good.
         from hbt_jax.interchange.export import export_command
 

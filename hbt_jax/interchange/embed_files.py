@@ -9,7 +9,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import itertools
 import json
 import os
@@ -110,11 +109,14 @@ class TextInput:
             raise InputError(f"{self.name}: no text in it: expected one a line")
 
     def count(self) -> int | None:
-        """About how many texts there are; None where only reading would tell."""
+        """How many lines there are, blank ones too; None where only reading would tell."""
         if not os.path.isfile(self.path):
             return None
+        ends, last = 0, b"\n"
         with open(self.path, "rb") as file:
-            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_READ_BYTES), b""))
+            for chunk in iter(lambda: file.read(_READ_BYTES), b""):
+                ends, last = ends + chunk.count(b"\n"), chunk[-1:]
+        return ends + (last != b"\n")
 
     def _line_rows(self, poll: Callable[[], None]) -> Iterator[tuple[int, str, None]]:
         for number, line in self._lines(poll):
@@ -132,6 +134,11 @@ class TextInput:
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
+            ) from error
+        except (ValueError, RecursionError) as error:  # Python's limits on digits of a number and on nesting
+            raise InputError(
+                f"{place}: cannot be read as JSON ({error}): expected an object with a text, shallow and with short"
+                " numbers"
             ) from error
         if not isinstance(fields, dict):
             raise InputError(f"{place}: found {_shown(fields)}: expected a JSON object with the field {self.field!r}")
@@ -263,13 +270,11 @@ def open_output(path: str) -> Iterator[Callable[[Texts, np.ndarray], None]]:
       InputError: the file cannot be written.
     """
     check_output(path)
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(atomic_file(path))
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise
-            raise InputError(f"--output={path}: cannot be written: {error.strerror or error}") from error
-        writer = _WRITERS[Path(path).suffix](file)
-        yield writer.write
-        writer.finish()
+    try:
+        with atomic_file(path) as file:
+            writer = _WRITERS[Path(path).suffix](file)
+            yield writer.write
+            writer.finish()
+    except OSError as error:  # of the writing: what goes wrong in reading is an InputError already
+        reason = error.strerror or " ".join(str(error).split())
+        raise InputError(f"--output={path}: cannot be written: {reason}; make room or name another file") from error

@@ -31,6 +31,7 @@ class _Seen:
 
     count: int = 0
     empty: int = 0
+    ids: bool = False
     labels: list[str] = dataclasses.field(default_factory=list)
     texts: list[str] = dataclasses.field(default_factory=list)
     vectors: list[np.ndarray] = dataclasses.field(default_factory=list)
@@ -39,6 +40,7 @@ class _Seen:
         """Counts one part, and keeps it where wanted."""
         self.count += len(part.texts)
         self.empty += part.empty
+        self.ids = part.ids is not None
         if keep:
             full = [index for index, text in enumerate(part.texts) if text.strip()]
             labels = part.ids or list(map(str, part.lines))
@@ -64,6 +66,8 @@ def embed_command(config: EmbedConfig, stop: StopRequest) -> None:
     parts = itertools.chain([next(parts)], parts)  # the first part's mistakes show before the model is loaded
     mesh = _mesh(config.mesh_data)
     model = _model(config, mesh)
+    for note in model.notes:
+        print(note, flush=True)
     embedder = Embedder(model, mesh, texts_per_device=config.eval_batch, poll=poll, shown=False)
     seen = _embed(config, source, parts, embedder)
     print(_summary(config, model, seen, embedder.truncated), flush=True)
@@ -105,12 +109,22 @@ def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embed
         bar = stack.enter_context(tqdm(total=source.count(), desc="embedding", unit=" texts", disable=None))
         for part in parts:
             vectors_ND = embedder(part.texts, config.side, bar.update)
+            _check_finite(vectors_ND, source.name, part)
             seen.add(part, vectors_ND, keep=config.nearest > 0)
             if write:
                 write(part, vectors_ND)
         if config.nearest and len(seen.texts) < 2:
             raise InputError(f"--nearest={config.nearest}: expected two texts or more that are not empty, got 1")
     return seen
+
+
+def _check_finite(vectors_ND: np.ndarray, source: str, part: Texts) -> None:
+    broken = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
+    if broken.size:
+        raise InputError(
+            f"{source}:{part.lines[broken[0]]}: the vector of this text is not finite: the model's weights are broken"
+            " or --compute_dtype overflows"
+        )
 
 
 def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> str:
@@ -128,7 +142,11 @@ def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> 
         left_out = "; left out of --nearest" if config.nearest else ""
         lines.append(f"{seen.empty:,} of them empty: embedded as prefix and special tokens alone{left_out}")
     if config.output:
-        lines.append(f"{config.output}: float32 [{seen.count}, {model.encoder.embedding_width}], a row a text")
+        without = "; ids are not in it, rows are in the order of the input: .parquet keeps them"
+        lines.append(
+            f"{config.output}: float32 [{seen.count}, {model.encoder.embedding_width}], a row a text"
+            + (without if seen.ids and config.output.endswith(".npy") else "")
+        )
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from hbt_jax.files import atomic_folder
 from hbt_jax.interchange import earlier
 from hbt_jax.interchange.layout import DENSE, module_files, tokenizer_config
 from hbt_jax.interchange.model_card import model_card
-from hbt_jax.interchange.origin import origin
+from hbt_jax.interchange.origin import Origin, evaluations, origin
 from hbt_jax.interchange.read_back import check_read_back
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models import huggingface, lora
@@ -54,6 +54,8 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
     poll()
     came_from = origin(config.model, config.checkpoint, model)
+    for note in (*model.notes, *_without_results(config, came_from)):
+        print(note, flush=True)
     export = _Export(
         model,
         *_tensors(model, came_from.run.recipe.lora if came_from.run else None),
@@ -69,6 +71,17 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
         raise InputError(f"--out={out}: cannot be written: {reason}; make room or choose another --out") from error
     count = parameter_count(model.encoder)
     print(f"exported {model.name} to {out}: {count:,} parameters, {size / 1e6:,.1f} MB, read back and compared")
+
+
+def _without_results(config: ExportConfig, came_from: Origin) -> list[str]:
+    """What to do for a table of results, nothing where there is one or can be none."""
+    if came_from.run is None or came_from.results:
+        return []
+    folder = evaluations(Path(config.model), config.checkpoint)
+    return [
+        f"the model card has no results: {folder} has none of these weights, with the prefixes and lengths of training;"
+        f" launch/eval.py --out={folder} puts them there"
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

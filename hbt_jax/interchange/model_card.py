@@ -44,7 +44,7 @@ def _front_matter(origin: Origin, license_id: str) -> list[str]:
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",
         "tags": list(_TAGS),
-        "base_model": origin.base if origin.base and run_card.on_hub(origin.base) else None,
+        "base_model": origin.base if origin.base_on_hub else None,
     }
     return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items() if value), "---"]
 

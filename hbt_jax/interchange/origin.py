@@ -41,7 +41,7 @@ class Origin:
       run: the run, None for a model that was not trained here.
       record: what its checkpoint says beside the arrays, None for an untrained one.
       stores: what it was trained on, nothing for an untrained one.
-      results: the content of each results.json that the run's folder holds of these very weights.
+      results: the content of each results.json of these very weights in the run's folder of evaluations.
     """
 
     name: str
@@ -63,6 +63,13 @@ class Origin:
             return self.name
         return self.run.pretrained and self.run.pretrained["name"]
 
+    @property
+    def base_on_hub(self) -> bool:
+        """Whether `base` is a hub id, by what was found when the weights were read: not what lies there now."""
+        if self.run is None:
+            return not Path(self.name).is_dir()
+        return bool(self.run.pretrained and self.run.pretrained.get("hub"))  # not said by early versions: no link then
+
 
 def origin(name: str, checkpoint: str, model: Model) -> Origin:
     """Where `model` comes from.
@@ -79,8 +86,9 @@ def origin(name: str, checkpoint: str, model: Model) -> Origin:
         return Origin(model.name, checkpoint)
     folder = Path(name)
     run, label = read_run(folder), folder.resolve().name
+    found = _results(evaluations(folder, checkpoint), run, model)
     if checkpoint == UNTRAINED:
-        return Origin(label, checkpoint, run, results=_results(folder / "evaluation" / UNTRAINED, run, model))
+        return Origin(label, checkpoint, run, results=found)
     record = _record(folder, checkpoint)
     if record.step != model.step:
         raise InputError(f"{folder}: the run has saved step {record.step} since step {model.step} was read: try again")
@@ -91,8 +99,13 @@ def origin(name: str, checkpoint: str, model: Model) -> Origin:
         run=run,
         record=record,
         stores=tuple(_store(Path(path), trained) for path, trained in stores),
-        results=_results(folder / "evaluation", run, model),
+        results=found,
     )
+
+
+def evaluations(folder: Path, checkpoint: str) -> Path:
+    """Where a run's evaluations are looked for, and where launch/train.py puts them."""
+    return folder / "evaluation" / (UNTRAINED if checkpoint == UNTRAINED else "")
 
 
 def _record(folder: Path, checkpoint: str) -> Record:

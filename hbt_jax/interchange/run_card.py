@@ -1,6 +1,5 @@
 """What a model card says of the run: data, training, results."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,18 +20,12 @@ _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "x-x": lambda plan: "x-x: each query and its passage in one language, several languages in a batch",
     "x-y": lambda plan: "x-y: each query and its passage in two different languages",
 }
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def on_hub(name: str) -> bool:
-    """Whether a name is a hub id, by the rule that it was found by: a folder of that name would have been taken."""
-    return bool(_HUB_ID.fullmatch(name)) and not Path(name).exists()
-
-
-def _base_words(name: str) -> str:
-    if on_hub(name):
-        return f"[{name}](https://huggingface.co/{name})"
-    return f"`{Path(name).name}`, a folder in Hugging Face's layout"
+def _base_words(origin: Origin) -> str:
+    if origin.base_on_hub:
+        return f"[{origin.base}](https://huggingface.co/{origin.base})"
+    return f"`{Path(origin.base).resolve().name}`, a folder in Hugging Face's layout"
 
 
 def data(origin: Origin) -> list[str]:
@@ -57,9 +50,9 @@ def training(model: Model, origin: Origin) -> list[str]:
     """How it was trained."""
     lines = ["## Training", ""]
     if origin.run is None:
-        return [*lines, f"Not trained by hbt_jax: the weights are those of {_base_words(origin.name)}."]
-    config, base = origin.run.config, origin.base
-    start = _base_words(base) if base else f"random weights of the preset `{config.model.model}`"
+        return [*lines, f"Not trained by hbt_jax: the weights are those of {_base_words(origin)}."]
+    config = origin.run.config
+    start = _base_words(origin) if origin.base else f"random weights of the preset `{config.model.model}`"
     if origin.checkpoint == UNTRAINED:
         return [*lines, f"Not trained: {start}, before the first step (seed {config.run.seed})."]
     lines += [
@@ -125,7 +118,7 @@ def results(origin: Origin) -> list[str]:
     if origin.run is None:
         return []
     if not origin.results:
-        return [*lines, "None: this checkpoint had not been evaluated when it was exported."]
+        return [*lines, "None of these weights lay in the run's folder when they were exported."]
     lines.append(
         "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates). Monolingual: candidates in the"
         " query's language; cross-lingual: in one other language, mean over all; multilingual: all candidates, where"

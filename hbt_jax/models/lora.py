@@ -77,8 +77,6 @@ def lora_config(
       InputError: an unknown target, or a layer that the encoder does not have.
     """
     if not rank:
-        if layers:
-            raise InputError(f"--lora_layers={','.join(layers)} needs --lora_rank, the rank of the adapters")
         return None
     unknown = [target for target in targets if target not in TARGETS]
     if unknown or not targets:

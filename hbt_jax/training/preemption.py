@@ -16,9 +16,16 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """A context manager that turns the first SIGTERM or SIGINT into `requested`; handlers are restored at its end."""
+    """A context manager that turns the first SIGTERM or SIGINT into `requested`; handlers are restored at its end.
 
-    def __init__(self) -> None:
+    Args:
+      doing: what the user is told that the command now does, and what a second signal does.
+    """
+
+    def __init__(
+        self, doing: str = "saving and stopping after this step; a second signal stops at once, unsaved"
+    ) -> None:
+        self.doing = doing
         self.received: signal.Signals | None = None
         self._previous: dict = {}
 
@@ -39,11 +46,7 @@ class StopRequest:
         self.received = signal.Signals(number)
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-        print(
-            f"\n{self.received.name}: saving and stopping after this step; a second signal stops at once, unsaved",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"\n{self.received.name}: {self.doing}", file=sys.stderr, flush=True)
 
 
 def run_child(command: Sequence[str], stop: StopRequest) -> int:

@@ -41,7 +41,12 @@ def write(workdir: Path, start: Start) -> None:
         "encoder": dataclasses.asdict(start.encoder),
         "lora": dataclasses.asdict(start.lora) if start.lora else None,
         "frozen": start.frozen,
-        "pretrained": {"name": pretrained.name, "fingerprint": start.fingerprint} if pretrained else None,
+        "pretrained": pretrained
+        and {
+            "name": pretrained.name,
+            "fingerprint": start.fingerprint,
+            "hub": not Path(pretrained.name).is_dir(),  # later, and from elsewhere, the name alone would not tell
+        },
     }
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -96,13 +101,14 @@ class Run:
       folder: its workdir.
       config: its configuration, without options left to the model.
       recipe: its update.
-      pretrained: {"name", "fingerprint"} of the weights it started from, None for random ones.
+      pretrained: {"name", "fingerprint", "hub": whether the name is a hub id} of the weights it started from, None for
+        random ones.
     """
 
     folder: Path
     config: TrainConfig
     recipe: steps.Recipe
-    pretrained: dict[str, str] | None
+    pretrained: dict | None
 
 
 def read_run(workdir: Path) -> Run:

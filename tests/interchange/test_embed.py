@@ -1,5 +1,8 @@
 """launch/embed.py: texts in, embeddings out whole or not at all, nearest texts, and one clear line for each mistake."""
 
+import contextlib
+import errno
+import io
 import json
 import os
 import signal
@@ -16,7 +19,7 @@ import pytest
 from hbt_jax.config import EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embed import Embedder
-from hbt_jax.interchange import embed_job
+from hbt_jax.interchange import embed_files, embed_job
 from hbt_jax.interchange.embed_files import TextInput, check_output
 from hbt_jax.interchange.embed_job import embed_command
 from hbt_jax.interchange.nearest import nearest
@@ -158,6 +161,8 @@ def test_nearest_prints_each_text_with_the_others_most_like_it(folder, wanted, l
             b'{"text": "a"}\n{"text": }\n',
             r"a.jsonl:2: not JSON \(Expecting value at column 10\): expected one",
         ),
+        ("a.jsonl", b"[" * 200_000, r"a.jsonl:1: cannot be read as JSON \(maximum recursion depth"),
+        ("a.jsonl", b'{"id": ' + b"1" * 5000 + b"}", r"a.jsonl:1: cannot be read as JSON \(Exceeds the limit"),
         ("a.jsonl", b'["a"]\n', r"a.jsonl:1: found \[\"a\"\]: expected a JSON object with the field 'text'"),
         (
             "a.jsonl",
@@ -210,6 +215,49 @@ def test_an_output_that_cannot_be_written(folder, lines, tmp_path):
         check_output(str(tmp_path / "taken.npy"))
 
 
+@pytest.mark.parametrize("name", ["out.npy", "out.parquet"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_disk_that_takes_no_more_is_one_clear_line(folder, lines, tmp_path, monkeypatch, name, number):
+    @contextlib.contextmanager
+    def full(path):
+        class Full(io.BytesIO):
+            def write(self, data):
+                raise OSError(number, os.strerror(number))
+
+        yield Full()
+
+    monkeypatch.setattr(embed_files, "atomic_file", full)
+    message = f"{name}: cannot be written: {os.strerror(number)}; make room or name another file"
+    with pytest.raises(InputError, match=message):
+        run(folder, input=lines, output=tmp_path / name)
+
+
+@pytest.mark.parametrize(("content", "count"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\n\nb", 3)])
+def test_a_last_line_without_its_end_counts(tmp_path, content, count):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert TextInput(str(tmp_path / "a.txt"), "").count() == count
+
+
+def test_it_says_when_ids_are_not_written(folder, tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": "a", "text": "Nil"}\n{"id": "b", "text": "nil"}\n')
+    run(folder, input=path, output=tmp_path / "out.npy")
+    assert (
+        "out.npy: float32 [2, 16], a row a text; ids are not in it, rows are in the order of" in capsys.readouterr().out
+    )
+    run(folder, input=path, output=tmp_path / "out.parquet")
+    assert "ids are not in it" not in capsys.readouterr().out
+
+
+def test_vectors_that_are_no_numbers_are_not_written(folder, lines, tmp_path, monkeypatch):
+    found = np.zeros((len(TEXTS), 16), np.float32)
+    found[4, 3] = np.nan
+    monkeypatch.setattr(Embedder, "__call__", lambda *_: found)
+    with pytest.raises(InputError, match=r"texts.txt:5: the vector of this text is not finite: the model's weights"):
+        run(folder, input=lines, output=tmp_path / "out.npy")
+    assert os.listdir(tmp_path) == ["texts.txt"]
+
+
 def test_what_goes_wrong_late_leaves_no_file(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(embed_job, "_TEXTS_A_PART", 2)
     path, out = tmp_path / "rows.jsonl", tmp_path / "out.npy"
@@ -260,4 +308,6 @@ def test_the_command_reads_a_pipe_and_stops_reading_for_a_signal(folder, tmp_pat
     waiting.send_signal(signal.SIGINT)
     waiting.wait(timeout=60)
     assert (waiting.returncode, list(tmp_path.iterdir())) == (3, [])
-    assert "stopped: nothing is written; repeat the command" in waiting.stderr.read()
+    told = waiting.stderr.read()
+    assert "SIGINT: stopping; a second signal stops at once" in told
+    assert "stopped: nothing is written; repeat the command" in told

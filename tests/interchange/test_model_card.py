@@ -10,7 +10,6 @@ import pytest
 from hbt_jax import __version__
 from hbt_jax.config import ExportConfig, ModelConfig
 from hbt_jax.errors import InputError
-from hbt_jax.interchange import run_card
 from hbt_jax.interchange.export import export_command
 from hbt_jax.training.preemption import StopRequest
 from tests.interchange import make_models
@@ -80,7 +79,7 @@ def test_the_card_of_a_run(sources, exports):
         "| Longest text | 16 tokens of a query, 24 of a passage |",
         "| Learning rate | 3e-05, linear after 0 steps of warm-up |",
         "| Seed | 7 |",
-        "None: this checkpoint had not been evaluated when it was exported.",
+        "None of these weights lay in the run's folder when they were exported.",
         f"Exported by hbt_jax {__version__} with jax ",
     ):
         assert line in card
@@ -141,13 +140,30 @@ def test_the_card_of_a_model_that_was_not_trained_here(exports, tmp_path):
     assert "--model='two words' " in (tmp_path / "two words" / "README.md").read_text()
 
 
-def test_what_is_on_the_hub(tmp_path, monkeypatch):
+def test_a_folder_is_never_taken_for_a_hub_id(tmp_path, monkeypatch):
+    """Also when the run is exported from elsewhere, where models/bert, like a hub id, is no folder."""
+    (tmp_path / "models").mkdir()
+    make_models.folder_of("bert", tmp_path / "models" / "bert")
     monkeypatch.chdir(tmp_path)
-    assert run_card.on_hub("intfloat/multilingual-e5-small")
-    assert not run_card.on_hub("/models/e5")
-    assert not run_card.on_hub("e5")
-    (tmp_path / "models" / "e5").mkdir(parents=True)
-    assert not run_card.on_hub("models/e5")
+    folder = make_models.run_of(tmp_path / "run", ModelConfig(model="models/bert", dropout=0.0), stores={})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    card = card_of(folder, tmp_path / "out")
+    assert "| Start | `bert`, a folder in Hugging Face's layout |" in card
+    assert "base_model" not in front_matter(card)
+    file = folder / "model.json"  # as if the same weights had been read from the hub
+    file.write_text(file.read_text().replace('"hub": false', '"hub": true'))
+    card = card_of(folder, tmp_path / "fetched")
+    assert "| Start | [models/bert](https://huggingface.co/models/bert) |" in card
+    assert front_matter(card)["base_model"] == "models/bert"
+
+
+def test_an_export_without_results_says_where_they_go(sources, tmp_path, capsys):
+    card_of(sources["preset"], tmp_path / "run")
+    said = f"launch/eval.py --out={sources['preset'] / 'evaluation'} puts them there"
+    assert said in capsys.readouterr().out
+    card_of(sources["bert"], tmp_path / "bert")
+    assert "no results" not in capsys.readouterr().out
 
 
 def test_the_hub_reads_the_front_matter(exports):

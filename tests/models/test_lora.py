@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from hbt_jax.config import ModelConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import TARGETS, LoraConfig, layer_numbers, lora_config, merged
@@ -84,9 +85,22 @@ def test_layers_and_targets_come_from_flags():
         ((2, 1.0, ("early",), ("query",), 3), "'early' names no layers; expected a number or a range such as 0-2"),
         ((2, 1.0, (), ("pooler",), 3), "--lora_targets=pooler: expected some of query, key, value"),
         ((2, 1.0, (), (), 3), "--lora_targets=: expected some of"),
-        ((0, 1.0, ("0-2",), ("query",), 3), "--lora_layers=0-2 needs --lora_rank"),
     ],
 )
 def test_wrong_flags_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         lora_config(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lora_layers": ("0-2", "5")}, "--lora_layers=0-2,5 needs --lora_rank, the rank of the adapters"),
+        ({"lora_targets": ("key",)}, "--lora_targets=key needs --lora_rank"),
+        ({"lora_alpha": 8.0}, "--lora_alpha=8.0 needs --lora_rank"),
+    ],
+)
+def test_flags_of_adapters_need_a_rank(given, message):
+    with pytest.raises(InputError, match=message):
+        ModelConfig(**given)
+    ModelConfig(lora_rank=2, **given)

@@ -15,11 +15,14 @@ billion parameters, CC BY-NC 4.0; facebook/m2m100_418M and facebook/m2m100_1.2B,
         ct2-transformers-converter --model facebook/nllb-200-distilled-600M --quantization int8 \\
         --copy_files sentencepiece.bpe.model --output_dir nllb
 
-int8 is for processors; for a GPU convert with --quantization float16, or give --compute_type=int8_float16.
+int8 is for processors; for a GPU convert with --quantization float16, or give --compute_type=int8_float16.  With more
+GPUs, start a run for each language with its own CUDA_VISIBLE_DEVICES and the same --out_dir, and in the end one with
+all --languages, which translates nothing again.
 """
 
 import collections
 import contextlib
+import dataclasses
 import itertools
 import json
 import sys
@@ -90,27 +93,23 @@ def translate(
     def records(table: str) -> Iterator[dict]:
         return sources.records(source, table, split, raw_dir, **settings)
 
-    texts = Texts(records, source_language)
+    texts = Texts(records, source_language, shard_texts)
     count, characters, digest = texts.count()
     made_from = {"source": source, "split": split, "source_language": source_language, "texts": digest}
-    shards = Shards(Path(out_dir) / f"{split}-shards", {**made_from, **translator.settings, "shard_texts": shard_texts})
-    translate_missing(texts, characters, shards, shard_texts, translator, languages, stop)
-    report = {**made_from, "different_texts": count, "model": translator.settings, "languages": {}}
-    dropped = collections.Counter()
-    with contextlib.closing(Gathered(shards.folder / "gathered.sqlite", source_language)) as gathered:
-        for target in languages:
-            report["languages"][target] = _filtered(
-                gathered, texts, shards, shard_texts, target, limits or Limits(), stop
-            )
-        for side in ("queries", "passages"):
-            gathered.add_items(side, records(side), dropped)
-        for target, found in report["languages"].items():
-            found["own_texts"] = gathered.already_there(target)
-        rows = lines(records("pairs"), gathered.texts, dropped)
-        report["rows"] = _write(Path(out_dir) / f"{split}.jsonl", rows, stop)
-    report["dropped"] = dict(+dropped)
-    with atomic_file(str(Path(out_dir) / f"{split}-report.json")) as file:
-        file.write((json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+    settings_of_shards = {**made_from, **translator.settings, "shard_texts": shard_texts}
+    shards = Shards(Path(out_dir) / f"{split}-shards", settings_of_shards)
+    translate_missing(texts, characters, shards, translator, languages, stop)
+    limits = limits or Limits()
+    with shards.alone():
+        report = {
+            **made_from,
+            "different_texts": count,
+            "model": translator.settings,
+            "limits": dataclasses.asdict(limits),
+            **_write_rows(Path(out_dir) / f"{split}.jsonl", texts, shards, languages, limits, stop),
+        }
+        with atomic_file(str(Path(out_dir) / f"{split}-report.json")) as file:
+            file.write((json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
     return report
 
 
@@ -124,12 +123,25 @@ def _check_languages(source_language: str, languages: Sequence[str], translator:
         translator.check(code)
 
 
-def _filtered(
-    gathered: Gathered, texts: Texts, shards: Shards, shard_texts: int, target: str, limits: Limits, stop: StopRequest
+def _write_rows(
+    path: Path, texts: Texts, shards: Shards, languages: Sequence[str], limits: Limits, stop: StopRequest
 ) -> dict:
+    """Writes the rows with the translations that pass the filters; returns the counts, by language and of the rows."""
+    dropped = collections.Counter()
+    with contextlib.closing(Gathered(shards.folder / "gathered.sqlite", texts.language)) as gathered:
+        found = {target: _filtered(gathered, texts, shards, target, limits, stop) for target in languages}
+        for side in ("queries", "passages"):
+            gathered.add_items(side, texts.records(side), dropped)
+        for target in languages:
+            found[target]["own_texts"] = gathered.already_there(target)
+        rows = _write(path, lines(texts.records("pairs"), gathered.texts, dropped), stop)
+    return {"languages": found, "rows": rows, "dropped": dict(+dropped)}
+
+
+def _filtered(gathered: Gathered, texts: Texts, shards: Shards, target: str, limits: Limits, stop: StopRequest) -> dict:
     """Gathers the translations to one language that pass the filters; returns counts and examples of the others."""
     kept, dropped, examples = 0, collections.Counter(), {}
-    for number, shard in texts.shards(shard_texts):
+    for number, shard in texts.shards():
         _heed(stop)
         made = list(shards.read(target, number, shard))
         failed = failures(shard, made, texts.language, target, limits)

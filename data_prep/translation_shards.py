@@ -7,7 +7,10 @@
 A shard is whole or absent.  Languages share the folder, so that more of them can be added later.
 """
 
+import contextlib
+import fcntl
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -86,6 +89,16 @@ class Shards:
             raise InputError(f"{path}: not the translations of its {len(texts)} texts: remove the file and run again")
         for row in rows:
             yield row["translation"]
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits until no other process is in such a block for this folder; a process that ends in any way is out."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _path(self, language: str, number: int) -> Path:
         return self.folder / f"{language}-{number:05d}.jsonl"

@@ -19,10 +19,12 @@ class Texts:
     Attributes:
       records: table name -> its records, as `data_prep.sources.records` gives them.
       language: code of the language.
+      shard_texts: texts of a shard.
     """
 
     records: Callable[[str], Iterator[dict]]
     language: str
+    shard_texts: int
 
     def __iter__(self) -> Iterator[str]:
         seen: set[bytes] = set()
@@ -33,11 +35,11 @@ class Texts:
                     seen.add(key)
                     yield text
 
-    def shards(self, size: int) -> Iterator[tuple[int, list[str]]]:
-        """Yields (number, texts) of `size` texts each; the last may have fewer."""
+    def shards(self) -> Iterator[tuple[int, list[str]]]:
+        """Yields (number, texts) of each shard; the last may have fewer texts."""
         texts = iter(self)
         for number in itertools.count():
-            found = list(itertools.islice(texts, size))
+            found = list(itertools.islice(texts, self.shard_texts))
             if not found:
                 return
             yield number, found

@@ -18,7 +18,6 @@ def translate_missing(
     texts: Texts,
     characters: int,
     shards: Shards,
-    shard_texts: int,
     translator: Translator,
     languages: Sequence[str],
     stop: StopRequest,
@@ -28,7 +27,6 @@ def translate_missing(
     Args:
       texts: what to translate.
       characters: of all the texts.
-      shard_texts: texts of a shard.
       languages: codes of the languages to translate to.
 
     Raises:
@@ -37,7 +35,7 @@ def translate_missing(
     split = splitter(texts.language)
     total = characters * len(languages)
     with tqdm(total=total, desc="translating", unit=" characters", unit_scale=True, disable=None) as bar:
-        for number, shard in texts.shards(shard_texts):
+        for number, shard in texts.shards():
             missing = [target for target in languages if not shards.done(target, number)]
             bar.total -= (len(languages) - len(missing)) * sum(map(len, shard))  # the time left is that of the rest
             parts = [split(text) for text in shard] if missing else []

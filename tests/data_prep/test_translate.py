@@ -15,7 +15,7 @@ from data_prep.build_store import build_store
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.translate import summary, translate
 from data_prep.translation_filters import SCRIPT, UNFINISHED, Limits
-from data_prep.translation_rows import NO_NEGATIVE, SAME
+from data_prep.translation_rows import BLANK, NO_NEGATIVE, NO_SIDE, SAME
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.languages import language
@@ -101,6 +101,10 @@ def test_each_side_gets_its_translations_and_rows_stay(english, tmp_path):
         f"    dropped: 1 {UNFINISHED}",
         f"  dropped: 2 {SAME}",
     ]
+    assert report["limits"] == {"least_length": 0.4, "most_length": 2.5, "script_share": 0.25, "repeats": 3}
+    assert {path.name for path in (tmp_path / "out" / "train-shards").iterdir()} == {
+        "settings.json", "de-00000.jsonl", "ru-00000.jsonl",
+    }  # fmt: skip
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"train.jsonl", "train-report.json", "train-shards"}
 
 
@@ -156,6 +160,25 @@ def test_a_negative_that_is_the_passage_in_every_language_is_left_out(english, t
     report = translate(**english, out_dir=tmp_path / "out", translator=Speller(), languages=["de"])
     assert report["dropped"] == {SAME: 1, NO_NEGATIVE: 1}
     assert read(tmp_path / "out" / "train.jsonl")[0]["negatives"] == []
+
+
+def test_records_that_no_row_can_hold_are_counted_or_refused(english, tmp_path, monkeypatch):
+    tables = {
+        "queries": [{"id": "q", "language": "en", "text": PERU}, {"id": "r", "language": "en", "text": " "}],
+        "passages": [{"id": "p", "language": "en", "text": LIMA}],
+        "pairs": [{"query": name, "passage": "p", "group": "g", "negatives": []} for name in "qr"],
+    }
+    monkeypatch.setattr(sources, "records", lambda source, table, split, raw_dir, **settings: iter(tables[table]))
+    given = {**english, "translator": Speller(), "languages": ["de"]}
+    report = translate(**given, out_dir=tmp_path / "out")
+    assert report["rows"] == 1 and report["dropped"] == {BLANK: 1, NO_SIDE: 1}
+    tables["pairs"] = tables["pairs"][1:]
+    with pytest.raises(InputError, match="pairs: the source has no usable pair for this split"):
+        translate(**given, out_dir=tmp_path / "out")
+    tables["passages"] *= 2
+    with pytest.raises(InputError, match="an id has two texts in one language .*: expected one record for each id and"):
+        translate(**given, out_dir=tmp_path / "out")
+    assert not (tmp_path / "out" / "train-shards" / "gathered.sqlite").exists()
 
 
 def test_parallel_rows_build_a_store(english, tmp_path):

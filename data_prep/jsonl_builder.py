@@ -19,8 +19,11 @@ _NAMES = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
 class Jsonl(RowsBuilder):
     """Pairs of texts in one or more languages, from JSON lines."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Rows with query, passage, negatives, group and id."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.0.0": "Rows with query, passage, negatives, group and id.",
+        "1.1.0": "Rows of one language, which their group joins.",
+    }
     FILES = f"{', '.join(_NAMES.values())} or some of them"
 
     @classmethod

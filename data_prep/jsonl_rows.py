@@ -8,19 +8,26 @@ One object a line; a side may lack any language but not all of them.  Optional f
     group       name that rows share whose passages must not count as wrong answers of each other's queries
     id          name of the row, unique in its file
 
+Or one language a row:
+
+    {"query": "...", "passage": "...", "language": "de", "group": "g1", "negatives": ["..."]}
+
+Then the rows of one group are translations of each other and make one row, with one item on each side; a group has at
+most one row in a language.  They may stand anywhere in the file, which costs memory for all such rows of a file; their
+row comes after the others, in the order in which the groups begin.  A negative is an item of its own language.
+
 Every row is used or told to be wrong; blank lines alone are skipped.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_prep.fields import language, shown, text
+from data_prep.line_files import json_value, lines
 from data_prep.row import BadRow, Row
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
 
-_NEEDED, _OPTIONAL = ("query", "passage"), ("id", "negatives", "group")
-_SHOWN = 60  # characters of a wrong value that a message repeats
+_NEEDED, _OPTIONAL, _ONE_LANGUAGE = ("query", "passage"), ("id", "negatives", "group"), "language"
 
 
 def rows(path: Path) -> Iterator[Row | BadRow]:
@@ -29,53 +36,81 @@ def rows(path: Path) -> Iterator[Row | BadRow]:
     Raises:
       InputError: the file has no row.
     """
-    first_line: dict[str, int] = {}
+    first_place: dict[str, str] = {}
+    translated: dict[str, Row] = {}
     empty = True
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            empty = False
-            place, name = f"{path}:{number}", f"{path.name}:{number}"
-            try:
-                fields = _fields(place, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
-                _check_id(place, number, fields, first_line)
+    for place, line in lines(path):
+        if not line.strip():
+            continue
+        empty = False
+        try:
+            fields = _fields(place, line)
+            _check_id(place, fields, first_place)
+            name = f"{path.name}:{place.rpartition(':')[2]}"
+            if _ONE_LANGUAGE in fields:
+                row = _row(place, _spread(place, fields), name)
+                if "group" in fields:
+                    translated[row.group] = _joined(place, translated.get(row.group), row)
+                    continue
+            else:
                 row = _row(place, fields, name)
-            except BadRow as bad:
-                row = bad
-            yield row
+        except BadRow as bad:
+            row = bad
+        yield row
     if empty:
         raise InputError(f"{path}: the file has no row: expected one JSON object a line")
+    yield from translated.values()
 
 
-def _check_id(place: str, number: int, fields: dict, first_line: dict[str, int]) -> None:
-    """Notes the line of a row's id; raises BadRow for one that an earlier row has."""
+def _check_id(place: str, fields: dict, first_place: dict[str, str]) -> None:
+    """Notes the place of a row's id; raises BadRow for one that an earlier row has."""
     if "id" not in fields:
         return
     name = _string(place, "id", fields["id"])
-    if name in first_line:
+    if name in first_place:
         raise BadRow(
-            f"{place}: duplicate id {name!r}, first in line {first_line[name]}: ids are unique in a file; rename or"
-            " leave out one of them"
+            f"{place}: duplicate id {name!r}, first in line {first_place[name].rpartition(':')[2]}: ids are unique in a"
+            " file; rename or leave out one of them"
         )
-    first_line[name] = number
+    first_place[name] = place
+
+
+def _spread(place: str, fields: dict) -> dict:
+    """The fields of a row of one language as those of a row that names the language of each text."""
+    code = language(place, _ONE_LANGUAGE, fields[_ONE_LANGUAGE])
+    made = {name: value for name, value in fields.items() if name != _ONE_LANGUAGE}
+    for name in _NEEDED:
+        made[name] = {code: _string(place, name, fields[name])}
+    if isinstance(fields.get("negatives"), list):
+        made["negatives"] = [
+            {code: _string(place, f"negatives[{index}]", written)} for index, written in enumerate(fields["negatives"])
+        ]
+    return made
+
+
+def _joined(place: str, before: Row | None, row: Row) -> Row:
+    """A row with its translation; raises BadRow for one in a language that is there already."""
+    if before is None:
+        return row
+    for code in row.query:
+        if code in before.query:
+            raise BadRow(
+                f"{place}: {row.group} has a row in {code!r} already: rows of one group are translations of each other,"
+                " one in each language; give this one another group"
+            )
+    return Row(before.query | row.query, before.passage | row.passage, before.negatives + row.negatives, row.group)
 
 
 def _fields(place: str, line: bytes) -> dict:
-    try:
-        fields = json.loads(line.decode().rstrip(), object_pairs_hook=lambda pairs: _object(place, pairs))
-    except UnicodeDecodeError as error:
-        raise BadRow(f"{place}: not UTF-8 text ({error}): save the file as UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise BadRow(f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line") from error
-    expected = f"expected the fields {', '.join(_NEEDED)} and, if wanted, {', '.join(_OPTIONAL)}"
+    fields = json_value(place, line, pairs=lambda pairs: _object(place, pairs))
+    expected = f"expected the fields {', '.join(_NEEDED)} and, if wanted, {', '.join((*_OPTIONAL, _ONE_LANGUAGE))}"
     if not isinstance(fields, dict):
-        raise BadRow(f"{place}: found {_shown(fields)}: expected a JSON object with query and passage")
+        raise BadRow(f"{place}: found {shown(fields)}: expected a JSON object with query and passage")
     for name in _NEEDED:
         if name not in fields:
             raise BadRow(f"{place}: missing field {name!r}: {expected}")
     for name in fields:
-        if name not in (*_NEEDED, *_OPTIONAL):
+        if name not in (*_NEEDED, *_OPTIONAL, _ONE_LANGUAGE):
             raise BadRow(f"{place}: unknown field {name!r}: {expected}; remove or rename it")
     return fields
 
@@ -93,10 +128,10 @@ def _row(place: str, fields: dict, line_name: str) -> Row:
     query, passage = (_texts(place, name, fields[name]) for name in _NEEDED)
     listed = fields.get("negatives", [])
     if not isinstance(listed, list):
-        raise BadRow(f"{place}: negatives is {_shown(listed)}: expected a list of objects like passage")
+        raise BadRow(f"{place}: negatives is {shown(listed)}: expected a list of objects like passage")
     negatives = tuple(_texts(place, f"negatives[{index}]", texts) for index, texts in enumerate(listed))
     for index, negative in enumerate(negatives):
-        same = [language for language, text in negative.items() if passage.get(language) == text]
+        same = [code for code, written in negative.items() if passage.get(code) == written]
         if same:
             raise BadRow(
                 f"{place}: negatives[{index}] is in {same[0]!r} the row's own passage: expected passages that do not"
@@ -111,31 +146,13 @@ def _row(place: str, fields: dict, line_name: str) -> Row:
 
 def _texts(place: str, name: str, value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise BadRow(f'{place}: {name} is {_shown(value)}: expected an object such as {{"en": "text"}}')
+        raise BadRow(f'{place}: {name} is {shown(value)}: expected an object such as {{"en": "text"}}')
     if not value:
         raise BadRow(f"{place}: {name} has no language: expected at least one, {{CODE: text}}")
-    for language, text in value.items():
-        if language not in LANGUAGES:
-            raise BadRow(
-                f"{place}: {name} has the unknown language {language!r}: expected one of {' '.join(LANGUAGES)};"
-                " add others to hbt_jax/languages.py"
-            )
-        _string(place, f"{name}.{language}", text)
+    for code, written in value.items():
+        _string(place, f"{name}.{language(place, name, code)}", written)
     return value
 
 
 def _string(place: str, name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise BadRow(f"{place}: {name} is {_shown(value)}: expected a string")
-    if not value.strip():
-        raise BadRow(f"{place}: {name} is empty: give it, or leave {name.rpartition('.')[2]!r} out")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise BadRow(f"{place}: {name} holds {value[error.start]!r}: expected whole characters") from error
-    return value
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return text(place, name, value, f"give it, or leave {name.rpartition('.')[2]!r} out")

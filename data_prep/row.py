@@ -1,4 +1,4 @@
-"""One row of a source: a query, the passage that answers it, and passages that do not; or why a row cannot be used."""
+"""One row of a source: a query, the passage that answers it, and passages that do not; or why there is none."""
 
 import dataclasses
 import hashlib
@@ -35,13 +35,35 @@ class BadRow(InputError):
     """
 
 
-def read_each(units: Iterable[tuple[str, Unit]], parse: Callable[[str, Unit], Row]) -> Iterator[Row | BadRow]:
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """What a source leaves out by a rule of its own: never an error, always counted.
+
+    Readers yield it in the place of what they leave out.
+
+    Attributes:
+      reason: what was left out and why, a plural such as `questions without an answer`.
+      count: how many.
+    """
+
+    reason: str
+    count: int = 1
+
+
+def read_each(
+    units: Iterable[tuple[str, Unit]], parse: Callable[[str, Unit], Row | Dropped]
+) -> Iterator[Row | BadRow | Dropped]:
     """Yields what `parse(place, unit)` makes of each unit of a file, or the BadRow that it raises."""
     for place, unit in units:
         try:
             yield parse(place, unit)
         except BadRow as bad:
             yield bad
+
+
+def titled(title: str, text: str) -> str:
+    """A passage of an article with the article's title, if any, before it, as Mr. TyDi's collections write it."""
+    return f"{title}\n\n{text}" if title.strip() else text
 
 
 def item_id(texts: dict[str, str]) -> str:

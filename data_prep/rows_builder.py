@@ -6,9 +6,12 @@ from, and stops at a row that cannot be used or sets it aside:
     --on_bad_row=stop   the build ends with file, line and reason (the default)
     --on_bad_row=skip   the row is left out, counted in the metadata as "dropped", and listed in rejects-SPLIT.jsonl
                         beside the table `pairs`: {"row": FILE:LINE and the reason}
+
+What a source leaves out by its own rule is counted in the same place, whatever --on_bad_row is.
 """
 
 import abc
+import collections
 import contextlib
 import json
 import os
@@ -19,7 +22,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from data_prep.file_digests import digest
-from data_prep.row import BadRow, Row, item_id
+from data_prep.row import BadRow, Dropped, Row, item_id
 from data_prep.sources import ON_BAD_ROW, table_features
 from data_prep.unchanged import check_unchanged
 from hbt_jax.errors import InputError
@@ -73,13 +76,16 @@ class RowsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Split -> its files, in the order they are read; raises InputError for a folder without them."""
 
     @abc.abstractmethod
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow]:
-        """Yields the rows of the files of one split, and a BadRow in the place of each that cannot be used."""
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+        """Yields the rows of the files of one split.
+
+        In the place of a row that cannot be used it yields a BadRow, of what the source leaves out a Dropped.
+        """
 
     def _check_unchanged(self) -> None:
         prepared = self.info.metadata
         before, now = dict(prepared["files"]), self._digests()
-        if prepared["dropped"]:
+        if any(reason.startswith(BAD_ROWS) for counts in prepared["dropped"].values() for reason in counts):
             before["--on_bad_row"], now["--on_bad_row"] = prepared["on_bad_row"], self._on_bad_row
         check_unchanged(self.data_dir, "other files than those of --input_dir, or another way", before, now)
 
@@ -109,23 +115,35 @@ class RowsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         yield from enumerate(pairs(read) if table == "pairs" else texts(read, table))
 
     def _usable(self, split: str, files: Sequence[Path]) -> Iterator[Row]:
-        """Yields the rows; sets the bad ones aside, or raises the first."""
-        count = 0
+        """Yields the rows; counts what is left out, and sets the bad rows aside or raises the first."""
+        counts = collections.Counter()
+        rejects_name = REJECTS.format(split=split)
+        empty = True
         with contextlib.ExitStack() as closing:
             rejects = None
             for row in self.read(files):
-                if not isinstance(row, BadRow):
+                if isinstance(row, Row):
+                    empty = False
                     yield row
+                    continue
+                if isinstance(row, Dropped):
+                    counts[row.reason] += row.count
                     continue
                 if self._on_bad_row == "stop":
                     raise row
-                count += 1
+                counts[f"{BAD_ROWS}, listed in {rejects_name}"] += 1
                 if rejects is None:
-                    path = Path(self.data_dir) / REJECTS.format(split=split)  # a folder that is renamed when whole
+                    path = Path(self.data_dir) / rejects_name  # a folder that is renamed when whole
                     rejects = closing.enter_context(path.open("w", encoding="utf-8"))
                 rejects.write(json.dumps({"row": str(row)}, ensure_ascii=False) + "\n")
-        if count:
-            self.info.metadata["dropped"][split] = {f"{BAD_ROWS}, listed in {REJECTS.format(split=split)}": count}
+        if empty:
+            left_out = "; ".join(f"{count:,} {reason}" for reason, count in counts.items()) or "nothing"
+            raise InputError(
+                f"--input_dir={self._input_dir}: no row of {split} can be used (left out: {left_out}): expected at"
+                " least one; correct the files, or remove those of this split"
+            )
+        if counts:
+            self.info.metadata["dropped"][split] = dict(counts)
 
 
 def texts(rows: Iterable[Row], table: str) -> Iterator[dict]:

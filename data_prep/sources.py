@@ -9,9 +9,11 @@ Every source is one builder with three configs:
 """
 
 import contextlib
+import fcntl
 import importlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +23,23 @@ from hbt_jax.data.pipeline import import_tensorflow
 from hbt_jax.errors import InputError
 
 SOURCES = {
+    "duorc": "data_prep.duorc_builder:Duorc",
+    "entityquestions": "data_prep.entityquestions_builder:Entityquestions",
     "facts": "data_prep.facts_builder:Facts",
     "jsonl": "data_prep.jsonl_builder:Jsonl",
+    "mfaq": "data_prep.mfaq_builder:Mfaq",
+    "mrtydi": "data_prep.mrtydi_builder:Mrtydi",
+    "newsqa": "data_prep.newsqa_builder:Newsqa",
+    "nq": "data_prep.nq_builder:Nq",
+    "parallel": "data_prep.parallel_builder:Parallel",
     "squad": "data_prep.squad_builder:Squad",
+    "squadshifts": "data_prep.squadshifts_builder:Squadshifts",
+    "wikiqa": "data_prep.wikiqa_builder:Wikiqa",
+    "wordpairs": "data_prep.wordpairs_builder:Wordpairs",
+    "yahoo": "data_prep.yahoo_builder:Yahoo",
 }
 _ROWS = ("input_dir", "on_bad_row")
-USES = {"facts": (), "jsonl": _ROWS, "squad": ("input_dir", "passage")}  # flags that a source has a use for
+USES = {name: _ROWS for name in SOURCES} | {"facts": (), "squad": ("input_dir", "passage")}  # flags it has a use for
 _FILES = "folder with the files of a source that is not downloaded"
 ON_BAD_ROW = ("stop", "skip")  # what becomes of a row that cannot be used
 PASSAGES = ("sentence", "paragraph")
@@ -67,7 +80,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
       a tfds.core.DatasetBuilder whose files exist.
 
     Raises:
-      InputError: an unknown source or table, or a wrong file of the user's.
+      InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
     """
     _check_known(source)
     if table not in TABLES:
@@ -81,8 +94,35 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
             config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings
         )
         if not made.is_prepared():
-            made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+            with _alone(Path(made.data_dir).parent):
+                made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     return made
+
+
+@contextlib.contextmanager
+def _alone(table_dir: Path) -> Iterator[None]:
+    """Keeps other processes from preparing the table, and removes what a killed one left of it.
+
+    The kernel lets go of the lock of a process that ends in any way.
+    """
+    table_dir.mkdir(parents=True, exist_ok=True)
+    folder = os.open(table_dir, os.O_RDONLY)
+    try:
+        _lock(folder, table_dir)
+        for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets writes to before it renames it
+            shutil.rmtree(stopped)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, table_dir: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"{table_dir}: another process is preparing it: wait until it has ended, or choose another --raw_dir"
+        ) from error
 
 
 def define_flags() -> None:

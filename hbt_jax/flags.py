@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from absl import app, flags, logging
 
@@ -78,12 +78,23 @@ def _parse(arguments: list[str]) -> list[str]:
         raise InputError(f"{' '.join(str(error).split())}") from error
 
 
-def run_command(main: Callable[[list[str]], None]) -> None:
-    """Parses the flags, runs `main(arguments left over)` and exits with the code that its ending stands for."""
+def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None) -> None:
+    """Parses the flags, runs `main([program, *arguments])` and exits with the code that its ending stands for.
+
+    Args:
+      main: the command.
+      positional: name -> meaning of each argument that must be given without a flag, in their order; None: there are
+        none.  They stand before, between or after the flags.
+    """
+    names = dict(positional or {})
 
     def guarded(arguments: list[str]) -> None:
-        if len(arguments) > 1:
-            raise InputError(f"unexpected argument {arguments[1]!r}: options are written --NAME=VALUE")
+        given = arguments[1:]
+        if len(given) > len(names):
+            raise InputError(f"unexpected argument {given[len(names)]!r}: options are written --NAME=VALUE")
+        missing = [f"{name} is needed: {text}" for name, text in list(names.items())[len(given) :]]
+        if missing:
+            raise InputError(missing[0])
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes; commands print their own
         main(arguments)

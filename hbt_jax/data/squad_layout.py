@@ -11,7 +11,7 @@ for two Turkish sentences of XQuAD-R, whose context is damaged there.  Questions
 
 import dataclasses
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hbt_jax.errors import InputError
@@ -80,16 +80,34 @@ def read(path: Path) -> list[Paragraph]:
       InputError: the file is not JSON in this layout, has no paragraph, or has two questions of one id; the message
         names the file and the line, paragraph or question.
     """
-    content, found = _json(path), []
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: found {_shown(content)}: expected an object with the field data")
-    for number, article in enumerate(_objects(str(path), content, "data")):
-        for fields in _objects(f"{path}: data[{number}]", article, "paragraphs"):
-            found.append(_paragraph(f"{path}: paragraph {len(found) + 1}", len(found) + 1, fields))
+    found = [paragraph(place, number, fields) for place, number, fields in parts(path)]
     if not found:
         raise InputError(f"{path}: no paragraph in the file: expected at least one")
     _check_ids(found)
     return found
+
+
+def parts(path: Path) -> Iterator[tuple[str, int, dict]]:
+    """Yields place, number from 1 and unchecked fields of each paragraph of a file, as `paragraph` takes them.
+
+    Raises:
+      InputError: the file is not JSON in this layout.
+    """
+    content, number = _json(path), 0
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: found {_shown(content)}: expected an object with the field data")
+    for index, article in enumerate(_objects(str(path), content, "data")):
+        for fields in _objects(f"{path}: data[{index}]", article, "paragraphs"):
+            number += 1
+            yield f"{path}: paragraph {number}", number, fields
+
+
+def paragraph(place: str, number: int, fields: dict) -> Paragraph:
+    """A paragraph of its fields; raises InputError, which names the place or the question, for wrong ones."""
+    context = _text(place, fields, "context")
+    questions = tuple(_question(place, qa) for qa in _objects(place, fields, "qas"))
+    breaks, sentences = _sentences(place, fields, context)
+    return Paragraph(place, number, context, breaks, sentences, questions)
 
 
 def gold_sentence(paragraph: Paragraph, question: Question) -> int:
@@ -147,13 +165,6 @@ def _json(path: Path) -> object:
             f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}): expected one object in SQuAD's"
             " layout; download or write the file again"
         ) from error
-
-
-def _paragraph(place: str, number: int, fields: dict) -> Paragraph:
-    context = _text(place, fields, "context")
-    questions = tuple(_question(place, qa) for qa in _objects(place, fields, "qas"))
-    breaks, sentences = _sentences(place, fields, context)
-    return Paragraph(place, number, context, breaks, sentences, questions)
 
 
 def _question(place: str, fields: dict) -> Question:

@@ -51,6 +51,7 @@ class Tokenizer:
         special: dict[str, int],
         vocab_size: int,
         encode_lists: Callable[[list[str]], Iterable[list[int]]],
+        decode_lists: Callable[[list[list[int]]], list[str]],
     ):
         for name, token in special.items():
             if not 0 <= token < vocab_size:
@@ -65,7 +66,7 @@ class Tokenizer:
         self.eos_id, self.unk_id = special["end"], special["unknown"]
         self.contents = contents
         self.fingerprint = "sha256:" + hashlib.sha256(next(iter(contents.values()))).hexdigest()
-        self._encode_lists = encode_lists
+        self._encode_lists, self._decode_lists = encode_lists, decode_lists
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Token ids of texts, without prefix and special tokens; a text of spaces alone has none.
@@ -89,6 +90,31 @@ class Tokenizer:
         np.cumsum(np.fromiter(map(len, lists), np.int64, len(lists)), out=offsets[1:])
         tokens = np.fromiter(itertools.chain.from_iterable(lists), np.int32, int(offsets[-1]))
         return tokens, offsets
+
+    def decode(self, tokens: np.ndarray, offsets: np.ndarray) -> list[str]:
+        """The texts of token ids, as the tokenizer reads them: normalised, with its mark for what the vocabulary lacks.
+
+        Args:
+          tokens, offsets: as `encode` returns them.
+
+        Raises:
+          InputError: an id is outside the vocabulary.
+        """
+        used = tokens[offsets[0] : offsets[-1]]
+        self.check_ids(used)
+        ends = (offsets - offsets[0]).tolist()
+        values = used.tolist()
+        lists = [values[start:end] for start, end in itertools.pairwise(ends)]
+        return self._decode_lists(lists) if lists else []
+
+    def check_ids(self, tokens: np.ndarray) -> None:
+        """Raises InputError if a token id is outside the vocabulary."""
+        if len(tokens) and not (tokens.min() >= 0 and tokens.max() < self.vocab_size):
+            wrong = tokens[(tokens < 0) | (tokens >= self.vocab_size)][0]
+            raise InputError(
+                f"tokenizer {self.path}: no text for token id {wrong}, expected 0 to {self.vocab_size - 1}: the tokens"
+                " are another tokenizer's; correct --tokenizer"
+            )
 
     def prefix_ids(self, prefix: str) -> np.ndarray:
         """int32 ids of a prefix as they stand before a text's ids; the prefix's last space belongs to the text."""
@@ -162,7 +188,9 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path) -> Tokenizer:
     def encode_lists(texts: list[str]) -> list[list[int]]:
         return model.encode([composed(text) for text in texts], out_type=int, num_threads=threads)
 
-    tokenizer = Tokenizer(path, {"tokenizer.model": content}, special, model.get_piece_size(), encode_lists)
+    tokenizer = Tokenizer(
+        path, {"tokenizer.model": content}, special, model.get_piece_size(), encode_lists, model.decode
+    )
     _check_joining(tokenizer)
     return tokenizer
 
@@ -174,7 +202,10 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
         # "fast" leaves out the places of tokens in the text, which nothing needs
         return (encoding.ids for encoding in read.backend.encode_batch_fast(texts, add_special_tokens=False))
 
-    tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists)
+    def decode_lists(lists: list[list[int]]) -> list[str]:
+        return read.backend.decode_batch(lists, skip_special_tokens=False)
+
+    tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists)
     _check_joining(tokenizer)
     return tokenizer
 

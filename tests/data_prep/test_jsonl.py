@@ -88,7 +88,7 @@ def line(**changes):
     ('{"query": ', r"not JSON \(Expecting value at column 10\): expected one object a line"),
     ('["q", "p"]', r'found \["q", "p"\]: expected a JSON object with query and passage'),
     ('{"query": {"en": "q"}}', "missing field 'passage': expected the fields query, passage and, if wanted, id, neg"),
-    (line(negative=[]), "unknown field 'negative': .*negatives, group; remove or rename it"),
+    (line(negative=[]), "unknown field 'negative': .*negatives, group, language; remove or rename it"),
     ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),
@@ -104,6 +104,12 @@ def line(**changes):
     (line(id=7), "id is 7: expected a string"),
     (line(group=""), "group is empty: give it, or leave 'group' out"),
     (line(query="q" * 99), 'query is "q{59}...: expected an object'),
+    (line(language="en"), 'query is {"en": "q"}: expected a string'),
+    (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': expected one of ar bn"),
+    (line(query="q", passage="p", language=["en"]), r"language has the unknown language \['en'\]: expected one of"),
+    (line(query="q", passage=" ", language="en"), "passage is empty: give it, or leave 'passage' out"),
+    (line(query="q", passage="p", language="en", negatives=["p"]), r"negatives\[0\] is in 'en' the row's own passage"),
+    (line(query="q", passage="p", language="en", negatives=[{"en": "n"}]), r"negatives\[0\] is .*: expected a string"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named_by_file_and_line(tmp_path, bad, message):
     path = tmp_path / "train.jsonl"
@@ -111,6 +117,25 @@ def test_a_wrong_line_is_named_by_file_and_line(tmp_path, bad, message):
     before, wrong, after = rows(path)
     assert isinstance(wrong, BadRow) and not isinstance(before, BadRow) and not isinstance(after, BadRow)
     assert re.search(rf"train\.jsonl:3: {message}", str(wrong))
+
+
+def test_rows_of_one_language_are_joined_by_their_group(tmp_path):
+    def written(code, group, number, **more):
+        texts = {"query": f"q{number} {code}", "passage": f"p{number} {code}"}
+        return json.dumps(texts | {"language": code} | ({"group": group} if group else {}) | more)
+
+    path = tmp_path / "train.jsonl"
+    path.write_text("\n".join([
+        written("de", "g1", 1, negatives=["n de"]), written("fr", "", 3), written("de", "g2", 2), line(group="g0"),
+        written("en", "g1", 1, negatives=["n en", "m en"]), written("de", "g1", 9),
+    ]) + "\n", encoding="utf-8")  # fmt: skip
+    alone, spread, wrong, first, second = rows(path)
+    assert alone.query == {"fr": "q3 fr"} and alone.group == "line train.jsonl:2" and spread.group == "group g0"
+    assert first.query == {"de": "q1 de", "en": "q1 en"} and first.passage == {"de": "p1 de", "en": "p1 en"}
+    assert first.negatives == ({"de": "n de"}, {"en": "n en"}, {"en": "m en"}) and first.group == "group g1"
+    assert second.query == {"de": "q2 de"} and second.group == "group g2"
+    message = r"train\.jsonl:6: group g1 has a row in 'de' already: rows of one group are translations of each other"
+    assert isinstance(wrong, BadRow) and re.search(message, str(wrong))
 
 
 def test_bytes_that_are_no_text_and_files_without_rows_are_named(tmp_path):

@@ -38,6 +38,7 @@ def hugging_face_folder(tmp_path_factory) -> Path:
     backend.normalizer = tokenizers.normalizers.BertNormalizer()
     backend.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     backend.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    backend.decoder = tokenizers.decoders.WordPiece()
     backend.enable_truncation(4)  # a setting of the file that must not reach our ids
     backend.enable_padding(length=9)
     backend.save(str(folder / "tokenizer.json"))
@@ -84,6 +85,25 @@ def test_hugging_face_ids_are_transformers_without_special_tokens(hugging_face_f
     assert lists(tokenizer, texts) == peer(texts, add_special_tokens=False, truncation=False)["input_ids"]
     assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (0, 2, 3, 1)
     assert tokenizer.vocab_size == 12
+
+
+def test_ids_are_read_back_as_the_texts_that_the_tokenizer_made_of_them(sentencepiece_folder, hugging_face_folder):
+    for folder, texts, read in (
+        (sentencepiece_folder, ["the  currency of France", "", "عملة"], ["the currency of France", "", "عملة"]),
+        (hugging_face_folder, ["The Currency, of Frances", ""], ["the currency [UNK] of frances", ""]),
+    ):
+        tokenizer = load_tokenizer(folder)
+        tokens, offsets = tokenizer.encode(texts)
+        assert tokenizer.decode(tokens, offsets) == read
+        assert tokenizer.decode(np.append([5], tokens), offsets + 1) == read
+        assert tokenizer.decode(tokens, offsets[:1]) == []
+
+
+@pytest.mark.parametrize("wrong", [-1, 12])
+def test_an_id_outside_the_vocabulary_is_not_read(hugging_face_folder, wrong):
+    tokenizer = load_tokenizer(hugging_face_folder)
+    with pytest.raises(InputError, match=f"no text for token id {wrong}, expected 0 to 11: the tokens are another"):
+        tokenizer.decode(np.array([4, wrong]), np.array([0, 2]))
 
 
 def test_saved_tokenizers_are_the_same(sentencepiece_folder, hugging_face_folder, tmp_path):

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Finds the texts of a store that are texts of a benchmark, or nearly so, and writes a copy without them.
+
+    python data_prep/decontaminate.py STORE --benchmarks=xquad-r,mlqa-r --data_dir=DIR
+    python data_prep/decontaminate.py STORE --benchmarks=mlqa-r,DIR/mine --data_dir=DIR --drop=CLEAN_STORE
+
+Prints a table for each benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/overlap.json, with verdicts:
+
+    OVERLAPS    something was found
+    CLEAN       nothing was found, and everything was compared
+    NOT KNOWN   nothing was found, but not everything was compared: the store has no text in a language of the
+                benchmark (whose translations it may hold in others), the tokenizer does not know a language, or the
+                benchmark's candidates are too many to hold in memory
+
+data_prep/overlap.py says what is compared, data_prep/shingles.py what counts as near.  Surface forms are compared: a
+translation of a benchmark's text is found only where --drop leaves out an item because of its text in another language.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_prep.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
+from data_prep.overlap import Comparison, Overlap  # noqa: E402
+from data_prep.overlap_report import lines, report, verdict_lines  # noqa: E402
+from data_prep.store_rows import open_with_tokenizer  # noqa: E402
+from data_prep.whole_folder import whole_folder  # noqa: E402
+from hbt_jax.data.manifest import SIDES  # noqa: E402
+from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
+
+FILES = ("overlap.json", "overlap.txt")
+SHINGLE, NEAR = 13, 0.8
+
+
+def decontaminate(
+    store_path: str | os.PathLike,
+    benchmarks: list[str],
+    data_dir: str,
+    *,
+    out_dir: str | os.PathLike = "",
+    drop: str = "",
+    tokenizer_path: str = "",
+    shingle: int = SHINGLE,
+    near: float = NEAR,
+) -> dict:
+    """Compares a store with benchmarks, prints tables and writes the report.
+
+    Args:
+      store_path: the store's folder.
+      benchmarks, data_dir: names and paths, as `load_benchmark` takes them.
+      out_dir: folder of the report, an older one is replaced; empty: STORE-overlap, beside the store.
+      drop: folder of a copy of the store without what overlaps; must not exist; empty: none is written.
+      tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
+      shingle, near: see data_prep/shingles.py.
+
+    Returns:
+      what overlap.json holds (data_prep/overlap_report.py).
+
+    Raises:
+      InputError: the store, its tokenizer or a benchmark cannot be read, or a folder to write is in use, before any
+        report is written; or nothing would be left of the store, after that.
+    """
+    out_dir = os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
+    if drop and (Path(drop).exists() or os.path.abspath(drop) == out_dir):
+        taken = "exists already: remove it, or" if Path(drop).exists() else "is the folder of the report:"
+        raise InputError(f"--drop={drop} {taken} name another folder")
+    store, tokenizer = open_with_tokenizer(store_path, tokenizer_path)
+    loaded = _load(benchmarks, data_dir)
+    comparison = Comparison(tokenizer, shingle, near)
+    masks = {side: np.zeros(getattr(store, side).rows, np.uint64) for side in SIDES}
+    overlaps: list[Overlap] = []
+    settings = {"benchmarks": benchmarks, "shingle": shingle, "near": near}
+    with whole_folder(out_dir, FILES) as folder:
+        written: list[str] = []
+        for benchmark in loaded:
+            overlap = comparison.compare(store, benchmark)
+            for side in SIDES:
+                masks[side] |= overlap.masks.pop(side)  # one set of masks is enough to hold
+            overlaps.append(overlap)
+            written += _printed(lines(store, overlap))
+        result = report(store, settings, overlaps)
+        (folder / FILES[0]).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / FILES[1]).write_text("\n".join(written) + "\n", encoding="utf-8")
+    if len(overlaps) > 1:
+        _printed(line for overlap in overlaps for line in verdict_lines(overlap))
+    print(f"report: {', '.join(os.path.join(out_dir, name) for name in FILES)}")
+    if drop:
+        verdicts = {overlap.benchmark: overlap.verdict for overlap in overlaps}
+        record = {**settings, "verdicts_before": verdicts}
+        _printed(clean_copy_lines(write_clean_copy(store, masks, drop, record, tokenizer_path)))
+    return result
+
+
+def _load(names: list[str], data_dir: str) -> list:
+    """The benchmarks, each with a name of its own."""
+    loaded = [load_benchmark(name, data_dir) for name in names]
+    called = [benchmark.name for benchmark in loaded]
+    twice = [name for name in called if called.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"--benchmarks={','.join(names)}: two are called {twice[0]!r}: name a benchmark once, and rename a"
+            " folder of your own that is called like another"
+        )
+    return loaded
+
+
+def _printed(some: Iterable[str]) -> list[str]:
+    kept = list(some)
+    print("\n".join(kept))
+    return kept
+
+
+def main(arguments: list[str]) -> None:
+    """Compares what the arguments and flags name."""
+    require(("benchmarks",))
+    given = flags.FLAGS
+    require_data_dir(given.benchmarks, given.data_dir)
+    decontaminate(
+        arguments[1], given.benchmarks, given.data_dir, out_dir=given.out_dir, drop=given.drop,
+        tokenizer_path=given.tokenizer, shingle=given.shingle, near=given.near,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    from absl import flags
+
+    from hbt_jax.flags import require, require_data_dir, run_command
+
+    flags.DEFINE_list("benchmarks", [], "benchmarks by name, or paths of folders with a '/', separated by commas")
+    flags.DEFINE_string("data_dir", "", "folder with one folder a benchmark")
+    flags.DEFINE_string("out_dir", "", "folder of the report; when not given STORE-overlap, beside the store")
+    flags.DEFINE_string("drop", "", "folder of a copy of the store without what overlaps; must not exist")
+    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
+    flags.DEFINE_integer("shingle", SHINGLE, "tokens of the runs that two near texts share", lower_bound=4)
+    flags.DEFINE_float(
+        "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
+        upper_bound=1.0,
+    )  # fmt: skip
+    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it"})

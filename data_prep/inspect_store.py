@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Prints what a store holds: languages, lengths, characters, unknown tokens, some pairs, and what looks wrong.
+
+    python data_prep/inspect_store.py STORE
+    python data_prep/inspect_store.py STORE --sample=20000    of a large store: that many texts a side and language
+
+Texts are read back from tokens, so they are what the tokenizer made of them: normalised, with a mark in the place of
+what its vocabulary lacks.
+"""
+
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_prep.build_store import summary  # noqa: E402
+from data_prep.store_figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
+from data_prep.store_rows import open_with_tokenizer  # noqa: E402
+from hbt_jax.data.manifest import SIDES  # noqa: E402
+from hbt_jax.data.store import Store, Texts  # noqa: E402
+from hbt_jax.languages import language  # noqa: E402
+from hbt_jax.models.tokenizer import Tokenizer  # noqa: E402
+
+LONGER = 2.0  # times the median of the other languages' mean lengths
+OTHER_SCRIPT, UNKNOWN = 0.01, 0.01  # shares of texts and of tokens above which there is a warning
+_SHOWN = 200  # characters of a sample's text
+_Table = dict[tuple[str, str], Figures]
+
+
+def inspect_store(
+    path: str, *, sample: int = 0, pairs: int = 3, seed: int = 0, tokenizer_path: str = ""
+) -> Iterator[str]:
+    """Yields the lines to print.
+
+    Args:
+      path: the store's folder.
+      sample: texts read of each side and language, and pairs read; 0: all.
+      pairs: pairs shown.
+      seed: of the samples.
+      tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
+
+    Raises:
+      InputError: no store, no tokenizer or another, or a token outside its vocabulary.
+    """
+    store, tokenizer = open_with_tokenizer(path, tokenizer_path)
+    yield from summary(store.manifest)
+    yield f"  tokenizer: {tokenizer.path}, {tokenizer.vocab_size:,} pieces; store {store.fingerprint}"
+    if sample:
+        yield f"--sample={sample}: what follows is of at most {sample:,} texts a side and language, and as many pairs"
+    table: _Table = {(side, code): made for side, code, made in figures(store, tokenizer, sample, seed)}
+    yield from _tables(table)
+    yield from _shown_pairs(store, tokenizer, pairs, seed)
+    warnings = [*warnings_of(store, table), *_same_text_warnings(same_texts(store, sample, seed))]
+    yield from (f"warning: {line}" for line in warnings)
+    if not warnings:
+        yield "no warnings"
+
+
+def _tables(table: _Table) -> Iterator[str]:
+    bounds = "".join(f"{f'<={bound}':>7}" for bound in BOUNDS) + f"{f'>{BOUNDS[-1]}':>7}"
+    head = f"{'texts':>12}{'tokens':>15}{'mean':>8}{'longest':>9}{'per char.':>11}{'unknown':>9}"
+    for side in SIDES:
+        yield f"{side:10}{head}   share of texts by tokens"
+        yield f"{'':{10 + len(head)}}{bounds}"
+        for (of, code), made in table.items():
+            if of == side:
+                ratio = f"{made.tokens / made.characters:11.3f}" if made.characters else f"{'-':>11}"
+                shares = "".join(f"{share:7.1%}" for share in made.histogram / made.texts)
+                yield (
+                    f"  {code:8}{made.texts:12,}{made.tokens:15,}{made.mean:8.1f}{made.longest:9,}{ratio}"
+                    f"{made.unknown_share:9.3%}{shares}"
+                )
+
+
+def warnings_of(store: Store, table: _Table) -> Iterator[str]:
+    """What looks wrong about the texts: by language, length, script and vocabulary."""
+    for code in store.languages:
+        missing = [side for side in SIDES if (side, code) not in table]
+        if missing:
+            yield f"{code} has no {missing[0]}: no pair has both of its texts in it"
+    for side in SIDES:
+        means = {code: made.mean for (of, code), made in table.items() if of == side}
+        for code, mean in means.items():
+            others = statistics.median([other for name, other in means.items() if name != code] or [mean])
+            if mean > LONGER * others:
+                yield (
+                    f"{side} in {code} have {mean:.1f} tokens on average, those of the other languages {others:.1f}"
+                    " (median): are they whole documents, or does the tokenizer not suit the language?"
+                )
+    for (side, code), made in table.items():
+        if made.other_script > OTHER_SCRIPT * made.with_letters:
+            yield (
+                f"{made.other_script:,} of the {made.with_letters:,} {side} in {code} with letters have hardly any of"
+                f" its script ({language(code).script}): are they in another language?"
+            )
+        if made.unknown_share > UNKNOWN:
+            yield f"{made.unknown_share:.1%} of the tokens of {side} in {code} are unknown: choose another tokenizer"
+
+
+def _same_text_warnings(found: dict[str, SameText]) -> Iterator[str]:
+    for code, same in found.items():
+        if same.same:
+            yield (
+                f"{same.same:,} of {same.pairs:,} pairs have the same text as query and passage in {code}, the first is"
+                f" pair {same.first}: a model learns nothing from them"
+            )
+
+
+def _shown_pairs(store: Store, tokenizer: Tokenizer, count: int, seed: int) -> Iterator[str]:
+    """Some pairs, query and passage in two languages where they have two."""
+    rng = np.random.default_rng(seed)
+    for pair in np.sort(rng.choice(len(store.pairs), min(count, len(store.pairs)), replace=False)).tolist():
+        query, passage = int(store.pairs.query_P[pair]), int(store.pairs.passage_P[pair])
+        asked, answered = _languages(store.queries.tokens, query), _languages(store.passages.tokens, passage)
+        first = str(rng.choice(asked))
+        second = str(rng.choice([code for code in answered if code != first] or answered))
+        yield f"pair {pair:,}"
+        yield f"  query {first}: {_text(store.queries.tokens[first], query, tokenizer)}"
+        yield f"  passage {second}: {_text(store.passages.tokens[second], passage, tokenizer)}"
+
+
+def _languages(tokens: dict[str, Texts], row: int) -> list[str]:
+    return [code for code, texts in tokens.items() if texts.offsets[row + 1] > texts.offsets[row]]
+
+
+def _text(texts: Texts, row: int, tokenizer: Tokenizer) -> str:
+    tokens = texts.values[texts.offsets[row] : texts.offsets[row + 1]]
+    text = tokenizer.decode(tokens, np.array([0, len(tokens)]))[0]
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
+
+
+def main(arguments: list[str]) -> None:
+    """Prints what the store holds."""
+    given = flags.FLAGS
+    for line in inspect_store(
+        arguments[1], sample=given.sample, pairs=given.pairs, seed=given.seed, tokenizer_path=given.tokenizer
+    ):
+        print(line)
+
+
+if __name__ == "__main__":
+    from absl import flags
+
+    from hbt_jax.flags import run_command
+
+    flags.DEFINE_integer("sample", 0, "texts read of each side and language, and pairs read; 0: all", lower_bound=0)
+    flags.DEFINE_integer("pairs", 3, "pairs shown", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0)
+    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
+    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it"})

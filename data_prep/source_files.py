@@ -1,0 +1,73 @@
+"""The files of a source in the folder that the user names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hbt_jax.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+
+def by_split(input_dir: Path, names: Mapping[str, Sequence[str]], expected: str) -> dict[str, tuple[Path, ...]]:
+    """The files of each split that are there.
+
+    Args:
+      input_dir: an existing folder.
+      names: split -> names of its files; each may be there plain or as NAME.gz.
+      expected: what the folder holds and where it is from, for the message.
+
+    Raises:
+      InputError: none of the files is there, or one is there both plain and as .gz.
+    """
+    found = {
+        split: tuple(path for name in listed if (path := _plain_or_packed(input_dir, name)))
+        for split, listed in names.items()
+    }
+    found = {split: paths for split, paths in found.items() if paths}
+    if not found:
+        raise no_data(input_dir, expected)
+    return found
+
+
+def no_data(input_dir: Path, expected: str) -> InputError:
+    """What to raise for a folder without a file of the source."""
+    return InputError(f"--input_dir={input_dir} holds no data: expected {expected}")
+
+
+def needed(input_dir: Path, name: str, expected: str) -> Path:
+    """A file, plain or as NAME.gz, that the source cannot do without; raises InputError when it is missing."""
+    path = _plain_or_packed(input_dir, name)
+    if path is None:
+        raise InputError(f"--input_dir={input_dir} lacks {name}: expected {expected}")
+    return path
+
+
+def folders_by_split(input_dir: Path, pattern: str, expected: str) -> dict[str, tuple[Path, ...]]:
+    """The files of a folder, which are the split `train`; or those of its folders train, validation and test.
+
+    Args:
+      input_dir: an existing folder.
+      pattern: of the files' names.
+      expected: as for `by_split`.
+
+    Raises:
+      InputError: there are no such files, or some in the folder itself beside folders of them.
+    """
+    found = {split: tuple(sorted((input_dir / split).glob(pattern))) for split in SPLITS}
+    found = {split: paths for split, paths in found.items() if paths}
+    here = tuple(sorted(input_dir.glob(pattern)))
+    if here and found:
+        raise InputError(
+            f"--input_dir={input_dir} holds {here[0].name} beside the folder {next(iter(found))}: expected {expected},"
+            " not both"
+        )
+    if not here and not found:
+        raise no_data(input_dir, expected)
+    return found or {"train": here}
+
+
+def _plain_or_packed(input_dir: Path, name: str) -> Path | None:
+    paths = [path for path in (input_dir / name, input_dir / f"{name}.gz") if path.is_file()]
+    if len(paths) == 2:
+        raise InputError(f"{paths[1]} stands beside {name}: expected one of them; remove the other")
+    return paths[0] if paths else None

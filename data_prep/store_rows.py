@@ -1,0 +1,79 @@
+"""Reads the texts of an open store a few million tokens at a time, so that memory does not grow with the store."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+
+_MOST_TOKENS, _MOST_ROWS = 1 << 21, 1 << 18  # read at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Texts of some rows of one side and language.
+
+    Attributes:
+      rows: int64 [n], their row numbers, ascending.
+      tokens: int32; text i is `tokens[offsets[i]:offsets[i + 1]]`.
+      offsets: int64 [n + 1], from 0.
+    """
+
+    rows: np.ndarray
+    tokens: np.ndarray
+    offsets: np.ndarray
+
+
+def open_with_tokenizer(path: str | os.PathLike, tokenizer_path: str = "") -> tuple[Store, Tokenizer]:
+    """Opens a store and the tokenizer that made its tokens.
+
+    Args:
+      path: the store's folder.
+      tokenizer_path: the tokenizer's place; empty: where the store's manifest says.
+
+    Raises:
+      InputError: no store, no tokenizer, or another tokenizer than the store's.
+    """
+    tokenizer = load_tokenizer(tokenizer_path or store_tokenizer(path))
+    return open_store(path, tokenizer.fingerprint), tokenizer
+
+
+def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The texts `chosen` (int64 [n]) of `tokens` and `offsets`, one after the other: (tokens, int64 offsets [n + 1]).
+
+    >>> gather(np.array([5, 6, 7, 8]), np.array([0, 1, 3, 4]), np.array([2, 1]))
+    (array([8, 6, 7]), array([0, 1, 3]))
+    """
+    lengths = offsets[chosen + 1] - offsets[chosen]
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.repeat(offsets[chosen] - ends[:-1], lengths) + np.arange(ends[-1])
+    return tokens[places], ends
+
+
+def read_rows(texts: Texts) -> Iterator[Rows]:
+    """Yields all texts that are there, in the order of their rows."""
+    offsets, first, rows = texts.offsets, 0, len(texts.offsets) - 1
+    while first < rows:
+        last = int(np.searchsorted(offsets, offsets[first] + _MOST_TOKENS, side="right")) - 1
+        last = min(max(last, first + 1), first + _MOST_ROWS, rows)
+        ends = offsets[first : last + 1] - offsets[first]
+        there = np.flatnonzero(ends[1:] > ends[:-1])
+        if len(there):
+            kept = np.concatenate([[0], ends[1:][there]])
+            yield Rows(first + there, texts.values[offsets[first] : offsets[last]], kept)
+        first = last
+
+
+def sample_rows(texts: Texts, most: int, rng: np.random.Generator) -> Iterator[Rows]:
+    """Yields `most` texts drawn without replacement, or all where there are no more, in the order of their rows."""
+    there = np.flatnonzero(texts.offsets[1:] > texts.offsets[:-1])
+    if len(there) > most:
+        there = np.sort(rng.choice(there, most, replace=False))
+    lengths = texts.offsets[there + 1] - texts.offsets[there]
+    batch = np.cumsum(lengths) // _MOST_TOKENS + np.arange(len(there)) // _MOST_ROWS
+    for rows in np.split(there, np.flatnonzero(np.diff(batch)) + 1):
+        if len(rows):
+            yield Rows(rows, *gather(texts.values, texts.offsets, rows))

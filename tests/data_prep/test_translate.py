@@ -20,6 +20,7 @@ from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.languages import language
 from hbt_jax.training.preemption import StopRequest
+from tests.data_prep.tiny_translation import LONGEST, SENTENCES, tiny_model
 
 pytest.importorskip("sentencex")
 
@@ -235,10 +236,6 @@ def test_wrong_languages_and_folders_are_named(english, tmp_path):
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
     """The command with a real model, and many rows, and its output folder."""
-    for name in ("ctranslate2", "torch", "transformers"):
-        pytest.importorskip(name, exc_type=ImportError)
-    from tests.data_prep.tiny_translation_model import LONGEST, SENTENCES, tiny_model
-
     folder = tmp_path_factory.mktemp("command")
     tiny_model(folder / "model")
     (folder / "in").mkdir()

@@ -1,7 +1,14 @@
-"""A random translation model of NLLB-200's layout, a few kilobytes large, as its own conversion command makes it."""
+"""A random translation model of NLLB-200's layout, a few kilobytes large, converted as its conversion command does.
+
+    python -m tests.data_prep.tiny_translation_model FOLDER
+
+A program of its own: PyTorch and TensorFlow in one process may bring each other down.
+"""
 
 import io
+import json
 import random
+import sys
 from pathlib import Path
 
 import sentencepiece
@@ -10,19 +17,16 @@ import torch
 import transformers
 from ctranslate2.converters import TransformersConverter
 
-LANGUAGES = ("deu_Latn", "eng_Latn", "rus_Cyrl", "zho_Hans")
-SENTENCES = ["what is the capital of Peru", "Oslo is the capital of Norway", "where is the river", "Quito"]
-LONGEST = 24  # tokens, with the language and the end
+from tests.data_prep.tiny_translation import LANGUAGES, LONGEST, SENTENCES
+
 _SIZE = 16
 
 
-def tiny_model(folder: Path) -> tuple[transformers.M2M100ForConditionalGeneration, list[str]]:
-    """Makes FOLDER/hf, a model of transformers, and FOLDER/ct2, the same converted.
+def _make(folder: Path) -> None:
+    """Makes FOLDER/ct2, a converted model, and FOLDER/expected.json: language token -> sentence -> translation.
 
-    Its end token has a fixed score, so that whether a translation ends depends on the text.
-
-    Returns:
-      the model, and its vocabulary.
+    The translations are the greedy ones of transformers, null without an end.  The model's end token has a fixed
+    score, so that whether a translation ends depends on the text.
     """
     pieces = _pieces()
     processor = sentencepiece.SentencePieceProcessor(model_proto=pieces)
@@ -35,7 +39,23 @@ def tiny_model(folder: Path) -> tuple[transformers.M2M100ForConditionalGeneratio
     (folder / "hf" / "sentencepiece.bpe.model").write_bytes(pieces)
     converter = TransformersConverter(str(folder / "hf"), copy_files=["sentencepiece.bpe.model"])
     converter.convert(str(folder / "ct2"))
-    return model, vocabulary
+    expected = {
+        token: {sentence: _translated(model, vocabulary, processor, sentence, token) for sentence in SENTENCES}
+        for token in LANGUAGES
+    }
+    (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+
+
+def _translated(model, vocabulary: list[str], processor, sentence: str, target: str) -> str | None:
+    """The greedy translation by transformers, None without an end; only pieces of text may be written."""
+    number = {token: index for index, token in enumerate(vocabulary)}
+    pieces = [number[piece] for piece in processor.encode(sentence, out_type=str)]
+    written = model.generate(
+        torch.tensor([[number["eng_Latn"], *pieces, 2]]), decoder_input_ids=torch.tensor([[2, number[target]]]),
+        num_beams=1, do_sample=False, max_length=LONGEST + 1,
+        suppress_tokens=[number[token] for token in ("<s>", "<pad>", "<unk>", *LANGUAGES)],
+    )[0].tolist()  # fmt: skip
+    return processor.decode([vocabulary[index] for index in written[2:-1]]) if written[-1] == 2 else None
 
 
 def _pieces() -> bytes:
@@ -83,3 +103,7 @@ def _tokenizer(vocabulary: list[str]) -> transformers.PreTrainedTokenizerFast:
         tokenizer_object=tokenizers.Tokenizer(words), bos_token="<s>", eos_token="</s>", unk_token="<unk>",
         pad_token="<pad>",
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    _make(Path(sys.argv[1]))

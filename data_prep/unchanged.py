@@ -1,4 +1,4 @@
-"""Whether a prepared table was made from what its builder would read now."""
+"""Whether something on disk was made from what would be read now."""
 
 import os
 from collections.abc import Mapping
@@ -18,16 +18,21 @@ def check_unchanged(data_dir: str | os.PathLike, made_from: str, prepared: Mappi
       prepared: what the table's metadata says of its input, by name.
       now: the same of the input as it is now.
     """
-    changes = [
-        _change(name, prepared.get(name), now.get(name))
-        for name in dict.fromkeys([*prepared, *now])
-        if prepared.get(name) != now.get(name)
-    ]
-    if changes:
+    found = changes(prepared, now)
+    if found:
         raise InputError(
-            f"{data_dir} was prepared from {made_from}: {', '.join(changes)};"
+            f"{data_dir} was prepared from {made_from}: {', '.join(found)};"
             f" remove {Path(data_dir).parents[1]} or choose another --raw_dir"
         )
+
+
+def changes(before: Mapping, now: Mapping) -> list[str]:
+    """What differs between two sets of named values, a phrase for each name such as `split is changed`."""
+    return [
+        _change(name, before.get(name), now.get(name))
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _change(name: str, before: object, after: object) -> str:

@@ -1,0 +1,63 @@
+"""Texts as sentences, which is what translation models were trained on: of a paragraph they leave sentences out."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from hbt_jax.errors import InputError
+from hbt_jax.languages import language
+
+_UNSPACED = {"Hans", "Jpan"}  # scripts that write no space between sentences
+
+Part = tuple[str, str]  # a sentence, and the white space after it
+
+
+def splitter(code: str) -> Callable[[str], list[Part]]:
+    """A function from a text in a language to its sentences; together with their spaces they are the text, stripped.
+
+    Raises:
+      InputError: the package that finds the sentences is not installed.
+    """
+    try:
+        import sentencex
+    except ImportError as error:
+        raise InputError(f"sentencex cannot be imported ({error}): pip install 'hbt_jax[translate]'") from error
+
+    def split(text: str) -> list[Part]:
+        parts: list[Part] = []
+        for segment in sentencex.segment(code, text.strip()):
+            sentence = segment.strip()
+            before, _, after = segment.partition(sentence) if sentence else ("", "", segment)
+            if parts and (before or not sentence):
+                parts[-1] = (parts[-1][0], parts[-1][1] + before + ("" if sentence else after))
+            if sentence:
+                parts.append((sentence, after))
+        return parts
+
+    return split
+
+
+def worth_translating(sentence: str) -> bool:
+    """Whether a sentence has a letter: models make up words for numbers and signs alone, which need no translation."""
+    return any(character.isalpha() for character in sentence)
+
+
+def joined(parts: Sequence[Part], translations: dict[str, str | None], target: str) -> str | None:
+    """A text of its translated sentences, with the source's line breaks.
+
+    Args:
+      parts: sentences of the source, as the function of `splitter` gives them.
+      translations: sentence -> translation, for those that are `worth_translating`.
+      target: language of the translations.
+
+    Returns:
+      None if the translation of a sentence did not end; an empty string if that of a sentence is empty.
+    """
+    made = [translations[sentence] if worth_translating(sentence) else sentence for sentence, _ in parts]
+    if None in made:
+        return None
+    if not all(made):
+        return ""
+    spaces = [space for _, space in parts]
+    if language(target).script in _UNSPACED:
+        spaces = ["" if re.fullmatch(" *", space) else space for space in spaces]
+    return "".join(text + space for text, space in zip(made, spaces, strict=True))

@@ -53,8 +53,8 @@ def _check_streamed(config: EvalConfig, benchmarks: list[Benchmark | StreamedBen
                 )
     if config.cross_lingual_runs and all(isinstance(benchmark, StreamedBenchmark) for benchmark in benchmarks):
         raise InputError(
-            f"--cross_lingual_runs: {benchmarks[0].name} is judged in the query's language only and has no cross-lingual"
-            " pools: leave it out"
+            f"--cross_lingual_runs: {benchmarks[0].name} is judged in the query's language only and has no"
+            " cross-lingual pools: leave it out"
         )
 
 

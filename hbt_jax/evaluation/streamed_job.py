@@ -80,7 +80,7 @@ def evaluate_streamed(
     if leads:
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(folder, RESULTS))
-    model, mesh = _on_own_devices(model, mesh, processes.index)
+    model, mesh = _on_own_devices(model, mesh, processes)
     kept = KeptShards(os.path.join(folder, KEPT), run_key(model, settings["compute_dtype"], benchmark, depth))
     embedder = Embedder(model, mesh, texts_per_device=texts_per_device, poll=poll, shown=False)
     query_QD = _query_vectors(benchmark, embedder, processes)
@@ -125,9 +125,9 @@ def _query_vectors(benchmark: StreamedBenchmark, embedder: Embedder, processes: 
     return found[0]
 
 
-def _on_own_devices(model: Model, mesh: Mesh, process_index: int) -> tuple[Model, Mesh]:
+def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Model, Mesh]:
     """The model on the devices of this process alone."""
-    own = own_mesh(mesh, process_index)
+    own = own_mesh(mesh, processes.index, processes.count)
     if own is mesh:
         return model, mesh
     return dataclasses.replace(model, parameters=put_whole(model.parameters, own)), own

@@ -16,6 +16,12 @@ def test_cross_lingual_runs_of_benchmarks_without_cross_lingual_pools_are_an_err
         read_benchmarks(EvalConfig(**given, cross_lingual_runs=True), ())
 
 
+def test_a_way_to_add_expansions_without_any_is_an_error():
+    assert EvalConfig(expansion_combination="mean-embedding", query_expansions="f.jsonl").query_expansions == "f.jsonl"
+    with pytest.raises(InputError, match="--expansion_combination=mean-embedding needs --query_expansions"):
+        EvalConfig(expansion_combination="mean-embedding")
+
+
 def test_a_benchmark_that_is_named_as_a_folder_of_other_results_is_an_error(tmp_path):
     folder = make_miracl.write(tmp_path / "miracl")
     config = EvalConfig(model="m", benchmarks=("miracl",), data_dir=str(folder.parent), out="OUT")

@@ -1,13 +1,14 @@
 """What launch/eval.py does, and launch/train.py after training: load, embed, rank, write, print."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig, TrainConfig
-from hbt_jax.errors import InputError
+from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.expanded_run import EXPANDED
 from hbt_jax.evaluation.intervals import differences
@@ -15,14 +16,15 @@ from hbt_jax.evaluation.layer_probe import parallel_texts
 from hbt_jax.evaluation.lexical import BM25, NAME, check_installed
 from hbt_jax.evaluation.lexical_job import lexical_baseline
 from hbt_jax.evaluation.model_job import ModelEvaluation
-from hbt_jax.evaluation.options import candidate_text, poll_of, read_benchmarks, run_settings
+from hbt_jax.evaluation.options import candidate_text, read_benchmarks, run_settings
 from hbt_jax.evaluation.outcomes import Outcome
 from hbt_jax.evaluation.query_expansion import read_expansions
 from hbt_jax.evaluation.report import System, write_report
 from hbt_jax.evaluation.sharing import Processes
 from hbt_jax.evaluation.streamed_job import read_corpus
 from hbt_jax.mesh import any_process, make_mesh
-from hbt_jax.training.load import is_run
+from hbt_jax.models.model import Model, with_text
+from hbt_jax.training.load import is_run, load_model
 from hbt_jax.training.meters import training_curve
 from hbt_jax.training.preemption import StopRequest
 
@@ -72,15 +74,25 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
     processes = Processes(jax.process_index(), jax.process_count(), any_process)
     inventories = {
-        benchmark.name: read_corpus(benchmark, config.out, processes, poll_of(stop, config.out, bool))
+        benchmark.name: read_corpus(benchmark, config.out, processes, _poll(stop, config.out, bool))
         for benchmark in benchmarks
         if isinstance(benchmark, StreamedBenchmark)
     }
-    evaluated = ModelEvaluation(config, mesh, stop, processes, probed, inventories, expansions)
+    evaluated = ModelEvaluation(
+        config,
+        mesh,
+        processes,
+        probed,
+        inventories,
+        expansions,
+        poll_together=_poll(stop, config.out, any_process),
+        poll_alone=_poll(stop, config.out, bool),
+    )
     untrained = []
     if baseline:
-        untrained = evaluated.all(benchmarks, UNTRAINED, Path(config.out) / UNTRAINED, title="untrained weights, ")
-    results = evaluated.all(benchmarks, config.checkpoint, Path(config.out), title="")
+        folder = Path(config.out) / UNTRAINED
+        untrained = evaluated.all(benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, ")
+    results = evaluated.all(benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title="")
     lexical = []
     if config.lexical_baseline:
         lexical = lexical_baseline(
@@ -90,7 +102,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             out_dir=os.path.join(config.out, BM25),
             run_depth=config.run_depth,
             run_settings=run_settings(config),
-            poll=poll_of(stop, config.out, bool),
+            poll=_poll(stop, config.out, bool),
         )
     if jax.process_index() == 0:
         report = os.path.join(config.out, "report.html")
@@ -107,6 +119,28 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             expanded=evaluated.expanded_results,
         )
         print(f"report: {report}")
+
+
+def _loaded(config: EvalConfig, checkpoint: str, mesh: Mesh) -> tuple[Model, str]:
+    """The model at a checkpoint, as it embeds here, and what the results call the checkpoint."""
+    model = load_model(
+        config.model, checkpoint, mesh, config.compute_dtype, pooling=config.pooling, normalize=config.normalize
+    )
+    model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    if jax.process_index() == 0:
+        for note in model.notes:
+            print(note, flush=True)
+    return model, checkpoint if is_run(config.model) else "pretrained"
+
+
+def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callable[[], None]:
+    """Raises Interrupted where `agree`, asked about this process's stop request, says so."""
+
+    def poll() -> None:
+        if agree(stop.requested):
+            raise Interrupted(f"during evaluation; finished benchmarks are in {out}; repeat the command for the rest")
+
+    return poll
 
 
 def _system(label: str, theirs: list[dict], results: list[dict], out: Path, folder: str) -> System:

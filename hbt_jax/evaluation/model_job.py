@@ -1,6 +1,7 @@
 """One model on every benchmark: embed its texts, rank its candidates, print what was found."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -15,17 +16,14 @@ from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
 from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, probe_layers
-from hbt_jax.evaluation.options import candidate_text, poll_of, run_settings
+from hbt_jax.evaluation.options import candidate_text, run_settings
 from hbt_jax.evaluation.query_expansion import Expansions
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.evaluation.sharing import Processes, on_first_process
 from hbt_jax.evaluation.streamed_job import evaluate_streamed
 from hbt_jax.evaluation.streamed_results import format_table as format_streamed_table
 from hbt_jax.evaluation.token_counts import TokenCounts
-from hbt_jax.mesh import any_process
-from hbt_jax.models.model import Model, with_text
-from hbt_jax.training.load import is_run, load_model
-from hbt_jax.training.preemption import StopRequest
+from hbt_jax.models.model import Model
 
 
 def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, dict]:
@@ -39,6 +37,16 @@ def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, d
 class ModelEvaluation:
     """Embeds and ranks benchmarks with the checkpoints of one model.
 
+    Args:
+      config: how to embed, rank and write.
+      mesh: the devices of all processes.
+      processes: of this job.
+      probed: texts for the layer probe, by benchmark; none where it is not asked for.
+      inventories: of the shards of each streamed benchmark.
+      expansions: of the queries of each benchmark; none where there are no expansions.
+      poll_together: raises Interrupted on every process at once; called as often by each of them.
+      poll_alone: raises it on this one, in work that the processes do not do in step.
+
     Attributes:
       expanded_results: results with query expansions of the benchmarks evaluated so far, on the process that ranks.
     """
@@ -47,35 +55,22 @@ class ModelEvaluation:
         self,
         config: EvalConfig,
         mesh: Mesh,
-        stop: StopRequest,
         processes: Processes,
         probed: dict[str, ParallelTexts],
         inventories: dict[str, dict[str, Found]],
         expansions: dict[str, Expansions],
+        poll_together: Callable[[], None],
+        poll_alone: Callable[[], None],
     ):
         self._config, self._mesh, self._processes = config, mesh, processes
         self._probed, self._inventories, self._expansions = probed, inventories, expansions
         self.expanded_results: list[dict] = []
-        self._poll_together = poll_of(stop, config.out, any_process)
-        self._poll_alone = poll_of(stop, config.out, bool)
+        self._poll_together, self._poll_alone = poll_together, poll_alone
 
     def all(
-        self, benchmarks: list[Benchmark | StreamedBenchmark], checkpoint: str, out: Path, title: str
+        self, benchmarks: list[Benchmark | StreamedBenchmark], model: Model, checkpoint: str, out: Path, title: str
     ) -> list[dict]:
-        """Results of one checkpoint on every benchmark, printed as they come."""
-        config = self._config
-        model = load_model(
-            config.model,
-            checkpoint,
-            self._mesh,
-            config.compute_dtype,
-            pooling=config.pooling,
-            normalize=config.normalize,
-        )
-        model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
-        if jax.process_index() == 0:
-            for note in model.notes:
-                print(note, flush=True)
+        """Results of one model, whose checkpoint is called so, on every benchmark, printed as they come."""
         results = []
         for benchmark in benchmarks:
             streamed = isinstance(benchmark, StreamedBenchmark)
@@ -149,7 +144,7 @@ class ModelEvaluation:
         """How texts are prepared and embedded, for results.json."""
         text = model.text
         return {
-            "checkpoint": checkpoint if is_run(self._config.model) else "pretrained",
+            "checkpoint": checkpoint,
             "step": model.step,
             "similarity": "cosine" if model.normalize else "dot product",
             "pooling": model.pooling,

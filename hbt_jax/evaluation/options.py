@@ -1,14 +1,13 @@
-"""What the options of an evaluation ask for: which benchmarks, which runs, and when to stop."""
+"""What the options of an evaluation ask for: which benchmarks, which texts and which runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hbt_jax.config import EvalConfig
-from hbt_jax.errors import InputError, Interrupted
+from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.metrics import SETTINGS
-from hbt_jax.training.preemption import StopRequest
 
 _USUAL_RUNS = ("monolingual", "multilingual")
 
@@ -66,13 +65,3 @@ def run_settings(config: EvalConfig) -> tuple[str, ...]:
 def candidate_text(config: EvalConfig, benchmark: Benchmark) -> dict[str, str]:
     """The setting that says what is ranked of a candidate, of benchmarks that have a choice."""
     return {"candidate_text": config.candidate_text} if benchmark.name in WITH_CONTEXT else {}
-
-
-def poll_of(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callable[[], None]:
-    """Raises Interrupted where `agree`, asked about this process's stop request, says so."""
-
-    def poll() -> None:
-        if agree(stop.requested):
-            raise Interrupted(f"during evaluation; finished benchmarks are in {out}; repeat the command for the rest")
-
-    return poll

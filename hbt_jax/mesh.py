@@ -108,18 +108,19 @@ def host_shares(mesh: Mesh, process_index: int) -> list[int]:
     return [share for share, device in enumerate(mesh.devices.flat) if device.process_index == process_index]
 
 
-def own_mesh(mesh: Mesh, process_index: int) -> Mesh:
+def own_mesh(mesh: Mesh, process_index: int, processes: int) -> Mesh:
     """The devices of one process, as a mesh on which it can work without the others; the same mesh if it has all.
 
     Raises:
-      InputError: it has none.
+      InputError: one of the processes has none; on all of them, so that none waits for it.
     """
-    own = [device for device in mesh.devices.flat if device.process_index == process_index]
-    if not own:
+    idle = sorted({*range(processes)} - {device.process_index for device in mesh.devices.flat})
+    if idle:
         raise InputError(
-            f"--mesh_data={mesh.shape['data']}: process {process_index} has none of these devices: expected some of"
-            " every process, or 0 for all"
+            f"--mesh_data={mesh.shape['data']}: process {idle[0]} has none of these devices: expected some of every"
+            " process, or 0 for all"
         )
+    own = [device for device in mesh.devices.flat if device.process_index == process_index]
     return mesh if len(own) == mesh.size else make_mesh(0, 1, own)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.mesh import host_shares, make_mesh, put_batch
+from hbt_jax.mesh import host_shares, make_mesh, own_mesh, put_batch
 
 
 def test_shapes():
@@ -38,3 +38,16 @@ def test_a_share_lies_on_its_device():
         np.testing.assert_array_equal(piece.data, [[3 * share, 3 * share + 1, 3 * share + 2]])
     assert batch["x"].shape == (8, 3)
     assert len(jax.devices()) == 8
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_a_process_without_devices_is_an_error_on_every_process(asked):
+    devices = np.array([SimpleNamespace(process_index=index) for index in (0, 0, 2)])
+    mesh = SimpleNamespace(devices=devices, shape={"data": 3})
+    with pytest.raises(InputError, match="--mesh_data=3: process 1 has none of these devices: expected some of every"):
+        own_mesh(mesh, asked, 3)
+
+
+def test_a_process_that_has_the_whole_mesh_works_on_it():
+    mesh = make_mesh(0, 1)
+    assert own_mesh(mesh, 0, 1) is mesh

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own_id
 from hbt_jax.evaluation.corpus import passages
-from hbt_jax.evaluation.sharing import Processes, shares, work_together
+from hbt_jax.evaluation.sharing import Processes, on_every_process, shares, work_together
 from hbt_jax.files import atomic_file
 
 _ID_BYTES = 8
@@ -82,11 +82,16 @@ def take_inventory(
             f"{folder}: no findings about {unseen[0]} though a process wrote them: --out must be a folder that all"
             " processes share, and the corpus must not change during the evaluation"
         )
+    on_every_process(processes, lambda: _check(benchmark, folder, poll))
+    return found
+
+
+def _check(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], None]) -> None:
+    """Raises InputError if an id occurs twice in a language, or a judged passage is not in its corpus."""
     for code in benchmark.languages:
-        own = [shard for shard in shards if shard.language == code]
+        own = [shard for shard in benchmark.shards if shard.language == code]
         _check_unique(own, folder, benchmark, poll)
         _check_judged(own, folder, benchmark, code)
-    return found
 
 
 def _paths(folder: str, shard: Shard) -> tuple[Path, Path]:

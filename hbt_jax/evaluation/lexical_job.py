@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
-import jax
-
-from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.lexical import NAME, evaluate_bm25
 from hbt_jax.evaluation.run import format_table
-from hbt_jax.mesh import any_process
+from hbt_jax.evaluation.sharing import Processes, on_first_process
 
 
 def lexical_baseline(
     benchmarks: Sequence[Benchmark],
     settings: Sequence[dict],
+    processes: Processes,
     *,
     out_dir: str,
     run_depth: int,
@@ -25,6 +23,7 @@ def lexical_baseline(
     Args:
       benchmarks: what to rank.
       settings: of each benchmark, how its texts were prepared.
+      processes: of this job.
       out_dir, run_depth, run_settings, poll: as of `lexical.evaluate_bm25`.
 
     Returns:
@@ -33,15 +32,13 @@ def lexical_baseline(
     Raises:
       Interrupted: on every process, where `poll` raised it on the first.
     """
-    results, interrupted = [], None
-    if jax.process_index() == 0:
+    results = []
+
+    def rank() -> None:
         options = {"out_dir": out_dir, "run_depth": run_depth, "run_settings": run_settings, "poll": poll}
-        try:
-            for benchmark, own in zip(benchmarks, settings, strict=True):
-                results.append(evaluate_bm25(benchmark, settings=own, **options))
-                print(f"{NAME}, {format_table(results[-1])}", flush=True)
-        except Interrupted as error:
-            interrupted = error
-    if any_process(interrupted is not None):
-        raise interrupted or Interrupted("during evaluation, with the process that ranks")
+        for benchmark, own in zip(benchmarks, settings, strict=True):
+            results.append(evaluate_bm25(benchmark, settings=own, **options))
+            print(f"{NAME}, {format_table(results[-1])}", flush=True)
+
+    on_first_process(processes, rank)
     return results

@@ -67,3 +67,21 @@ def work_together(processes: Processes, sizes: Sequence[int], work: Callable[[in
             raise failure or InputError("another process found bad input; its message says what")
         if processes.agree(isinstance(failure, Interrupted)):
             raise failure or Interrupted("with another process; repeat the command for the rest")
+
+
+def on_every_process(processes: Processes, action: Callable[[], None]) -> None:
+    """Runs `action` on every process; the processes wait for each other and hear whether it has failed on one.
+
+    Raises:
+      InputError, Interrupted: what `action` raised, or that it did on another process.
+    """
+    work_together(processes, [1] * processes.count, lambda _: action())
+
+
+def on_first_process(processes: Processes, action: Callable[[], None]) -> None:
+    """Runs `action` on the first process alone; the others wait for it and hear whether it has failed.
+
+    Raises:
+      InputError, Interrupted: what `action` raised, or that it did on the first process.
+    """
+    work_together(processes, [1], lambda _: action())

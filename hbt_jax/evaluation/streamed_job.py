@@ -5,6 +5,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 
+import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax import files
@@ -15,7 +16,7 @@ from hbt_jax.evaluation.inventory import Found, take_inventory
 from hbt_jax.evaluation.kept import KeptShards, run_key
 from hbt_jax.evaluation.results import PER_QUERY, RESULTS, write_json
 from hbt_jax.evaluation.run import QRELS, RUNS
-from hbt_jax.evaluation.sharing import Processes, work_together
+from hbt_jax.evaluation.sharing import Processes, on_every_process, on_first_process
 from hbt_jax.evaluation.streamed_search import Work, merged, search_corpus
 from hbt_jax.evaluation.top_metrics import DEPTH
 from hbt_jax.mesh import own_mesh, put_whole
@@ -79,10 +80,10 @@ def evaluate_streamed(
     if leads:
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(folder, RESULTS))
-    model, mesh = _on_own_devices(model, mesh, processes.index)
+    model, mesh = _on_own_devices(model, mesh, processes)
     kept = KeptShards(os.path.join(folder, KEPT), run_key(model, settings["compute_dtype"], benchmark, depth))
     embedder = Embedder(model, mesh, texts_per_device=texts_per_device, poll=poll, shown=False)
-    query_QD = embedder(benchmark.queries.texts, "query")
+    query_QD = _query_vectors(benchmark, embedder, processes)
     truncated_queries = embedder.truncated
     work = search_corpus(
         benchmark, inventory, query_QD, embedder, kept, processes, depth=depth, block=block, shown=leads
@@ -91,7 +92,7 @@ def evaluate_streamed(
         print(_said(benchmark.name, work, kept), flush=True)
     written = []
 
-    def write(_: int) -> None:
+    def write() -> None:
         own, everything, truncated_passages = merged(benchmark, inventory, kept, depth)
         ranked = streamed_results.rank(benchmark, own, everything)
         summary = streamed_results.summarise(
@@ -113,13 +114,20 @@ def evaluate_streamed(
         write_json(os.path.join(folder, RESULTS), summary)
         written.append(summary)
 
-    work_together(processes, [1], write)  # one piece of work: that of the first process
+    on_first_process(processes, write)
     return written[0] if written else None
 
 
-def _on_own_devices(model: Model, mesh: Mesh, process_index: int) -> tuple[Model, Mesh]:
+def _query_vectors(benchmark: StreamedBenchmark, embedder: Embedder, processes: Processes) -> np.ndarray:
+    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself."""
+    found = []
+    on_every_process(processes, lambda: found.append(embedder(benchmark.queries.texts, "query")))
+    return found[0]
+
+
+def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Model, Mesh]:
     """The model on the devices of this process alone."""
-    own = own_mesh(mesh, process_index)
+    own = own_mesh(mesh, processes.index, processes.count)
     if own is mesh:
         return model, mesh
     return dataclasses.replace(model, parameters=put_whole(model.parameters, own)), own

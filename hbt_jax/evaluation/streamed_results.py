@@ -23,6 +23,7 @@ from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.layouts import TIE_RULE
 from hbt_jax.evaluation.metrics import SETTINGS
+from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
 from hbt_jax.evaluation.running_top import RunningTop
 from hbt_jax.evaluation.top_metrics import METRICS, NDCG, UNJUDGED
 from hbt_jax.evaluation.trec import TAG
@@ -36,7 +37,7 @@ _DEFINITIONS = top_metrics.DEFINITIONS | {
         "mean over query languages of the mean over their queries; a query without a relevant candidate has the value"
         " 0, as in trec_eval"
     ),
-    "robustness": results.DEFINITIONS["robustness"].replace("setting's map", f"setting's {NDCG}"),
+    "robustness": ROBUSTNESS_DEFINITION.replace("setting's map", f"setting's {NDCG}"),
     "ties": TIE_RULE,
     "unjudged_in_top_10": "share of the first 10 candidates that have no judgement; mean over all queries",
 }
@@ -111,7 +112,7 @@ def summarise(
         "by_query_language": by_language,
         "by_pair": {},
         "by_script": by_script,
-        "robustness": {setting: results.robustness(setting, by_language, by_script, NDCG) for setting in SETTINGS},
+        "robustness": {setting: robustness(setting, by_language, by_script, NDCG) for setting in SETTINGS},
         "unjudged_in_top_10": {pool: _unjudged(ranked, pool) for pool in _POOLS},
     }
     columns = (

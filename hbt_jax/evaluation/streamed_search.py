@@ -99,7 +99,8 @@ def search_shard(
     top, truncated, count = RunningTop(len(query_QD), depth), embedder.truncated, 0
     for part in corpus.blocks(shard, benchmark.passage, block):
         passage_ND = embedder(part.texts, "passage", done)
-        best = top_candidates(query_QD, passage_ND, depth, tie_N=tie_order(part.ids))
+        least_Q = top.score_QK[:, -1]  # what is below stands behind all that the shard has given so far
+        best = top_candidates(query_QD, passage_ND, depth, tie_N=tie_order(part.ids), least_Q=least_Q)
         top.add(best.score_QK, np.where(best.index_QK >= 0, part.ids[best.index_QK], b""))
         count += len(part.texts)
     if count != found.passages:

@@ -143,6 +143,20 @@ def test_a_poll_that_raises_stops_and_keeps_whole_findings_only(take, tmp_path, 
     assert len(written) == 2 + 5
 
 
+def test_a_signal_while_ids_are_compared_stops_all_processes(take):
+    take()  # all is read, so that nothing but the comparison of ids is left
+
+    def poll():
+        raise Interrupted("a signal came")
+
+    def on(processes):
+        return take(processes=processes, poll=poll if processes.index else lambda: None)
+
+    other, signalled = run_together(2, on)
+    assert str(signalled) == "a signal came"
+    assert isinstance(other, Interrupted) and str(other) == "with another process; repeat the command for the rest"
+
+
 def test_what_is_kept_of_a_passage_is_eight_bytes(take, tmp_path):
     take()
     for path in (tmp_path / "kept").glob("*.npy"):

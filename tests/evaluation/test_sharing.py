@@ -52,3 +52,38 @@ def test_a_failure_ends_all_processes_after_the_piece_at_hand(error, others):
     assert failed is error
     assert type(other) is type(error) and str(other) == others
     assert done == [1]
+
+
+def test_what_every_process_does_fails_on_all_where_it_fails_on_one():
+    done = []
+
+    def on(processes):
+        def action():
+            if processes.index == 1:
+                raise Interrupted("a signal came")
+            done.append(processes.index)
+
+        sharing.on_every_process(processes, action)
+
+    found = run_together(3, on)
+    assert [str(one) for one in found] == [
+        "with another process; repeat the command for the rest",
+        "a signal came",
+        "with another process; repeat the command for the rest",
+    ]
+    assert sorted(done) == [0, 2]
+
+
+def test_what_the_first_process_does_is_waited_for_and_fails_on_all():
+    done = []
+    run_together(3, lambda processes: sharing.on_first_process(processes, lambda: done.append(processes.index)))
+    assert done == [0]
+
+    def fails():
+        raise InputError("embeddings are not finite")
+
+    found = run_together(2, lambda processes: sharing.on_first_process(processes, fails))
+    assert [str(one) for one in found] == [
+        "embeddings are not finite",
+        "another process found bad input; its message says what",
+    ]

@@ -10,14 +10,14 @@ import pytrec_eval
 
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import Interrupted
-from hbt_jax.evaluation import report, streamed_results
+from hbt_jax.evaluation import report, streamed_job, streamed_results
 from hbt_jax.evaluation.benchmarks import miracl
 from hbt_jax.evaluation.compare import compare, format_tables
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.streamed_job import evaluate_streamed, read_corpus
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
-from tests.evaluation.several_processes import ALONE
+from tests.evaluation.several_processes import ALONE, run_together
 from tests.evaluation.word_model import word_model
 
 METRICS = {"ndcg@10": "ndcg_cut_10", "recall@100": "recall_100"}
@@ -52,6 +52,22 @@ def finished(data, tmp_path_factory):
     """(OUT, content of results.json)."""
     out = tmp_path_factory.mktemp("out")
     return out, evaluated(data, out)
+
+
+def test_a_signal_while_queries_are_embedded_stops_all_processes(data):
+    benchmark = miracl.read(str(data), "miracl", ("yo",))
+
+    def on(processes):
+        def embedder(texts, side):
+            if processes.index == 1:
+                raise Interrupted("a signal came")
+            return np.zeros((len(texts), 4), np.float32)
+
+        return streamed_job._query_vectors(benchmark, embedder, processes)
+
+    other, signalled = run_together(2, on)
+    assert str(signalled) == "a signal came"
+    assert isinstance(other, Interrupted) and str(other) == "with another process; repeat the command for the rest"
 
 
 def by_trec_eval(run_path, qrels_path):

@@ -175,6 +175,25 @@ def test_memory_holds_two_blocks_however_large_the_corpus_is(searched, monkeypat
     assert own.score_QK.shape == everything.id_QK.shape == (sum(make_miracl.QUERIES.values()), DEPTH)
 
 
+def test_passages_behind_what_a_shard_has_given_are_not_asked_for(searched, monkeypatch):
+    asked, search = [], streamed_search.top_candidates
+
+    def recorded(*arguments, least_Q, **options):
+        found = search(*arguments, least_Q=least_Q.copy(), **options)
+        asked.append((least_Q.copy(), found.score_QK))
+        return found
+
+    monkeypatch.setattr(streamed_search, "top_candidates", recorded)
+    shards = {"en": (sum(make_miracl.SHARDS["en"]),)}
+    found = searched("one", shards=shards, block=15)
+    bounded = [(least_Q, score_QK) for least_Q, score_QK in asked if np.isfinite(least_Q).all()]
+    assert len(bounded) == -(-shards["en"][0] // 15) - 2 > 1  # the blocks after those that fill the list of 30
+    for least_Q, score_QK in bounded:
+        assert ((score_QK >= least_Q[:, None]) | (score_QK == -np.inf)).all()
+    monkeypatch.setattr(streamed_search, "top_candidates", lambda *given, least_Q, **options: search(*given, **options))
+    assert_same(found, searched("one", shards=shards, block=15, kept="without"))
+
+
 def test_a_shard_that_changes_during_the_evaluation_is_an_error(tmp_path):
     folder = make_miracl.write(tmp_path / "miracl")
     benchmark = miracl.read(str(folder), "miracl", ("yo",))

@@ -1,0 +1,199 @@
+"""One model on every benchmark: embed its texts, rank its candidates, print what was found."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from hbt_jax.config import EvalConfig
+from hbt_jax.data.packing import text_format
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
+from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
+from hbt_jax.evaluation.inventory import Found
+from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, probe_layers
+from hbt_jax.evaluation.options import candidate_text, run_settings
+from hbt_jax.evaluation.query_expansion import Expansions
+from hbt_jax.evaluation.run import evaluate, format_table
+from hbt_jax.evaluation.sharing import Processes, on_first_process
+from hbt_jax.evaluation.streamed_job import evaluate_streamed
+from hbt_jax.evaluation.streamed_results import format_table as format_streamed_table
+from hbt_jax.evaluation.token_counts import TokenCounts
+from hbt_jax.models.model import Model
+
+
+def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, dict]:
+    """The vectors of one side of a benchmark, and how the texts of each language fared with the tokenizer."""
+    model = embedder.model
+    counts = TokenCounts(model.tokenizer.unk_id, text_format(model.text, model.tokenizer, name).room)
+    vectors = embedder(side.texts, name, tokenised=counts.watch(side.languages, side.texts))
+    return vectors, counts.rates()
+
+
+class ModelEvaluation:
+    """Embeds and ranks benchmarks with the checkpoints of one model.
+
+    Args:
+      config: how to embed, rank and write.
+      mesh: the devices of all processes.
+      processes: of this job.
+      probed: texts for the layer probe, by benchmark; none where it is not asked for.
+      inventories: of the shards of each streamed benchmark.
+      expansions: of the queries of each benchmark; none where there are no expansions.
+      poll_together: raises Interrupted on every process at once; called as often by each of them.
+      poll_alone: raises it on this one, in work that the processes do not do in step.
+
+    Attributes:
+      expanded_results: results with query expansions of the benchmarks evaluated so far, on the process that ranks.
+    """
+
+    def __init__(
+        self,
+        config: EvalConfig,
+        mesh: Mesh,
+        processes: Processes,
+        probed: dict[str, ParallelTexts],
+        inventories: dict[str, dict[str, Found]],
+        expansions: dict[str, Expansions],
+        poll_together: Callable[[], None],
+        poll_alone: Callable[[], None],
+    ):
+        self._config, self._mesh, self._processes = config, mesh, processes
+        self._probed, self._inventories, self._expansions = probed, inventories, expansions
+        self.expanded_results: list[dict] = []
+        self._poll_together, self._poll_alone = poll_together, poll_alone
+
+    def all(
+        self, benchmarks: list[Benchmark | StreamedBenchmark], model: Model, checkpoint: str, out: Path, title: str
+    ) -> list[dict]:
+        """Results of one model, whose checkpoint is called so, on every benchmark, printed as they come."""
+        results = []
+        for benchmark in benchmarks:
+            streamed = isinstance(benchmark, StreamedBenchmark)
+            result = (self._streamed if streamed else self._one)(benchmark, model, checkpoint, str(out))
+            if result is not None:
+                results.append(result)
+                print(title + (format_streamed_table if streamed else format_table)(result), flush=True)
+                if "layer_probe" in result:
+                    print(format_probe(result["layer_probe"]), flush=True)
+                if self._expansions:
+                    print(f"with expansions, {format_table(self.expanded_results[-1])}", flush=True)
+                    print(format_effect(self.expanded_results[-1]), flush=True)
+        return results
+
+    def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> dict | None:
+        """Every process embeds and probes; the first one ranks and writes, the others wait for it and return None."""
+        leader = jax.process_index() == 0
+        embedder = Embedder(
+            model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
+        )
+        query_QD, query_rates = _embedded(embedder, benchmark.queries, "query")
+        candidate_ND, candidate_rates = _embedded(embedder, benchmark.candidates, "passage")
+        tokens = {"queries": query_rates, "candidates": candidate_rates}
+        counts = {"truncated_texts": embedder.truncated}
+        expanded = None
+        if self._expansions:
+            expansions = self._expansions[benchmark.name]
+            combination = self._config.expansion_combination
+            expanded = ExpandedRun.embedded(benchmark, expansions, combination, embedder, query_QD)
+        probe = self._probe(benchmark.name, model, leader)
+        ranked = []
+
+        def rank() -> None:
+            result = self._ranked(benchmark, query_QD, candidate_ND, probe, tokens, counts, model, checkpoint, out)
+            if expanded is not None:
+                found = self._ranked(
+                    expanded.benchmark,
+                    expanded.query_QD,
+                    candidate_ND,
+                    None,
+                    None,
+                    counts | expanded.counts,
+                    model,
+                    checkpoint,
+                    os.path.join(out, EXPANDED),
+                    expanded.settings,
+                )
+                self.expanded_results.append(expanded.with_effect(result, found, out))
+            ranked.append(result)
+
+        on_first_process(self._processes, rank)
+        return ranked[0] if ranked else None
+
+    def _streamed(self, benchmark: StreamedBenchmark, model: Model, checkpoint: str, out: str) -> dict | None:
+        """Every process embeds and searches its share of the corpus; the first one merges, the others return None."""
+        return evaluate_streamed(
+            benchmark,
+            self._inventories[benchmark.name],
+            model,
+            self._mesh,
+            self._processes,
+            out_dir=out,
+            settings=self._settings(model, checkpoint),
+            texts_per_device=self._config.eval_batch,
+            block=self._config.corpus_block,
+            run_depth=self._config.run_depth,
+            poll=self._poll_alone,
+        )
+
+    def _settings(self, model: Model, checkpoint: str) -> dict:
+        """How texts are prepared and embedded, for results.json."""
+        text = model.text
+        return {
+            "checkpoint": checkpoint,
+            "step": model.step,
+            "similarity": "cosine" if model.normalize else "dot product",
+            "pooling": model.pooling,
+            "query_prefix": text.query_prefix,
+            "passage_prefix": text.passage_prefix,
+            "query_length": text.query_length,
+            "passage_length": text.passage_length,
+            "compute_dtype": self._config.compute_dtype,
+        }
+
+    def _probe(self, name: str, model: Model, shown: bool) -> dict | None:
+        """What the layer probe finds on a benchmark's queries; None where it is not asked for."""
+        if name not in self._probed:
+            return None
+        return probe_layers(
+            self._probed[name],
+            model,
+            self._mesh,
+            texts_per_device=self._config.eval_batch,
+            poll=self._poll_together,
+            shown=shown,
+        )
+
+    def _ranked(
+        self,
+        benchmark,
+        query_QD,
+        candidate_ND,
+        probe: dict | None,
+        tokens: dict | None,
+        counts: dict,
+        model: Model,
+        checkpoint: str,
+        out: str,
+        further_settings: dict | None = None,
+    ) -> dict:
+        config, settings = self._config, self._settings(model, checkpoint)
+        settings |= candidate_text(config, benchmark) | (further_settings or {})
+        return evaluate(
+            benchmark,
+            query_QD,
+            candidate_ND,
+            out_dir=out,
+            model_name=model.name,
+            settings=settings,
+            counts=counts,
+            layer_probe=probe,
+            tokens=tokens,
+            run_depth=config.run_depth,
+            run_settings=run_settings(config),
+            poll=self._poll_alone,
+        )

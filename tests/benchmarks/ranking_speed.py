@@ -8,9 +8,9 @@ Needs the extra `speed`.  The sizes are XQuAD-R's: random unit vectors in 11 lan
 candidates.  Each measurement is a process of its own on `--threads` cores, with the same allocator settings; they take
 turns.  Each starts from the scores in the form that it takes, blocks of an array here, dictionaries there, made before
 its clock starts, and ends with mAP; this package ranks within languages, too.  Dictionaries of all queries would not
-fit in memory: the peers measure the first `--peer_queries` queries, and are compared with this package's time for these.
-What this package takes from embeddings to all of its metrics in every pool is timed beside it, for these and for all
-queries.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over all queries.
+fit in memory: the peers measure the first `--peer_queries` queries, and are compared with this package's time for
+these.  What this package takes from embeddings to all of its metrics in every pool is timed beside it, for these and
+for all queries.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over all queries.
 """
 
 import json

@@ -39,6 +39,11 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("train.py", ["--workdir=w", "--stores=s", "--patience=2"], "--patience=2 needs --validate_every"),
         ("train.py", ["--workdir=w", "--stores=s", "--layer_probe=9"], "--layer_probe=9 needs --benchmarks"),
         ("train.py", ["--workdir=w", "--stores=s", "--benchmarks=facts"], "--benchmarks=facts needs --data_dir"),
+        (
+            "train.py",
+            ["--workdir=w", "--stores=s", "--benchmarks=factz", "--data_dir=d"],
+            "--benchmarks=factz: unknown benchmark: the known ones are facts,",
+        ),
         ("train.py", ["--workdir=w", "--stores=s", "--query_prefix=query:"], "--query_prefix='query:': expected"),
         ("train.py", ["--workdir=w", "--stores=s", "--row_length=8"], "--row_length=8 is shorter than"),
         ("train.py", ["--workdir=w", "--stores=s", "--prepare=fact"], "--prepare=fact: expected one of facts"),

@@ -312,7 +312,9 @@ class EvalConfig:
                 " evaluated in all their languages"
             )
         if self.expansion_combination != CONCAT and not self.query_expansions:
-            raise InputError(f"--expansion_combination={self.expansion_combination} needs --query_expansions")
+            raise InputError(
+                f"--expansion_combination={self.expansion_combination} needs --query_expansions, the file of the texts"
+            )
         if "miracl" in self.benchmarks and not self.run_depth:
             raise InputError("--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more")
 

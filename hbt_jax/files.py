@@ -6,7 +6,25 @@ import shutil
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from hbt_jax.errors import InputError
+
 PARTIAL = ".partial"
+
+
+def check_writable(folder: str) -> None:
+    """Raises InputError where an output folder cannot be made or written; makes nothing.
+
+    So a command that works for hours finds out before it starts.
+    """
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise InputError(f"{folder}: cannot write there: {there} is no folder: choose another output folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{folder}: cannot write there: {there} is not writable: change its permissions or choose another folder"
+        )
 
 
 @contextlib.contextmanager

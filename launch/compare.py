@@ -21,7 +21,7 @@ def main(_: list[str]) -> None:
     """Checks the flags, then compares."""
     config = command.values(CompareConfig)
     command.require(["a", "b", "out"])
-    with StopRequest() as stop:
+    with StopRequest("stopping; a second signal stops at once") as stop:
         # This imports scipy and jax: only once the flags are known to be good.
         from hbt_jax.evaluation.compare import compare_command
 

@@ -21,7 +21,7 @@ def main(_: list[str]) -> None:
     config, processes = command.values(EvalConfig), command.values(ProcessConfig)
     command.require(["model", "benchmarks", "out"])
     command.require_data_dir(config.benchmarks, config.data_dir)
-    with StopRequest() as stop:
+    with StopRequest("stopping; a second signal stops at once") as stop:
         # These import jax: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_command
         from hbt_jax.mesh import join_processes

@@ -34,6 +34,14 @@ COLUMNS = (  # heading, setting, metric, digits
 )
 
 
+OF_STREAMED = (  # of a benchmark whose passages are streamed
+    ("mono nDCG@10", "monolingual", "ndcg@10", 3),
+    ("multi nDCG@10", "multilingual", "ndcg@10", 3),
+    ("mono R@100", "monolingual", "recall@100", 3),
+    ("multi R@100", "multilingual", "recall@100", 3),
+)
+
+
 def configuration(kind: str, seed: int, workdir: Path) -> TrainConfig:
     """The configuration of one run: everything this command was told, with another batch kind, seed and workdir."""
     changed = {"batching": kind, "seed": seed, "workdir": str(workdir)}
@@ -90,15 +98,23 @@ def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict |
 
 
 def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
-    """Mean and sample standard deviation over seeds, a row a batch kind, in Markdown."""
+    """Mean and sample standard deviation over seeds, a row a batch kind, in Markdown; of the columns that it has."""
+    everyone = [metrics for of_kind in runs.values() for metrics in of_kind]
+    columns = [column for column in COLUMNS if _in_all(everyone, column)] or OF_STREAMED
     lines = [
-        f"| {benchmark}: batches | seeds | " + " | ".join(heading for heading, *_ in COLUMNS) + " |",
-        "|---" * (len(COLUMNS) + 2) + "|",
+        f"| {benchmark}: batches | seeds | " + " | ".join(heading for heading, *_ in columns) + " |",
+        "|---" * (len(columns) + 2) + "|",
     ]
     for name, metrics in runs.items():
-        cells = [_cell([each[setting][metric] for each in metrics], digits) for _, setting, metric, digits in COLUMNS]
+        cells = [_cell([each[setting][metric] for each in metrics], digits) for _, setting, metric, digits in columns]
         lines.append(f"| {name} | {len(metrics)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _in_all(runs: list[dict], column: tuple) -> bool:
+    """Whether all results have a column: bitext, say, has no monolingual queries."""
+    _, setting, metric, _ = column
+    return all(metric in metrics.get(setting, {}) for metrics in runs)
 
 
 def _cell(values: list[float], digits: int) -> str:

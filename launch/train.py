@@ -64,10 +64,13 @@ def main(_: list[str]) -> None:
     check(config)
     with StopRequest() as stop:
         # These import jax and tensorflow: only once the flags are known to be good.
+        from hbt_jax.evaluation.benchmarks import check_known
         from hbt_jax.evaluation.job import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.run import train_run
 
+        for name in config.run.benchmarks:  # not after hours of training
+            check_known(name)
         join_processes(processes)
         if config.run.prepare:
             first_process_first(lambda: prepare(config, stop))

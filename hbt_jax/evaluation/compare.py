@@ -21,6 +21,7 @@ from hbt_jax.evaluation.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.outcomes import Outcome, check_alike, read_folder
 from hbt_jax.evaluation.results import write_json
 from hbt_jax.evaluation.significance import Difference, Row, compare_rows
+from hbt_jax.files import check_writable
 
 DEFINITIONS = {
     "difference": "A - B; the value of a system is the mean over its runs of the macro average as results.json has it",
@@ -52,6 +53,7 @@ _EXPECTED_TO_DIFFER = ("definitions", "step")
 
 def compare_command(config: CompareConfig, poll: Callable[[], None]) -> None:
     """What launch/compare.py does once its flags are checked; `poll` is called often and raises to stop."""
+    check_writable(config.out)
     compared = compare(config, poll)
     print(format_tables(compared))
     page = os.path.join(config.out, "compare.html")

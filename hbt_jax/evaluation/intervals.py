@@ -10,7 +10,7 @@ import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.item_sums import collect, sum_one
-from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, QueryMetrics
+from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, SIMILARITY_GAP, QueryMetrics
 from hbt_jax.evaluation.outcomes import Outcome, check_alike
 from hbt_jax.evaluation.results import PER_QUERY
 from hbt_jax.evaluation.significance import Cells, Row, compare_rows
@@ -19,8 +19,9 @@ CONFIDENCE, SAMPLES, SEED = 0.95, 10_000, 0  # the defaults of launch/compare.py
 
 INTERVALS_DEFINITION = (
     f"{CONFIDENCE:.0%} bootstrap intervals of the macro averages in metrics, [low, high]: {SAMPLES:,} draws of items"
-    " with replacement, each with all its queries in all languages, seed 0; they tell how far other items could move"
-    " the average, not how another training of the model would do; absent where all queries are about one item"
+    " with replacement, each with all its queries in all languages, seed 0, cut to the metric's range; they tell how"
+    " far other items could move the average, not how another training of the model would do; absent where all"
+    " queries are about one item"
 )
 
 
@@ -58,8 +59,15 @@ def column_intervals(
         cells = sum_one(queries.items, queries.languages, value_QP)
         ends = _ends(cells, poll) if cells else None
         if ends:
-            found.setdefault(setting, {})[metric] = list(ends["interval"])
+            found.setdefault(setting, {})[metric] = np.clip(ends["interval"], *_range(metric)).tolist()
     return {"confidence": CONFIDENCE, "samples": SAMPLES, "items": len(set(queries.items)), "metrics": found}
+
+
+def _range(metric: str) -> tuple[float, float]:
+    """The least and the largest value that a metric can have; the stretched interval of few items reaches beyond."""
+    if metric == SIMILARITY_GAP:
+        return -np.inf, np.inf
+    return 0.0, np.inf if metric == RANK_DISTANCE else 1.0
 
 
 def _columns(values: QueryMetrics) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -22,6 +22,7 @@ from hbt_jax.evaluation.query_expansion import read_expansions
 from hbt_jax.evaluation.report import System, write_report
 from hbt_jax.evaluation.sharing import Processes
 from hbt_jax.evaluation.streamed_job import read_corpus
+from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training.load import is_run, load_model
@@ -62,9 +63,11 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       baseline: evaluate the untrained weights too, into OUT/untrained, and show them beside the model.
 
     Raises:
-      InputError: the model or a benchmark cannot be read; every benchmark is read before anything is embedded.
+      InputError: OUT cannot be written, or the model or a benchmark cannot be read; every benchmark is read before
+        anything is embedded.
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
+    check_writable(config.out)
     benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
     if config.lexical_baseline:
         check_installed()
@@ -138,7 +141,10 @@ def _poll(stop: StopRequest, out: str, agree: Callable[[bool], bool]) -> Callabl
 
     def poll() -> None:
         if agree(stop.requested):
-            raise Interrupted(f"during evaluation; finished benchmarks are in {out}; repeat the command for the rest")
+            raise Interrupted(
+                f"during evaluation; finished benchmarks are in {out}; repeat the command: it does them again, and"
+                " goes on in a corpus where it stopped"
+            )
 
     return poll
 

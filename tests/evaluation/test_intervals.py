@@ -62,7 +62,7 @@ def test_one_systems_intervals_by_hand(benchmark):
     for setting, cells in hand.items():
         one = expected(cells)
         low, high = found["metrics"][setting]["map"]
-        assert (low, high) == pytest.approx(one.interval), setting
+        assert (low, high) == pytest.approx(np.clip(one.interval, 0, 1)), setting
         assert low < one.difference < high
     averages = {
         "monolingual": (0.55 + 0.35) / 2,
@@ -80,6 +80,16 @@ def test_the_interval_holds_the_average_of_every_metric(small_benchmark, small_e
             low, high = summary["intervals"]["metrics"][setting][metric]
             assert low <= value <= high, (setting, metric)
     assert "bootstrap" in summary["settings"]["definitions"]["intervals"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "cut"), [("map", (0, 1)), ("rank_distance", (0, None)), ("similarity_gap", (None, None))]
+)
+def test_intervals_end_where_the_metric_does(benchmark, metric, cut):
+    value_Q1 = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0])[:, None]
+    found = intervals.column_intervals(benchmark.queries, [("multilingual", metric, value_Q1)])
+    low, high = found["metrics"]["multilingual"][metric]
+    assert (low == 0 if cut[0] == 0 else low < 0) and (high == 1 if cut[1] == 1 else high > 1)
 
 
 def test_one_item_has_no_interval(benchmark):

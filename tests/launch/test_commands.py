@@ -39,6 +39,11 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("train.py", ["--workdir=w", "--stores=s", "--patience=2"], "--patience=2 needs --validate_every"),
         ("train.py", ["--workdir=w", "--stores=s", "--layer_probe=9"], "--layer_probe=9 needs --benchmarks"),
         ("train.py", ["--workdir=w", "--stores=s", "--benchmarks=facts"], "--benchmarks=facts needs --data_dir"),
+        (
+            "train.py",
+            ["--workdir=w", "--stores=s", "--benchmarks=factz", "--data_dir=d"],
+            "--benchmarks=factz: unknown benchmark: the known ones are facts,",
+        ),
         ("train.py", ["--workdir=w", "--stores=s", "--query_prefix=query:"], "--query_prefix='query:': expected"),
         ("train.py", ["--workdir=w", "--stores=s", "--row_length=8"], "--row_length=8 is shorter than"),
         ("train.py", ["--workdir=w", "--stores=s", "--prepare=fact"], "--prepare=fact: expected one of facts"),
@@ -50,6 +55,21 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("compare.py", ["--b=o", "--out=c"], "--a is needed: output folders of launch/eval.py"),
         ("compare.py", ["--a=o", "--b=nowhere", "--out=c", "--samples=9"], "--samples=9: expected at least 100"),
         ("compare.py", ["--a=nowhere", "--b=o", "--out=c"], "nowhere: no such folder: expected an output folder"),
+        (
+            "eval.py",
+            ["--model=m", "--benchmarks=./b", f"--out={ROOT}/setup.cfg/out"],
+            f"{ROOT}/setup.cfg/out: cannot write there: {ROOT}/setup.cfg is no folder",
+        ),
+        (
+            "eval.py",
+            ["--model=m", "--benchmarks=./b", "--out=o", "--expansion_combination=mean-embedding"],
+            "--expansion_combination=mean-embedding needs --query_expansions",
+        ),
+        (
+            "compare.py",
+            ["--a=a", "--b=b", f"--out={ROOT}/setup.cfg"],
+            f"{ROOT}/setup.cfg: cannot write there: {ROOT}/setup.cfg is no folder",
+        ),
         ("sweep.py", ["--workdir=w", "--benchmarks=facts", "--batching=x-z"], "--batching=x-z: expected a"),
     ],
 )  # fmt: skip
@@ -120,6 +140,11 @@ def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts
     first, second = (json.loads((path / "results.json").read_text())["metrics"] for path in paths)
     assert first == second
     assert "monolingual" in again.stdout
+    sides = [f"--a={tmp_path}/run/evaluation", f"--b={tmp_path}/out"]
+    compared = run("compare.py", *sides, f"--out={tmp_path}/compared", "--samples=100")
+    assert compared.returncode == 0, compared.stderr
+    rows = json.loads((tmp_path / "compared" / "compare.json").read_text())["benchmarks"]["facts"]["comparisons"]
+    assert len(rows) == 4 and all(block["overall"]["all"]["difference"] == 0 for block in rows.values())
     missing = run("eval.py", f"--model={tmp_path}/nowhere", *data)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
     assert "no such folder, and not a hub id either; expected a preset" in missing.stderr

@@ -25,6 +25,19 @@ STREAMED = "miracl"
 WITH_CONTEXT = tuple(squad_r.PUBLISHED)  # the benchmarks whose candidates stand in a context
 
 
+def check_known(name: str) -> None:
+    """Raises InputError unless a benchmark's name is one of NAMES or a path."""
+    if not _is_own(name) and name not in _READERS:
+        raise InputError(
+            f"--benchmarks={name}: unknown benchmark: the known ones are {', '.join(NAMES)};"
+            " a benchmark of your own is given as a path with a '/', such as ./mine"
+        )
+
+
+def _is_own(name: str) -> bool:
+    return "/" in name or os.sep in name
+
+
 def load_benchmark(
     name: str, data_dir: str, *, candidate_text: str = "sentence", miracl_languages: tuple[str, ...] = ()
 ) -> Benchmark | StreamedBenchmark:
@@ -42,12 +55,8 @@ def load_benchmark(
       InputError: the name is unknown, the folder is missing, a file in it is wrong, or the benchmark's candidates have
         no context to add.
     """
-    own = "/" in name or os.sep in name
-    if not own and name not in _READERS:
-        raise InputError(
-            f"--benchmarks={name}: unknown benchmark: the known ones are {', '.join(NAMES)};"
-            " a benchmark of your own is given as a path with a '/', such as ./mine"
-        )
+    check_known(name)
+    own = _is_own(name)
     if candidate_text != "sentence" and (own or name not in WITH_CONTEXT):
         raise InputError(
             f"--candidate_text={candidate_text}: the candidates of {name} have no context, only those of"

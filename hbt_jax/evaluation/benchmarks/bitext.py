@@ -4,6 +4,7 @@
     DATA_DIR/bitext/tatoeba.XXX-eng.XXX       or pairs of files, as LASER publishes Tatoeba (Artetxe and Schwenk 2019,
     DATA_DIR/bitext/tatoeba.XXX-eng.eng       arXiv 1812.10464); XXX is ISO 639-3, see languages.TATOEBA
 
+Each file may be gzipped (LANG.txt.gz).
 Every sentence is a query and a candidate; relevant are its translations, and it does not search itself.
 
 - LANG.txt: a sentence has the id "N:LANG", N its line from 1, and the item "N"; relevant are that line's sentences in
@@ -44,7 +45,7 @@ def read(path: str, name: str) -> Benchmark:
       InputError: no file of the two layouts, files of both, a wrong name, one file of a pair or one language alone,
         different numbers of lines, an empty line, or text that is not UTF-8; the message names the file and the line.
     """
-    entries = sorted(entry.name for entry in Path(path).iterdir() if entry.is_file())
+    entries = sorted({entry.name.removesuffix(".gz") for entry in Path(path).iterdir() if entry.is_file()})
     pairs = [entry for entry in entries if entry.startswith(_TATOEBA)]
     singles = [entry for entry in entries if entry.endswith(_SUFFIX) and entry not in pairs]
     if bool(pairs) == bool(singles):

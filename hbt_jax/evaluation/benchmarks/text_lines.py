@@ -79,6 +79,8 @@ def json_object(place: str, line: str, fields: str) -> dict:
         raise InputError(
             f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+        raise InputError(f"{place}: not JSON that can be read ({error}): expected one object a line") from error
     if not isinstance(content, dict):
         raise InputError(f"{place}: expected a JSON object with {fields}, got {type(content).__name__}")
     return content

@@ -1,5 +1,6 @@
 """Line-parallel files and Tatoeba's pairs: translations are relevant, accuracy both ways, and every error's text."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -119,6 +120,20 @@ def test_accuracy_of_pairs_by_hand(read, tmp_path):
     runs = (tmp_path / "out" / "bitext" / "runs" / "multilingual.trec").read_text().splitlines()
     listed = [row.split()[2] for row in runs if row.startswith("de:2:de ")]
     assert listed[0] == "de:2:en" and not {"sw:1:sw", "sw:1:en", "de:2:de"} & set(listed) and len(listed) == 7
+
+
+@pytest.mark.parametrize("files", [PARALLEL, PAIRS])
+def test_gzipped_files_are_read(read, files, tmp_path):
+    plain = read(files)
+    for name in files:
+        (tmp_path / "bitext" / name).unlink()
+    packed = read({f"{name}.gz": gzip.compress(text.encode()) for name, text in files.items()})
+    assert packed.queries == plain.queries and packed.notes == plain.notes
+
+
+def test_a_file_plain_and_gzipped_is_refused(read):
+    with pytest.raises(InputError, match=r"the folder holds sw\.txt and sw\.txt\.gz: keep one of them"):
+        read(PARALLEL | {"sw.txt.gz": gzip.compress(b"moja\nmbili\n")})
 
 
 def test_other_files_are_named_in_a_note(read):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.config import EvalConfig
-from hbt_jax.evaluation import embed, job
+from hbt_jax.evaluation import embed, job, options
 from hbt_jax.evaluation.token_counts import TokenCounts
 from tests.evaluation.word_model import embedder, random_texts, word_model
 
@@ -69,7 +69,7 @@ def test_an_evaluation_writes_them_and_tokenises_no_text_twice(model, small_benc
         encode=lambda some: texts.extend(some) or tokenizer.encode([str(len(text)) for text in some]),
     )  # fmt: skip
     monkeypatch.setattr(job, "load_model", lambda *args, **options: dataclasses.replace(model, tokenizer=counted))
-    monkeypatch.setattr(job, "load_benchmark", lambda *args, **options: small_benchmark)
+    monkeypatch.setattr(options, "load_benchmark", lambda *args, **given: small_benchmark)
     config = EvalConfig(model="m", benchmarks=("small",), out=str(tmp_path))
     job.run_evaluation(config, embedder(model).mesh, SimpleNamespace(requested=False))
     assert texts == [*small_benchmark.queries.texts, *small_benchmark.candidates.texts]

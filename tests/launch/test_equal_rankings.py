@@ -1,4 +1,8 @@
-"""One device, eight devices and two processes rank a benchmark alike."""
+"""One device, eight devices and two processes rank a benchmark alike.
+
+What a device embeds at one time depends on how many there are, so the last bits of a score may, too: candidates whose
+scores agree to rounding may change places, no others.
+"""
 
 import json
 import os
@@ -10,6 +14,7 @@ import pytest
 
 from tests.launch.test_commands import ROOT
 
+_ROUNDING = 2e-6
 _MODEL = ROOT / "tests" / "models" / "golden" / "xlm_r"
 
 
@@ -28,10 +33,14 @@ def ended(*processes: subprocess.Popen) -> None:
         assert process.returncode == 0, errors
 
 
-def rankings(out) -> dict[str, list[list[str]]]:
-    """File name -> its lines without the scores: query, candidate and rank."""
-    runs = sorted((out / "facts" / "runs").glob("*.trec"))
-    return {run.name: [line.split()[:4] for line in run.read_text().splitlines()] for run in runs}
+def rankings(out) -> dict[tuple[str, str], dict[str, float]]:
+    """Run and query -> the candidates in their order, with their scores."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for run in sorted((out / "facts" / "runs").glob("*.trec")):
+        for line in run.read_text().splitlines():
+            query, _, candidate, _, score, _ = line.split()
+            found.setdefault((run.name, query), {})[candidate] = float(score)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +58,12 @@ def outputs(few_facts, tmp_path_factory):
 @pytest.mark.parametrize("other", ["eight", "two"])
 def test_rankings_and_results_are_equal(outputs, other):
     expected, found = rankings(outputs["one"]), rankings(outputs[other])
-    assert len(expected) > 3
-    assert sum(map(len, expected.values())) > 1000
-    assert found == expected
+    assert len(expected) > 100
+    assert found.keys() == expected.keys()
+    for key, scores in expected.items():
+        assert found[key] == pytest.approx(scores, abs=_ROUNDING)  # the same candidates, each with its score
+        assert list(found[key].values()) == pytest.approx(list(scores.values()), abs=_ROUNDING)  # and rank by rank
     one, more = (json.loads((outputs[name] / "facts" / "results.json").read_text()) for name in ("one", other))
-    assert more["by_pair"] == one["by_pair"]
     assert more["counts"] == one["counts"]
+    for pair, block in one["by_pair"].items():
+        assert more["by_pair"][pair] == pytest.approx(block, abs=0.02)  # of a few queries each

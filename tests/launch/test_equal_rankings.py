@@ -65,5 +65,3 @@ def test_rankings_and_results_are_equal(outputs, other):
         assert list(found[key].values()) == pytest.approx(list(scores.values()), abs=_ROUNDING)  # and rank by rank
     one, more = (json.loads((outputs[name] / "facts" / "results.json").read_text()) for name in ("one", other))
     assert more["counts"] == one["counts"]
-    for pair, block in one["by_pair"].items():
-        assert more["by_pair"][pair] == pytest.approx(block, abs=0.02)  # of a few queries each

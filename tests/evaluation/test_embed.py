@@ -79,6 +79,20 @@ def test_many_texts_are_embedded_in_parts(model, monkeypatch):
     assert sum(done) == 100
 
 
+def test_texts_of_the_same_tokens_have_the_same_vector_bit_for_bit(model, monkeypatch):
+    monkeypatch.setattr(embed, "_TEXTS_A_PART", 16)
+    different, done = random_texts(40), []
+    order = [*range(40), *range(10), 3, 3, *range(39, 20, -1), *range(16)]  # the last part has no new text
+    embedding = embedder(model)
+    vectors_ND = embedding([different[n] for n in order], "query", done.append)
+    np.testing.assert_array_equal(vectors_ND, vectors_ND[[order.index(n) for n in order]])
+    np.testing.assert_allclose(vectors_ND[:40], embedder(model)(different, "query"), atol=2e-6)
+    assert sum(done) == len(order)
+    cut_alike = embedding([" ".join(["50"] * 40), " ".join(["50"] * 29)], "query")  # 29 is what fits
+    np.testing.assert_array_equal(cut_alike[0], cut_alike[1])
+    assert embedding.truncated == 1 + sum(len(different[n].split()) > 29 for n in order)
+
+
 def test_any_number_of_texts_needs_few_shapes(model):
     embedding = embedder(model, texts_per_device=8)
     for count in (1, 2, 3, 9, 30, 70, 150):

@@ -20,6 +20,7 @@ CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 SWITCHES = (OF_MODEL, "true", "false")
+SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and something of the text
 
 
 def option(default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None) -> Any:
@@ -79,8 +80,12 @@ class TextConfig:
     passage_prefix: str = option(
         OF_MODEL, "text put before every passage, likewise; `model` without such files: 'passage: '"
     )
-    query_length: int = option(32, "longest query, in tokens with prefix and specials; the rest is cut", minimum=4)
-    passage_length: int = option(128, "longest passage, in tokens with prefix and specials; the rest is cut", minimum=4)
+    query_length: int = option(
+        32, "longest query, in tokens with prefix and specials; the rest is cut", minimum=SHORTEST
+    )
+    passage_length: int = option(
+        128, "longest passage, in tokens with prefix and specials; the rest is cut", minimum=SHORTEST
+    )
     row_length: int = option(
         0, "tokens of a packed row; 0: the larger of --query_length and --passage_length", minimum=0
     )

@@ -4,7 +4,7 @@ import dataclasses
 
 from flax import nnx
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config import SHORTEST, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.pooling import normalize, pool
@@ -48,7 +48,7 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
       max_length: tokens of the longest text on either side; 0 keeps what it was trained with.
 
     Raises:
-      InputError: the length is beyond the position table.
+      InputError: the length is beyond the position table, or too short for a text.
     """
     changes = {
         name: value
@@ -56,6 +56,8 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
         if value != "model"
     }
     if max_length:
+        if max_length < SHORTEST:
+            raise InputError(f"--max_length={max_length}: expected at least {SHORTEST} tokens, or 0")
         if max_length > model.encoder.max_positions:
             raise InputError(
                 f"--max_length={max_length}: expected at most {model.encoder.max_positions}, this model's positions"

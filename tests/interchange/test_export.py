@@ -170,6 +170,8 @@ def test_a_shorter_longest_text(sources, exports, tmp_path):
     assert content(exports["preset"] / "sentence_bert_config.json")["max_seq_length"] == make_models.LENGTH
     with pytest.raises(InputError, match=r"--max_length=99: expected at most 24, this model's positions"):
         export(sources["preset"], tmp_path / "long", max_length=99)
+    with pytest.raises(InputError, match="--max_length=3: expected at least 4 tokens, or 0"):
+        export(sources["preset"], tmp_path / "empty", max_length=3)
 
 
 @pytest.mark.parametrize("name", NAMES)

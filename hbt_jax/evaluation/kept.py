@@ -23,7 +23,7 @@ from hbt_jax.evaluation.inventory import Found
 from hbt_jax.files import atomic_file
 from hbt_jax.models.model import Model
 
-_VERSION = 1  # of what is computed and how it is written
+_VERSION = 2  # of what is computed and how it is written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +33,12 @@ class ShardTop:
     Attributes:
       score_QK: float32, descending; -inf where there are fewer.
       id_QK: bytes, the published ids; b"" where there are fewer.
-      truncated: passages that were cut to the longest length.
+      sums: int64 [5], of the passages: what TokenCounts.sums holds of a language.
     """
 
     score_QK: np.ndarray
     id_QK: np.ndarray
-    truncated: int
+    sums: np.ndarray
 
 
 def run_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, depth: int) -> str:
@@ -105,7 +105,7 @@ class KeptShards:
                 score_QK=top.score_QK,
                 ids=ids,
                 place_QK=place.reshape(top.id_QK.shape).astype(np.int32),
-                truncated=top.truncated,
+                sums=top.sums,
             )
 
     def read(self, shard: Shard, found: Found) -> ShardTop:
@@ -117,7 +117,7 @@ class KeptShards:
         path = self.path(shard, found)
         try:
             with np.load(path) as content:
-                return ShardTop(content["score_QK"], content["ids"][content["place_QK"]], int(content["truncated"]))
+                return ShardTop(content["score_QK"], content["ids"][content["place_QK"]], content["sums"])
         except FileNotFoundError as error:
             raise InputError(
                 f"{path}: no such file, though the shard is finished: --out must be a folder that all processes share"

@@ -9,7 +9,6 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig
-from hbt_jax.data.packing import text_format
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embed import Embedder
@@ -22,14 +21,13 @@ from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.evaluation.sharing import Processes, on_first_process
 from hbt_jax.evaluation.streamed_job import evaluate_streamed
 from hbt_jax.evaluation.streamed_results import format_table as format_streamed_table
-from hbt_jax.evaluation.token_counts import TokenCounts
+from hbt_jax.evaluation.token_counts import counts_for
 from hbt_jax.models.model import Model
 
 
 def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, dict]:
     """The vectors of one side of a benchmark, and how the texts of each language fared with the tokenizer."""
-    model = embedder.model
-    counts = TokenCounts(model.tokenizer.unk_id, text_format(model.text, model.tokenizer, name).room)
+    counts = counts_for(embedder.model, name)
     vectors = embedder(side.texts, name, tokenised=counts.watch(side.languages, side.texts))
     return vectors, counts.rates()
 

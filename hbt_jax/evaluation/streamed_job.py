@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax import files
-from hbt_jax.evaluation import streamed_results
+from hbt_jax.evaluation import results, streamed_results
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embed import Embedder
 from hbt_jax.evaluation.inventory import Found, take_inventory
@@ -18,6 +18,7 @@ from hbt_jax.evaluation.results import PER_QUERY, RESULTS, write_json
 from hbt_jax.evaluation.run import QRELS, RUNS
 from hbt_jax.evaluation.sharing import Processes, on_every_process, on_first_process
 from hbt_jax.evaluation.streamed_search import Work, merged, search_corpus
+from hbt_jax.evaluation.token_counts import TokenCounts, counts_for, rates
 from hbt_jax.evaluation.top_metrics import DEPTH
 from hbt_jax.mesh import own_mesh, put_whole
 from hbt_jax.models.model import Model
@@ -83,8 +84,7 @@ def evaluate_streamed(
     model, mesh = _on_own_devices(model, mesh, processes)
     kept = KeptShards(os.path.join(folder, KEPT), run_key(model, settings["compute_dtype"], benchmark, depth))
     embedder = Embedder(model, mesh, texts_per_device=texts_per_device, poll=poll, shown=False)
-    query_QD = _query_vectors(benchmark, embedder, processes)
-    truncated_queries = embedder.truncated
+    query_QD, query_counts = _query_vectors(benchmark, embedder, processes)
     work = search_corpus(
         benchmark, inventory, query_QD, embedder, kept, processes, depth=depth, block=block, shown=leads
     )
@@ -93,7 +93,8 @@ def evaluate_streamed(
     written = []
 
     def write() -> None:
-        own, everything, truncated_passages = merged(benchmark, inventory, kept, depth)
+        own, everything, passage_sums = merged(benchmark, inventory, kept, depth)
+        truncated_queries, truncated_passages = map(_truncated, (query_counts.sums, passage_sums))
         ranked = streamed_results.rank(benchmark, own, everything)
         summary = streamed_results.summarise(
             benchmark,
@@ -107,6 +108,7 @@ def evaluate_streamed(
                 "truncated_passages": truncated_passages,
             },
         )
+        summary = results.with_tokens(summary, {"queries": query_counts.rates(), "candidates": rates(passage_sums)})
         with files.atomic_folder(os.path.join(folder, RUNS)) as runs:
             streamed_results.write_runs(runs, benchmark, ranked, run_depth, poll)
         streamed_results.write_qrels(os.path.join(folder, QRELS), benchmark)
@@ -118,11 +120,19 @@ def evaluate_streamed(
     return written[0] if written else None
 
 
-def _query_vectors(benchmark: StreamedBenchmark, embedder: Embedder, processes: Processes) -> np.ndarray:
-    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself."""
-    found = []
-    on_every_process(processes, lambda: found.append(embedder(benchmark.queries.texts, "query")))
-    return found[0]
+def _query_vectors(
+    benchmark: StreamedBenchmark, embedder: Embedder, processes: Processes
+) -> tuple[np.ndarray, TokenCounts]:
+    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself; and the counts of them."""
+    found, queries, counts = [], benchmark.queries, counts_for(embedder.model, "query")
+    watch = counts.watch(queries.languages, queries.texts)
+    on_every_process(processes, lambda: found.append(embedder(queries.texts, "query", tokenised=watch)))
+    return found[0], counts
+
+
+def _truncated(sums: Mapping[str, np.ndarray]) -> int:
+    """Texts that were cut, in all languages; `sums` as TokenCounts.sums."""
+    return int(sum(of_language[1] for of_language in sums.values()))
 
 
 def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Model, Mesh]:

@@ -20,6 +20,7 @@ from hbt_jax.evaluation.kept import KeptShards, ShardTop
 from hbt_jax.evaluation.running_top import RunningTop, tie_order
 from hbt_jax.evaluation.search import top_candidates
 from hbt_jax.evaluation.sharing import Processes, shares, work_together
+from hbt_jax.evaluation.token_counts import counts_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,43 +97,45 @@ def search_shard(
     done: Callable[[int], None] | None = None,
 ) -> ShardTop:
     """The first `depth` candidates of each query among the passages of one shard; arguments as for `search_corpus`."""
-    top, truncated, count = RunningTop(len(query_QD), depth), embedder.truncated, 0
+    top, counts = RunningTop(len(query_QD), depth), counts_for(embedder.model, "passage")
     for part in corpus.blocks(shard, benchmark.passage, block):
-        passage_ND = embedder(part.texts, "passage", done)
+        watch = counts.watch([shard.language] * len(part.texts), part.texts)
+        passage_ND = embedder(part.texts, "passage", done, watch)
         least_Q = top.score_QK[:, -1]  # what is below stands behind all that the shard has given so far
         best = top_candidates(query_QD, passage_ND, depth, tie_N=tie_order(part.ids), least_Q=least_Q)
         top.add(best.score_QK, np.where(best.index_QK >= 0, part.ids[best.index_QK], b""))
-        count += len(part.texts)
-    if count != found.passages:
+    sums = counts.sums[shard.language]
+    if sums[0] != found.passages:
         raise InputError(
-            f"{shard.path}: {count:,} passages, but it had {found.passages:,} when it was read first: leave the corpus"
-            " alone during the evaluation, and repeat the command"
+            f"{shard.path}: {sums[0]:,} passages, but it had {found.passages:,} when it was read first: leave the"
+            " corpus alone during the evaluation, and repeat the command"
         )
-    return ShardTop(top.score_QK, top.id_QK, embedder.truncated - truncated)
+    return ShardTop(top.score_QK, top.id_QK, sums)
 
 
 def merged(
     benchmark: StreamedBenchmark, inventory: Mapping[str, Found], kept: KeptShards, depth: int
-) -> tuple[RunningTop, RunningTop, int]:
+) -> tuple[RunningTop, RunningTop, dict[str, np.ndarray]]:
     """Merges the finished shards, one in memory at a time.
 
     Returns:
       The first `depth` candidates of each query in its own language, with their published ids; those in all languages,
-      with ids "LANGUAGE:ID"; and how many passages were cut.
+      with ids "LANGUAGE:ID"; and what TokenCounts.sums holds of the passages of each language.
 
     Raises:
       InputError: a result is missing or damaged.
     """
     queries = len(benchmark.queries)
     language_Q = np.asarray(benchmark.queries.languages)
-    own, everything, truncated = RunningTop(queries, depth), RunningTop(queries, depth), 0
+    own, everything = RunningTop(queries, depth), RunningTop(queries, depth)
+    sums: dict[str, np.ndarray] = {}
     for shard, top in _finished(benchmark, inventory, kept):
         is_own_Q1 = (language_Q == shard.language)[:, None]
         own.add(np.where(is_own_Q1, top.score_QK, -np.inf), np.where(is_own_Q1, top.id_QK, b""))
         there_QK = top.id_QK != b""
         everything.add(top.score_QK, np.where(there_QK, np.char.add(f"{shard.language}:".encode(), top.id_QK), b""))
-        truncated += top.truncated
-    return own, everything, truncated
+        sums[shard.language] = sums.get(shard.language, 0) + top.sums
+    return own, everything, sums
 
 
 def _finished(

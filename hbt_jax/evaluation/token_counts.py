@@ -1,10 +1,12 @@
 """How the texts of each language fare with the tokenizer: cut ones, unknown tokens, tokens per character."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hbt_jax.data.packing import text_format
 from hbt_jax.evaluation.embed import Tokenised
+from hbt_jax.models.model import Model
 
 TOKENS_DEFINITION = (
     "by language, of the texts as given (no prefix, no special tokens): truncated = share of texts with more tokens"
@@ -19,11 +21,14 @@ class TokenCounts:
     Args:
       unknown_id: the tokenizer's id of what its vocabulary lacks.
       room: most tokens of a text that the model reads.
+
+    Attributes:
+      sums: language -> int64 [5]: texts, truncated texts, characters, tokens, unknown tokens.
     """
 
     def __init__(self, unknown_id: int, room: int):
         self._unknown_id, self._room = unknown_id, room
-        self._sums: dict[str, np.ndarray] = {}  # texts, truncated texts, characters, tokens, unknown tokens
+        self.sums: dict[str, np.ndarray] = {}
 
     def add(self, codes: Sequence[str], texts: Sequence[str], tokens: np.ndarray, offsets: np.ndarray) -> None:
         """Adds some texts.
@@ -41,7 +46,7 @@ class TokenCounts:
         )
         code_N = np.asarray(codes)
         for code in set(codes):
-            self._sums[code] = self._sums.get(code, 0) + columns_NC[code_N == code].sum(axis=0)
+            self.sums[code] = self.sums.get(code, 0) + columns_NC[code_N == code].sum(axis=0)
 
     def watch(self, codes: Sequence[str], texts: Sequence[str]) -> Tokenised:
         """What an Embedder is to tell of these texts, so that they are added while it tokenises them."""
@@ -52,8 +57,22 @@ class TokenCounts:
         return tokenised
 
     def rates(self) -> dict[str, dict[str, float]]:
-        """Language -> {"texts", "truncated", "unknown", "per_character"}, by code in alphabetical order."""
-        return {code: _rates(*self._sums[code].tolist()) for code in sorted(self._sums)}
+        """What `rates` makes of the sums."""
+        return rates(self.sums)
+
+
+def counts_for(model: Model, side: str) -> TokenCounts:
+    """An empty count of texts that a model reads as "query" or "passage"."""
+    return TokenCounts(model.tokenizer.unk_id, text_format(model.text, model.tokenizer, side).room)
+
+
+def rates(sums: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Language -> {"texts", "truncated", "unknown", "per_character"}, by code in alphabetical order.
+
+    Args:
+      sums: as TokenCounts.sums.
+    """
+    return {code: _rates(*sums[code].tolist()) for code in sorted(sums)}
 
 
 def _rates(texts: int, truncated: int, characters: int, tokens: int, unknown: int) -> dict[str, float]:

@@ -58,11 +58,12 @@ def test_a_signal_while_queries_are_embedded_stops_all_processes(data):
     benchmark = miracl.read(str(data), "miracl", ("yo",))
 
     def on(processes):
-        def embedder(texts, side):
+        def embedder(texts, side, tokenised):
             if processes.index == 1:
                 raise Interrupted("a signal came")
             return np.zeros((len(texts), 4), np.float32)
 
+        embedder.model = word_model()
         return streamed_job._query_vectors(benchmark, embedder, processes)
 
     other, signalled = run_together(2, on)
@@ -130,6 +131,11 @@ def test_results_have_the_promised_layout(finished):
     assert counts["relevant"] == {code: 3 * (queries - 1) for code, queries in make_miracl.QUERIES.items()}
     assert counts["queries_without_relevant"] == {"en": 1, "sw": 1, "yo": 1}
     assert (counts["empty_passages"], counts["shards"], counts["truncated_texts"]) == (3, 6, 0)
+    for side in ("queries", "candidates"):
+        assert {code: rates["texts"] for code, rates in summary["tokens"][side].items()} == counts[side]
+    texts = [f"{row['title']} {row['text']}".lstrip() for row in make_miracl.passages("sw")]
+    words, characters = sum(len(text.split()) for text in texts), sum(map(len, texts))
+    assert summary["tokens"]["candidates"]["sw"]["per_character"] == words / characters
     settings = summary["settings"]
     assert settings["languages"] == ["en", "sw", "yo"] and settings["candidate_text"] == "title, space, text"
     assert "all that are judged relevant" in settings["definitions"]["recall@100"]

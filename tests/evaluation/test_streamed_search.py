@@ -18,25 +18,28 @@ from tests.evaluation.several_processes import ALONE, run_together
 from tests.evaluation.word_model import word_model
 
 DEPTH = 30
+WORDS = word_model()
+MODEL = dataclasses.replace(WORDS, text=dataclasses.replace(WORDS.text, passage_length=29))  # cuts after 25 words
 
 
 class WholeNumbers:
     """Embeds a text as whole numbers, so that equal scores are common and exact in any order of summation."""
 
     def __init__(self, poll=lambda: None):
-        self.truncated, self.embedded, self._poll = 0, 0, poll
+        self.model, self.embedded, self._poll = MODEL, 0, poll
 
-    def __call__(self, texts, side, done=None):
+    def __call__(self, texts, side, done=None, tokenised=None):
         self._poll()
         self.embedded += len(texts) if side == "passage" else 0
-        self.truncated += sum(len(text.split()) > 25 for text in texts)
+        if tokenised:
+            tokenised(slice(0, len(texts)), *self.model.tokenizer.encode(texts))
         counts = [np.bincount([int(word) % 6 for word in text.split()], minlength=6) for text in texts]
         return np.minimum(np.array(counts), 2).astype(np.float32) - 1
 
 
 @pytest.fixture
 def searched(tmp_path):
-    """A function that runs a pass and returns (own top, top of all, truncated passages, work of each process)."""
+    """A function that runs a pass and returns (own top, top of all, token counts, work of each process)."""
 
     def search(name, *, shards=None, block=7, embedder=None, processes=1, kept="kept", changed=None):
         benchmark = miracl.read(str(make_miracl.write(tmp_path / name, shards=shards)), "miracl")
@@ -47,7 +50,6 @@ def searched(tmp_path):
         def on(process):
             own = embedder or WholeNumbers()
             query_QD = own(benchmark.queries.texts, "query")
-            own.truncated = 0
             return streamed_search.search_corpus(benchmark, inventory, query_QD, own, store, process, **shared)
 
         works = [on(ALONE)] if processes == 1 else run_together(processes, on)
@@ -60,7 +62,7 @@ def assert_same(found, wanted):
     for one, other in zip(found[:2], wanted[:2], strict=True):
         np.testing.assert_array_equal(one.score_QK, other.score_QK)
         np.testing.assert_array_equal(one.id_QK, other.id_QK)
-    assert found[2] == wanted[2]
+    np.testing.assert_equal(found[2], wanted[2])
 
 
 def by_sorting(tmp_path, own: bool):
@@ -84,13 +86,16 @@ def by_sorting(tmp_path, own: bool):
 
 
 def test_the_ranking_is_that_of_all_passages_sorted(searched, tmp_path):
-    own, everything, truncated, _ = searched("one")
+    own, everything, sums, _ = searched("one")
     for top, wanted in ((own, by_sorting(tmp_path, True)), (everything, by_sorting(tmp_path, False))):
         for row, ranking in enumerate(wanted):
             pairs = zip(top.score_QK[row].tolist(), top.id_QK[row].tolist(), strict=True)
             found = [(score, id_.decode()) for score, id_ in pairs if id_]
             assert found == ranking[:DEPTH]
-    assert truncated > 0
+    assert {code: int(counts[0]) for code, counts in sums.items()} == {
+        code: sum(sizes) for code, sizes in make_miracl.SHARDS.items()
+    }
+    assert sum(counts[1] for counts in sums.values()) > 0  # some were cut
     assert (own.id_QK[-1] != b"").sum() == make_miracl.SHARDS["yo"][0]  # the whole pool where it is smaller
 
 
@@ -208,8 +213,8 @@ def test_a_shard_that_changes_during_the_evaluation_is_an_error(tmp_path):
 
 def test_vectors_that_are_not_finite_are_an_error(searched):
     class Broken(WholeNumbers):
-        def __call__(self, texts, side, done=None):
-            vectors_ND = super().__call__(texts, side, done)
+        def __call__(self, texts, side, done=None, tokenised=None):
+            vectors_ND = super().__call__(texts, side, done, tokenised)
             vectors_ND[-1, 0] = np.nan if side == "passage" else 0.0
             return vectors_ND
 

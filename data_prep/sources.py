@@ -19,6 +19,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
+from data_prep.downloads import DOWNLOADS, fetched
 from hbt_jax.data.pipeline import import_tensorflow
 from hbt_jax.errors import InputError
 
@@ -88,6 +89,8 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
     import tensorflow_datasets as tfds
 
+    if source in DOWNLOADS and "input_dir" not in settings:
+        settings = settings | {"input_dir": fetched(source, raw_dir)}
     module, _, name = SOURCES[source].partition(":")
     with _quiet(tfds):
         made = getattr(importlib.import_module(module), name)(
@@ -127,7 +130,12 @@ def _lock(folder: int, table_dir: Path) -> None:
 
 def define_flags() -> None:
     """Defines the flags that are settings of a source's builder, for every command that prepares one."""
-    flags.DEFINE_string("input_dir", "", f"{_FILES} ({', '.join(_users('input_dir'))})")
+    flags.DEFINE_string(
+        "input_dir",
+        "",
+        f"folder with the files of a source ({', '.join(_users('input_dir'))}); empty: those of"
+        f" {', '.join(DOWNLOADS)} are fetched into RAW_DIR/downloads",
+    )
     flags.DEFINE_enum(
         "on_bad_row", None, ON_BAD_ROW,
         "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
@@ -164,7 +172,7 @@ def settings(source: str, **given: str | None) -> dict[str, str]:
     for name, value in found.items():
         if name not in USES[source]:
             raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
-    if "input_dir" in USES[source] and "input_dir" not in found:
+    if "input_dir" in USES[source] and "input_dir" not in found and source not in DOWNLOADS:
         raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
     return found
 

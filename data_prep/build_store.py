@@ -3,18 +3,21 @@
 
     python data_prep/build_store.py --source=facts --split=train --raw_dir=DIR --out_dir=DIR --tokenizer=PATH
 
-RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (--source=jsonl or squad: from
-the files of --input_dir).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
-batches; only the ids are kept in memory.
+RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (from the files of --input_dir,
+for sources that have some).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
+batches, which --workers processes tokenise; the store is the same for any number of them.  Memory holds some batches
+and the ids that came last: what grows with the source lies in files of OUT_DIR.partial.
 """
 
-import array
 import collections
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -22,40 +25,26 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from hbt_jax.data.store import MOST_LANGUAGES  # noqa: E402
+from data_prep.encoding import Columns, Encoders, encode_pairs, encode_texts  # noqa: E402
+from data_prep.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
+from data_prep.id_index import IdIndex  # noqa: E402
+from data_prep.store_items import Items  # noqa: E402
+from data_prep.store_pairs import NO_PASSAGE, NO_QUERY, PairRows, shown  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
-from hbt_jax.errors import InputError  # noqa: E402
-from hbt_jax.languages import LANGUAGES  # noqa: E402
-from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
+from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 
-_BATCH = 8192  # records tokenised or written at a time
-EMPTY_TEXT = "texts without a single token"
-NO_QUERY, NO_PASSAGE = "pairs whose query is in no language", "pairs whose passage is in no language"
-NO_NEGATIVE = "negatives that are in no language"
+_BATCH = 8192  # records that are given to `build_store` one by one, tokenised at a time
+_TABLES = ("queries", "passages", "pairs")
+_FEW = 50_000  # records that are tokenised before other processes would have started
+_KEEPS = {EQUAL: "--nodrop_equal", DUPLICATE: "--nodrop_duplicates"}  # what keeps pairs that were left out
 
 
-@dataclasses.dataclass
-class _Items:
-    """The items of one side: their rows by id, and which languages of each have been seen and hold tokens."""
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """The records of one table: batches of columns, and how many records they are, None where that is not known."""
 
-    side: str
-    rows: dict[str, int] = dataclasses.field(default_factory=dict)
-    seen: array.array = dataclasses.field(default_factory=lambda: array.array("Q"))
-    present: bytearray = dataclasses.field(default_factory=bytearray)
-
-    def row(self, record: dict, bit: int) -> int:
-        """The row of a record's item, new at its first text; raises InputError for a second text in a language."""
-        row = self.rows.setdefault(record["id"], len(self.rows))
-        if row == len(self.seen):
-            self.seen.append(0)
-            self.present.append(0)
-        if self.seen[row] >> bit & 1:
-            raise InputError(
-                f"{self.side}: {record['id']!r} has two texts in {record['language']!r}; expected one record for each"
-                " id and language: give the second an id of its own"
-            )
-        self.seen[row] |= 1 << bit
-        return row
+    batches: Iterable[Columns]
+    count: int | None
 
 
 def build_store(
@@ -66,6 +55,8 @@ def build_store(
     tokenizer_path: str | os.PathLike,
     *,
     records: Callable[[str], Iterable[dict]] | None = None,
+    filters: Filters | None = None,
+    workers: int = 1,
     **settings,
 ) -> dict:
     """Builds one store.
@@ -77,6 +68,8 @@ def build_store(
       out_dir: folder of the store; must not exist.
       tokenizer_path: what `load_tokenizer` reads.
       records: table name -> its records, instead of `data_prep.sources.records`.
+      filters: which texts and pairs are left out; None: the usual ones.
+      workers: processes that tokenise; 1, and for small sources: this one.
       **settings: passed to the source's builder.
 
     Returns:
@@ -86,35 +79,52 @@ def build_store(
       InputError: OUT_DIR exists, the disk is full, or a record is wrong: a language that hbt_jax/languages.py lacks,
         two texts for one id and language, a pair that names an unknown id.
     """
-    tokenizer = load_tokenizer(tokenizer_path)
-    metadata, dropped = {}, collections.Counter()
-    if records is None:
-        from data_prep import sources
-
-        metadata = dict(sources.builder(source, "pairs", raw_dir, **settings).info.metadata)
-        dropped += collections.Counter(metadata.get("dropped", {}).get(split))
-
-        def records(table: str) -> Iterable[dict]:
-            return sources.records(source, table, split, raw_dir, **settings)
-
-    languages: dict[str, int] = {}  # code -> bit, in the order of appearance; the manifest sorts them
+    metadata, dropped, filters = {}, collections.Counter(), filters or Filters()
+    languages: dict[str, int] = {}
     with StoreWriter(out_dir) as writer:
-        queries = _write_texts(writer, "queries", records("queries"), tokenizer, languages, dropped)
-        passages = _write_texts(writer, "passages", records("passages"), tokenizer, languages, dropped)
-        _write_pairs(writer, records("pairs"), queries, passages, dropped)
+        if records is None:
+            tables, metadata, alike = _prepared(source, split, raw_dir, settings)
+            dropped += collections.Counter(metadata.get("dropped", {}).get(split))
+            filters = dataclasses.replace(filters, drop_equal=filters.drop_equal and not alike)
+        else:
+            tables = {name: _Table(_columns(records(name)), None) for name in _TABLES}
+        if sum(table.count or 0 for table in tables.values()) < _FEW:
+            workers = 1
+        with Encoders(tokenizer_path, filters, workers) as encoders:
+            queries, passages = (
+                _write_texts(writer, Items(side, languages, writer.scratch), tables[side], encoders, dropped)
+                for side in ("queries", "passages")
+            )
+            _write_pairs(writer, tables["pairs"], queries, passages, encoders, filters, dropped)
+        rows = {"queries": len(queries), "passages": len(passages)}
         description = {
             "name": source,
             "split": split,
             "source": {
                 "builder": source,
-                "records": {"queries": len(queries.rows), "passages": len(passages.rows)},
+                "records": rows,
                 "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
             },
-            "tokenizer": {"path": os.path.relpath(tokenizer_path, out_dir), "fingerprint": tokenizer.fingerprint},
+            "tokenizer": {
+                "path": os.path.relpath(tokenizer_path, out_dir),
+                "fingerprint": encoders.tokenizer.fingerprint,
+            },
             "languages": sorted(languages),
+            "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
         }
-        return writer.finish({"queries": len(queries.rows), "passages": len(passages.rows)}, description)
+        return writer.finish(rows, description)
+
+
+def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, bool]:
+    """The tables of a source's split, what its builder says of them, and whether queries are passages by design."""
+    from data_prep import sources
+
+    made = {name: sources.prepared(source, name, split, raw_dir, **settings) for name in _TABLES}
+    tables = {
+        name: _Table(sources.columns(one, split), one.info.splits[split].num_examples) for name, one in made.items()
+    }
+    return tables, dict(made["pairs"].info.metadata), getattr(made["pairs"], "ALIKE", False)
 
 
 def summary(manifest: dict) -> list[str]:
@@ -132,100 +142,91 @@ def summary(manifest: dict) -> list[str]:
 
 
 def _write_texts(
-    writer: StoreWriter,
-    side: str,
-    records: Iterable[dict],
-    tokenizer: Tokenizer,
-    languages: dict[str, int],
-    dropped: collections.Counter,
-) -> _Items:
-    items = _Items(side)
-    with tqdm(desc=side, unit=" texts", disable=None) as bar:
-        for batch in _batches(records):
-            rows = np.array([items.row(record, _bit(record, side, languages)) for record in batch], np.int64)
-            tokens, offsets = tokenizer.encode([record["text"] for record in batch])
-            counts = np.diff(offsets)
-            dropped[EMPTY_TEXT] += int((counts == 0).sum())
-            for row in rows[counts > 0].tolist():
-                items.present[row] = 1
-            codes = np.array([languages[record["language"]] for record in batch])
-            for language, bit in languages.items():
-                chosen = np.flatnonzero(codes == bit)
-                if len(chosen):
-                    parts = [tokens[offsets[i] : offsets[i + 1]] for i in chosen]
-                    ends = np.concatenate([[0], np.cumsum(counts[chosen])])
-                    writer.append(side, language, rows[chosen], np.concatenate(parts), ends)
-            bar.update(len(batch))
-    if not items.rows:
-        raise InputError(f"{side}: the source has no records for this split; expected at least one")
-    dropped += collections.Counter()  # drops the reasons that stayed at zero
+    writer: StoreWriter, items: Items, table: _Table, encoders: Encoders, dropped: collections.Counter
+) -> Items:
+    size, start = 0, time.monotonic()
+    with _bar(table, items.side, " texts") as bar:
+        for columns, found in encoders.map(functools.partial(encode_texts, side=items.side), table.batches):
+            row_N = items.add(found.id_N2)
+            for part in found.languages:
+                again = items.mark(part.code, row_N[part.place_N], part.count_N > 0, part.content_N)
+                if again is not None:
+                    raise InputError(
+                        f"{items.side}: {shown(columns['id'][part.place_N[again]])} has two texts in {part.code!r};"
+                        " expected one record for each id and language: give the second an id of its own"
+                    )
+                ends = np.concatenate([[0], np.cumsum(part.count_N)])
+                writer.append(items.side, part.code, row_N[part.place_N], part.tokens, ends)
+            dropped += found.dropped
+            size += found.size
+            bar.update(len(row_N))
+            bar.set_postfix_str(f"{size / 1e6 / max(time.monotonic() - start, 1e-9):,.1f} MB/s", refresh=False)
+    if not len(items):
+        raise InputError(f"{items.side}: the source has no records for this split; expected at least one")
     return items
 
 
-def _bit(record: dict, side: str, languages: dict[str, int]) -> int:
-    """The language's bit, new at its first record."""
-    code = record["language"]
-    if code not in LANGUAGES:
-        raise InputError(
-            f"{side}: record {record['id']!r} has the unknown language {code!r}; expected one of"
-            f" {' '.join(LANGUAGES)}; add others to hbt_jax/languages.py"
-        )
-    if code not in languages and len(languages) == MOST_LANGUAGES:
-        raise InputError(f"{side}: language {code!r} is one too many, a store holds {MOST_LANGUAGES}; split the source")
-    return languages.setdefault(code, len(languages))
-
-
 def _write_pairs(
-    writer: StoreWriter, records: Iterable[dict], queries: _Items, passages: _Items, dropped: collections.Counter
+    writer: StoreWriter,
+    table: _Table,
+    queries: Items,
+    passages: Items,
+    encoders: Encoders,
+    filters: Filters,
+    dropped: collections.Counter,
 ) -> None:
-    groups: dict[str, int] = {}
+    groups, earlier = (IdIndex(writer.scratch, name) for name in ("groups", "earlier"))
     kept = 0
-    with tqdm(desc="pairs", unit=" pairs", disable=None) as bar:
-        for batch in _batches(records):
-            columns, negatives, counts = [], [], []
-            for pair in batch:
-                query, passage = _known(queries, pair["query"], pair), _known(passages, pair["passage"], pair)
-                listed = [_known(passages, other, pair) for other in pair["negatives"]]
-                if not (queries.present[query] and passages.present[passage]):
-                    dropped[NO_PASSAGE if queries.present[query] else NO_QUERY] += 1
-                    continue
-                usable = [row for row in listed if passages.present[row]]
-                dropped[NO_NEGATIVE] += len(listed) - len(usable)
-                columns.append((query, passage, groups.setdefault(pair["group"], len(groups))))
-                negatives += usable
-                counts.append(len(usable))
-            table = np.array(columns, np.int64).reshape(-1, 3)
-            offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-            writer.append_pairs(*table.T, np.array(negatives, np.int64), offsets)
-            kept += len(columns)
-            bar.update(len(batch))
+    with _bar(table, "pairs", " pairs") as bar:
+        for columns, pairs in encoders.map(encode_pairs, table.batches):
+            rows = PairRows.of(pairs, queries, passages, columns)
+            rows = rows.only(rows.present(queries, passages, dropped))
+            if filters.drop_equal:
+                rows = rows.only(rows.unequal(queries, passages, dropped))
+            if filters.drop_duplicates:
+                rows = rows.only(rows.new(earlier, dropped))
+            rows = rows.with_usable_negatives(passages, dropped)
+            ends = np.concatenate([[0], np.cumsum(rows.count_N)])
+            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, ends)
+            kept += len(rows.query_N)
+            bar.update(len(pairs.query))
     if not kept:
-        raise InputError("pairs: the source has no usable pair for this split; expected at least one")
-    dropped += collections.Counter()
-
-
-def _known(items: _Items, identifier: str, pair: dict) -> int:
-    row = items.rows.get(identifier)
-    if row is None:
+        found = {reason: dropped[reason] for reason in (NO_QUERY, NO_PASSAGE, EQUAL, DUPLICATE) if dropped[reason]}
+        left_out = "; ".join(f"{count:,} {reason}" for reason, count in found.items()) or "nothing"
+        kept_by = "".join(f"; {flag} keeps some" for reason, flag in _KEEPS.items() if reason in found)
         raise InputError(
-            f"pairs: the pair of query {pair['query']!r} and passage {pair['passage']!r} names {identifier!r}, but"
-            f" {items.side} have no record with this id in any language"
+            f"pairs: the source has no usable pair for this split (left out: {left_out}); expected at least one"
+            f"{kept_by}"
         )
-    return row
 
 
-def _batches(records: Iterable[dict]) -> Iterator[list[dict]]:
+def _bar(table: _Table, name: str, unit: str) -> tqdm:
+    return tqdm(desc=name, unit=unit, total=table.count, disable=None)
+
+
+def _columns(records: Iterable[dict]) -> Iterator[Columns]:
+    """Records some thousands at a time, as columns."""
     iterator = iter(records)
     while batch := list(itertools.islice(iterator, _BATCH)):
-        yield batch
+        yield {name: [record[name] for record in batch] for name in batch[0]}
 
 
 def main(_: list[str]) -> None:
     """Builds the store that the flags name and prints its summary."""
     given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
+    if given.workers < 0:
+        raise InputError(f"--workers={given.workers}: expected at least 0")
     settings = sources.flag_settings()
-    manifest = build_store(given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer, **settings)
+    filters = values(Filters)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no half-written folder either
+    try:
+        manifest = build_store(
+            given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer,
+            filters=filters, workers=given.workers or os.cpu_count() or 1, **settings,
+        )  # fmt: skip
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"{given.out_dir} is not built; the same command builds it") from error
     print("\n".join(summary(manifest)))
 
 
@@ -233,7 +234,7 @@ if __name__ == "__main__":
     from absl import flags
 
     from data_prep import sources
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
     flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
@@ -241,4 +242,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
     flags.DEFINE_string("out_dir", "", "folder of the store, which must not exist")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
+    flags.DEFINE_integer("workers", 0, "processes that tokenise a source of 50,000 records or more; 0: one a core")
+    define(Filters)
     run_command(main)

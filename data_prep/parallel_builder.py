@@ -26,6 +26,7 @@ ALONE = "lines that are not blank in one language only"
 class Parallel(RowsBuilder):
     """Lines of text and their translations."""
 
+    ALIKE = True
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "A line is query and passage alike."}
     FILES = "LANG.txt files, such as en.txt and de.txt, or folders of them named train, validation, test"

@@ -42,6 +42,7 @@ class RowsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
       VERSION, RELEASE_NOTES: as TensorFlow Datasets wants them.
       CITATION, HOMEPAGE, LICENSE: of the data; empty for one's own.
+      ALIKE: whether a query is its own passage by design, so that build_store.py leaves no such pair out.
       find_files, read: see there.
 
     Args:
@@ -69,6 +70,7 @@ class RowsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self._check_unchanged()
 
     FILES = ""  # what messages say the folder holds
+    ALIKE = False
 
     @classmethod
     @abc.abstractmethod

@@ -30,6 +30,7 @@ TWICE = "pairs that stand in the files already"
 class Wordpairs(RowsBuilder):
     """Words and their translations."""
 
+    ALIKE = True
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "A pair is query and passage alike."}
     HOMEPAGE = "https://arxiv.org/abs/2506.15415"

@@ -24,7 +24,10 @@ _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
 class StoreWriter:
     """Writes one store; use it as a context manager, which removes a half-written folder.
 
-    Sides are named "queries" and "passages".  Call `append` and `append_pairs` as often as needed, then `finish`.
+      Sides are named "queries" and "passages".  Call `append` and `append_pairs` as often as needed, then `finish`.
+
+    Attributes:
+      scratch: a folder for what is needed until `finish`, which removes it.
     """
 
     def __init__(self, out_dir: str | os.PathLike):
@@ -37,6 +40,7 @@ class StoreWriter:
         self.partial = self.out.with_name(self.out.name + ".partial")
         if self.out.exists():
             raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
+        self.scratch = self.partial / "raw"
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
         with _disk_errors(self.partial):

@@ -133,23 +133,25 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
+def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     """Reads a tokenizer.
 
     Args:
       path: a SentencePiece `.model` file, or a folder with `tokenizer.json` (Hugging Face) or `tokenizer.model`
         (SentencePiece, data_prep/train_sentencepiece.py); `tokenizer.json` wins where both are there.
+      threads: that a SentencePiece model tokenises with, 0: as many as there are cores.  Hugging Face's library goes by
+        the variable TOKENIZERS_PARALLELISM of the environment.
 
     Raises:
       InputError: nothing is there, the file cannot be read as a tokenizer, or a special token is missing.
     """
     path = pathlib.Path(path)
     if path.is_file():
-        return _sentencepiece(path, path)
+        return _sentencepiece(path, path, threads)
     if (path / "tokenizer.json").is_file():
         return _hugging_face(path)
     if (path / "tokenizer.model").is_file():
-        return _sentencepiece(path, path / "tokenizer.model")
+        return _sentencepiece(path, path / "tokenizer.model", threads)
     older = [name for name in _OLDER_FILES if (path / name).is_file()]
     if older:
         raise InputError(
@@ -173,10 +175,10 @@ def _check_unicode(texts: Sequence[str]) -> None:
             )
 
 
-def _sentencepiece(path: pathlib.Path, file: pathlib.Path) -> Tokenizer:
+def _sentencepiece(path: pathlib.Path, file: pathlib.Path, threads: int) -> Tokenizer:
     import sentencepiece
 
-    threads = os.cpu_count() or 1
+    threads = threads or os.cpu_count() or 1
     try:
         content = file.read_bytes()
         model = sentencepiece.SentencePieceProcessor()

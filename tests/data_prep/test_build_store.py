@@ -8,6 +8,8 @@ import sentencepiece
 
 from data_prep import build_store as module
 from data_prep.build_store import build_store, summary
+from data_prep.filters import EMPTY
+from data_prep.store_pairs import NO_NEGATIVE, NO_PASSAGE, NO_QUERY
 from hbt_jax.data.store import open_store, store_tokenizer
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer
@@ -44,9 +46,9 @@ def tokenizer_folder(tmp_path_factory):
     return folder
 
 
-def build(out, tokenizer, **tables):
+def build(out, tokenizer, workers=1, **tables):
     given = {"queries": QUERIES, "passages": PASSAGES, "pairs": PAIRS, **tables}
-    return build_store("made", "train", "raw", out, tokenizer, records=given.__getitem__)
+    return build_store("made", "train", "raw", out, tokenizer, records=given.__getitem__, workers=workers)
 
 
 @pytest.mark.parametrize("batch", [8192, 2])
@@ -72,13 +74,13 @@ def test_every_text_and_pair_is_in_the_store(tmp_path, tokenizer_folder, monkeyp
     assert store.pairs.negative_rows.tolist() == [1]
     assert store.pairs.negative_offsets.tolist() == [0, 1, 1]
     assert manifest["dropped"] == {
-        module.EMPTY_TEXT: 2, module.NO_QUERY: 1, module.NO_PASSAGE: 1, module.NO_NEGATIVE: 1}  # fmt: skip
+        EMPTY: 2, NO_QUERY: 1, NO_PASSAGE: 1, NO_NEGATIVE: 1}  # fmt: skip
     assert store_tokenizer(store.path).resolve() == tokenizer_folder.resolve()
     text = "\n".join(summary(manifest))
     assert "store made/train: 3 languages (de en fr)" in text
     assert "queries: 3 items, 3 texts" in text
     assert "pairs: 2, 1 of them with explicit negatives" in text
-    assert f"dropped: 2 {module.EMPTY_TEXT}" in text
+    assert f"dropped: 2 {EMPTY}" in text
 
 
 @pytest.mark.parametrize(("tables", "message"), [

@@ -1,0 +1,37 @@
+"""Arrays that grow while they are filled, in files that the system keeps in memory as far as there is room."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+_FIRST = 1 << 12  # bytes
+
+
+class GrowingArray:
+    """An array of zeros with as many rows as are asked for.
+
+    Args:
+      path: a new file; whoever made its folder removes it.
+      dtype: of the values.
+    """
+
+    def __init__(self, path: Path, dtype: type):
+        self._path, self._dtype = path, np.dtype(dtype)
+        self._mapped = np.zeros(0, dtype)
+
+    def rows(self, count: int) -> np.ndarray:
+        """The first `count` values, to read and to write; arrays given before are not to be used any more.
+
+        Raises:
+          OSError: the disk is full.
+        """
+        if count > len(self._mapped):
+            size = max(_FIRST, 2 * self._mapped.nbytes, count * self._dtype.itemsize)
+            with self._path.open("ab") as file:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, str(self._path)) from error
+            self._mapped = np.memmap(self._path, self._dtype, "r+", shape=size // self._dtype.itemsize)
+        return self._mapped[:count]

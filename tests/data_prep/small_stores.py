@@ -7,6 +7,7 @@ from pathlib import Path
 import sentencepiece
 
 from data_prep.build_store import build_store
+from data_prep.filters import Filters
 
 SENTENCES = {
     "en": [
@@ -69,7 +70,8 @@ def make_text_store(
         {"query": str(number), "passage": str(number), "group": str(number), "negatives": [str(row) for row in rows]}
         for number, rows in enumerate(negatives)
     ]
-    return build_store("made", "train", "unused", folder, tokenizer, records=tables.__getitem__)
+    given = {"records": tables.__getitem__, "filters": Filters(drop_equal=False)}
+    return build_store("made", "train", "unused", folder, tokenizer, **given)
 
 
 def make_benchmark(folder: Path, queries: list[tuple[str, str]], candidates: list[tuple[str, str]]) -> Path:

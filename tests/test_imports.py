@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = {"hbt_jax.errors", "hbt_jax.files", "hbt_jax.languages", "hbt_jax.config"}
+BASE = {"hbt_jax.errors", "hbt_jax.files", "hbt_jax.languages", "hbt_jax.config", "hbt_jax.spans"}
 MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "models": {"models"},
     "data": {"data", "models", "flags"},

@@ -16,6 +16,7 @@ import numpy as np
 from hbt_jax.config import OF_MODEL, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.spans import spread
 
 _CLASSES = 16  # texts of up to half a row are placed in about this many rounds; more pack little tighter
 
@@ -290,18 +291,6 @@ def _frame(placement: Placement, lengths_PN: np.ndarray, shape: tuple) -> tuple[
     positions -= np.repeat((np.cumsum(runs) - runs).astype(np.int32), runs)
     positions[segments == 0] = 0
     return segments, positions
-
-
-def spread(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """int64: starts[0], starts[0] + 1, ... (counts[0] of them), starts[1], ...
-
-    >>> spread(np.array([7, 0, 4]), np.array([2, 0, 3])).tolist()
-    [7, 8, 4, 5, 6]
-    """
-    before = np.cumsum(counts) - counts
-    places = np.repeat(starts - before, counts)
-    places += np.arange(len(places))
-    return places
 
 
 def pack_texts(

@@ -18,9 +18,9 @@ import numpy as np
 
 from hbt_jax.config import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Eligible, Mixture
-from hbt_jax.data.packing import spread
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.errors import InputError
+from hbt_jax.spans import spread
 
 _CHUNK = 1 << 16  # steps whose kind, store and language are drawn together
 _CHOICE, _LANGUAGES, _NEGATIVES = range(3)  # purposes of random numbers, each with generators of its own

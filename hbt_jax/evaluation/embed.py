@@ -13,9 +13,10 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from hbt_jax import mesh as meshes
-from hbt_jax.data.packing import PackedRows, TextFormat, spread, text_format
+from hbt_jax.data.packing import PackedRows, TextFormat, text_format
 from hbt_jax.evaluation.blocks import Block, blocks, segments
 from hbt_jax.models.model import Model, embed_slots
+from hbt_jax.spans import spread
 
 _TEXTS_A_PART = 65_536  # planned together: enough to fill rows and blocks, few enough to keep their tokens in memory
 _TEXTS_TOKENISED = 4_096  # at a time; a text is cut to its longest length before the next ones are read

@@ -27,6 +27,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer_folder import read_folder
+from hbt_jax.models.word_cache import WordCache
 
 # Files of transformers' older tokenizers, which tokenizer.json replaces.
 _OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
@@ -52,6 +53,7 @@ class Tokenizer:
         vocab_size: int,
         encode_lists: Callable[[list[str]], Iterable[list[int]]],
         decode_lists: Callable[[list[list[int]]], list[str]],
+        words: WordCache | None = None,
     ):
         for name, token in special.items():
             if not 0 <= token < vocab_size:
@@ -66,7 +68,7 @@ class Tokenizer:
         self.eos_id, self.unk_id = special["end"], special["unknown"]
         self.contents = contents
         self.fingerprint = "sha256:" + hashlib.sha256(next(iter(contents.values()))).hexdigest()
-        self._encode_lists, self._decode_lists = encode_lists, decode_lists
+        self._encode_lists, self._decode_lists, self._words = encode_lists, decode_lists, words
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Token ids of texts, without prefix and special tokens; a text of spaces alone has none.
@@ -82,6 +84,8 @@ class Tokenizer:
         """
         texts = list(texts)
         try:
+            if self._words is not None:
+                return self._words.encode(texts)
             lists = list(self._encode_lists(texts))
         except (TypeError, UnicodeError):
             _check_unicode(texts)
@@ -207,7 +211,8 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
     def decode_lists(lists: list[list[int]]) -> list[str]:
         return read.backend.decode_batch(lists, skip_special_tokens=False)
 
-    tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists)
+    words = None if read.words is None else WordCache(encode_lists, read.words)
+    tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words)
     _check_joining(tokenizer)
     return tokenizer
 

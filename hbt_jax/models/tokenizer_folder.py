@@ -48,6 +48,7 @@ class FolderTokenizer:
       backend: the tokenizer, without truncation and padding.
       special: ids of the padding, begin, end and unknown tokens; -1 for one that is missing.
       vocab_size: one more than the largest id.
+      words: names of the special tokens, if it cuts at spaces and tokenises each word for itself; else None.
       contents: the files that define it, by name, tokenizer.json first; where tokenizer_config.json changes what that
         says, it is as changed, and a class that only the model's config.json names is in tokenizer_config.json.
     """
@@ -55,6 +56,7 @@ class FolderTokenizer:
     backend: tokenizers.Tokenizer
     special: dict[str, int]
     vocab_size: int
+    words: tuple[str, ...] | None
     contents: dict[str, bytes]
 
 
@@ -86,7 +88,7 @@ def read_folder(folder: Path) -> FolderTokenizer:
         contents["tokenizer.json"] = json.dumps(definition, ensure_ascii=False).encode()
     backend.encode_special_tokens = bool(settings.get("split_special_tokens"))
     special = _special_ids(file, backend, definition, names)
-    return FolderTokenizer(backend, special, _vocab_size(definition), contents)
+    return FolderTokenizer(backend, special, _vocab_size(definition), _words(backend), contents)
 
 
 def _settings(folder: Path) -> dict:
@@ -217,6 +219,17 @@ def _special_ids(file: Path, backend: tokenizers.Tokenizer, definition: dict, na
     found = {"padding": padding, "unknown": unknown}
     ids = {use: backend.token_to_id(name) if name else None for use, name in found.items()}
     return {"begin": around[0], "end": around[1]} | {use: -1 if id_ is None else id_ for use, id_ in ids.items()}
+
+
+def _words(backend: tokenizers.Tokenizer) -> tuple[str, ...] | None:
+    """See FolderTokenizer: true of XLM-R's steps, which put the mark of a space before every word."""
+    definition = json.loads(backend.to_str())
+    normalizer, cut = definition["normalizer"], definition["pre_tokenizer"] or {}
+    steps = [(step["type"], step.get("prepend_scheme", "always")) for step in cut.get("pretokenizers", [])]
+    alone = steps == [("WhitespaceSplit", "always"), ("Metaspace", "always")]
+    if not alone or (normalizer and normalizer["type"] != "Precompiled") or definition["model"]["type"] != "Unigram":
+        return None
+    return tuple(token["content"] for token in definition["added_tokens"] if token["content"])
 
 
 def _vocab_size(definition: dict) -> int:

@@ -143,8 +143,8 @@ def main(_: list[str]) -> None:
         ceiling = found["megabytes"] / found["own_seconds"] if workers > 1 else float("inf")
         rate = min(_CORES * rates[workers] / workers, ceiling)
         print(
-            f"mMARCO, {_MMARCO_MB / 1000:,.0f} GB, on {_CORES} cores: {_MMARCO_MB / rate / 60:,.0f} minutes (reading and"
-            f" writing: at most {ceiling:,.0f} MB/s; tokenising: {_CORES * rates[workers] / workers:,.0f} MB/s)"
+            f"mMARCO, {_MMARCO_MB / 1000:,.0f} GB, on {_CORES} cores: {_MMARCO_MB / rate / 60:,.0f} minutes (reading"
+            f" and writing: at most {ceiling:,.0f} MB/s; tokenising: {_CORES * rates[workers] / workers:,.0f} MB/s)"
         )
 
 

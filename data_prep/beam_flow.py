@@ -1,4 +1,4 @@
-"""The steps of data_prep/flow.py as a pipeline of Apache Beam, which TensorFlow Datasets runs and writes the records of.
+"""The steps of data_prep/flow.py as a pipeline of Apache Beam: TensorFlow Datasets runs it and writes its records.
 
 What a source leaves out cannot end the build on a worker: it is gathered in a file beside the table, for the process
 that started the pipeline.
@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from data_prep.row import BadRow, Dropped
 from hbt_jax.errors import InputError
 
 EXAMPLE = "--runner=DirectRunner,--direct_running_mode=multi_processing,--direct_num_workers=2"
+# What Beam's DirectRunner comes to when it cannot download another runner, Prism, which it tries first.
+_IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _ROOT = Path(__file__).resolve().parent.parent
 _LEFT_OUT = "left_out"
 _DROPPED, _BAD_ROW, _WRONG_FILE = "dropped", "bad rows", "wrong files"
@@ -57,7 +59,7 @@ def options(given: str) -> PipelineOptions:
     Workers in processes of their own then import this project from where this process has it.
 
     Raises:
-      InputError: one does not begin with -- or is not known to Beam.
+      InputError: one does not begin with -- or is not known to Beam, or the runner is unknown.
     """
     listed = re.split(r",(?=--)", given)
     for option in listed:
@@ -67,9 +69,20 @@ def options(given: str) -> PipelineOptions:
     unknown = made.get_all_options(retain_unknown_options=True).keys() - made.get_all_options().keys()
     if unknown:
         raise InputError(f"--beam_options: Beam has no option {', '.join(sorted(unknown))}: expected some as {EXAMPLE}")
+    standard = made.view_as(StandardOptions)
+    standard.runner = _runner(standard.runner or "DirectRunner")
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     return made
+
+
+def _runner(name: str) -> str:
+    if name == "DirectRunner":
+        return _IN_PROCESS
+    if "." not in name and name not in StandardOptions.KNOWN_RUNNER_NAMES:
+        known = " ".join(StandardOptions.KNOWN_RUNNER_NAMES)
+        raise InputError(f"--beam_options: unknown runner {name!r}: expected one of {known}, or the path of a class")
+    return name
 
 
 class _Job:
@@ -171,4 +184,3 @@ def _write(path: str, dropped: list, bad_rows: list, wrong_files: list) -> None:
 def _by_line(message: str) -> list[tuple[int, str]]:
     """Sorts FILE:9 before FILE:10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", message)]
-

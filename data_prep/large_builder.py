@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from data_prep.flow import Flow
 from data_prep.source_builder import SourceBuilder
 from hbt_jax.errors import InputError
 
-_NO_RECORD = "total number of generated examples is 0"  # as TensorFlow Datasets puts it on a worker
+_NO_RECORD = re.compile(r"generated examples is 0 for split (\w+)")  # as TensorFlow Datasets puts it on a worker
 
 
 class LargeBuilder(SourceBuilder, skip_registration=True):
@@ -70,7 +71,7 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
                 empty = False
                 yield made
             if empty:
-                raise self._nothing_left(split, left_out)
+                raise self._nothing_left(split, left_out.counts)
 
     def _download_and_prepare(self, dl_manager, download_config) -> None:
         if not self._beam_options:
@@ -78,12 +79,10 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
         config = dataclasses.replace(download_config, beam_options=beam_flow().options(self._beam_options))
         try:
             return super()._download_and_prepare(dl_manager, config)
-        except InputError:
-            raise
         except Exception as error:
-            self._process_pipeline_result(None)  # a wrong file is the reason to tell of
-            if _NO_RECORD in str(error):
-                raise self._nothing_left("a split", "what only a whole build counts") from error
+            if found := _NO_RECORD.search(str(error)):
+                for _ in self._made_here(found[1], self._files[found[1]]):  # the same steps say why
+                    break
             raise
 
     def _process_pipeline_result(self, pipeline_result) -> None:

@@ -49,7 +49,7 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
                 else:
                     left_out.add(row)
             if empty:
-                raise self._nothing_left(split, left_out)
+                raise self._nothing_left(split, left_out.counts)
 
 
 def texts(rows: Iterable[Row], table: str) -> Iterator[dict]:

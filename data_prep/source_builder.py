@@ -12,7 +12,7 @@ import collections
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -57,8 +57,10 @@ class LeftOut:
         if self._file is not None:
             self._file.close()
 
-    def __str__(self) -> str:
-        return "; ".join(f"{count:,} {reason}" for reason, count in self.counts.items() if count) or "nothing"
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """What was left out, in words for a message."""
+    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items() if count) or "nothing"
 
 
 class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -133,9 +135,9 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if counts := dict(+left_out.counts):
             self.info.metadata["dropped"][split] = counts
 
-    def _nothing_left(self, split: str, left_out: object) -> InputError:
+    def _nothing_left(self, split: str, left_out: Mapping[str, int]) -> InputError:
         """What to raise for a split without a row that can be used."""
         return InputError(
-            f"--input_dir={self._input_dir}: no row of {split} can be used (left out: {left_out}): expected at"
+            f"--input_dir={self._input_dir}: no row of {split} can be used (left out: {reasons(left_out)}): expected at"
             " least one; correct the files, or remove those of this split"
         )

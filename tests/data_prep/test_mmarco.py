@@ -130,3 +130,12 @@ def test_a_damaged_archive_is_named(tmp_path):
     plain.unlink()
     with pytest.raises(InputError, match=r"small\.tsv\.gz: damaged .*: expected a whole gzip file; download it again"):
         sources.builder("mmarco", "passages", tmp_path / "raw", input_dir=folder)
+
+
+def test_beam_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    message = r"--beam_options needs Apache Beam: install .* pip install -e '\.\[beam\]', in an environment of its own"
+    with pytest.raises(InputError, match=message):
+        sources.builder(
+            "mmarco", "pairs", tmp_path, input_dir=FIXTURES / "mmarco", beam_options="--runner=DirectRunner"
+        )

@@ -38,7 +38,7 @@ def split(records: Callable[[Callable], "BeamFlow"], left_out: Path) -> beam.PTr
         job = _Job(pipeline)
         found = records(job.start)
         job.write_left_out(left_out)
-        return found.values
+        return found.shared_out().values
 
     return made()
 
@@ -98,7 +98,7 @@ class _Job:
 
     def start(self, values: Sequence) -> "BeamFlow":
         made = self._pipeline | self.label("start") >> beam.Create(list(values))
-        return BeamFlow(self, made | self.label("share") >> beam.Reshuffle())
+        return BeamFlow(self, made | self.label("share") >> beam.Reshuffle(), few=True)
 
     def left_out(self, values: beam.PCollection) -> None:
         self._left_out.append(values)
@@ -121,10 +121,17 @@ class BeamFlow:
     Args:
       job: of the pipeline.
       values: of the flow.
+      few: whether they come from a few files, so that Beam would leave all that follows to as few workers.
     """
 
-    def __init__(self, job: _Job, values: beam.PCollection):
-        self._job, self.values = job, values
+    def __init__(self, job: _Job, values: beam.PCollection, few: bool):
+        self._job, self.values, self._few = job, values, few
+
+    def shared_out(self) -> "BeamFlow":
+        """The same values among all workers."""
+        if not self._few:
+            return self
+        return BeamFlow(self._job, self.values | self._job.label("share") >> beam.Reshuffle(), few=False)
 
     def each(self, function: Callable[..., Iterable], *totals: beam.PCollection) -> "BeamFlow":
         """See data_prep/flow.py."""
@@ -133,11 +140,11 @@ class BeamFlow:
             _LEFT_OUT, main="values"
         )
         self._job.left_out(made[_LEFT_OUT])
-        return BeamFlow(self._job, made["values"])
+        return BeamFlow(self._job, made["values"], self._few)
 
     def by_key(self) -> "BeamFlow":
         """See data_prep/flow.py."""
-        return BeamFlow(self._job, self.values | self._job.label("by key") >> beam.GroupByKey())
+        return BeamFlow(self._job, self.values | self._job.label("by key") >> beam.GroupByKey(), few=False)
 
     def total(self, merge: Callable[[Iterable], object]) -> beam.PCollection:
         """See data_prep/flow.py."""

@@ -11,6 +11,7 @@ from hbt_jax.languages import LANGUAGES
 CODES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru", "vi", "zh")
 _BY_NAME = {LANGUAGES[code].name.lower(): code for code in CODES}
 _PACKED = ("", ".gz")
+_COLLECTION = "_collection.tsv"
 # Split -> the names of its pairs, best first, each with those of its queries.
 _SPLITS = {
     "train": {"triples.train.ids.small.tsv": ("train",)},
@@ -44,7 +45,7 @@ def find(input_dir: Path, expected: str) -> dict[str, tuple[Path, ...]]:
         files of one name.
     """
     named = _named(input_dir)
-    collections = _by_language(named, "_collection.tsv")
+    collections = _by_language(named, _COLLECTION)
     found = {}
     for split, choices in _SPLITS.items():
         pairs = next((name for name in choices if name in named), None)
@@ -68,10 +69,13 @@ def texts_of(files: Sequence[Path]) -> list[Texts]:
 
 
 def _named(input_dir: Path) -> dict[str, Path]:
-    """The .tsv files by their names without .gz."""
+    """The files of pairs and of texts by their names without .gz; others, such as official runs, are none of ours."""
+    pairs = {name for choices in _SPLITS.values() for name in choices}
     named: dict[str, Path] = {}
     for path in sorted(path for suffix in _PACKED for path in input_dir.rglob(f"*.tsv{suffix}")):
         name = path.name.removesuffix(".gz")
+        if name not in pairs and not name.endswith(_COLLECTION) and "_queries." not in name:
+            continue
         if name in named:
             raise InputError(f"{path} stands beside {named[name]}: expected one of them; remove the other")
         named[name] = path
@@ -88,7 +92,7 @@ def _by_language(named: dict[str, Path], ending: str) -> dict[str, Path]:
 
 def _check_whole(input_dir: Path, split: str, collections: dict, queries: dict, part: str) -> None:
     for name in sorted(collections.keys() ^ queries.keys()):
-        have, lack = f"{name}_collection.tsv", f"{name}_queries.{part}.tsv"
+        have, lack = f"{name}{_COLLECTION}", f"{name}_queries.{part}.tsv"
         if name in queries:
             have, lack = queries[name].name, have
         raise InputError(

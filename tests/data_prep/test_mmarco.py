@@ -53,6 +53,9 @@ def test_files_may_be_packed_and_stand_in_one_folder(tmp_path):
     for path in (FIXTURES / "mmarco").rglob("*.tsv"):
         (folder / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert rows("mmarco", tmp_path / "flat", input_dir=folder) == rows("mmarco", tmp_path / "raw")
+    for language in ("german", "russian"):
+        (folder / "runs" / language).mkdir(parents=True)
+        (folder / "runs" / language / "bm25.tsv").touch()  # not a file of texts or pairs
     (folder / "triples.train.ids.small.tsv.gz").unlink()
     assert list(sources.builder("mmarco", "pairs", tmp_path / "dev", input_dir=folder).info.splits) == ["validation"]
 

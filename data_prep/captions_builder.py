@@ -10,7 +10,7 @@ last one's passage is the first: five captions are five pairs, of two descriptio
 people.  A caption that is alone is a pair with itself, as in data_prep/parallel_builder.py.  The captions of a picture
 share a group, so that none is a negative of another.
 
-The lines of a picture are brought together by sorting on disk, or by Beam; memory holds those of one picture.
+The lines of a picture are brought together by sorting on disk (data_prep/sorted_groups.py), or by Beam.
 """
 
 import functools

@@ -1,9 +1,11 @@
-"""Files of one row a line, plain or gzip, read line by line; a BadRow names the line that is no text or no row."""
+"""Files of one row a line, plain, gzip or bzip2, read line by line; a BadRow names a line that is no text or no row."""
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -15,18 +17,21 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Opens a file to read; one named .gz is unpacked on the way."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    """Opens a file to read; one named .gz or .bz2 is unpacked on the way."""
+    return gzip.open(path) if path.suffix == ".gz" else bz2.open(path) if path.suffix == ".bz2" else path.open("rb")
 
 
 def lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields (FILE:LINE, line without its end) of a file; raises InputError when a .gz file is damaged."""
+    """Yields (FILE:LINE, line without its end) of a file; raises InputError for a damaged .gz or .bz2 file."""
     try:
         with open_bytes(path) as file:
             for number, line in enumerate(file, start=1):
                 yield f"{path}:{number}", (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: damaged ({error}): expected a whole gzip file; download it again") from error
+    except (EOFError, OSError, zlib.error) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # the system's, such as a file that is not there
+        kind = "bzip2" if path.suffix == ".bz2" else "gzip"
+        raise InputError(f"{path}: damaged ({error}): expected a whole {kind} file; download it again") from error
 
 
 def decoded(place: str, line: bytes) -> str:

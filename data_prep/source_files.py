@@ -13,11 +13,11 @@ def by_split(input_dir: Path, names: Mapping[str, Sequence[str]], expected: str)
 
     Args:
       input_dir: an existing folder.
-      names: split -> names of its files; each may be there plain or as NAME.gz.
+      names: split -> names of its files; each may be there plain or packed, as NAME.gz or NAME.bz2.
       expected: what the folder holds and where it is from, for the message.
 
     Raises:
-      InputError: none of the files is there, or one is there both plain and as .gz.
+      InputError: none of the files is there, or one is there twice, such as plain and as .gz.
     """
     found = {
         split: tuple(path for name in listed if (path := _plain_or_packed(input_dir, name)))
@@ -35,7 +35,7 @@ def no_data(input_dir: Path, expected: str) -> InputError:
 
 
 def needed(input_dir: Path, name: str, expected: str) -> Path:
-    """A file, plain or as NAME.gz, that the source cannot do without; raises InputError when it is missing."""
+    """A file, plain or packed, that the source cannot do without; raises InputError when it is missing."""
     path = _plain_or_packed(input_dir, name)
     if path is None:
         raise InputError(f"--input_dir={input_dir} lacks {name}: expected {expected}")
@@ -67,7 +67,7 @@ def folders_by_split(input_dir: Path, pattern: str, expected: str) -> dict[str, 
 
 
 def _plain_or_packed(input_dir: Path, name: str) -> Path | None:
-    paths = [path for path in (input_dir / name, input_dir / f"{name}.gz") if path.is_file()]
-    if len(paths) == 2:
-        raise InputError(f"{paths[1]} stands beside {name}: expected one of them; remove the other")
+    paths = [path for suffix in ("", ".gz", ".bz2") if (path := input_dir / f"{name}{suffix}").is_file()]
+    if len(paths) > 1:
+        raise InputError(f"{paths[1]} stands beside {paths[0].name}: expected one of them; remove the other")
     return paths[0] if paths else None

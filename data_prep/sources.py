@@ -25,11 +25,14 @@ from hbt_jax.data.pipeline import import_tensorflow
 from hbt_jax.errors import InputError
 
 SOURCES = {
+    "cc3m35l": "data_prep.captions_builder:Cc3m35l",
+    "coco35l": "data_prep.captions_builder:Coco35l",
     "duorc": "data_prep.duorc_builder:Duorc",
     "entityquestions": "data_prep.entityquestions_builder:Entityquestions",
     "facts": "data_prep.facts_builder:Facts",
     "jsonl": "data_prep.jsonl_builder:Jsonl",
     "mfaq": "data_prep.mfaq_builder:Mfaq",
+    "mmarco": "data_prep.mmarco_builder:Mmarco",
     "mrtydi": "data_prep.mrtydi_builder:Mrtydi",
     "newsqa": "data_prep.newsqa_builder:Newsqa",
     "nq": "data_prep.nq_builder:Nq",
@@ -41,10 +44,14 @@ SOURCES = {
     "yahoo": "data_prep.yahoo_builder:Yahoo",
 }
 _ROWS = ("input_dir", "on_bad_row")
-USES = {name: _ROWS for name in SOURCES} | {"facts": (), "squad": ("input_dir", "passage")}  # flags it has a use for
+_LARGE = (*_ROWS, "beam_options")
+USES = {name: _ROWS for name in SOURCES} | {  # flags it has a use for
+    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": ("input_dir", "passage"),
+}  # fmt: skip
 _FILES = "folder with the files of a source that is not downloaded"
 ON_BAD_ROW = ("stop", "skip")  # what becomes of a row that cannot be used
 PASSAGES = ("sentence", "paragraph")
+_FLAGS = ("input_dir", "on_bad_row", "beam_options", "passage")  # those of `define_flags`
 TABLES = ("queries", "passages", "pairs")
 _READ_BATCH = 4096
 
@@ -142,6 +149,11 @@ def define_flags() -> None:
         "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
         f" counted and listed beside the prepared source: skip ({', '.join(_users('on_bad_row'))})",
     )  # fmt: skip
+    flags.DEFINE_string(
+        "beam_options", None,
+        "options of an Apache Beam pipeline, comma-separated: the source is prepared by it, on its workers"
+        f" ({', '.join(_users('beam_options'))})",
+    )  # fmt: skip
     flags.DEFINE_enum(
         "passage", None, PASSAGES,
         "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer",
@@ -159,7 +171,7 @@ def flag_settings() -> dict[str, str]:
       InputError: an unknown source, a flag is missing, or the source has no use for one.
     """
     given = flags.FLAGS
-    return settings(given.source, **{name: given[name].value for name in ("input_dir", "on_bad_row", "passage")})
+    return settings(given.source, **{name: given[name].value for name in _FLAGS})
 
 
 def settings(source: str, **given: str | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from data_prep import sources
 from data_prep.build_store import build_store, summary
-from data_prep.rows_builder import BAD_ROWS
+from data_prep.source_builder import BAD_ROWS
 from data_prep.train_sentencepiece import train_sentencepiece
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
@@ -20,7 +20,8 @@ from tests.data_prep.source_rows import FIXTURES, dropped, rows
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFICIAL = [
-    "duorc", "entityquestions", "mfaq", "mrtydi", "newsqa", "nq", "squadshifts", "wikiqa", "yahoo",
+    "cc3m35l", "coco35l", "duorc", "entityquestions", "mfaq", "mmarco", "mrtydi", "newsqa", "nq",
+    "squadshifts", "wikiqa", "yahoo",
 ]  # fmt: skip
 
 

@@ -1,0 +1,108 @@
+"""What lines of machine-translated captions become: captions in all their languages, then pairs of one picture's.
+
+A line is a caption of a picture and its translation into one language; the other translations may stand anywhere in
+the file.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from data_prep.fields import field, language, text_field
+from data_prep.flow import key_in, spread_name
+from data_prep.line_files import json_value, lines
+from data_prep.row import BadRow, Dropped
+
+EMPTY = "empty translations, counted in each language"
+UNTRANSLATED = "captions without a translation"
+_ALIASES = {"iw": "he", "nb": "no", "tl": "fil", "zh-CN": "zh", "zh-Hans": "zh"}  # Google's other codes -> ours
+_IDS = ("image_id", "rec_num")
+_NUMBERED = re.compile(r"(.+)_\d+")  # COCO's 391895_0: picture, number of the caption
+
+Line = tuple[str, str, int, str, str]  # image id, caption, line, language, translation
+Caption = tuple[str, str]  # image id, caption
+
+
+def picture(image_id: str) -> str:
+    """The picture of an image id: COCO's number the captions of a picture, CC3M's pictures have one each."""
+    numbered = _NUMBERED.fullmatch(image_id)
+    return numbered[1] if numbered else image_id
+
+
+def read(path: Path) -> Iterator[tuple[int, Line] | BadRow]:
+    """Yields each line of a file under the key of its picture."""
+    for number, (place, line) in enumerate(lines(path), start=1):
+        try:
+            fields = json_value(place, line)
+            name = _image_id(place, fields)
+            source = field(place, fields, "src_lang", str)
+            if source != "en":
+                raise BadRow(f"{place}: src_lang is {source!r}: expected 'en', the language of the captions")
+            caption = text_field(place, fields, "caption_tokenized")
+            target = field(place, fields, "trg_lang", str)
+            code = language(place, "trg_lang", _ALIASES.get(target, target))
+            translation = field(place, fields, "translation_tokenized", str).strip()
+            if translation:
+                text_field(place, fields, "translation_tokenized")  # whole characters
+            if code == "en":
+                raise BadRow(f"{place}: trg_lang is 'en': expected a language other than that of the caption")
+        except BadRow as bad:
+            yield bad
+            continue
+        yield spread_name(picture(name)), (name, caption, number, code, translation)
+
+
+def records(
+    grouped: tuple[int, Iterable[Line]], table: str, path: Path
+) -> Iterator[tuple[int, dict] | BadRow | Dropped]:
+    """Yields the records of the pictures whose lines share a key: one, but for a rare accident."""
+    group, found = grouped
+    captions: dict[Caption, dict[str, str]] = {}
+    for name, caption, number, code, translation in sorted(found):
+        texts = captions.setdefault((name, caption), {"en": caption})
+        if not translation:
+            yield Dropped(EMPTY)
+        elif code in texts:
+            yield BadRow(
+                f"{path}:{number}: a second translation of the caption of {name} into {code!r}: expected one, as in"
+                " each line before it"
+            )
+        else:
+            texts[code] = translation
+    position = itertools.count()
+    for _, same in itertools.groupby(captions.items(), lambda item: picture(item[0][0])):
+        pictured = list(same)
+        items = {item: texts for item, texts in pictured if len(texts) > 1}
+        if len(items) < len(pictured):
+            yield Dropped(UNTRANSLATED, len(pictured) - len(items))
+        made = _pairs(_named(items)) if table == "pairs" else _texts(_named(items))
+        yield from ((key_in(group, next(position)), record) for record in made)
+
+
+def _named(items: dict[Caption, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The captions of a picture by an id of their own: the image id, with a number where it has several."""
+    named: dict[str, dict[str, str]] = {}
+    for (name, _), texts in items.items():
+        free = (f"{name}/{number}" if number else name for number in itertools.count())
+        named[next(one for one in free if one not in named)] = texts
+    return named
+
+
+def _texts(items: dict[str, dict[str, str]]) -> Iterator[dict]:
+    for name, texts in items.items():
+        yield from ({"id": name, "language": code, "text": text} for code, text in sorted(texts.items()))
+
+
+def _pairs(items: dict[str, dict[str, str]]) -> Iterator[dict]:
+    """Yields a pair for each caption: with the next one of the picture, the last with the first."""
+    names = list(items)
+    for query, passage in zip(names, names[1:] + names[:1], strict=True):
+        yield {"query": query, "passage": passage, "group": picture(query), "negatives": []}
+
+
+def _image_id(place: str, fields: object) -> str:
+    name = next((name for name in _IDS if isinstance(fields, dict) and name in fields), _IDS[0])
+    if isinstance(fields, dict) and type(fields.get(name)) is int:
+        return str(fields[name])
+    return text_field(place, fields, name)

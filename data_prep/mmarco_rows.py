@@ -1,0 +1,153 @@
+"""What lines of mMARCO's files become: sets of ids, then texts and pairs.  Every function reads one file.
+
+A line that cannot be used is told of by `ids_in` or `named_in`, once; the functions that read the file again pass over
+it.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from data_prep.flow import spread
+from data_prep.id_set import IdSet
+from data_prep.line_files import columns, lines
+from data_prep.mmarco_files import CODES, Texts
+from data_prep.row import BadRow, Dropped
+
+EMPTY = "empty texts, counted in each language"
+NOT_RELEVANT = "judgements of passages that are not relevant"
+NOT_NAMED = {side: f"{side} that no pair names" for side in ("queries", "passages")}
+_ID = {"queries": "qid", "passages": "pid"}
+_TRIPLE = ("qid", "positive pid", "negative pid")
+_JUDGEMENT = ("qid", "0", "pid", "relevance")
+
+Ids = dict[str, IdSet]  # of both sides
+
+
+def merged(found: Iterable[Ids]) -> Ids:
+    """The ids of several files together."""
+    both: Ids = {side: IdSet() for side in _ID}
+    for ids in found:
+        for side, numbers in ids.items():
+            both[side] |= numbers
+    return both
+
+
+def ids_in(file: Texts) -> Iterator[Ids | BadRow | Dropped]:
+    """Yields the ids that have a text in the file."""
+    seen = IdSet()
+    empty = 0
+    for place, line in lines(file.path):
+        try:
+            number, text = _text(place, line, file)
+        except BadRow as bad:
+            yield bad
+            continue
+        if not text:
+            empty += 1
+        elif not seen.add(number):
+            yield BadRow(f"{place}: {_ID[file.side]} {number} stands in an earlier line too: expected each id once")
+    if empty:
+        yield Dropped(EMPTY, empty)
+    yield {file.side: seen}
+
+
+def texts_in(file: Texts, named: Ids) -> Iterator[tuple[int, dict]]:
+    """Yields the records of the file's texts whose ids a pair names."""
+    wanted, seen, language = named[file.side], IdSet(), CODES.index(file.language)
+    for place, line in lines(file.path):
+        try:
+            number, text = _text(place, line, file)
+        except BadRow:
+            continue
+        if text and number in wanted and seen.add(number):
+            yield spread(number * len(CODES) + language), {"id": str(number), "language": file.language, "text": text}
+
+
+def named_in(path: Path, known: Ids) -> Iterator[Ids | BadRow | Dropped]:
+    """Yields the ids that the pairs of the file name."""
+    named = merged([])
+    unjudged = 0
+    for found in _pairs(path, known):
+        if isinstance(found, BadRow):
+            yield found
+        elif found is None:
+            unjudged += 1
+        else:
+            named["queries"].add(found[1])
+            for passage in found[2:]:
+                named["passages"].add(passage)
+    if unjudged:
+        yield Dropped(NOT_RELEVANT, unjudged)
+    yield named
+
+
+def not_named(_: None, known: Ids, named: Ids) -> Iterator[Dropped]:
+    """Yields how many items of each side no pair names."""
+    for side, reason in NOT_NAMED.items():
+        if count := len(known[side]) - len(named[side]):
+            yield Dropped(reason, count)
+
+
+def pairs_in(path: Path, known: Ids) -> Iterator[tuple[int, dict]]:
+    """Yields the record of each pair of the file."""
+    for found in _pairs(path, known):
+        if isinstance(found, tuple):
+            number, query, passage, *negatives = found
+            yield (
+                spread(number),
+                {
+                    "query": str(query),
+                    "passage": str(passage),
+                    "group": str(query),
+                    "negatives": [str(negative) for negative in negatives],
+                },
+            )
+
+
+def _pairs(path: Path, known: Ids) -> Iterator[tuple[int, ...] | BadRow | None]:
+    """Yields (line, query, passage, negatives) of each line, or None for a passage that is not relevant."""
+    triples = path.name.startswith("triples.")
+    for number, (place, line) in enumerate(lines(path)):
+        try:
+            ids = _triple(place, line) if triples else _judged(place, line)
+            if ids is not None:
+                _check_known(place, ids, known)
+        except BadRow as bad:
+            yield bad
+            continue
+        yield None if ids is None else (number, *ids)
+
+
+def _triple(place: str, line: bytes) -> tuple[int, int, int]:
+    written = columns(place, line, _TRIPLE)
+    query, passage, negative = map(_number, [place] * 3, _TRIPLE, written)
+    if passage == negative:
+        raise BadRow(f"{place}: passage {passage} is positive and negative: expected two passages")
+    return query, passage, negative
+
+
+def _judged(place: str, line: bytes) -> tuple[int, int] | None:
+    query, _, passage, relevance = columns(place, line, _JUDGEMENT, None)
+    ids = _number(place, "qid", query), _number(place, "pid", passage)
+    return ids if _number(place, "relevance", relevance) else None
+
+
+def _check_known(place: str, ids: tuple[int, ...], known: Ids) -> None:
+    query, *passages = ids
+    if query not in known["queries"]:
+        raise BadRow(f"{place}: no query {query} in any language: expected a qid of the queries")
+    for passage in passages:
+        if passage not in known["passages"]:
+            raise BadRow(f"{place}: no passage {passage} in any language: expected a pid of the collections")
+
+
+def _text(place: str, line: bytes, file: Texts) -> tuple[int, str]:
+    name = _ID[file.side]
+    written, text = columns(place, line, (name, "text"))
+    return _number(place, name, written), text.strip()
+
+
+def _number(place: str, name: str, written: str) -> int:
+    if not (written.isascii() and written.isdecimal() and len(written) < 16):
+        raise BadRow(f"{place}: {name} is {written[:60]!r}: expected a whole number from 0")
+    return int(written)

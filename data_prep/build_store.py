@@ -5,7 +5,8 @@
 
 RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (--source=jsonl or squad: from
 the files of --input_dir).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
-batches; only the ids are kept in memory.
+batches; only the ids are kept in memory.  --out_dir=gs://BUCKET/FOLDER builds in a temporary folder (of $TMPDIR) and
+uploads the store, its manifest last.
 """
 
 import array
@@ -22,6 +23,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from data_prep.kept_tokenizer import keep_tokenizer  # noqa: E402
+from data_prep.upload_store import local_output  # noqa: E402
 from hbt_jax.data.store import MOST_LANGUAGES  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
@@ -110,7 +113,7 @@ def build_store(
                 "records": {"queries": len(queries.rows), "passages": len(passages.rows)},
                 "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
             },
-            "tokenizer": {"path": os.path.relpath(tokenizer_path, out_dir), "fingerprint": tokenizer.fingerprint},
+            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
             "languages": sorted(languages),
             "dropped": dict(sorted(dropped.items())),
         }
@@ -225,8 +228,9 @@ def main(_: list[str]) -> None:
     given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
     settings = sources.flag_settings()
-    manifest = build_store(given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer, **settings)
-    print("\n".join(summary(manifest)))
+    with local_output(given.out_dir) as folder:
+        manifest = build_store(given.source, given.split, given.raw_dir, folder, given.tokenizer, **settings)
+        print("\n".join(summary(manifest)))
 
 
 if __name__ == "__main__":
@@ -239,6 +243,6 @@ if __name__ == "__main__":
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
     sources.define_flags()
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
-    flags.DEFINE_string("out_dir", "", "folder of the store, which must not exist")
+    flags.DEFINE_string("out_dir", "", "folder of the store, or gs://BUCKET/FOLDER; no store may be there")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
     run_command(main)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hbt_jax.data.store import Store, open_store
+from hbt_jax.data.store_cache import local_store
 from hbt_jax.data.subset import Subset, packed
 from hbt_jax.errors import InputError
 
@@ -114,6 +115,12 @@ def _serves(query: np.ndarray, passage: np.ndarray, kind: str, language: int) ->
     return (query != 0) & (passage != 0) & (np.bitwise_count(query | passage) > 1)
 
 
-def open_mixture(paths: Sequence[str | os.PathLike], tokenizer_fingerprint: str | None = None) -> Mixture:
-    """Opens stores side by side; raises InputError as `open_store` does, and when `paths` is empty."""
-    return Mixture([open_store(path, tokenizer_fingerprint) for path in paths])
+def open_mixture(
+    paths: Sequence[str | os.PathLike], tokenizer_fingerprint: str | None = None, cache_dir: str = ""
+) -> Mixture:
+    """Opens stores side by side, those at places with a scheme from their copies in `cache_dir`.
+
+    Raises:
+      InputError: as `open_store` and `local_store` do, or `paths` is empty.
+    """
+    return Mixture([open_store(local_store(path, cache_dir), tokenizer_fingerprint) for path in paths])

@@ -3,6 +3,7 @@
     manifest.json           what is in the store; written last, so a folder without one is half-written
     queries/LANG.arrow      one record batch, column `tokens` large_list<int32>: row r is item r, empty where absent
     passages/LANG.arrow     the same for passages
+    tokenizer/              the files of the tokenizer that made the tokens
     pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
 
 Row r is the same item in every language, so any two languages meet at batch time at no cost.  Opening reads the
@@ -136,18 +137,23 @@ def store_tokenizer(path: str | os.PathLike) -> pathlib.Path:
     """
     folder = pathlib.Path(path)
     manifest = read_manifest(folder)
-    tokenizer = pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
+    tokenizer = _tokenizer_place(folder, manifest)
     if not tokenizer.exists():
         raise InputError(f"store {folder}: its tokenizer is not at {tokenizer} any more; name its place by --tokenizer")
     return tokenizer
+
+
+def _tokenizer_place(folder: pathlib.Path, manifest: dict) -> pathlib.Path:
+    """In the store, or, in stores that do not keep theirs, where it was when the store was built."""
+    return pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
 
 
 def _check_tokenizer(folder: pathlib.Path, manifest: dict, fingerprint: str | None) -> None:
     written = manifest["tokenizer"]["fingerprint"]
     if fingerprint is not None and fingerprint != written:
         raise InputError(
-            f"store {folder}: its tokens were made by tokenizer {written} ({manifest['tokenizer']['path']}), but the"
-            f" tokenizer in use is {fingerprint}; correct --tokenizer or {REBUILD}"
+            f"store {folder}: its tokens were made by tokenizer {written} ({_tokenizer_place(folder, manifest)}), but"
+            f" the tokenizer in use is {fingerprint}; correct --tokenizer or {REBUILD}"
         )
 
 

@@ -57,10 +57,11 @@ def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> p
     content, manifest = remote_manifest(remote)
     cache = pathlib.Path(cache_dir) if cache_dir else default_cache()
     folder = cache / _name(content, manifest)
-    if not _is_whole(folder, content, manifest):
-        with _disk_errors(cache), _alone(folder, remote.place):
-            if not _is_whole(folder, content, manifest):  # another process may have made it meanwhile
-                _copy(remote, content, manifest, folder)
+    with _disk_errors(cache):
+        if not _is_whole(folder, content, manifest):
+            with _alone(folder, remote.place):
+                if not _is_whole(folder, content, manifest):  # another process may have made it meanwhile
+                    _copy(remote, content, manifest, folder)
     return folder
 
 
@@ -170,8 +171,8 @@ def _copy_file(remote: RemoteFolder, file: dict, partial: pathlib.Path, stop: th
         os.fsync(copy.fileno())
     if digest.hexdigest() != file["sha256"]:
         raise InputError(
-            f"{place}: sha256 {digest.hexdigest()[:12]}..., expected {file['sha256'][:12]}... by the store's {MANIFEST}:"
-            " damaged, or replaced meanwhile; try again, or upload the store again"
+            f"{place}: damaged, or replaced meanwhile (sha256 {digest.hexdigest()[:12]}..., expected"
+            f" {file['sha256'][:12]}... by the store's {MANIFEST}): try again, or upload the store again"
         )
     unfinished.replace(target)
 

@@ -6,7 +6,8 @@
 RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (from the files of --input_dir,
 for sources that have some).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
 batches, which --workers processes tokenise; the store is the same for any number of them.  Memory holds some batches
-and the ids that came last: what grows with the source lies in files of OUT_DIR.partial.
+and the ids that came last: what grows with the source lies in files of OUT_DIR.partial.  --out_dir=gs://BUCKET/FOLDER builds in a
+temporary folder (of $TMPDIR) and uploads the store, its manifest last.
 """
 
 import collections
@@ -28,8 +29,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from data_prep.encoding import Columns, Encoders, encode_pairs, encode_texts  # noqa: E402
 from data_prep.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.id_index import IdIndex  # noqa: E402
+from data_prep.kept_tokenizer import keep_tokenizer  # noqa: E402
 from data_prep.store_items import Items  # noqa: E402
 from data_prep.store_pairs import NO_PASSAGE, NO_QUERY, PairRows, shown  # noqa: E402
+from data_prep.upload_store import local_output  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 
@@ -105,10 +108,7 @@ def build_store(
                 "records": rows,
                 "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
             },
-            "tokenizer": {
-                "path": os.path.relpath(tokenizer_path, out_dir),
-                "fingerprint": encoders.tokenizer.fingerprint,
-            },
+            "tokenizer": keep_tokenizer(writer.partial, encoders.tokenizer),
             "languages": sorted(languages),
             "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
@@ -221,13 +221,14 @@ def main(_: list[str]) -> None:
     filters = values(Filters)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no half-written folder either
     try:
-        manifest = build_store(
-            given.source, given.split, given.raw_dir, given.out_dir, given.tokenizer,
-            filters=filters, workers=given.workers or os.cpu_count() or 1, **settings,
-        )  # fmt: skip
+        with local_output(given.out_dir) as folder:
+            manifest = build_store(
+                given.source, given.split, given.raw_dir, folder, given.tokenizer,
+                filters=filters, workers=given.workers or os.cpu_count() or 1, **settings,
+            )  # fmt: skip
+            print("\n".join(summary(manifest)))
     except KeyboardInterrupt as error:
         raise Interrupted(f"{given.out_dir} is not built; the same command builds it") from error
-    print("\n".join(summary(manifest)))
 
 
 if __name__ == "__main__":
@@ -240,7 +241,7 @@ if __name__ == "__main__":
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
     sources.define_flags()
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
-    flags.DEFINE_string("out_dir", "", "folder of the store, which must not exist")
+    flags.DEFINE_string("out_dir", "", "folder of the store, or gs://BUCKET/FOLDER; no store may be there")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
     flags.DEFINE_integer("workers", 0, "processes that tokenise a source of 50,000 records or more; 0: one a core")
     define(Filters)

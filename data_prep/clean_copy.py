@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from data_prep.kept_tokenizer import keep_tokenizer
 from data_prep.store_rows import gather, read_rows
 from hbt_jax.data.manifest import SIDES
-from hbt_jax.data.store import Store, store_tokenizer
+from hbt_jax.data.store import Store
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.errors import InputError
+from hbt_jax.models.tokenizer import Tokenizer
 
 QUERY, PASSAGE = "pairs whose query overlaps with a benchmark", "pairs whose passage alone overlaps with a benchmark"
 NEGATIVE = "negatives that overlap with a benchmark"
@@ -18,7 +20,7 @@ _PAIRS = 1 << 18  # read at a time
 
 
 def write_clean_copy(
-    store: Store, masks: dict[str, np.ndarray], out_dir: str | os.PathLike, record: dict, tokenizer_path: str = ""
+    store: Store, masks: dict[str, np.ndarray], out_dir: str | os.PathLike, record: dict, tokenizer: Tokenizer
 ) -> dict:
     """Writes the store without the items that overlap, in any language, and without the pairs that use them.
 
@@ -30,7 +32,7 @@ def write_clean_copy(
       out_dir: the copy's folder; must not exist.
       record: what the copy's manifest says of the comparison, under source.decontaminated, beside the counts by
         language.
-      tokenizer_path: the tokenizer's place; empty: where the store's manifest says.
+      tokenizer: the one that made the store's tokens.
 
     Returns:
       The copy's manifest; `dropped` counts by reason.
@@ -52,12 +54,11 @@ def write_clean_copy(
         by_language = {side: dict(sorted(counts[side].items())) for side in SIDES}
         record = {**record, "from": store.fingerprint, "pairs_dropped_by_language": by_language}
         record["items_dropped"] = {side: int((~kept[side]).sum()) for side in SIDES}
-        tokenizer = os.path.relpath(tokenizer_path or store_tokenizer(store.path), out_dir)
         description = {
             "name": store.name,
             "split": store.split,
             "source": {**store.manifest.get("source", {}), "decontaminated": record},
-            "tokenizer": {**store.manifest["tokenizer"], "path": tokenizer},
+            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
             "languages": [language for language in store.languages if language in languages],
             "dropped": dict(sorted((+dropped).items())),
         }

@@ -29,9 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_prep.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
 from data_prep.overlap import Comparison, Overlap  # noqa: E402
 from data_prep.overlap_report import lines, report, verdict_lines  # noqa: E402
-from data_prep.store_rows import open_with_tokenizer  # noqa: E402
+from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.upload_store import check_absent, local_output  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
+from hbt_jax.data.remote import RemoteFolder, is_remote  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
 
@@ -49,16 +51,19 @@ def decontaminate(
     tokenizer_path: str = "",
     shingle: int = SHINGLE,
     near: float = NEAR,
+    cache_dir: str = "",
 ) -> dict:
     """Compares a store with benchmarks, prints tables and writes the report.
 
     Args:
-      store_path: the store's folder.
+      store_path: the store's folder, or gs://BUCKET/FOLDER.
       benchmarks, data_dir: names and paths, as `load_benchmark` takes them.
       out_dir: folder of the report, an older one is replaced; empty: STORE-overlap, beside the store.
-      drop: folder of a copy of the store without what overlaps; must not exist; empty: none is written.
+      drop: folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist; empty: none is
+        written.
       tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
       shingle, near: see data_prep/shingles.py.
+      cache_dir: folder of copies of stores that have no local folder.
 
     Returns:
       what overlap.json holds (data_prep/overlap_report.py).
@@ -67,11 +72,13 @@ def decontaminate(
       InputError: the store, its tokenizer or a benchmark cannot be read, or a folder to write is in use, before any
         report is written; or nothing would be left of the store, after that.
     """
-    out_dir = os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
-    if drop and (Path(drop).exists() or os.path.abspath(drop) == out_dir):
+    out_dir = _report_dir(os.fspath(store_path), os.fspath(out_dir))
+    if drop and is_remote(drop):
+        check_absent(RemoteFolder(drop), "--drop")
+    elif drop and (Path(drop).exists() or os.path.abspath(drop) == out_dir):
         taken = "exists already: remove it, or" if Path(drop).exists() else "is the folder of the report:"
         raise InputError(f"--drop={drop} {taken} name another folder")
-    store, tokenizer = open_with_tokenizer(store_path, tokenizer_path)
+    store, tokenizer = open_with_tokenizer(store_path, tokenizer_path, cache_dir)
     loaded = _load(benchmarks, data_dir)
     comparison = Comparison(tokenizer, shingle, near)
     masks = {side: np.zeros(getattr(store, side).rows, np.uint64) for side in SIDES}
@@ -94,8 +101,18 @@ def decontaminate(
     if drop:
         verdicts = {overlap.benchmark: overlap.verdict for overlap in overlaps}
         record = {**settings, "verdicts_before": verdicts}
-        _printed(clean_copy_lines(write_clean_copy(store, masks, drop, record, tokenizer_path)))
+        with local_output(drop, "--drop") as folder:
+            _printed(clean_copy_lines(write_clean_copy(store, masks, folder, record, tokenizer)))
     return result
+
+
+def _report_dir(store_path: str, out_dir: str) -> str:
+    """The absolute path of the report's folder."""
+    if is_remote(out_dir):
+        raise InputError(f"--out_dir={out_dir}: expected a folder of this machine for the report")
+    if is_remote(store_path) and not out_dir:
+        raise InputError(f"--out_dir is needed for the store {store_path}: a folder of this machine for the report")
+    return os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
 
 
 def _load(names: list[str], data_dir: str) -> list:
@@ -124,7 +141,7 @@ def main(arguments: list[str]) -> None:
     require_data_dir(given.benchmarks, given.data_dir)
     decontaminate(
         arguments[1], given.benchmarks, given.data_dir, out_dir=given.out_dir, drop=given.drop,
-        tokenizer_path=given.tokenizer, shingle=given.shingle, near=given.near,
+        tokenizer_path=given.tokenizer, shingle=given.shingle, near=given.near, cache_dir=given.store_cache,
     )  # fmt: skip
 
 
@@ -136,11 +153,13 @@ if __name__ == "__main__":
     flags.DEFINE_list("benchmarks", [], "benchmarks by name, or paths of folders with a '/', separated by commas")
     flags.DEFINE_string("data_dir", "", "folder with one folder a benchmark")
     flags.DEFINE_string("out_dir", "", "folder of the report; when not given STORE-overlap, beside the store")
-    flags.DEFINE_string("drop", "", "folder of a copy of the store without what overlaps; must not exist")
-    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
+    flags.DEFINE_string(
+        "drop", "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist"
+    )
+    define_flags()
     flags.DEFINE_integer("shingle", SHINGLE, "tokens of the runs that two near texts share", lower_bound=4)
     flags.DEFINE_float(
         "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
         upper_bound=1.0,
     )  # fmt: skip
-    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it"})
+    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"})

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.build_store import summary  # noqa: E402
 from data_prep.store_figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
-from data_prep.store_rows import open_with_tokenizer  # noqa: E402
+from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.store import Store, Texts  # noqa: E402
 from hbt_jax.languages import language  # noqa: E402
@@ -32,21 +32,22 @@ _Table = dict[tuple[str, str], Figures]
 
 
 def inspect_store(
-    path: str, *, sample: int = 0, pairs: int = 3, seed: int = 0, tokenizer_path: str = ""
+    path: str, *, sample: int = 0, pairs: int = 3, seed: int = 0, tokenizer_path: str = "", cache_dir: str = ""
 ) -> Iterator[str]:
     """Yields the lines to print.
 
     Args:
-      path: the store's folder.
+      path: the store's folder, or gs://BUCKET/FOLDER.
       sample: texts read of each side and language, and pairs read; 0: all.
       pairs: pairs shown.
       seed: of the samples.
       tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
+      cache_dir: folder of copies of stores that have no local folder.
 
     Raises:
       InputError: no store, no tokenizer or another, or a token outside its vocabulary.
     """
-    store, tokenizer = open_with_tokenizer(path, tokenizer_path)
+    store, tokenizer = open_with_tokenizer(path, tokenizer_path, cache_dir)
     yield from summary(store.manifest)
     yield f"  tokenizer: {tokenizer.path}, {tokenizer.vocab_size:,} pieces; store {store.fingerprint}"
     if sample:
@@ -137,8 +138,9 @@ def main(arguments: list[str]) -> None:
     """Prints what the store holds."""
     given = flags.FLAGS
     for line in inspect_store(
-        arguments[1], sample=given.sample, pairs=given.pairs, seed=given.seed, tokenizer_path=given.tokenizer
-    ):
+        arguments[1], sample=given.sample, pairs=given.pairs, seed=given.seed, tokenizer_path=given.tokenizer,
+        cache_dir=given.store_cache,
+    ):  # fmt: skip
         print(line)
 
 
@@ -150,5 +152,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("sample", 0, "texts read of each side and language, and pairs read; 0: all", lower_bound=0)
     flags.DEFINE_integer("pairs", 3, "pairs shown", lower_bound=0)
     flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0)
-    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
-    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it"})
+    define_flags()
+    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"})

@@ -22,6 +22,7 @@ from absl import flags, logging
 
 from data_prep.downloads import DOWNLOADS, fetched
 from hbt_jax.data.pipeline import import_tensorflow
+from hbt_jax.data.remote import is_remote
 from hbt_jax.errors import InputError
 
 SOURCES = {
@@ -92,6 +93,11 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
       InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
     """
     _check_known(source)
+    if is_remote(raw_dir):
+        raise InputError(
+            f"--raw_dir={raw_dir}: expected a folder of this machine, where the source is prepared; only the store can"
+            " go to a bucket (--out_dir of build_store.py)"
+        )
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
     import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
@@ -185,6 +191,11 @@ def settings(source: str, **given: str | None) -> dict[str, str]:
     for name, value in found.items():
         if name not in USES[source]:
             raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
+    if is_remote(found.get("input_dir", "")):
+        raise InputError(
+            f"--input_dir={found['input_dir']}: expected a folder of this machine: copy the files to one first"
+            " (gcloud storage cp -r)"
+        )
     if "input_dir" in USES[source] and "input_dir" not in found and source not in DOWNLOADS:
         raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
     return found

@@ -5,8 +5,11 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+from absl import flags
 
+from hbt_jax.config import RunConfig
 from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
+from hbt_jax.data.store_cache import local_store
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 
 _MOST_TOKENS, _MOST_ROWS = 1 << 21, 1 << 18  # read at a time
@@ -27,18 +30,28 @@ class Rows:
     offsets: np.ndarray
 
 
-def open_with_tokenizer(path: str | os.PathLike, tokenizer_path: str = "") -> tuple[Store, Tokenizer]:
+def define_flags() -> None:
+    """Defines the flags of every command that opens a store and its tokenizer."""
+    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
+    flags.DEFINE_string("store_cache", "", RunConfig.__dataclass_fields__["store_cache"].metadata["help"])
+
+
+def open_with_tokenizer(
+    path: str | os.PathLike, tokenizer_path: str = "", cache_dir: str = ""
+) -> tuple[Store, Tokenizer]:
     """Opens a store and the tokenizer that made its tokens.
 
     Args:
-      path: the store's folder.
+      path: the store's folder, or gs://BUCKET/FOLDER.
       tokenizer_path: the tokenizer's place; empty: where the store's manifest says.
+      cache_dir: folder of copies of stores that have no local folder.
 
     Raises:
       InputError: no store, no tokenizer, or another tokenizer than the store's.
     """
-    tokenizer = load_tokenizer(tokenizer_path or store_tokenizer(path))
-    return open_store(path, tokenizer.fingerprint), tokenizer
+    folder = local_store(path, cache_dir)
+    tokenizer = load_tokenizer(tokenizer_path or store_tokenizer(folder))
+    return open_store(folder, tokenizer.fingerprint), tokenizer
 
 
 def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

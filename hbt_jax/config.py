@@ -126,7 +126,9 @@ class TextConfig:
 class PlanConfig:
     """Which texts and languages make a batch (hbt_jax/data/plan.py)."""
 
-    stores: tuple = option((), "training stores, folders written by data_prep/build_store.py, comma-separated")
+    stores: tuple = option(
+        (), "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated"
+    )
     batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
     mono_probability: float = option(
         0.5, "alpha of hybrid batching: probability that a batch is x-x-mono", minimum=0.0, maximum=1.0
@@ -229,7 +231,14 @@ class RunConfig:
     compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
     log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
     validate_every: int = option(0, "steps between two validations; 0: at the end only", minimum=0)
-    validation_stores: tuple = option((), "stores whose loss picks the best checkpoint; empty: the last step is kept")
+    validation_stores: tuple = option(
+        (), "stores, likewise, whose loss picks the best checkpoint; empty: the last step is kept"
+    )
+    store_cache: str = option(
+        "",
+        "folder of this machine that stores at gs://BUCKET/FOLDER are copied to, once; empty: hbt_jax/stores in"
+        " $XDG_CACHE_HOME or ~/.cache",
+    )
     validation_batches: int = option(
         8, "batches of one validation, shared out evenly among the kinds of batches; always the same ones", minimum=1
     )

@@ -38,16 +38,30 @@ def read_manifest(path: str | os.PathLike) -> dict:
         raise InputError(f"store {folder}: no such folder; {REBUILD}, or correct --stores")
     if not file.is_file():
         raise InputError(f"store {folder}: no {MANIFEST}, so it is half-written or not a store; {REBUILD}")
+    return parse_manifest(file.read_bytes(), str(file))
+
+
+def parse_manifest(content: bytes, file: str) -> dict:
+    """The manifest in the content of a manifest.json, which messages call `file`.
+
+    Raises:
+      InputError: it is not JSON or of another version, or a key is missing or of a wrong type.
+    """
     try:
-        manifest = json.loads(file.read_bytes())
+        manifest = json.loads(content)
     except ValueError as error:
         raise InputError(f"{file}: not JSON ({error}); {REBUILD}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{file}: not the manifest of a store (expected format {FORMAT!r}); {REBUILD}")
     if manifest.get("version") != VERSION:
         raise InputError(f"{file}: format version {manifest.get('version')}, expected {VERSION}; {REBUILD}")
-    if problem := _problem(manifest, _LAYOUT, ""):
+    problem = _problem(manifest, _LAYOUT, "")
+    problem = problem or _problem(manifest["tokenizer"].get("files", []), [_ENTRY], "tokenizer.files")
+    if problem:
         raise InputError(f"{file}: {problem}; {REBUILD}")
+    for name in (entry["file"] for entry in files(manifest)):
+        if pathlib.PurePosixPath(name).is_absolute() or ".." in pathlib.PurePosixPath(name).parts:
+            raise InputError(f"{file}: it lists {name!r}, expected a file inside the store's folder; {REBUILD}")
     for side in SIDES:
         if manifest[side]["rows"] > MOST_ROWS:
             raise InputError(
@@ -55,6 +69,12 @@ def read_manifest(path: str | os.PathLike) -> dict:
                 " 32 bits; split the source into several stores"
             )
     return manifest
+
+
+def files(manifest: dict) -> list[dict]:
+    """All files of a store but its manifest: {"file", "bytes", "sha256"} each, small ones of the tokenizer first."""
+    texts = [entry for side in SIDES for entry in manifest[side]["languages"].values()]
+    return [*manifest["tokenizer"].get("files", []), *texts, manifest["pairs"]]
 
 
 def _problem(value: object, layout: object, place: str) -> str | None:

@@ -2,7 +2,7 @@
 
 A pair can serve a monolingual batch in l when query and passage both exist in l, an x-x batch when they share any
 language, and an x-y batch when they exist in two different languages.  In a fully parallel store every pair can serve
-everything, which costs one scan and no memory to know.
+everything, which costs one scan and no memory to know; in any other, a bit a pair says it (hbt_jax/data/subset.py).
 """
 
 import dataclasses
@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hbt_jax.data.store import Store, open_store
+from hbt_jax.data.store_cache import local_store
+from hbt_jax.data.subset import Subset, packed
 from hbt_jax.errors import InputError
 
 KINDS = ("x-x-mono", "x-x", "x-y")
@@ -29,14 +31,14 @@ class Eligible:
       kind: one of KINDS.
       language: index of the language in the store; -1 for x-x and x-y.
       pairs: how many pairs.
-      rows: int32 or int64 [pairs], the pairs; None: every pair of the store.
+      rows: which pairs, in ascending order; None: every pair of the store.
     """
 
     store: int
     kind: str
     language: int
     pairs: int
-    rows: np.ndarray | None = dataclasses.field(repr=False)
+    rows: Subset | None = dataclasses.field(repr=False)
 
 
 class Mixture:
@@ -63,18 +65,22 @@ class Mixture:
           kind: one of KINDS.
           language: for x-x-mono, the index of the language in the store; -1 for x-x and x-y.
         """
-        pairs = self.stores[store].pairs
+        pairs = len(self.stores[store].pairs)
         if (kind != CROSS or len(self.stores[store].languages) > 1) and self.parallel(store):
-            return Eligible(store, kind, language, len(pairs), None)
-        found = []
-        for first in range(0, len(pairs), _SCAN):
-            chunk = slice(first, min(first + _SCAN, len(pairs)))
-            fits = _serves(*self.available(store, chunk), kind, language)
-            found.append(np.flatnonzero(fits) + first)
-        rows = np.concatenate(found) if found else np.zeros(0, np.int64)
-        if len(rows) == len(pairs):
-            return Eligible(store, kind, language, len(pairs), None)
-        return Eligible(store, kind, language, len(rows), rows.astype(np.min_scalar_type(-len(pairs))))
+            return Eligible(store, kind, language, pairs, None)
+        rows = self._scanned(store, kind)[language]
+        return Eligible(store, kind, language, len(rows), None if len(rows) == pairs else rows)
+
+    @functools.cache  # noqa: B019
+    def _scanned(self, store: int, kind: str) -> dict[int, Subset]:
+        """Language, -1 for x-x and x-y, -> the pairs that can serve the kind: one pass over the pair table."""
+        pairs = len(self.stores[store].pairs)
+        found = {language: [] for language in (range(len(self.stores[store].languages)) if kind == MONO else [-1])}
+        for first in range(0, pairs, _SCAN):
+            masks = self.available(store, slice(first, min(first + _SCAN, pairs)))
+            for language, chunks in found.items():
+                chunks.append(packed(_serves(*masks, kind, language)))
+        return {language: Subset(chunks) for language, chunks in found.items()}
 
     @functools.cache  # noqa: B019
     def parallel(self, store: int) -> bool:
@@ -109,6 +115,12 @@ def _serves(query: np.ndarray, passage: np.ndarray, kind: str, language: int) ->
     return (query != 0) & (passage != 0) & (np.bitwise_count(query | passage) > 1)
 
 
-def open_mixture(paths: Sequence[str | os.PathLike], tokenizer_fingerprint: str | None = None) -> Mixture:
-    """Opens stores side by side; raises InputError as `open_store` does, and when `paths` is empty."""
-    return Mixture([open_store(path, tokenizer_fingerprint) for path in paths])
+def open_mixture(
+    paths: Sequence[str | os.PathLike], tokenizer_fingerprint: str | None = None, cache_dir: str = ""
+) -> Mixture:
+    """Opens stores side by side, those at places with a scheme from their copies in `cache_dir`.
+
+    Raises:
+      InputError: as `open_store` and `local_store` do, or `paths` is empty.
+    """
+    return Mixture([open_store(local_store(path, cache_dir), tokenizer_fingerprint) for path in paths])

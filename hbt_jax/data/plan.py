@@ -309,7 +309,7 @@ def main(_: list[str]) -> None:
 
     flags.require(["stores"])
     config, run = flags.values(PlanConfig), flags.values(RunConfig)
-    plan = Plan(open_mixture(config.stores), config, run.seed)
+    plan = Plan(open_mixture(config.stores, cache_dir=run.store_cache), config, run.seed)
     plan.check_negatives()
     audit = Audit(plan)
     for step in range(run.steps):

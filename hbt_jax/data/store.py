@@ -3,10 +3,11 @@
     manifest.json           what is in the store; written last, so a folder without one is half-written
     queries/LANG.arrow      one record batch, column `tokens` large_list<int32>: row r is item r, empty where absent
     passages/LANG.arrow     the same for passages
+    tokenizer/              the files of the tokenizer that made the tokens
     pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
 
 Row r is the same item in every language, so any two languages meet at batch time at no cost.  Opening reads the
-manifest, the files' footers and the pair table's numbers (0.2 s for 40 million pairs in memory); tokens are read when a
+manifest, the files' footers and the pair table's numbers (0.4 s for 40 million pairs in memory); tokens are read when a
 batch asks for them.  Write one with StoreWriter (hbt_jax/data/store_writer.py), which data_prep/build_store.py drives.
 """
 
@@ -136,18 +137,23 @@ def store_tokenizer(path: str | os.PathLike) -> pathlib.Path:
     """
     folder = pathlib.Path(path)
     manifest = read_manifest(folder)
-    tokenizer = pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
+    tokenizer = _tokenizer_place(folder, manifest)
     if not tokenizer.exists():
         raise InputError(f"store {folder}: its tokenizer is not at {tokenizer} any more; name its place by --tokenizer")
     return tokenizer
+
+
+def _tokenizer_place(folder: pathlib.Path, manifest: dict) -> pathlib.Path:
+    """In the store, or, in stores that do not keep theirs, where it was when the store was built."""
+    return pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
 
 
 def _check_tokenizer(folder: pathlib.Path, manifest: dict, fingerprint: str | None) -> None:
     written = manifest["tokenizer"]["fingerprint"]
     if fingerprint is not None and fingerprint != written:
         raise InputError(
-            f"store {folder}: its tokens were made by tokenizer {written} ({manifest['tokenizer']['path']}), but the"
-            f" tokenizer in use is {fingerprint}; correct --tokenizer or {REBUILD}"
+            f"store {folder}: its tokens were made by tokenizer {written} ({_tokenizer_place(folder, manifest)}), but"
+            f" the tokenizer in use is {fingerprint}; correct --tokenizer or {REBUILD}"
         )
 
 
@@ -160,7 +166,7 @@ def _open_side(folder: pathlib.Path, entry: dict, languages: Sequence[str]) -> S
             continue
         path = folder / file["file"]
         column = _open_table(path, file["bytes"], {"tokens": pa.large_list(pa.int32())}, entry["rows"]).column(0)
-        tokens[language] = Texts(column.values.to_numpy(), column.offsets.to_numpy())
+        tokens[language] = Texts(_mapped(column.values), _mapped(column.offsets))
     return Side(entry["rows"], tokens)
 
 
@@ -168,9 +174,20 @@ def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
     integer = pa.int64()
     schema = {"query": integer, "passage": integer, "group": integer, "negatives": pa.large_list(integer)}
     table = _open_table(folder / entry["file"], entry["bytes"], schema, entry["rows"])
-    columns = [table.column(index).to_numpy() for index in range(3)]
+    columns = [_mapped(table.column(index)) for index in range(3)]
     negatives = table.column(3)
-    return Pairs(*columns, negatives.values.to_numpy(), negatives.offsets.to_numpy())
+    return Pairs(*columns, _mapped(negatives.values), _mapped(negatives.offsets))
+
+
+def _mapped(column: pa.Array) -> np.ndarray:
+    """A numpy view of a column of integers without nulls.
+
+    `to_numpy` makes the same, but imports pandas where that is installed, which takes over a second.
+    """
+    dtype, data = np.dtype(column.type.to_pandas_dtype()), column.buffers()[1]
+    if data is None:  # an empty column
+        return np.zeros(0, dtype)
+    return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)
 
 
 def _check_pairs(path: pathlib.Path, pairs: Pairs, queries: int, passages: int) -> None:
@@ -205,4 +222,7 @@ def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], r
         raise InputError(
             f"{path}: {batch.num_rows} rows of {batch.schema.names}, expected {rows} of {list(schema)}; {REBUILD}"
         )
+    lists = [column for column in batch.columns if isinstance(column, pa.LargeListArray)]
+    if any(column.null_count for column in [*batch.columns, *(column.values for column in lists)]):
+        raise InputError(f"{path}: it has null values, expected none; {REBUILD}")
     return batch

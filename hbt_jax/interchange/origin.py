@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 from hbt_jax.data.manifest import fingerprint, read_manifest
+from hbt_jax.data.remote import RemoteFolder, is_remote
+from hbt_jax.data.store_cache import remote_manifest
 from hbt_jax.errors import InputError
 from hbt_jax.models.model import Model
 from hbt_jax.training.checkpoint import Checkpoints, Record
@@ -98,7 +100,7 @@ def origin(name: str, checkpoint: str, model: Model) -> Origin:
         checkpoint=checkpoint,
         run=run,
         record=record,
-        stores=tuple(_store(Path(path), trained) for path, trained in stores),
+        stores=tuple(_store(path, trained) for path, trained in stores),
         results=found,
     )
 
@@ -116,13 +118,14 @@ def _record(folder: Path, checkpoint: str) -> Record:
         checkpoints.close()
 
 
-def _store(folder: Path, trained: str) -> StoreFacts:
+def _store(path: str, trained: str) -> StoreFacts:
+    unknown = StoreFacts(Path(path).name, trained)
     try:
-        manifest = read_manifest(folder)
+        manifest = remote_manifest(RemoteFolder(path))[1] if is_remote(path) else read_manifest(path)
     except InputError:
-        return StoreFacts(folder.name, trained)
+        return unknown
     if fingerprint(manifest) != trained:
-        return StoreFacts(folder.name, trained)
+        return unknown
     return StoreFacts(
         name=manifest["name"],
         fingerprint=trained,

@@ -30,7 +30,7 @@ class Batches:
     """Packed host batches of one mixture, as this process and mesh need them."""
 
     def __init__(self, config: TrainConfig, stores: tuple, tokenizer: Tokenizer, mesh: Mesh):
-        self.mixture: Mixture = open_mixture(stores, tokenizer.fingerprint)
+        self.mixture: Mixture = open_mixture(stores, tokenizer.fingerprint, config.run.store_cache)
         self.plan = Plan(self.mixture, config.plan, config.run.seed)
         self._text, self._tokenizer = config.text, tokenizer
         self._shares, self._share_count = meshes.host_shares(mesh, jax.process_index()), mesh.size

@@ -10,6 +10,7 @@ import numpy as np
 
 from hbt_jax.config import OF_MODEL, ModelConfig, TextConfig, TrainConfig
 from hbt_jax.data.store import store_tokenizer
+from hbt_jax.data.store_cache import local_store
 from hbt_jax.errors import InputError
 from hbt_jax.models import pretrained as files
 from hbt_jax.models.encoder import PRESETS, EncoderConfig, preset
@@ -139,7 +140,9 @@ def _tokenizer_path(config: TrainConfig, pretrained: Pretrained | None):
             f"--tokenizer={config.model.tokenizer} does not go with a pretrained --model={config.model.model}, which"
             " has its own: leave it out"
         )
-    return pretrained.folder if pretrained else config.model.tokenizer or store_tokenizer(config.plan.stores[0])
+    if pretrained:
+        return pretrained.folder
+    return config.model.tokenizer or store_tokenizer(local_store(config.plan.stores[0], config.run.store_cache))
 
 
 def _check_lengths(text: TextConfig, encoder: EncoderConfig) -> None:

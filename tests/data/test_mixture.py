@@ -13,7 +13,7 @@ from tests.data.make_stores import make_store, parallel
 
 
 def test_eligible_pairs_follow_the_definition(tmp_path, monkeypatch):
-    monkeypatch.setattr("hbt_jax.data.mixture._SCAN", 7)  # so that the scan takes several pieces
+    monkeypatch.setattr("hbt_jax.data.mixture._SCAN", 8)  # so that the scan takes several pieces
     generator = np.random.default_rng(0)
     queries, passages = generator.random((2, 40, 3)) < 0.4
     store = make_store(tmp_path / "store", queries, passages)

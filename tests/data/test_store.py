@@ -3,14 +3,20 @@
 import errno
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from hbt_jax.data.store import open_store, store_tokenizer
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.errors import InputError
 from tests.data.make_stores import SpecialTokens, make_store, parallel, text
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_texts_pairs_and_absent_translations_are_read_back(tmp_path):
@@ -199,6 +205,25 @@ def test_damaged_files(tmp_path, name):
     file.unlink()
     with pytest.raises(InputError, match=f"{name}: missing, though the store's manifest.json lists it"):
         open_store(store.path)
+
+
+def test_nulls_are_refused(tmp_path):
+    store = make_store(tmp_path / "store", parallel(2, 2))
+    file = store.path / "queries" / "de.arrow"
+    batch = pa.record_batch([pa.array([[1, None], [3]], pa.large_list(pa.int32()))], names=["tokens"])
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    store.manifest["queries"]["languages"]["de"]["bytes"] = file.stat().st_size
+    (store.path / "manifest.json").write_text(json.dumps(store.manifest))
+    with pytest.raises(InputError, match=r"de\.arrow: it has null values, expected none; build it again"):
+        open_store(store.path)
+
+
+def test_opening_does_not_load_pandas(tmp_path):
+    store = make_store(tmp_path / "store", parallel(2, 2))  # pyarrow would import it, for over a second
+    code = f"import sys; from hbt_jax.data.store import open_store; open_store({str(store.path)!r})"
+    command = [sys.executable, "-c", f"{code}; sys.exit('pandas' in sys.modules)"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_file_of_another_store_is_refused(tmp_path):

@@ -75,7 +75,8 @@ def test_every_text_and_pair_is_in_the_store(tmp_path, tokenizer_folder, monkeyp
     assert store.pairs.negative_offsets.tolist() == [0, 1, 1]
     assert manifest["dropped"] == {
         EMPTY: 2, NO_QUERY: 1, NO_PASSAGE: 1, NO_NEGATIVE: 1}  # fmt: skip
-    assert store_tokenizer(store.path).resolve() == tokenizer_folder.resolve()
+    assert store_tokenizer(store.path) == store.path / "tokenizer"
+    assert load_tokenizer(store_tokenizer(store.path)).fingerprint == tokenizer.fingerprint
     text = "\n".join(summary(manifest))
     assert "store made/train: 3 languages (de en fr)" in text
     assert "queries: 3 items, 3 texts" in text
@@ -105,7 +106,7 @@ def test_building_twice_gives_the_same_bytes(tmp_path, tokenizer_folder):
     for name in ("one", "two"):
         build(tmp_path / name, tokenizer_folder)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(files) == 2 + 2 + 2  # manifest, pairs, two languages a side
+    assert len(files) == 3 + 2 + 2  # manifest, pairs, tokenizer, two languages a side
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 

@@ -6,8 +6,8 @@
 RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (from the files of --input_dir,
 for sources that have some).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
 batches, which --workers processes tokenise; the store is the same for any number of them.  Memory holds some batches
-and the ids that came last: what grows with the source lies in files of OUT_DIR.partial.  --out_dir=gs://BUCKET/FOLDER builds in a
-temporary folder (of $TMPDIR) and uploads the store, its manifest last.
+and the ids that came last: what grows with the source lies in files of OUT_DIR.partial.
+--out_dir=gs://BUCKET/FOLDER builds in a temporary folder (of $TMPDIR) and uploads the store, its manifest last.
 """
 
 import collections

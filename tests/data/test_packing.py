@@ -16,7 +16,7 @@ from tests.data.make_stores import SpecialTokens
 
 def test_the_examples_in_docstrings_hold():
     results = doctest.testmod(packing)
-    assert results.attempted >= 2
+    assert results.attempted >= 1
     assert results.failed == 0
 
 

@@ -168,8 +168,11 @@ def embed(model: str, side: str, scratch: pathlib.Path) -> None:
 
     texts = json.loads((scratch / "texts.json").read_text(encoding="utf-8"))
     encoder = SentenceTransformer(model)
-    encode = encoder.encode_query if side == "query" else encoder.encode_document
-    np.save(scratch / "vectors.npy", encode(texts, normalize_embeddings=True, show_progress_bar=False))
+    # encode_document takes its own empty prompt "document" where a folder names its prompt "passage"
+    names = ("query",) if side == "query" else ("document", "passage", "corpus")
+    prompt = next((encoder.prompts[name] for name in names if encoder.prompts.get(name)), "")
+    vectors = encoder.encode(texts, prompt=prompt, normalize_embeddings=True, show_progress_bar=False)
+    np.save(scratch / "vectors.npy", vectors)
 
 
 def largest(ours: Values, theirs: Values, metrics: Iterable[str]) -> tuple[float, int, str]:

@@ -4,11 +4,13 @@ import ast
 import re
 from pathlib import Path
 
+from data_prep.filters import Filters
 from hbt_jax import config
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSL = {"help", "flagfile"}
 OF_OTHER_COMMANDS = {  # file -> flags of the commands of others that it shows how to call
+    "data_prep/beam_flow.py": {"runner", "direct_running_mode", "direct_num_workers"},
     "data_prep/translate.py": {"from", "with", "quantization", "copy_files", "output_dir"},
 }
 
@@ -17,8 +19,9 @@ def known_flags() -> set[str]:
     names = set(ABSL)
     parts = [value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"]
     assert len(parts) > 8
-    for part in parts:
-        names |= set(part.__dataclass_fields__)
+    for part in [*parts, Filters]:
+        fields = part.__dataclass_fields__
+        names |= {*fields, *(f"no{name}" for name, field in fields.items() if isinstance(field.default, bool))}
     for path in [
         *(ROOT / "data_prep").glob("*.py"),
         *(ROOT / "launch").glob("*.py"),

@@ -180,11 +180,11 @@ def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
 
 
 def _mapped(column: pa.Array) -> np.ndarray:
-    """A numpy view of a column of integers without nulls.
+    """A numpy view of a column of integers without nulls; both call the type by one name, such as int64.
 
     `to_numpy` makes the same, but imports pandas where that is installed, which takes over a second.
     """
-    dtype, data = np.dtype(column.type.to_pandas_dtype()), column.buffers()[1]
+    dtype, data = np.dtype(str(column.type)), column.buffers()[1]
     if data is None:  # an empty column
         return np.zeros(0, dtype)
     return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)

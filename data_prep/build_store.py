@@ -35,6 +35,7 @@ from data_prep.store_pairs import NO_PASSAGE, NO_QUERY, PairRows, shown  # noqa:
 from data_prep.upload_store import local_output  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
+from hbt_jax.models.tokenizer import load_tokenizer  # noqa: E402
 
 _BATCH = 8192  # records that are given to `build_store` one by one, tokenised at a time
 _TABLES = ("queries", "passages", "pairs")
@@ -84,6 +85,7 @@ def build_store(
     """
     metadata, dropped, filters = {}, collections.Counter(), filters or Filters()
     languages: dict[str, int] = {}
+    tokenizer = load_tokenizer(tokenizer_path)  # a missing one is told of before a source is prepared for hours
     with StoreWriter(out_dir) as writer:
         if records is None:
             tables, metadata, alike = _prepared(source, split, raw_dir, settings)
@@ -93,7 +95,7 @@ def build_store(
             tables = {name: _Table(_columns(records(name)), None) for name in _TABLES}
         if sum(table.count or 0 for table in tables.values()) < _FEW:
             workers = 1
-        with Encoders(tokenizer_path, filters, workers) as encoders:
+        with Encoders(tokenizer, filters, workers) as encoders:
             queries, passages = (
                 _write_texts(writer, Items(side, languages, writer.scratch), tables[side], encoders, dropped)
                 for side in ("queries", "passages")
@@ -108,7 +110,7 @@ def build_store(
                 "records": rows,
                 "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
             },
-            "tokenizer": keep_tokenizer(writer.partial, encoders.tokenizer),
+            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
             "languages": sorted(languages),
             "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
@@ -183,9 +185,9 @@ def _write_pairs(
             rows = rows.only(rows.present(queries, passages, dropped))
             if filters.drop_equal:
                 rows = rows.only(rows.unequal(queries, passages, dropped))
+            rows = rows.with_usable_negatives(passages, dropped)
             if filters.drop_duplicates:
                 rows = rows.only(rows.new(earlier, dropped))
-            rows = rows.with_usable_negatives(passages, dropped)
             ends = np.concatenate([[0], np.cumsum(rows.count_N)])
             writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, ends)
             kept += len(rows.query_N)

@@ -125,20 +125,20 @@ class Encoders:
     Use it as a context manager, which ends the processes.
 
     Args:
-      tokenizer_path: as for load_tokenizer.
+      tokenizer: what `load_tokenizer` made; each process reads it again from its place.
       filters: of texts.
       workers: processes; 1: none but this one, in which the tokenizer uses all cores.
     """
 
-    def __init__(self, tokenizer_path: str | os.PathLike, filters: Filters, workers: int):
-        self.tokenizer, self.workers = load_tokenizer(tokenizer_path), workers
+    def __init__(self, tokenizer: Tokenizer, filters: Filters, workers: int):
+        self.tokenizer, self.workers = tokenizer, workers
         self._filters, self._pool = filters, None
         if workers > 1:
             self._pool = concurrent.futures.ProcessPoolExecutor(
                 workers,
                 mp_context=multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half-way
                 initializer=_start,
-                initargs=(os.fspath(tokenizer_path), filters),
+                initargs=(os.fspath(tokenizer.path), filters),
             )
 
     def __enter__(self) -> "Encoders":
@@ -160,7 +160,8 @@ class Encoders:
         waiting: collections.deque = collections.deque()
         try:
             for batch in batches:
-                waiting.append((batch, self._pool.submit(_apply, function, batch)))
+                with _no_ctrl_c_for_new_processes():
+                    waiting.append((batch, self._pool.submit(_apply, function, batch)))
                 if len(waiting) >= _AHEAD * self.workers:
                     done, future = waiting.popleft()
                     yield done, future.result()
@@ -174,12 +175,24 @@ class Encoders:
             ) from error
 
 
+@contextlib.contextmanager
+def _no_ctrl_c_for_new_processes() -> Iterator[None]:
+    """Ctrl-C goes to every process of a terminal: those that start in the block leave it to this one from the first.
+
+    They take over which signals are blocked; one that comes meanwhile reaches this process when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _own: dict[str, object] = {}  # of a process that Encoders started: its tokenizer and filters
 
 
 def _start(tokenizer_path: str, filters: Filters) -> None:
-    """Prepares a process: one core for it, no word at Ctrl-C, and it ends when the process that started it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepares a process: one core for it, and it ends when the process that started it is gone."""
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _own.update(tokenizer=load_tokenizer(tokenizer_path, threads=1), filters=filters)

@@ -28,7 +28,8 @@ class GrowingArray:
         """
         if count > len(self._mapped):
             size = max(_FIRST, 2 * self._mapped.nbytes, count * self._dtype.itemsize)
-            with self._path.open("ab") as file:
+            self._path.touch()
+            with self._path.open("r+b") as file:  # to read, not to append: the C library needs both on NFS
                 try:
                     os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
                 except OSError as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from data_prep.downloads import DOWNLOADS, fetched
-from hbt_jax.data.pipeline import import_tensorflow
+from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.data.remote import is_remote
 from hbt_jax.errors import InputError
 
@@ -100,16 +100,16 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
         )
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
+    module, _, name = SOURCES[source].partition(":")
     import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
-    import tensorflow_datasets as tfds
+    with signals_held_back():
+        import tensorflow_datasets as tfds
 
+        made_by = getattr(importlib.import_module(module), name)
     if source in DOWNLOADS and "input_dir" not in settings:
         settings = settings | {"input_dir": fetched(source, raw_dir)}
-    module, _, name = SOURCES[source].partition(":")
     with _quiet(tfds):
-        made = getattr(importlib.import_module(module), name)(
-            config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings
-        )
+        made = made_by(config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings)
         if not made.is_prepared():
             with _alone(Path(made.data_dir).parent):
                 made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))

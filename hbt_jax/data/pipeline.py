@@ -8,8 +8,10 @@ number of rows, but looks up and writes the tokens of its own shares only.
 import contextlib
 import dataclasses
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
@@ -278,12 +280,36 @@ class _Failure:
 def import_tensorflow():
     """The module tensorflow, imported without its start-up notes and without the accelerators, which are JAX's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
-    with contextlib.nullcontext() if "tensorflow" in sys.modules else _standard_error_held_back():
+    with contextlib.ExitStack() as start_up:
+        if "tensorflow" not in sys.modules:
+            start_up.enter_context(signals_held_back())
+            start_up.enter_context(_standard_error_held_back())
         import tensorflow as tf
 
         for kind in ("GPU", "TPU"):
             tf.config.set_visible_devices([], kind)
     return tf
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Delays Ctrl-C and SIGTERM until the block ends, for imports that an exception in their midst lets crash or go on.
+
+    An interrupt inside TensorFlow's start-up was seen to end in a segmentation fault, or in nothing at all.  Only the
+    main thread handles signals: in others the block changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {one: signal.signal(one, lambda number, _: came.append(number)) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ The folder grows as OUT.partial and is renamed to OUT when all of it is on disk,
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
+_LOCK = "lock"  # name of the file that a process holds while it writes
 
 
 class StoreWriter:
@@ -34,7 +36,7 @@ class StoreWriter:
         """Starts OUT.partial.
 
         Raises:
-          InputError: OUT exists already, or cannot be written.
+          InputError: OUT exists already, cannot be written, or another process is writing it.
         """
         self.out = pathlib.Path(out_dir)
         self.partial = self.out.with_name(self.out.name + ".partial")
@@ -44,7 +46,12 @@ class StoreWriter:
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
         with _disk_errors(self.partial):
-            shutil.rmtree(self.partial, ignore_errors=True)
+            self._lock = self._locked()
+            for left in self.partial.iterdir():  # by a process that was killed
+                if left.is_dir():
+                    shutil.rmtree(left)
+                elif left.name != _LOCK:
+                    left.unlink()
             for folder in ("raw", *SIDES):
                 (self.partial / folder).mkdir(parents=True)
 
@@ -53,7 +60,32 @@ class StoreWriter:
 
     def __exit__(self, *_):
         self._close()
-        shutil.rmtree(self.partial, ignore_errors=True)  # gone already where `finish` renamed it
+        if self._lock is not None:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self._unlock()
+
+    def _locked(self) -> int:
+        """An open, locked file of OUT.partial, for two builds there would mix their files.
+
+        The kernel lets go of the lock of a process that ends in any way.
+        """
+        self.partial.mkdir(parents=True, exist_ok=True)
+        path = self.partial / _LOCK
+        file = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except (BlockingIOError, FileNotFoundError):  # another process has it, or has finished meanwhile
+            pass
+        os.close(file)
+        raise InputError(
+            f"{self.partial}: another process is writing this store: wait until it has ended, or name another --out_dir"
+        )
+
+    def _unlock(self) -> None:
+        os.close(self._lock)
+        self._lock = None
 
     def append(self, side: str, language: str, rows: np.ndarray, tokens: np.ndarray, offsets: np.ndarray) -> None:
         """Adds texts of one side and language: row `rows[i]` is `tokens[offsets[i]:offsets[i + 1]]`.
@@ -100,7 +132,9 @@ class StoreWriter:
             shutil.rmtree(self.partial / "raw")
             with _synced(self.partial / MANIFEST) as file:
                 file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+            (self.partial / _LOCK).unlink()
             self.partial.replace(self.out)
+        self._unlock()
         return manifest
 
     def _write(self, name: str, values: np.ndarray) -> None:

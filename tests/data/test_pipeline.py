@@ -1,13 +1,15 @@
 """The pipeline: packed batches hold the plan's texts, the same for any number of hosts; errors come out as they are."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
 
 from hbt_jax.config import PlanConfig, TextConfig
 from hbt_jax.data.mixture import Mixture
-from hbt_jax.data.pipeline import NAMES, batches, packed_batch
+from hbt_jax.data.pipeline import NAMES, batches, packed_batch, signals_held_back
 from hbt_jax.data.plan import Plan
 from hbt_jax.errors import InputError
 from tests.data.make_stores import SpecialTokens, make_store, text
@@ -181,3 +183,16 @@ def test_an_error_in_a_worker_comes_out_as_it_is(plan, monkeypatch, kind):
     monkeypatch.setattr(plan, "batch", broken)
     with pytest.raises(kind, match="^the disk has gone$"):
         list(made)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_wait_for_the_end_of_an_import(number):
+    came = []
+    before = signal.signal(number, lambda *_: came.append("handled"))
+    try:
+        with signals_held_back():
+            os.kill(os.getpid(), number)
+            came.append("imported")
+        assert came == ["imported", "handled"]
+    finally:
+        signal.signal(number, before)

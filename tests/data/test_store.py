@@ -97,6 +97,17 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
             writer.append("queries", "de", np.array([0]), np.array([5]), np.array([0, 1]))
 
 
+def test_two_builds_of_one_store_do_not_mix(tmp_path):
+    with StoreWriter(tmp_path / "store") as first:
+        first.append("queries", "en", np.arange(1), np.full(1, 7, np.int32), np.arange(2))
+        with pytest.raises(InputError, match=r"store\.partial: another process is writing this store: wait until"):
+            StoreWriter(tmp_path / "store")
+        assert (first.scratch / "queries-en.values").is_file()
+    assert list(tmp_path.iterdir()) == []
+    with StoreWriter(tmp_path / "store"):
+        pass
+
+
 def test_missing_and_half_written_folders(tmp_path):
     with pytest.raises(InputError, match="no such folder; build it again .* or correct --stores"):
         open_store(tmp_path / "nowhere")

@@ -102,6 +102,12 @@ def test_a_wrong_record_is_named_and_nothing_is_left(tmp_path, tokenizer_folder,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_missing_tokenizer_is_told_of_before_the_source_is_prepared(tmp_path):
+    with pytest.raises(InputError, match="tokenizer .*nothing; expected"):
+        build_store("jsonl", "train", tmp_path / "raw", tmp_path / "store", tmp_path / "none", input_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_building_twice_gives_the_same_bytes(tmp_path, tokenizer_folder):
     for name in ("one", "two"):
         build(tmp_path / name, tokenizer_folder)

@@ -14,6 +14,7 @@ from data_prep.build_store import build_store
 from data_prep.encoding import Encoders
 from data_prep.filters import Filters
 from hbt_jax.errors import InputError
+from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.test_build_store import PAIRS, PASSAGES, QUERIES, build, tokenizer_folder  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -50,16 +51,26 @@ def test_processes_change_nothing(tmp_path, tokenizer_folder, spread_out):  # no
 
 
 def test_batches_come_back_in_order(tokenizer_folder):  # noqa: F811
-    with Encoders(tokenizer_folder, Filters(), 2) as encoders:
+    with Encoders(load_tokenizer(tokenizer_folder), Filters(), 2) as encoders:
         found = list(encoders.map(size, ({"n": number} for number in range(20))))
     assert [batch["n"] for batch, _ in found] == [number for _, (number, _) in found] == list(range(20))
     processes = {process for _, (_, process) in found}
     assert len(processes) == 2 and os.getpid() not in processes
 
 
+def blocked(columns, tokenizer, filters):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+def test_ctrl_c_is_left_to_the_process_that_started_them(tokenizer_folder):  # noqa: F811
+    with Encoders(load_tokenizer(tokenizer_folder), Filters(), 2) as encoders:
+        assert [found for _, found in encoders.map(blocked, [{}, {}])] == [True, True]
+    assert not blocked(None, None, None)
+
+
 def test_a_process_that_dies_is_an_error(tokenizer_folder):  # noqa: F811
     message = "one of 2 tokenising processes ended before its time, .*with fewer --workers"
-    with Encoders(tokenizer_folder, Filters(), 2) as encoders, pytest.raises(InputError, match=message):
+    with Encoders(load_tokenizer(tokenizer_folder), Filters(), 2) as encoders, pytest.raises(InputError, match=message):
         list(encoders.map(end, [{}, {}]))
 
 
@@ -76,9 +87,10 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, tokenizer_folder
         "import os, signal, sys\n"
         "from data_prep.encoding import Encoders\n"
         "from data_prep.filters import Filters\n"
+        "from hbt_jax.models.tokenizer import load_tokenizer\n"
         "from tests.data_prep.test_encoding import size\n"
         "if __name__ == '__main__':\n"
-        f"    encoders = Encoders({str(tokenizer_folder)!r}, Filters(), 2)\n"
+        f"    encoders = Encoders(load_tokenizer({str(tokenizer_folder)!r}), Filters(), 2)\n"
         "    found = encoders.map(size, ({'n': number} for number in range(10)))\n"
         "    print(*{process for _, (_, process) in found}, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -11,7 +11,7 @@ from data_prep.store_pairs import NO_QUERY
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from tests.data_prep.source_rows import FIXTURES
-from tests.data_prep.test_build_store import tokenizer_folder  # noqa: F401
+from tests.data_prep.test_build_store import build, tokenizer_folder  # noqa: F401
 
 TEXTS = {"q1": {"de": "Wo?", "ru": "Где"}, "q2": {"de": "Lima", "ru": "Lima"}, "q3": {"de": "Wer?"}}
 PASSAGES = {"p1": {"de": "In Lima am Meer", "ru": "В Лиме"}, "p2": {"de": " LIMA ", "ru": "Лима"}, "p3": {"ru": "42"}}
@@ -92,3 +92,9 @@ def test_the_order_of_negatives_makes_no_other_pair_but_any_other_row_does():
     ids = pair_ids(query, passage, negatives, counts)
     assert (ids[0] == ids[1]).all()
     assert len({tuple(row) for row in ids.tolist()}) == 5
+
+
+def test_a_negative_that_no_language_holds_makes_no_other_pair(tmp_path, tokenizer_folder):  # noqa: F811
+    pair = {"query": "q2", "passage": "p2", "group": "none", "negatives": []}
+    manifest = build(tmp_path / "store", tokenizer_folder, pairs=[pair, pair | {"negatives": ["p9"]}])
+    assert manifest["pairs"]["rows"] == 1 and manifest["dropped"][DUPLICATE] == 1

@@ -1,5 +1,8 @@
 """Numbers of ids are those of a dictionary, however the runs lie."""
 
+import fcntl
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +48,18 @@ def test_an_array_grows_with_zeros_and_keeps_its_values(tmp_path):
     array.rows(3)[:] = [1, 2, 3]
     grown = array.rows(100_000)
     assert grown[:3].tolist() == [1, 2, 3] and not grown[3:].any()
+
+
+def test_files_grow_where_the_system_cannot_and_the_c_library_has_to(tmp_path, monkeypatch):
+    def of_the_c_library(file, start, size):  # as glibc without fallocate, on NFS: it reads, and refuses to append
+        flags = fcntl.fcntl(file, fcntl.F_GETFL)
+        assert flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_APPEND
+        os.truncate(file, start + size)
+
+    monkeypatch.setattr("os.posix_fallocate", of_the_c_library)
+    array = GrowingArray(tmp_path / "x", np.uint64)
+    array.rows(2)[:] = 7
+    assert array.rows(10_000)[:3].tolist() == [7, 7, 0]
 
 
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, monkeypatch):

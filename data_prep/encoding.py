@@ -144,9 +144,13 @@ class Encoders:
     def __enter__(self) -> "Encoders":
         return self
 
-    def __exit__(self, *_):
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+    def __exit__(self, error: type[BaseException] | None, *_):
+        if self._pool is None:
+            return
+        if error is not None:  # nobody waits for what they are at
+            for process in multiprocessing.active_children():
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def map(self, function: Callable, batches: Iterable[Columns]) -> Iterator[tuple[Columns, object]]:
         """Yields each batch with what `function(batch, tokenizer, filters)` makes of it.

@@ -39,7 +39,9 @@ class Filters:
         "leave out a pair whose query and passage are the same text in a language that both have, case and spaces"
         " apart; not for sources whose rows are query and passage alike (parallel, wordpairs, coco35l, cc3m35l)",
     )
-    drop_duplicates: bool = option(True, "leave out a pair that has query, passage and negatives of an earlier one")
+    drop_duplicates: bool = option(
+        True, "leave out a pair that has query, passage and negatives of an earlier one, whose group stays"
+    )
 
     def __post_init__(self):
         check_limits(self)
@@ -63,7 +65,7 @@ class Filters:
         if self.script_share and kept_N.any():
             script = LANGUAGES[code].script
             letters_N, own_N = letter_counts(texts, script)
-            reason = f"texts with less than {self.script_share:.0%} of their letters in the script of their language"
+            reason = f"texts with less than {self.script_share:.3g} of their letters in the script of their language"
             self._leave_out(kept_N, own_N < self.script_share * letters_N, reason, counts)
         return kept_N, counts
 

@@ -105,7 +105,7 @@ def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str]
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(
             f"error: no space left on the disk of {error.filename or 'the output folder'}: make room", file=sys.stderr

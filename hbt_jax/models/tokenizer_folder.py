@@ -229,7 +229,8 @@ def _words(backend: tokenizers.Tokenizer) -> tuple[str, ...] | None:
     alone = steps == [("WhitespaceSplit", "always"), ("Metaspace", "always")]
     if not alone or (normalizer and normalizer["type"] != "Precompiled") or definition["model"]["type"] != "Unigram":
         return None
-    return tuple(token["content"] for token in definition["added_tokens"] if token["content"])
+    names = tuple(token["content"] for token in definition["added_tokens"] if token["content"])
+    return None if any(len(name.split()) != 1 for name in names) else names
 
 
 def _vocab_size(definition: dict) -> int:

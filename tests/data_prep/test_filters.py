@@ -32,7 +32,7 @@ def tables(table):
     (Filters(shortest_text=4), {"texts of fewer than 4 characters": 3, NO_QUERY: 3, EQUAL: 1}, 1),
     (Filters(longest_text=14), {"texts of more than 14 characters": 1, EQUAL: 1, DUPLICATE: 1}, 3),
     (Filters(script_share=0.5),
-     {"texts with less than 50% of their letters in the script of their language": 1, EQUAL: 1, DUPLICATE: 1}, 3),
+     {"texts with less than 0.5 of their letters in the script of their language": 1, EQUAL: 1, DUPLICATE: 1}, 3),
 ])  # fmt: skip
 def test_each_filter_counts_what_it_leaves_out(tmp_path, tokenizer_folder, filters, dropped, pairs):  # noqa: F811
     manifest = build_store(
@@ -68,7 +68,7 @@ def test_the_first_reason_counts_and_texts_without_letters_stay():
     assert kept.tolist() == [False, True, False, True, True, False]
     assert counts == collections.Counter({
         "texts of fewer than 2 characters": 1, "texts of more than 9 characters": 1,
-        "texts with less than 50% of their letters in the script of their language": 1,
+        "texts with less than 0.5 of their letters in the script of their language": 1,
     })  # fmt: skip
 
 

@@ -150,9 +150,8 @@ def test_wrong_input_is_named(tmp_path, tokenizer, change, message):
 
 
 def test_a_lost_tokenizer_is_named(tmp_path):
-    own = make_tokenizer(tmp_path / "tokenizer")
-    path = make(tmp_path, own)
-    own.rename(tmp_path / "elsewhere")
+    path = make(tmp_path, make_tokenizer(tmp_path / "tokenizer"))
+    (tmp_path / "store" / "tokenizer").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="its tokenizer is not at .* name its place by --tokenizer"):
         list(inspect_store(path))
     assert list(inspect_store(path, tokenizer_path=str(tmp_path / "elsewhere")))[-1] == "no warnings"
@@ -170,7 +169,7 @@ def test_the_command_takes_the_store_among_its_flags(tmp_path, tokenizer):
     ended = run("--pairs=1")
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1] == (
-        "error: STORE is needed: folder of a store, as data_prep/build_store.py writes it"
+        "error: STORE is needed: folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"
     )
 
 

@@ -19,7 +19,7 @@ from hbt_jax.errors import InputError
 
 KINDS = ("x-x-mono", "x-x", "x-y")
 MONO, SAME, CROSS = KINDS
-_SCAN = 1 << 20  # pairs looked at in one go
+_SCAN = 1 << 17  # pairs looked at in one go: their masks stay in the cache of a core
 
 
 @dataclasses.dataclass(frozen=True)

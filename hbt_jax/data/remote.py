@@ -6,6 +6,7 @@ copied to a fast one.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
@@ -33,6 +34,7 @@ class RemoteFolder:
     def __init__(self, place: str):
         """Raises InputError for a scheme that is unknown or whose package is not installed; asks nothing of it yet."""
         self.place = place.rstrip("/")
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it logs, with a trace, it raises too
         with self._one_line("opened"):
             self._files, self._root = fsspec.core.url_to_fs(self.place)
         self._files.invalidate_cache()
@@ -82,7 +84,7 @@ class RemoteFolder:
         try:
             yield
         except ImportError as error:
-            extra = "pip install 'hbt_jax[gcs]'" if self.place.startswith(("gs://", "gcs://")) else "install it"
+            extra = "pip install -e '.[gcs]'" if self.place.startswith(("gs://", "gcs://")) else "install it"
             raise InputError(f"{place}: a package that it needs is missing ({_words(error)}): {extra}") from error
         except Exception as error:
             if isinstance(error, ValueError) and "Protocol not known" in str(error):

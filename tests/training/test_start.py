@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import ModelConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config import ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.pretrained import read, read_parameters
+from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
 from hbt_jax.training.load import load_model
 from hbt_jax.training.start import Habits, habits, open_start
+from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 from tests.interchange import make_models
 
 SHORT = TextConfig(query_length=16, passage_length=make_models.LENGTH)
@@ -119,3 +121,17 @@ def test_files_of_another_version_are_refused(folders, tmp_path):
     (run / workdir.MODEL_FILE).write_text('{"pooling": "mean"}')
     with pytest.raises(InputError, match="model.json is not what this version writes"):
         workdir.read_run(run)
+
+
+def test_a_preset_takes_the_tokenizer_that_a_store_in_a_bucket_keeps(tmp_path):
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    make_text_store(tmp_path / "store", tokenizer, [{"en": QUESTIONS["en"][0]}], [{"en": SENTENCES["en"][0]}])
+    given = TrainConfig(
+        text=SHORT,
+        plan=PlanConfig(stores=(f"file://{tmp_path}/store",)),
+        run=RunConfig(workdir="w", store_cache=str(tmp_path / "cache")),
+    )
+    start = open_start(given)
+    assert start.tokenizer.path.is_relative_to(tmp_path / "cache")
+    assert start.tokenizer.fingerprint == load_tokenizer(tokenizer).fingerprint
+    assert start.config.plan.stores == given.plan.stores

@@ -162,7 +162,7 @@ def test_a_place_without_a_whole_store(tmp_path, bucket):
 
 def test_a_missing_package_and_an_unknown_scheme(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(InputError, match=r"gs://bucket/store: a package .* missing .*: pip install 'hbt_jax\[gcs\]'"):
+    with pytest.raises(InputError, match=r"gs://bucket/store: a package .* missing .*: pip install -e '.\[gcs\]'"):
         local_store("gs://bucket/store", tmp_path)
     with pytest.raises(InputError, match="gss://bucket/store: unknown scheme; expected gs://BUCKET/FOLDER or a local"):
         local_store("gss://bucket/store", tmp_path)

@@ -234,10 +234,10 @@ def child(folder: Path, cache: Path, log: Path, killed_at: str = "", pause: floa
 def test_processes_that_want_the_same_store_copy_it_once(tmp_path):
     store = make_store(tmp_path / "made", parallel(20, 2))
     cache, log = tmp_path / "cache", tmp_path / "log"
-    first = child(store.path, cache, log, pause=0.4)
+    first = child(store.path, cache, log, pause=3)  # longer than the other one takes to start on a busy machine
     while not log.exists() and first.poll() is None:
         time.sleep(0.02)
-    second = child(store.path, cache, log, pause=0.4)
+    second = child(store.path, cache, log)
     printed = [process.communicate(timeout=120) for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), printed
     assert sorted(log.read_text().split()) == sorted(FILES)

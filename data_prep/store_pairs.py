@@ -35,18 +35,8 @@ class PairRows:
                 (queries, pairs.query), (passages, pairs.passage), (passages, pairs.negatives),
             )
         )  # fmt: skip
-        owner = np.repeat(np.arange(len(query_N)), pairs.count_N)
-        listed = list(itertools.chain.from_iterable(columns["negatives"]))
-        wrong = [(int(pair), columns["query"][pair], "queries") for pair in np.flatnonzero(query_N < 0)[:1]]
-        wrong += [(int(pair), columns["passage"][pair], "passages") for pair in np.flatnonzero(passage_N < 0)[:1]]
-        wrong += [(int(owner[place]), listed[place], "passages") for place in np.flatnonzero(negatives < 0)[:1]]
-        if wrong:
-            pair, name, side = min(wrong, key=lambda one: one[0])
-            raise InputError(
-                f"pairs: the pair of query {shown(columns['query'][pair])} and passage"
-                f" {shown(columns['passage'][pair])} names {shown(name)}, but {side} have no record with this id in"
-                " any language"
-            )
+        if min(rows.min(initial=0) for rows in (query_N, passage_N, negatives)) < 0:
+            raise _unknown_id(query_N, passage_N, negatives, pairs.count_N, columns)
         return cls(query_N, passage_N, pairs.group, negatives, pairs.count_N)
 
     def only(self, kept_N: np.ndarray) -> "PairRows":
@@ -89,6 +79,22 @@ class PairRows:
         ends = np.concatenate([[0], np.cumsum(self.count_N)])
         sums = np.concatenate([[0], np.cumsum(kept)])[ends]
         return dataclasses.replace(self, negatives=self.negatives[kept], count_N=np.diff(sums))
+
+
+def _unknown_id(
+    query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, count_N: np.ndarray, columns: Columns
+) -> InputError:
+    """What to raise for the first pair that names an id without a row, -1."""
+    owner = np.repeat(np.arange(len(query_N)), count_N)
+    listed = list(itertools.chain.from_iterable(columns["negatives"]))
+    wrong = [(int(pair), columns["query"][pair], "queries") for pair in np.flatnonzero(query_N < 0)[:1]]
+    wrong += [(int(pair), columns["passage"][pair], "passages") for pair in np.flatnonzero(passage_N < 0)[:1]]
+    wrong += [(int(owner[place]), listed[place], "passages") for place in np.flatnonzero(negatives < 0)[:1]]
+    pair, name, side = min(wrong, key=lambda one: one[0])
+    return InputError(
+        f"pairs: the pair of query {shown(columns['query'][pair])} and passage {shown(columns['passage'][pair])} names"
+        f" {shown(name)}, but {side} have no record with this id in any language"
+    )
 
 
 def _counted(kept_N: np.ndarray, reason: str, dropped: collections.Counter) -> np.ndarray:

@@ -42,6 +42,15 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
+def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Opens a binary file whose bytes are on the disk when the block ends."""
+    with open(path, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
 def atomic_folder(path: str) -> Iterator[str]:
     """Makes an empty folder that replaces `path`, with all it held, only when the block ends without an exception.
 

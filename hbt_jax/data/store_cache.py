@@ -27,6 +27,7 @@ from tqdm import tqdm
 from hbt_jax.data.manifest import MANIFEST, files, fingerprint, parse_manifest
 from hbt_jax.data.remote import RemoteFolder, is_remote
 from hbt_jax.errors import InputError
+from hbt_jax.files import synced_file
 
 _FILES = 4  # copied at the same time
 
@@ -130,7 +131,8 @@ def _copy(remote: RemoteFolder, content: bytes, manifest: dict, folder: pathlib.
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    _write_whole(partial / MANIFEST, content)
+    with synced_file(partial / MANIFEST) as file:
+        file.write(content)
     partial.rename(folder)
 
 
@@ -160,28 +162,19 @@ def _copy_file(remote: RemoteFolder, file: dict, partial: pathlib.Path, stop: th
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".unfinished")
     digest = hashlib.sha256()
-    with unfinished.open("wb") as copy:
+    with synced_file(unfinished) as copy:
         for block in remote.blocks(file["file"], expected):
             if stop.is_set():
                 return
             digest.update(block)
             copy.write(block)
             bar.update(len(block))
-        copy.flush()
-        os.fsync(copy.fileno())
     if digest.hexdigest() != file["sha256"]:
         raise InputError(
             f"{place}: damaged, or replaced meanwhile (sha256 {digest.hexdigest()[:12]}..., expected"
             f" {file['sha256'][:12]}... by the store's {MANIFEST}): try again, or upload the store again"
         )
     unfinished.replace(target)
-
-
-def _write_whole(path: pathlib.Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
+from hbt_jax.files import synced_file
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
 _LOCK = "lock"  # name of the file that a process holds while it writes
@@ -130,7 +131,7 @@ class StoreWriter:
                 manifest[side] = {"rows": rows[side], "languages": present}
             manifest["pairs"] = self._pairs_file()
             shutil.rmtree(self.partial / "raw")
-            with _synced(self.partial / MANIFEST) as file:
+            with synced_file(self.partial / MANIFEST) as file:
                 file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
             (self.partial / _LOCK).unlink()
             self.partial.replace(self.out)
@@ -208,20 +209,11 @@ def _arrow(values: np.ndarray) -> pa.Array:
 
 def _write_table(folder: pathlib.Path, name: str, columns: dict[str, pa.Array]) -> dict:
     batch = pa.record_batch(list(columns.values()), names=list(columns))
-    with _synced(folder / name) as file, pa.ipc.new_file(file, batch.schema) as writer:
+    with synced_file(folder / name) as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
     with (folder / name).open("rb") as file:  # read back in pieces, most of them still in the system's cache
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"file": name, "bytes": (folder / name).stat().st_size, "sha256": digest}
-
-
-@contextlib.contextmanager
-def _synced(path: pathlib.Path) -> Iterator:
-    """A file opened for writing whose bytes are on disk when the block ends."""
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

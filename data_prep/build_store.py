@@ -31,7 +31,7 @@ from data_prep.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.id_index import IdIndex  # noqa: E402
 from data_prep.kept_tokenizer import keep_tokenizer  # noqa: E402
 from data_prep.store_items import Items  # noqa: E402
-from data_prep.store_pairs import NO_PASSAGE, NO_QUERY, PairRows, shown  # noqa: E402
+from data_prep.store_pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
@@ -73,7 +73,7 @@ def build_store(
       tokenizer_path: what `load_tokenizer` reads.
       records: table name -> its records, instead of `data_prep.sources.records`.
       filters: which texts and pairs are left out; None: the usual ones.
-      workers: processes that tokenise; 1, and for small sources: this one.
+      workers: processes that tokenise; 1, for small sources and for `records`: this one.
       **settings: passed to the source's builder.
 
     Returns:
@@ -193,9 +193,11 @@ def _write_pairs(
             kept += len(rows.query_N)
             bar.update(len(pairs.query))
     if not kept:
-        found = {reason: dropped[reason] for reason in (NO_QUERY, NO_PASSAGE, EQUAL, DUPLICATE) if dropped[reason]}
-        left_out = "; ".join(f"{count:,} {reason}" for reason, count in found.items()) or "nothing"
-        kept_by = "".join(f"; {flag} keeps some" for reason, flag in _KEEPS.items() if reason in found)
+        left_out = "; ".join(f"{count:,} {reason}" for reason, count in (+dropped).items()) or "nothing"
+        kept_by = "".join(f"; {flag} keeps some" for reason, flag in _KEEPS.items() if dropped[reason])
+        limits = [f"--{name}" for name in ("shortest_text", "longest_text", "script_share") if getattr(filters, name)]
+        if limits:
+            kept_by += f"; another {', '.join(limits)} may keep some"
         raise InputError(
             f"pairs: the source has no usable pair for this split (left out: {left_out}); expected at least one"
             f"{kept_by}"

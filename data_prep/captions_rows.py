@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from data_prep.fields import field, language, text_field
-from data_prep.flow import key_in, spread_name
+from data_prep.keys import key_in, name_key
 from data_prep.line_files import json_value, lines
 from data_prep.row import BadRow, Dropped
 
@@ -50,7 +50,7 @@ def read(path: Path) -> Iterator[tuple[int, Line] | BadRow]:
         except BadRow as bad:
             yield bad
             continue
-        yield spread_name(picture(name)), (name, caption, number, code, translation)
+        yield name_key(picture(name)), (name, caption, number, code, translation)
 
 
 def records(

@@ -13,34 +13,11 @@ them by name.  Nothing may depend on the order of the values; each record has a 
 writes records in the order of their keys, so both ways of running give the same tables.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from data_prep.row import BadRow, Dropped
 from data_prep.sorted_groups import sorted_groups
-
-_ODD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: neighbours land far apart
-_HALF = 1 << 64
-
-
-def spread(number: int) -> int:
-    """The key of a record: 128 bits, different for each number from 0 below 2**64, and spread evenly.
-
-    TensorFlow Datasets divides records among files by the size of their keys, and holds one of these files in memory:
-    keys that are close together would all land in one.
-    """
-    return number * _ODD % _HALF * _HALF + number
-
-
-def spread_name(name: str) -> int:
-    """The same of a name, for `by_key`: 64 bits; a caller that has two names under one key must tell them apart."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
-
-
-def key_in(group: int, number: int) -> int:
-    """The key of record `number` of a group whose key is `spread_name` of a name."""
-    return group * _HALF + number
 
 
 class Flow:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hbt_jax.files import named_errors
+
 _FIRST = 1 << 12  # bytes
 
 
@@ -29,10 +31,8 @@ class GrowingArray:
         if count > len(self._mapped):
             size = max(_FIRST, 2 * self._mapped.nbytes, count * self._dtype.itemsize)
             self._path.touch()
-            with self._path.open("r+b") as file:  # to read, not to append: the C library needs both on NFS
-                try:
-                    os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
-                except OSError as error:
-                    raise OSError(error.errno, error.strerror, str(self._path)) from error
+            # to read, not to append: the C library needs both on NFS
+            with named_errors(self._path), self._path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
             self._mapped = np.memmap(self._path, self._dtype, "r+", shape=size // self._dtype.itemsize)
         return self._mapped[:count]

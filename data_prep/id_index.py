@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hbt_jax.files import named_errors
+
 _LARGE = 1 << 17  # ids of a run that is moved to a file
 _LARGEST = 1 << 22  # of a run that is not merged any more: merging takes memory
 
@@ -111,7 +113,7 @@ class _Run:
         return _Run(np.stack([high[order], low[order]]).T, number_N)
 
     def on_disk(self, path: Path) -> "_Run":
-        with path.open("wb") as file:
+        with named_errors(path), path.open("wb") as file:
             for column in (self._high_N, self._low_N, self._number_N.view(np.uint64)):
                 file.write(np.ascontiguousarray(column).data)
         columns = np.memmap(path, np.uint64, "r", shape=(3, len(self)))

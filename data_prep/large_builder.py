@@ -48,7 +48,7 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
           files: what `find_files` gives for the split.
 
         Returns:
-          a flow of (key, record), each key different: 128 bits, as `spread` makes them.
+          a flow of (key, record), each key different: 128 bits, as data_prep/keys.py makes them.
         """
 
     def _split_generators(self, dl_manager) -> dict:

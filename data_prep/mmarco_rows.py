@@ -7,8 +7,8 @@ it.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from data_prep.flow import spread
 from data_prep.id_set import IdSet
+from data_prep.keys import number_key
 from data_prep.line_files import columns, lines
 from data_prep.mmarco_files import CODES, Texts
 from data_prep.row import BadRow, Dropped
@@ -60,7 +60,10 @@ def texts_in(file: Texts, named: Ids) -> Iterator[tuple[int, dict]]:
         except BadRow:
             continue
         if text and number in wanted and seen.add(number):
-            yield spread(number * len(CODES) + language), {"id": str(number), "language": file.language, "text": text}
+            yield (
+                number_key(number * len(CODES) + language),
+                {"id": str(number), "language": file.language, "text": text},
+            )
 
 
 def named_in(path: Path, known: Ids) -> Iterator[Ids | BadRow | Dropped]:
@@ -94,7 +97,7 @@ def pairs_in(path: Path, known: Ids) -> Iterator[tuple[int, dict]]:
         if isinstance(found, tuple):
             number, query, passage, *negatives = found
             yield (
-                spread(number),
+                number_key(number),
                 {
                     "query": str(query),
                     "passage": str(passage),

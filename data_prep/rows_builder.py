@@ -5,13 +5,20 @@ from, and stops at a row that cannot be used or sets it aside (data_prep/source_
 """
 
 import abc
+import itertools
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from data_prep.id_index import IdIndex
+from data_prep.keys import in_order
 from data_prep.row import BadRow, Dropped, Row, item_id
 from data_prep.source_builder import SourceBuilder
+
+_BATCH = 4096  # rows whose items are looked up at a time
 
 
 class RowsBuilder(SourceBuilder, skip_registration=True):
@@ -33,10 +40,11 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
         return {split: self._generate_examples(split, files) for split, files in self._files.items()}
 
     def _generate_examples(self, split: str, files: Sequence[Path]):
-        """Yields (position, record) of one split, in the order of its rows."""
+        """Yields (key, record) of one split, in the order of its rows."""
         table = self.builder_config.name
         read = tqdm(self._usable(split, files), desc=f"{self.name} {split}, {table}", unit=" rows", disable=None)
-        yield from enumerate(pairs(read) if table == "pairs" else texts(read, table))
+        with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
+            yield from in_order(pairs(read) if table == "pairs" else texts(read, table, Path(scratch)))
 
     def _usable(self, split: str, files: Sequence[Path]) -> Iterator[Row]:
         """Yields the rows; counts what is left out, and sets the bad rows aside or raises the first."""
@@ -52,14 +60,20 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
                 raise self._nothing_left(split, left_out.counts)
 
 
-def texts(rows: Iterable[Row], table: str) -> Iterator[dict]:
-    """Yields the records of the table `queries` or `passages`, each different item once."""
-    seen: set[str] = set()
-    for row in rows:
-        for item in [row.query] if table == "queries" else [row.passage, *row.negatives]:
-            name = item_id(item)
-            if name not in seen:
-                seen.add(name)
+def texts(rows: Iterable[Row], table: str, scratch: Path) -> Iterator[dict]:
+    """Yields the records of the table `queries` or `passages`, each different item once.
+
+    Args:
+      scratch: existing folder, for the ids of the items that were met.
+    """
+    seen, iterator = IdIndex(scratch, table), iter(rows)
+    while batch := list(itertools.islice(iterator, _BATCH)):
+        of_rows = ([row.query] if table == "queries" else [row.passage, *row.negatives] for row in batch)
+        named = {item_id(item): item for item in itertools.chain.from_iterable(of_rows)}
+        before = len(seen)
+        number_N = seen.add(np.frombuffer(bytes.fromhex("".join(named)), ">u8").astype(np.uint64).reshape(-1, 2))
+        for (name, item), number in zip(named.items(), number_N.tolist(), strict=True):
+            if number >= before:
                 yield from ({"id": name, "language": code, "text": text} for code, text in sorted(item.items()))
 
 

@@ -7,6 +7,8 @@ import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hbt_jax.files import named_errors
+
 _RUN = 1 << 18  # values sorted in memory at a time
 _FAN = 8  # runs of one size merged into one: few files are open at a time, each value is written a few times
 _KEY = operator.itemgetter(0)
@@ -49,7 +51,7 @@ def _merged(paths: list[Path]) -> Iterator[tuple[int, object]]:
 
 
 def _written(values: Iterable[tuple[int, object]], path: Path) -> Path:
-    with path.open("wb") as file:
+    with named_errors(path), path.open("wb") as file:
         for value in values:
             pickle.dump(value, file, pickle.HIGHEST_PROTOCOL)
     return path

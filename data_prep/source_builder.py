@@ -106,9 +106,15 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
         """Split -> its files, in the order they are read; raises InputError for a folder without them."""
 
+    def _settings(self) -> dict[str, str]:
+        """Other flags' values that the tables depend on, by the flags' names."""
+        return {}
+
     def _check_unchanged(self) -> None:
         prepared = self.info.metadata
-        before, now = dict(prepared["files"]), self._digests()
+        settings = self._settings()
+        before = {**{f"--{name}": prepared[name] for name in settings}, **prepared["files"]}
+        now = {**{f"--{name}": value for name, value in settings.items()}, **self._digests()}
         if any(reason.startswith(BAD_ROWS) for counts in prepared["dropped"].values() for reason in counts):
             before["--on_bad_row"], now["--on_bad_row"] = prepared["on_bad_row"], self._on_bad_row
         check_unchanged(self.data_dir, "other files than those of --input_dir, or another way", before, now)
@@ -125,7 +131,9 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             homepage=self.HOMEPAGE,
             license=self.LICENSE,
             disable_shuffling=True,  # records keep the order of the rows
-            metadata=tfds.core.MetadataDict(files=self._digests(), on_bad_row=self._on_bad_row, dropped={}),
+            metadata=tfds.core.MetadataDict(
+                files=self._digests(), on_bad_row=self._on_bad_row, dropped={}, **self._settings()
+            ),
         )
 
     @contextlib.contextmanager

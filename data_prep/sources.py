@@ -47,7 +47,7 @@ SOURCES = {
 _ROWS = ("input_dir", "on_bad_row")
 _LARGE = (*_ROWS, "beam_options")
 USES = {name: _ROWS for name in SOURCES} | {  # flags it has a use for
-    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": ("input_dir", "passage"),
+    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_ROWS, "passage"),
 }  # fmt: skip
 _FILES = "folder with the files of a source that is not downloaded"
 ON_BAD_ROW = ("stop", "skip")  # what becomes of a row that cannot be used

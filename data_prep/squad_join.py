@@ -14,13 +14,32 @@ A passage is the sentence in which the answer starts, or the whole paragraph.  W
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from data_prep.row import BadRow, Dropped
 from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
 
 NO_ANSWER = "questions without an answer, counted in each language"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """A question in one language that has an answer.
+
+    Attributes:
+      language: code.
+      id, query: the question's id and text.
+      place: paragraph, and sentence where the passage is one; the same for questions of one passage.
+      passage: text of the sentence or paragraph.
+    """
+
+    language: str
+    id: str
+    query: str
+    place: tuple[int, int | None]
+    passage: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,56 +49,65 @@ class Joined:
     Attributes:
       passage: question id -> id of its passage item, in the order of the first file that has the question.
       group: question id -> its group.
-      dropped: reason -> number of questions left out.
     """
 
     passage: dict[str, str]
     group: dict[str, str]
-    dropped: dict[str, int]
 
 
-def join(files: Mapping[str, Path], passage: str) -> Joined:
-    """Joins the questions of one file a language.
+def answered(
+    files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | Dropped], None]
+) -> Iterator[Answered]:
+    """Yields the questions that have an answer, language by language.
 
     Args:
       files: language code -> file.
       passage: `sentence` or `paragraph`.
+      set_aside: called with each paragraph and question that cannot be used or has no answer; may raise a BadRow.
+
+    Raises:
+      InputError: a file is not in the layout, or has no sentences where they are passages.
+    """
+    for code, path in files.items():
+        for paragraph in squad_layout.read(path, lambda error: set_aside(BadRow(str(error)))):
+            for question in paragraph.questions:
+                if question.answer is None:
+                    set_aside(Dropped(NO_ANSWER))
+                    continue
+                try:
+                    place, text = _passage(paragraph, question, passage)
+                except BadRow as bad:
+                    set_aside(bad)
+                else:
+                    yield Answered(code, question.id, question.text, place, text)
+
+
+def join(files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | Dropped], None]) -> Joined:
+    """Joins the questions of one file a language; arguments as for `answered`.
 
     Raises:
       InputError: a file is wrong, no question has an answer, or a language shares no question with another one.
     """
     places_of: dict[str, dict[str, tuple]] = {}  # question -> language -> paragraph and sentence of its passage
-    without = 0
-    for code, path in files.items():
-        for paragraph in squad_layout.read(path):
-            without += sum(question.answer is None for question in paragraph.questions)
-            for question in _answered(paragraph):
-                place = paragraph.number, _position(paragraph, question, passage)
-                places_of.setdefault(question.id, {})[code] = place
+    for question in answered(files, passage, set_aside):
+        places_of.setdefault(question.id, {})[question.language] = question.place
     _check_joined(files, places_of)
     first: dict[tuple, str] = {}
     named = {id_: first.setdefault(tuple(places.items()), id_) for id_, places in places_of.items()}
-    groups = squad_layout.connected({id_: places.items() for id_, places in places_of.items()})
-    return Joined(named, groups, {NO_ANSWER: without} if without else {})
+    return Joined(named, squad_layout.connected({id_: places.items() for id_, places in places_of.items()}))
 
 
-def queries(files: Mapping[str, Path]) -> Iterator[dict]:
-    """Yields the record of each question that has an answer, language by language."""
-    for code, path in files.items():
-        for paragraph in squad_layout.read(path):
-            for question in _answered(paragraph):
-                yield {"id": question.id, "language": code, "text": question.text}
+def queries(files: Mapping[str, Path], passage: str) -> Iterator[dict]:
+    """Yields the record of each question of `answered`."""
+    for question in answered(files, passage, _again):
+        yield {"id": question.id, "language": question.language, "text": question.query}
 
 
-def passages(files: Mapping[str, Path], joined: Joined, passage: str) -> Iterator[dict]:
+def passages(files: Mapping[str, Path], passage: str, joined: Joined) -> Iterator[dict]:
     """Yields the record of each passage item in each of its languages, language by language."""
-    for code, path in files.items():
-        for paragraph in squad_layout.read(path):
-            for question in _answered(paragraph):
-                if joined.passage[question.id] == question.id:
-                    position = _position(paragraph, question, passage)
-                    text = paragraph.context if position is None else paragraph.sentences[position]
-                    yield {"id": question.id, "language": code, "text": text}
+    for question in answered(files, passage, _again):
+        if joined.passage[question.id] == question.id:
+            yield {"id": question.id, "language": question.language, "text": question.passage}
 
 
 def pairs(joined: Joined) -> Iterator[dict]:
@@ -88,19 +116,26 @@ def pairs(joined: Joined) -> Iterator[dict]:
         yield {"query": question, "passage": passage, "group": joined.group[question], "negatives": []}
 
 
-def _answered(paragraph: squad_layout.Paragraph) -> Iterator[squad_layout.Question]:
-    return (question for question in paragraph.questions if question.answer is not None)
+def _again(_: BadRow | Dropped) -> None:
+    """What `join` has set aside already."""
 
 
-def _position(paragraph: squad_layout.Paragraph, question: squad_layout.Question, passage: str) -> int | None:
+def _passage(
+    paragraph: squad_layout.Paragraph, question: squad_layout.Question, passage: str
+) -> tuple[tuple[int, int | None], str]:
+    """Place and text of the passage that answers a question."""
     if passage == "paragraph":
-        return None
+        return (paragraph.number, None), paragraph.context
     if paragraph.sentences is None:
         raise InputError(
             f"{paragraph.place}: no sentence_breaks and sentences, which --passage=sentence needs; set"
             " --passage=paragraph"
         )
-    return squad_layout.gold_sentence(paragraph, question)
+    try:
+        position = squad_layout.gold_sentence(paragraph, question)
+    except InputError as error:
+        raise BadRow(str(error)) from error
+    return (paragraph.number, position), paragraph.sentences[position]
 
 
 def _check_joined(files: Mapping[str, Path], places_of: dict[str, dict[str, tuple]]) -> None:

@@ -150,7 +150,7 @@ def _import_ctranslate2():
     try:
         import ctranslate2
     except ImportError as error:
-        raise InputError(f"ctranslate2 cannot be imported ({error}): pip install 'hbt_jax[translate]'") from error
+        raise InputError(f"ctranslate2 cannot be imported ({error}): pip install -e '.[translate]'") from error
     return ctranslate2
 
 

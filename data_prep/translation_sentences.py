@@ -20,7 +20,7 @@ def splitter(code: str) -> Callable[[str], list[Part]]:
     try:
         import sentencex
     except ImportError as error:
-        raise InputError(f"sentencex cannot be imported ({error}): pip install 'hbt_jax[translate]'") from error
+        raise InputError(f"sentencex cannot be imported ({error}): pip install -e '.[translate]'") from error
 
     def split(text: str) -> list[Part]:
         parts: list[Part] = []

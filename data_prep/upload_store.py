@@ -23,7 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from hbt_jax.data.manifest import MANIFEST, files, read_manifest  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder, is_remote  # noqa: E402
 from hbt_jax.data.store import open_store  # noqa: E402
-from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.errors import InputError, Interrupted  # noqa: E402
+from hbt_jax.files import DISK_FULL  # noqa: E402
 
 _FILES = 4  # uploaded at the same time
 
@@ -49,16 +50,24 @@ def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterato
     folder = pathlib.Path(tempfile.mkdtemp(prefix="store_"))
     try:
         yield folder / "store"
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, InputError) and getattr(error.__cause__, "errno", None) in DISK_FULL:
+            raise InputError(
+                f"{folder}: the disk is full, where the store is built before it is uploaded; make room, or name a"
+                " folder of another disk by the variable TMPDIR of the environment"
+            ) from error
         raise
+    command = f"python data_prep/upload_store.py {folder / 'store'} {place}"
     try:
         upload_store(folder / "store", place, flag)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"the store is whole in {folder / 'store'}, but not uploaded; to upload it: {command}"
+        ) from error
     except BaseException:
         print(
-            f"the store is whole in {folder / 'store'}; to upload it once the cause is gone:"
-            f" python data_prep/upload_store.py {folder / 'store'} {place}",
-            file=sys.stderr,
+            f"the store is whole in {folder / 'store'}; to upload it once the cause is gone: {command}", file=sys.stderr
         )
         raise
     shutil.rmtree(folder)

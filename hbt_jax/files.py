@@ -1,6 +1,7 @@
 """Files that are whole or absent: written under another name, then renamed."""
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import BinaryIO
 from hbt_jax.errors import InputError
 
 PARTIAL = ".partial"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_writable(folder: str) -> None:
@@ -25,6 +27,41 @@ def check_writable(folder: str) -> None:
         raise InputError(
             f"{folder}: cannot write there: {there} is not writable: change its permissions or choose another folder"
         )
+
+
+@contextlib.contextmanager
+def disk_errors(folder: str | os.PathLike, flag: str) -> Iterator[None]:
+    """Turns the failures of a folder's disk that a user can mend into one line.
+
+    Args:
+      flag: the option that names another folder.
+
+    Raises:
+      InputError: the disk is full or the folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise InputError(
+                f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+            raise InputError(
+                f"{folder}: cannot be written ({error.strerror}); name another folder by {flag}"
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def named_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Lets a failure name the file, which writing into an open one leaves out."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise
 
 
 @contextlib.contextmanager

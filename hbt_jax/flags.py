@@ -5,13 +5,13 @@ Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal
 
 import dataclasses
 import difflib
-import errno
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from absl import app, flags, logging
 
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
+from hbt_jax.files import DISK_FULL
 
 flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
 
@@ -105,7 +105,7 @@ def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str]
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         print(
             f"error: no space left on the disk of {error.filename or 'the output folder'}: make room", file=sys.stderr

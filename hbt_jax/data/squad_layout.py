@@ -11,7 +11,7 @@ for two Turkish sentences of XQuAD-R, whose context is damaged there.  Questions
 
 import dataclasses
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hbt_jax.errors import InputError
@@ -73,15 +73,26 @@ def language_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def read(path: Path) -> list[Paragraph]:
+def read(path: Path, set_aside: Callable[[InputError], None] | None = None) -> list[Paragraph]:
     """The paragraphs of a file in their order.
+
+    Args:
+      path: the file.
+      set_aside: called with what is wrong with a paragraph, which is then left out; None: it is raised.
 
     Raises:
       InputError: the file is not JSON in this layout, has no paragraph, or has two questions of one id; the message
         names the file and the line, paragraph or question.
     """
-    found = [paragraph(place, number, fields) for place, number, fields in parts(path)]
-    if not found:
+    found, number = [], 0
+    for place, number, fields in parts(path):
+        try:
+            found.append(paragraph(place, number, fields))
+        except InputError as error:
+            if set_aside is None:
+                raise
+            set_aside(error)
+    if not number:
         raise InputError(f"{path}: no paragraph in the file: expected at least one")
     _check_ids(found)
     return found

@@ -11,7 +11,6 @@ damaged: empty the folder when you like.
 
 import concurrent.futures
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -27,7 +26,7 @@ from tqdm import tqdm
 from hbt_jax.data.manifest import MANIFEST, files, fingerprint, parse_manifest
 from hbt_jax.data.remote import RemoteFolder, is_remote
 from hbt_jax.errors import InputError
-from hbt_jax.files import synced_file
+from hbt_jax.files import disk_errors, synced_file
 
 _FILES = 4  # copied at the same time
 
@@ -58,7 +57,7 @@ def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> p
     content, manifest = remote_manifest(remote)
     cache = pathlib.Path(cache_dir) if cache_dir else default_cache()
     folder = cache / _name(content, manifest)
-    with _disk_errors(cache):
+    with disk_errors(cache, "--store_cache"):
         if not _is_whole(folder, content, manifest):
             with _alone(folder, remote.place):
                 if not _is_whole(folder, content, manifest):  # another process may have made it meanwhile
@@ -175,22 +174,6 @@ def _copy_file(remote: RemoteFolder, file: dict, partial: pathlib.Path, stop: th
             f" {file['sha256'][:12]}... by the store's {MANIFEST}): try again, or upload the store again"
         )
     unfinished.replace(target)
-
-
-@contextlib.contextmanager
-def _disk_errors(cache: pathlib.Path) -> Iterator[None]:
-    """Turns the failures of the folder of copies that a user can mend into one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"{cache}: the disk is full; make room, or name a folder of another disk by --store_cache; files that"
-                " are copied already are kept"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
-            raise InputError(f"{cache}: cannot be written ({error.strerror}); name another --store_cache") from error
-        raise
 
 
 def _say(line: str) -> None:

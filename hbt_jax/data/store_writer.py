@@ -3,22 +3,19 @@
 The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.
 """
 
-import contextlib
-import errno
 import fcntl
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
-from hbt_jax.files import synced_file
+from hbt_jax.files import disk_errors, synced_file
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
 _LOCK = "lock"  # name of the file that a process holds while it writes
@@ -46,7 +43,7 @@ class StoreWriter:
         self.scratch = self.partial / "raw"
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
-        with _disk_errors(self.partial):
+        with disk_errors(self.partial, "--out_dir"):
             self._lock = self._locked()
             for left in self.partial.iterdir():  # by a process that was killed
                 if left.is_dir():
@@ -96,7 +93,7 @@ class StoreWriter:
           tokens: int32; offsets: int64 [n + 1].
         """
         name = f"{side}-{language}"
-        with _disk_errors(self.partial):
+        with disk_errors(self.partial, "--out_dir"):
             self._write(f"{name}.values", tokens[offsets[0] : offsets[-1]].astype(np.int32))
             self._write(f"{name}.rows", np.stack([rows, np.diff(offsets)], axis=1).astype(np.int64))
 
@@ -106,7 +103,7 @@ class StoreWriter:
         """Adds pairs: int64 [n] each; the negatives of pair i are `negatives[offsets[i]:offsets[i + 1]]`."""
         counts = np.diff(offsets)
         columns = {"query": query, "passage": passage, "group": group, "negatives": negatives, "counts": counts}
-        with _disk_errors(self.partial):
+        with disk_errors(self.partial, "--out_dir"):
             for name, values in columns.items():
                 self._write(f"pairs-{name}", np.asarray(values, np.int64))
         self._pairs += len(query)
@@ -123,7 +120,7 @@ class StoreWriter:
           The manifest.
         """
         manifest = {"format": FORMAT, "version": VERSION, **description}
-        with _disk_errors(self.partial):
+        with disk_errors(self.partial, "--out_dir"):
             self._close()
             for side in SIDES:
                 files = {language: self._side_file(side, language, rows[side]) for language in description["languages"]}
@@ -214,16 +211,3 @@ def _write_table(folder: pathlib.Path, name: str, columns: dict[str, pa.Array]) 
     with (folder / name).open("rb") as file:  # read back in pieces, most of them still in the system's cache
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"file": name, "bytes": (folder / name).stat().st_size, "sha256": digest}
-
-
-@contextlib.contextmanager
-def _disk_errors(path: pathlib.Path) -> Iterator[None]:
-    """Turns the failures of a disk that a user can mend into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"{path}: the disk is full; free space or name an --out_dir on another disk") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise InputError(f"{path}: cannot be written ({error.strerror}); name another --out_dir") from error
-        raise

@@ -155,7 +155,7 @@ class PoolScores:
 def check_installed() -> None:
     """Raises InputError if the library is missing."""
     if importlib.util.find_spec("bm25s") is None:
-        raise InputError("--lexical_baseline needs the library bm25s: pip install 'hbt_jax[lexical]'")
+        raise InputError("--lexical_baseline needs the library bm25s: pip install -e '.[lexical]'")
 
 
 def evaluate_bm25(

@@ -27,7 +27,7 @@ try:
     from mteb import similarity_functions
     from mteb.models import ModelMeta
 except ImportError as error:
-    raise InputError(f"mteb cannot be imported ({error}): pip install 'hbt_jax[mteb]'") from error
+    raise InputError(f"mteb cannot be imported ({error}): pip install -e '.[mteb]'") from error
 
 _SIDES = {"query": "query", "document": "passage", None: "query"}
 

@@ -14,6 +14,7 @@ from tokenizers import normalizers, pre_tokenizers, processors
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.json_files import read_json
+from hbt_jax.models.word_cache import Cuts, find_cuts
 
 FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
@@ -48,7 +49,7 @@ class FolderTokenizer:
       backend: the tokenizer, without truncation and padding.
       special: ids of the padding, begin, end and unknown tokens; -1 for one that is missing.
       vocab_size: one more than the largest id.
-      words: names of the special tokens, if it cuts at spaces and tokenises each word for itself; else None.
+      words: where it cuts a text, if it tokenises each word for itself; else None.
       contents: the files that define it, by name, tokenizer.json first; where tokenizer_config.json changes what that
         says, it is as changed, and a class that only the model's config.json names is in tokenizer_config.json.
     """
@@ -56,7 +57,7 @@ class FolderTokenizer:
     backend: tokenizers.Tokenizer
     special: dict[str, int]
     vocab_size: int
-    words: tuple[str, ...] | None
+    words: Cuts | None
     contents: dict[str, bytes]
 
 
@@ -221,16 +222,17 @@ def _special_ids(file: Path, backend: tokenizers.Tokenizer, definition: dict, na
     return {"begin": around[0], "end": around[1]} | {use: -1 if id_ is None else id_ for use, id_ in ids.items()}
 
 
-def _words(backend: tokenizers.Tokenizer) -> tuple[str, ...] | None:
-    """See FolderTokenizer: true of XLM-R's steps, which put the mark of a space before every word."""
+def _words(backend: tokenizers.Tokenizer) -> Cuts | None:
+    """See FolderTokenizer: for XLM-R's steps, which put the mark of a space before every word."""
     definition = json.loads(backend.to_str())
     normalizer, cut = definition["normalizer"], definition["pre_tokenizer"] or {}
     steps = [(step["type"], step.get("prepend_scheme", "always")) for step in cut.get("pretokenizers", [])]
     alone = steps == [("WhitespaceSplit", "always"), ("Metaspace", "always")]
     if not alone or (normalizer and normalizer["type"] != "Precompiled") or definition["model"]["type"] != "Unigram":
         return None
-    names = tuple(token["content"] for token in definition["added_tokens"] if token["content"])
-    return None if any(len(name.split()) != 1 for name in names) else names
+    if backend.encode_special_tokens:  # then their names are text
+        return None
+    return find_cuts(definition["added_tokens"])
 
 
 def _vocab_size(definition: dict) -> int:

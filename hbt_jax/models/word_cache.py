@@ -2,12 +2,14 @@
 
 XLM-R's cuts a text at spaces before it looks for pieces, and half of a text's words come again and again: then a text's
 tokens are those of its words, most of which are known.  Words that could lean on their neighbours are left to the
-tokenizer, with their whole texts.
+tokenizer, with their whole texts.  New words go to the tokenizer some at a time, with a special token between them,
+which it cuts out before anything else.
 """
 
 import itertools
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from hbt_jax.spans import spread
 _MOST_WORDS = 1 << 19  # that are remembered, about 200 bytes each
 _LONGEST = 40  # characters of a word that is remembered: in languages without spaces a word is a sentence
 _NEW, _LEANS = -1, -2  # in the place of a word's number
+_TOGETHER = 64  # new words that are tokenised as one text
+_END = -1  # after the tokens of a word
 _JOINED = "\u0e33\u0eb3\uff9e\uff9f"  # letters that join what stands before them (Unicode's Grapheme_Cluster_Break)
 
 
@@ -24,16 +28,54 @@ def _in_words(text: str) -> bool:
     return len(text) <= _LONGEST or text.count(" ") * _LONGEST > 2 * len(text)
 
 
+class Cuts(NamedTuple):
+    """Where a tokenizer cuts a text apart from spaces.
+
+    Attributes:
+      special: names of its special tokens, which are found in the midst of words, too.
+      separator: the one of them that may stand between words: what is before it and after it is tokenised as if it
+        were alone, and no other name can lie over its ends.
+      separator_id: the separator's id.
+    """
+
+    special: tuple[str, ...]
+    separator: str
+    separator_id: int
+
+
+def find_cuts(added: Sequence[Mapping]) -> Cuts | None:
+    """Where a tokenizer cuts, by its special tokens; None if one has a space, or none can be a separator.
+
+    Args:
+      added: the entries of tokenizer.json's `added_tokens`.
+    """
+    names = tuple(token["content"] for token in added if token["content"])
+    if any(len(name.split()) != 1 for name in names):
+        return None
+    for token in added:
+        name = token["content"]
+        plain = token["special"] and not any(token[use] for use in ("lstrip", "rstrip", "single_word", "normalized"))
+        if name and plain and not any(_overlap(name, other) or _overlap(other, name) for other in names):
+            return Cuts(names, name, token["id"])
+    return None
+
+
+def _overlap(name: str, other: str) -> bool:
+    """Whether a name's end is another's beginning, or the other lies in it."""
+    sizes = range(1, min(len(name), len(other)))
+    return any(name.endswith(other[:size]) for size in sizes) or (name != other and other in name)
+
+
 class WordCache:
     """Tokenises texts word by word.
 
     Args:
       encode_lists: texts -> the token ids of each.
-      special: names of special tokens, which are found in the midst of words, too.
+      cuts: the tokenizer's.
     """
 
-    def __init__(self, encode_lists: Callable[[list[str]], Iterable[list[int]]], special: Sequence[str]):
-        self._encode_lists, self._special = encode_lists, tuple(special)
+    def __init__(self, encode_lists: Callable[[list[str]], Iterable[list[int]]], cuts: Cuts):
+        self._encode_lists, self._cuts = encode_lists, cuts
         self._clear()
 
     def _clear(self) -> None:
@@ -77,15 +119,30 @@ class WordCache:
             else:
                 alone[len(word) > _LONGEST].append(word)
         in_order = [*alone[False], *alone[True]]
-        lists = list(self._encode_lists(in_order))
-        counts = np.fromiter(map(len, lists), np.int64, len(lists))
+        tokens, counts = self._tokenised(in_order)
         first = len(self._count_W)
         self._numbers.update(zip(in_order, range(first, first + len(in_order)), strict=True))
         self._start_W = np.concatenate([self._start_W, len(self._tokens) + np.cumsum(counts) - counts])
         self._count_W = np.concatenate([self._count_W, counts])
-        tokens = np.fromiter(itertools.chain.from_iterable(lists), np.int32, int(counts.sum()))
         self._tokens = np.concatenate([self._tokens, tokens])
         return alone[True]
+
+    def _tokenised(self, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens of words that do not lean, one after the other, and how many each has."""
+        _, separator, separator_id = self._cuts
+        together = [words[start : start + _TOGETHER] for start in range(0, len(words), _TOGETHER)]
+        joined = self._encode_lists(["".join(word + separator for word in some) for some in together])
+        parts = [np.zeros(0, np.int32)]
+        for some, ids in zip(together, joined, strict=True):
+            part = np.array(ids, np.int32)
+            is_end = part == separator_id
+            if is_end.sum() != len(some):  # a word's letters became the separator's name when they were normalised
+                part = np.array([id_ for word in self._encode_lists(some) for id_ in (*word, _END)], np.int32)
+            else:
+                part[is_end] = _END
+            parts.append(part)
+        flat = np.concatenate(parts)
+        return flat[flat != _END], np.diff(np.flatnonzero(flat == _END), prepend=-1) - 1
 
     def _forget(self, words: list[str]) -> None:
         for word in words:
@@ -103,7 +160,7 @@ class WordCache:
             or "Cf" in (unicodedata.category(first), unicodedata.category(word[-1]))
             or unicodedata.category(first) == "Sk"  # the tones of emoji are among them
             or first in _JOINED
-            or any(name in word for name in self._special)
+            or any(name in word for name in self._cuts.special)
         )
 
     def _with_whole(

@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 """How fast data_prep/build_store.py turns text into a store, and in how much memory.
 
-    python tests/benchmarks/build_speed.py --texts=FOLDER --tokenizer=FOLDER [--megabytes=150] [--workers=2]
+    pip install -e '.[speed]'
+    python tests/benchmarks/build_speed.py --tokenizer=FOLDER [--megabytes=150] [--workers=2]
 
-FOLDER holds LANG.txt files of text, such as NTREX-128's; their lines, joined to passages of about 340 characters as in
-MS MARCO and numbered so that all differ, are repeated until the source is as large as asked for.  It is prepared once
-in a temporary folder; then each build runs in a process of its own: with one process, and with --workers.  Printed are
-megabytes of raw UTF-8 text a second from the first record to the finished store, in all and for each core; the most
-anonymous memory of all processes together; and what the reading and writing process itself takes of a core, which
-bounds how many others it can feed.  From both follows the time for mMARCO, 14 languages of 8,841,823 passages, taken as
-52 GB of text, on 96 cores.
+The texts are drawn: the words of mMARCO's 14 languages, each as often as the library wordfreq has counted it in its
+language, with random digits in the numbers, in sentences and in passages of about 340 characters (115 in Chinese and
+Japanese, which have no spaces), the languages side by side.  So words come again as often, and new ones as often, as in
+text of that size.  The source is prepared once in a temporary folder; then each build runs in a process of its own:
+with one process, and with --workers.  Printed are megabytes of raw UTF-8 text a second from the first record to the
+finished store, in all and for each process; the most anonymous memory of all processes together; and what the reading
+and writing process itself takes of a core, which bounds how many others it can feed.  From both follows the time for
+mMARCO, 14 languages of 8,841,823 passages, taken as 52 GB of text, on 96 cores.
 """
 
 import json
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import sys
@@ -23,6 +26,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
+import wordfreq
 from absl import flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -31,32 +36,45 @@ sys.path.insert(0, str(ROOT))
 from data_prep import build_store, sources  # noqa: E402
 from hbt_jax.flags import require, run_command  # noqa: E402
 
+_LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru", "vi", "zh")
+_WITHOUT_SPACES = ("ja", "zh")
 _CHARACTERS = 340  # of a passage
+_COMMAS = 0.06  # of the words have one after them
+_DIGIT = re.compile("0")  # wordfreq writes 0 for each digit of a number
 _MMARCO_MB, _CORES = 52_000, 96
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def passages(texts: pathlib.Path) -> Iterator[dict[str, str]]:
-    """Yields one passage in every language after the other, endlessly, each different."""
-    lines = {path.stem: path.read_text(encoding="utf-8").split("\n") for path in sorted(texts.glob("*.txt"))}
-    longest, start, number = max(map(len, lines.values())), 0, 0
+def texts(code: str, seed: int) -> Iterator[str]:
+    """Yields passages of words that come as often as they do in a language, endlessly."""
+    draw = np.random.default_rng(seed)
+    frequencies = wordfreq.get_frequency_dict(code, wordlist="best")
+    words, edges = list(frequencies), np.cumsum(list(frequencies.values()))
+    space, comma, stop = ("", "\uff0c", "\u3002") if code in _WITHOUT_SPACES else (" ", ",", ".")
+    length = _CHARACTERS // 3 if code in _WITHOUT_SPACES else _CHARACTERS
+    text = ""
     while True:
-        item, used = {}, 1
-        for code, own in lines.items():
-            text, place = str(number), start
-            while len(text) < _CHARACTERS:
-                text, place = f"{text} {own[place % len(own)]}", place + 1
-            item[code], used = text, max(used, place - start)
-        yield item
-        start, number = (start + used) % longest, number + 1
+        numbers = np.searchsorted(edges, draw.random(draw.integers(5, 25)) * edges[-1]).tolist()
+        commas = draw.random(len(numbers)) < _COMMAS
+        sentence = space.join(
+            _DIGIT.sub(lambda _: str(draw.integers(10)), words[number]) + comma * bool(after)
+            for number, after in zip(numbers, commas, strict=True)
+        )
+        text += text and space
+        text += sentence[0].upper() + sentence[1:].removesuffix(comma) + stop
+        if len(text) >= length:
+            yield text[:length]
+            text = ""
 
 
-def write_source(folder: pathlib.Path, texts: pathlib.Path, megabytes: float) -> None:
+def write_source(folder: pathlib.Path, megabytes: float) -> None:
     """Writes train.jsonl with that much text in its passages; the query of each is the beginning of it."""
     folder.mkdir()
+    drawn = {code: texts(code, seed) for seed, code in enumerate(_LANGUAGES)}
     written = 0
     with (folder / "train.jsonl").open("w", encoding="utf-8") as file:
-        for item in passages(texts):
+        while True:
+            item = {code: next(own) for code, own in drawn.items()}
             query = {code: text[:40] for code, text in item.items()}
             file.write(json.dumps({"query": query, "passage": item}, ensure_ascii=False) + "\n")
             written += sum(len(text.encode()) for text in (*item.values(), *query.values()))
@@ -119,11 +137,11 @@ def main(_: list[str]) -> None:
     if given.measure:
         print(json.dumps(measured(pathlib.Path(given.measure), given.tokenizer, given.workers)))
         return
-    require(["texts", "tokenizer"])
+    require(["tokenizer"])
     workers = given.workers or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="build_speed_") as scratch:
         folder = pathlib.Path(scratch)
-        write_source(folder / "in", pathlib.Path(given.texts), given.megabytes)
+        write_source(folder / "in", given.megabytes)
         for table in sources.TABLES:
             sources.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
         rates = {}
@@ -149,7 +167,6 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("texts", "", "folder of LANG.txt files")
     flags.DEFINE_string("tokenizer", "", "as for build_store.py")
     flags.DEFINE_float("megabytes", 150, "raw text of the source", lower_bound=1)
     flags.DEFINE_integer("workers", 0, "processes of the second build; 0: one a core", lower_bound=0)

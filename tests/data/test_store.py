@@ -93,7 +93,10 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
 
     with StoreWriter(tmp_path / "store") as writer:
         monkeypatch.setattr(writer, "_write", full)
-        with pytest.raises(InputError, match=r"store\.partial: the disk is full; free space or name an --out_dir"):
+        with pytest.raises(
+            InputError,
+            match=r"store\.partial: the disk is full; make room, or name a folder of another disk by --out_dir",
+        ):
             writer.append("queries", "de", np.array([0]), np.array([5]), np.array([0, 1]))
 
 

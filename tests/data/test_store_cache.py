@@ -201,7 +201,9 @@ def test_a_full_disk_is_one_line(tmp_path, bucket, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, bucket):
     (tmp_path / "file").write_text("")
     for cache in ("file", "file/inside"):
-        with pytest.raises(InputError, match=rf"{cache}: cannot be written \(.*\); name another --store_cache"):
+        with pytest.raises(
+            InputError, match=rf"{cache}: cannot be written \(.*\); name another folder by --store_cache"
+        ):
             local_store(bucket, tmp_path / cache)
 
 

@@ -6,8 +6,10 @@ import random
 
 import pytest
 
-from data_prep.flow import Flow, key_in, spread, spread_name
+from data_prep import keys
+from data_prep.flow import Flow
 from data_prep.id_set import IdSet
+from data_prep.keys import in_order, key_in, name_key, number_key
 from data_prep.row import BadRow, Dropped
 
 BUCKETS = 1000  # into which TensorFlow Datasets divides the keys, by their size
@@ -38,14 +40,23 @@ def len_of(values):
     return sum(1 for _ in values)
 
 
-@pytest.mark.parametrize("keys", [
-    [spread(number) for number in range(50_000)],
-    [key_in(spread_name(f"{number:010}"), 3) for number in range(50_000)],
+@pytest.mark.parametrize("made", [
+    [number_key(number) for number in range(50_000)],
+    [key_in(name_key(f"{number:010}"), 3) for number in range(50_000)],
 ])  # fmt: skip
-def test_keys_differ_and_share_the_records_evenly_among_the_files_that_sort_them(keys):
-    assert len(set(keys)) == len(keys) and min(keys) >= 0 and max(keys) < 1 << 128
-    counts = collections.Counter(key * BUCKETS >> 128 for key in keys)
+def test_keys_differ_and_share_the_records_evenly_among_the_files_that_sort_them(made):
+    assert len(set(made)) == len(made) and min(made) >= 0 and max(made) < 1 << 128
+    counts = collections.Counter(key * BUCKETS >> 128 for key in made)
     assert len(counts) == BUCKETS and max(counts.values()) < 100
+
+
+def test_keys_in_order_keep_it_and_fill_one_file_after_the_other(monkeypatch):
+    assert [record for _, record in sorted(in_order("cab"))] == ["c", "a", "b"]
+    monkeypatch.setattr(keys, "_MOST", 1 << 14)
+    counts = collections.Counter(key * BUCKETS >> 128 for key, _ in in_order(range(1 << 14)))
+    assert len(counts) == BUCKETS and max(counts.values()) < 20
+    with pytest.raises(OverflowError, match="at most 16,384 records"):
+        list(in_order(range((1 << 14) + 1)))
 
 
 def test_an_id_set_is_a_set():

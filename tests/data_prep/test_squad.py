@@ -37,6 +37,14 @@ def change(path, edit):
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def joined_of(files, passage):
+    """The files joined, where none of their questions is to be left out."""
+    left_out = []
+    joined = squad_join.join(files, passage, left_out.append)
+    assert not left_out
+    return joined
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the three small files."""
@@ -57,10 +65,13 @@ def prepared(tmp_path_factory):
 
 
 def test_languages_join_by_the_question_id():
-    joined = squad_join.join(languages(FILES), "sentence")
-    texts = {(record["id"], record["language"]): record["text"] for record in squad_join.queries(languages(FILES))}
+    joined = joined_of(languages(FILES), "sentence")
+    texts = {
+        (record["id"], record["language"]): record["text"]
+        for record in squad_join.queries(languages(FILES), "sentence")
+    }
     assert len(texts) == 11 and texts["palm-where", "zh"] == "海枣生长在哪里？"
-    records = list(squad_join.passages(languages(FILES), joined, "sentence"))
+    records = list(squad_join.passages(languages(FILES), "sentence", joined))
     texts = {(record["id"], record["language"]): record["text"] for record in records}
     assert len(records) == len(texts) == 9
     assert texts["light-year", "en"] == "The lighthouse 🗼 was built in 1871."
@@ -71,7 +82,7 @@ def test_languages_join_by_the_question_id():
 
 
 def test_questions_with_a_passage_in_common_share_item_or_group():
-    pairs = {pair["query"]: pair for pair in squad_join.pairs(squad_join.join(languages(FILES), "sentence"))}
+    pairs = {pair["query"]: pair for pair in squad_join.pairs(joined_of(languages(FILES), "sentence"))}
     assert {question: pair["passage"] for question, pair in pairs.items()} == {
         "light-year": "light-year", "light-what": "light-year",  # the same sentence in every language
         "light-height": "light-height",  # the same Arabic sentence, but another English one
@@ -82,11 +93,11 @@ def test_questions_with_a_passage_in_common_share_item_or_group():
 
 
 def test_paragraphs_as_passages():
-    joined = squad_join.join(languages(FILES), "paragraph")
+    joined = joined_of(languages(FILES), "paragraph")
     assert joined.passage["palm-when"] == "palm-when" and joined.passage["palm-where"] == "palm-where"
     assert joined.group["palm-when"] == joined.group["palm-where"] != joined.group["light-year"]
     assert len(set(joined.passage.values())) == 3
-    texts = [record["text"] for record in squad_join.passages(languages(FILES), joined, "paragraph")]
+    texts = [record["text"] for record in squad_join.passages(languages(FILES), "paragraph", joined)]
     assert "海枣生长在绿洲中。果实在秋天成熟。" in texts and len(texts) == 7
 
 
@@ -122,9 +133,7 @@ def test_the_same_files_are_taken_again_and_others_refused(folder, tmp_path):
     made()
     assert len(list(sources.records("squad", "pairs", "train", tmp_path / "raw", input_dir=folder))) == 5
     made(passage="sentence")
-    message = (
-        "other files than those of --input_dir, or for another --passage: passage is changed from sentence to para"
-    )
+    message = "other files than those of --input_dir, or another way: --passage is changed from sentence to para"
     with pytest.raises(InputError, match=message):
         made(passage="paragraph")
     change(folder / "en.json", lambda paragraph: paragraph["qas"].pop())
@@ -136,7 +145,9 @@ def test_a_wrong_folder_is_named(folder, tmp_path):
     def made(input_dir, **settings):
         return sources.builder("squad", "pairs", tmp_path / "raw", input_dir=input_dir, **settings)
 
-    with pytest.raises(InputError, match=r"--input_dir=.*gone: no such folder: expected LANG\.json files, such as en"):
+    with pytest.raises(
+        InputError, match=r"--input_dir=.*gone: no such folder: expected one that holds LANG\.json files"
+    ):
         made(tmp_path / "gone")
     (tmp_path / "empty" / "test").mkdir(parents=True)
     with pytest.raises(
@@ -157,13 +168,13 @@ def test_files_that_do_not_join_are_named(folder):
     change(folder / "zh.json", lambda paragraph: paragraph["qas"][0].update(id="other"))
     message = r"zh\.json: no question id in common with the other languages \(ar en\): translations of a question have"
     with pytest.raises(InputError, match=message):
-        squad_join.join(languages(folder), "sentence")
-    assert squad_join.join({"zh": folder / "zh.json"}, "sentence").passage == {"other": "other"}
+        joined_of(languages(folder), "sentence")
+    assert joined_of({"zh": folder / "zh.json"}, "sentence").passage == {"other": "other"}
     change(folder / "zh.json", lambda paragraph: paragraph["qas"].clear())
     with pytest.raises(
         InputError, match=r"zh\.json: no question with an answer: expected at least one; leave the file"
     ):
-        squad_join.join(languages(folder), "sentence")
+        joined_of(languages(folder), "sentence")
 
 
 def test_sentences_are_needed_for_sentences_alone(folder):
@@ -172,8 +183,8 @@ def test_sentences_are_needed_for_sentences_alone(folder):
         r"en\.json: paragraph 1: no sentence_breaks and sentences, which --passage=sentence needs; set --passage=p"
     )
     with pytest.raises(InputError, match=message):
-        squad_join.join(languages(folder), "sentence")
-    assert len(squad_join.join(languages(folder), "paragraph").passage) == 5
+        joined_of(languages(folder), "sentence")
+    assert len(joined_of(languages(folder), "paragraph").passage) == 5
 
 
 def test_a_wrong_file_ends_the_preparation_and_leaves_no_table(folder, tmp_path):
@@ -183,6 +194,33 @@ def test_a_wrong_file_ends_the_preparation_and_leaves_no_table(folder, tmp_path)
         sources.builder("squad", "queries", tmp_path / "raw", input_dir=folder)
     (folder / "zh.json").write_bytes(kept)
     assert len(list(sources.records("squad", "queries", "train", tmp_path / "raw", input_dir=folder))) == 11
+
+
+def test_what_cannot_be_used_is_set_aside_in_every_table(folder, tmp_path):
+    def wrong(paragraph):
+        paragraph["qas"][0]["answers"][0]["answer_start"] += 1
+        paragraph["qas"][1]["answers"] = []
+
+    change(folder / "en.json", wrong)
+    change(folder / "ar.json", lambda paragraph: paragraph.update(context=7))
+    with pytest.raises(InputError, match=r"ar\.json: paragraph 1: context is 7: expected a string"):
+        sources.builder("squad", "pairs", tmp_path / "raw", input_dir=folder)
+    settings = {"input_dir": folder, "on_bad_row": "skip"}
+    tables = {
+        table: list(sources.records("squad", table, "train", tmp_path / "raw", **settings)) for table in sources.TABLES
+    }
+    whole = list(squad_join.queries(languages(FILES), "sentence"))
+    gone = {("ar", question) for question in ("light-year", "light-what", "light-height")}
+    gone |= {("en", "light-year"), ("en", "light-what")}
+    assert tables["queries"] == [record for record in whole if (record["language"], record["id"]) not in gone]
+    assert {(record["language"], record["id"]) for record in tables["passages"]}.isdisjoint(gone)
+    assert [pair["query"] for pair in tables["pairs"]] == ["palm-when", "palm-where", "light-height"]
+    rejects = "rows that cannot be used, listed in rejects-train.jsonl"
+    for table in sources.TABLES:
+        made = sources.builder("squad", table, tmp_path / "raw", **settings)
+        assert made.info.metadata["dropped"] == {"train": {rejects: 2, NO_ANSWER: 1}}
+        listed = [json.loads(line)["row"] for line in (Path(made.data_dir) / "rejects-train.jsonl").open()]
+        assert "paragraph 1: context is 7" in listed[0] and "question 'light-year': the context has" in listed[1]
 
 
 def test_flags_are_those_that_the_source_has_a_use_for():
@@ -209,6 +247,6 @@ def test_a_command_prints_what_was_left_out(prepared, tmp_path):
 ])  # fmt: skip
 def test_the_official_files_are_read_whole(name, questions, passages, groups):
     files = {path.stem: path for path in sorted(Path(REAL, name).glob("*.json"))}
-    joined = squad_join.join(files, "sentence")
+    joined = joined_of(files, "sentence")
     assert len(joined.passage) == questions and len(set(joined.passage.values())) == passages
-    assert len(set(joined.group.values())) == groups and not joined.dropped
+    assert len(set(joined.group.values())) == groups

@@ -7,7 +7,7 @@ from hbt_jax.languages import XM3600
 from hbt_jax.models import word_cache
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.models.tokenizer_folder import read_folder
-from hbt_jax.models.word_cache import WordCache
+from hbt_jax.models.word_cache import WordCache, find_cuts
 from tests.models import make_tokenizers
 from tests.models.make_tokenizers import AWKWARD, texts_of
 
@@ -48,11 +48,50 @@ def test_texts_of_all_languages_by_batches(folder, monkeypatch, most):
 
 def test_a_word_is_tokenised_once_and_long_ones_are_forgotten(folder):
     lists = Counted(folder)
-    cache = WordCache(lists, read_folder(folder).words)
+    cuts = read_folder(folder).words
+    cache = WordCache(lists, cuts)
     long = "ab" * 40
     for _ in range(2):
         cache.encode([f"a cat {long} and a dog", "a  dog "])
-    assert lists.texts == ["a", "cat", "and", "dog", long, long]
+    words = [word for text in lists.texts for word in text.split(cuts.separator) if word]
+    assert words == ["a", "cat", "and", "dog", long, long]
+
+
+def test_a_word_that_is_normalised_to_the_separator_is_tokenised_alone(folder):
+    lists = Counted(folder)
+    cuts = read_folder(folder).words
+    fullwidth = cuts.separator.replace("<", "\uff1c").replace(">", "\uff1e")
+    assert cuts.separator_id in lists([fullwidth])[0]
+    text = f"one {fullwidth} {fullwidth}two three"
+    assert_whole(WordCache(lists, cuts), lists, [text, "one two three"])
+
+
+@pytest.mark.parametrize(("names", "separator"), [
+    (["<s>", "</s>"], "<s>"),
+    (["<s>b", "<s>", "|"], "|"),  # the first holds the second
+    (["</s>", "x</", "|"], "|"),  # the second ends as the first begins
+    (["x</", "</s>", "|"], "|"),
+    (["</s", "x"], "</s"),
+    (["aba"], None),
+    ([], None),
+    (["<s>", "two words"], None),
+])  # fmt: skip
+def test_the_separator_is_a_special_token_that_no_other_name_can_lie_over(names, separator):
+    added = [added_token(number, name) for number, name in enumerate(names)]
+    cuts = find_cuts(added)
+    assert (cuts and cuts.separator) == separator
+    assert cuts is None or cuts == (tuple(names), separator, names.index(separator))
+
+
+@pytest.mark.parametrize("use", ["lstrip", "rstrip", "single_word", "normalized"])
+def test_a_token_that_changes_what_is_beside_it_separates_nothing(use):
+    assert find_cuts([added_token(0, "<s>", **{use: True})]) is None
+    assert find_cuts([added_token(0, "<s>", special=False)]) is None
+
+
+def added_token(number, name, **changes):
+    uses = dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized"), False)
+    return {"id": number, "content": name, "special": True, **uses, **changes}
 
 
 @pytest.mark.parametrize("word", ["\u0301a", "\u0e33x", "\U0001f3fdx", "x\u200d", "a<s>b", "\u200cx"])
@@ -61,7 +100,7 @@ def test_texts_with_words_that_lean_on_others_are_tokenised_whole(folder, word):
     cache = WordCache(lists, read_folder(folder).words)
     text = f"one {word} two"
     cache.encode([text, "one two"])
-    assert text in lists.texts and word not in lists.texts
+    assert text in lists.texts and not any(word in other for other in lists.texts if other != text)
     assert_whole(cache, lists, [text, "one two", text])
 
 

@@ -2,13 +2,14 @@
 
 import fcntl
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep import id_index
+from data_prep import id_index, sorted_groups
 from data_prep.growing import GrowingArray
 from data_prep.id_index import IdIndex
 
@@ -41,6 +42,14 @@ def test_large_runs_lie_in_files_and_merged_ones_leave_none(small_runs, tmp_path
         index.add(ids[start : start + 5])
     np.testing.assert_array_equal(index.find(ids), np.arange(200))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 24 * 200
+
+
+def test_a_full_disk_names_the_file_that_is_written():
+    ids = np.arange(1 << 18, dtype=np.uint64).reshape(-1, 2)
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        id_index._Run(ids, np.arange(len(ids))).on_disk(Path("/dev/full"))
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        sorted_groups._written([(0, b"x" * (1 << 20))], Path("/dev/full"))
 
 
 def test_an_array_grows_with_zeros_and_keeps_its_values(tmp_path):

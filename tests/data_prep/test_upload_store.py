@@ -1,5 +1,6 @@
 """Stores go to a bucket whole or not at all, with their tokenizer, and are used from there; file:// stands for it."""
 
+import errno
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from data_prep.upload_store import local_output, upload_store
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store import open_store
 from hbt_jax.data.store_cache import local_store
-from hbt_jax.errors import InputError
+from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_benchmark, make_text_store, make_tokenizer
 
@@ -103,6 +104,26 @@ def test_a_build_that_fails_leaves_nothing_and_an_upload_that_fails_leaves_the_s
     monkeypatch.undo()
     upload_store(folder, place)
     open_store(local_store(place, tmp_path / "cache"))
+
+
+def test_an_upload_that_is_interrupted_leaves_the_store(tmp_path, store, place, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RemoteFolder, "put", interrupted)
+    command = rf"python data_prep/upload_store\.py .*/store {place}"
+    message = f"the store is whole in .*/store, but not uploaded; to upload it: {command}"
+    with pytest.raises(Interrupted, match=message), local_output(place) as folder:
+        shutil.copytree(store, folder)
+    open_store(folder)
+
+
+def test_a_full_temporary_disk_is_named(place):
+    message = "store_.*: the disk is full, where the store is built before it is uploaded; .* by the variable TMPDIR"
+    with pytest.raises(InputError, match=message), local_output(place):
+        raise InputError("--out_dir") from OSError(errno.EDQUOT, "Disk quota exceeded")
 
 
 def test_a_store_without_its_tokenizer_needs_the_flag(tmp_path, store, place, capsys):

@@ -325,6 +325,11 @@ class EvalConfig:
                 f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"
                 " evaluated in all their languages"
             )
+        if self.corpus_block != EvalConfig.corpus_block and "miracl" not in self.benchmarks:
+            raise InputError(
+                f"--corpus_block={self.corpus_block} needs --benchmarks=miracl: other benchmarks' candidates are read"
+                " whole"
+            )
         if self.expansion_combination != CONCAT and not self.query_expansions:
             raise InputError(
                 f"--expansion_combination={self.expansion_combination} needs --query_expansions, the file of the texts"

@@ -103,5 +103,5 @@ def test_a_wrong_folder_or_device_is_named(tiny, tmp_path):
 
 def test_the_missing_extra_is_named(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
-    with pytest.raises(InputError, match=r"ctranslate2 cannot be imported .*: pip install 'hbt_jax\[translate\]'"):
+    with pytest.raises(InputError, match=r"ctranslate2 cannot be imported .*: pip install -e '\.\[translate\]'"):
         translator(tiny[0])

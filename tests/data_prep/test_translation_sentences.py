@@ -43,5 +43,5 @@ def test_a_sentence_that_failed_fails_its_text():
 
 def test_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentencex", None)
-    with pytest.raises(InputError, match=r"sentencex cannot be imported .*: pip install 'hbt_jax\[translate\]'"):
+    with pytest.raises(InputError, match=r"sentencex cannot be imported .*: pip install -e '\.\[translate\]'"):
         splitter("en")

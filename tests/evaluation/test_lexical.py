@@ -177,7 +177,7 @@ def test_a_missing_library_is_named(monkeypatch):
     lexical.check_installed()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bm25s" else find(name))
-    with pytest.raises(InputError, match=r"needs the library bm25s: pip install 'hbt_jax\[lexical\]'"):
+    with pytest.raises(InputError, match=r"needs the library bm25s: pip install -e '\.\[lexical\]'"):
         lexical.check_installed()
 
 

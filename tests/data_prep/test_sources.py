@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import sources
+from data_prep import rows_builder, sources
 from data_prep.build_store import build_store, summary
+from data_prep.row import Row
 from data_prep.source_builder import BAD_ROWS
 from data_prep.train_sentencepiece import train_sentencepiece
 from hbt_jax.data.store import open_store
@@ -142,3 +143,15 @@ def test_what_a_killed_build_left_is_removed_and_a_running_one_is_not_disturbed(
 def test_counts_of_the_sources_own_rules_do_not_depend_on_bad_rows(tmp_path):
     assert len(rows("yahoo", tmp_path)) == 2
     sources.builder("yahoo", "pairs", tmp_path, input_dir=FIXTURES / "yahoo", on_bad_row="skip")
+
+
+def test_an_item_is_written_once_however_many_rows_name_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows_builder, "_BATCH", 3)
+    numbers = [4, 1, 4, 2, 1, 0, 0, 7, 2, 4]
+    rows = [
+        Row({"en": "q"}, {"en": f"p{number}", "de": f"d{number}"}, ({"en": f"n{number % 2}"},), "g")
+        for number in numbers
+    ]
+    found = [record["text"] for record in rows_builder.texts(rows, "passages", tmp_path)]
+    assert found == ["d4", "p4", "n0", "d1", "p1", "n1", "d2", "p2", "d0", "p0", "d7", "p7"]
+    assert [record["text"] for record in rows_builder.texts(rows, "queries", tmp_path)] == ["q"]

@@ -6,7 +6,9 @@ tokenizer, with their whole texts.  New words go to the tokenizer some at a time
 which it cuts out before anything else.
 """
 
+import functools
 import itertools
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -15,7 +17,7 @@ import numpy as np
 
 from hbt_jax.spans import spread
 
-_MOST_WORDS = 1 << 19  # that are remembered, about 200 bytes each
+_MOST_WORDS = 1 << 19  # that are remembered, and as many that were met before them, about 200 bytes each
 _LONGEST = 40  # characters of a word that is remembered: in languages without spaces a word is a sentence
 _NEW, _LEANS = -1, -2  # in the place of a word's number
 _TOGETHER = 64  # new words that are tokenised as one text
@@ -66,6 +68,60 @@ def _overlap(name: str, other: str) -> bool:
     return any(name.endswith(other[:size]) for size in sizes) or (name != other and other in name)
 
 
+@functools.cache
+def _leans_back(first: str) -> bool:
+    """Whether a word's first character may join what stands before it."""
+    category = unicodedata.category(first)
+    return category[0] == "M" or category in ("Cf", "Sk") or first in _JOINED  # Sk: the tones of emoji are among them
+
+
+@functools.cache
+def _is_format(last: str) -> bool:
+    return unicodedata.category(last) == "Cf"
+
+
+class _Words:
+    """Words and their tokens; word 0 is the empty one."""
+
+    def __init__(self):
+        self._numbers: dict[str, int] = {"": 0}
+        self._start_W = self._count_W = np.zeros(1, np.int64)
+        self._tokens = np.zeros(0, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def find(self, words: list[str]) -> np.ndarray:
+        """int64 [M]: numbers, or _NEW or _LEANS in their places."""
+        return np.fromiter(map(self._numbers.get, words, itertools.repeat(_NEW)), np.int64, len(words))
+
+    def tokens_of(self, number_M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens of words by their numbers, one after the other, and how many each has."""
+        count_M = self._count_W[number_M]
+        return self._tokens[spread(self._start_W[number_M], count_M)], count_M
+
+    def add(self, words: list[str], tokens: np.ndarray, count_M: np.ndarray) -> None:
+        """Adds new words with tokens as `tokens_of` gives them."""
+        first = len(self._count_W)
+        self._numbers.update(zip(words, range(first, first + len(words)), strict=True))
+        self._start_W = np.concatenate([self._start_W, len(self._tokens) + np.cumsum(count_M) - count_M])
+        self._count_W = np.concatenate([self._count_W, count_M])
+        self._tokens = np.concatenate([self._tokens, tokens])
+
+    def add_leaning(self, words: list[str]) -> None:
+        """Adds words that have no tokens of their own."""
+        self._numbers.update(dict.fromkeys(words, _LEANS))
+
+    def forget(self, words: list[str]) -> None:
+        """Forgets the words that were added last."""
+        for word in words:
+            del self._numbers[word]
+        if words:
+            left = len(self._count_W) - len(words)
+            self._tokens = self._tokens[: self._start_W[left]]
+            self._start_W, self._count_W = self._start_W[:left], self._count_W[:left]
+
+
 class WordCache:
     """Tokenises texts word by word.
 
@@ -76,56 +132,45 @@ class WordCache:
 
     def __init__(self, encode_lists: Callable[[list[str]], Iterable[list[int]]], cuts: Cuts):
         self._encode_lists, self._cuts = encode_lists, cuts
-        self._clear()
-
-    def _clear(self) -> None:
-        self._numbers: dict[str, int] = {"": 0}
-        self._start_W = self._count_W = np.zeros(1, np.int64)
-        self._tokens = np.zeros(0, np.int32)
+        self._has_special = re.compile("|".join(map(re.escape, cuts.special))).search
+        self._known, self._earlier = _Words(), _Words()  # words of the second move to the first when they are met
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """As Tokenizer.encode."""
         split = [text.split(" ") if _in_words(text) else () for text in texts]
         words = list(itertools.chain.from_iterable(split))
         words_N = np.fromiter(map(len, split), np.int64, len(split))
-        if len(self._numbers) > _MOST_WORDS:
-            self._clear()
-        number_M = self._look_up(words)
+        if len(self._known) > _MOST_WORDS:
+            self._earlier, self._known = self._known, _Words()
+        number_M = self._known.find(words)
         new_M = np.flatnonzero(number_M == _NEW)
         long = []
         if len(new_M):
-            long = self._learn(dict.fromkeys(words[place] for place in new_M.tolist()))
-            number_M[new_M] = self._look_up([words[place] for place in new_M.tolist()])
+            long = self._learn(list(dict.fromkeys(words[place] for place in new_M.tolist())))
+            number_M[new_M] = self._known.find([words[place] for place in new_M.tolist()])
         leans_M = number_M == _LEANS
         text_M = np.repeat(np.arange(len(texts)), words_N)
         whole_N = words_N == 0
         whole_N[text_M[leans_M]] = True
         number_M = np.where(whole_N[text_M], 0, number_M)  # such a text has no words: it follows as a whole
-        start_M, count_M = self._start_W[number_M], self._count_W[number_M]
-        by_word = self._tokens[spread(start_M, count_M)]
+        by_word, count_M = self._known.tokens_of(number_M)
         count_N = np.bincount(text_M, count_M, len(texts)).astype(np.int64)
-        self._forget(long)
+        self._known.forget(long)
         return self._with_whole(texts, whole_N, count_N, by_word)
 
-    def _look_up(self, words: list[str]) -> np.ndarray:
-        return np.fromiter(map(self._numbers.get, words, itertools.repeat(_NEW)), np.int64, len(words))
-
-    def _learn(self, words: Iterable[str]) -> list[str]:
-        """Remembers new words; returns those that are to be forgotten, whose numbers are the last ones."""
-        alone: dict[bool, list[str]] = {False: [], True: []}  # is long -> words
-        for word in words:
-            if self._leans(word):
-                self._numbers[word] = _LEANS
-            else:
-                alone[len(word) > _LONGEST].append(word)
-        in_order = [*alone[False], *alone[True]]
-        tokens, counts = self._tokenised(in_order)
-        first = len(self._count_W)
-        self._numbers.update(zip(in_order, range(first, first + len(in_order)), strict=True))
-        self._start_W = np.concatenate([self._start_W, len(self._tokens) + np.cumsum(counts) - counts])
-        self._count_W = np.concatenate([self._count_W, counts])
-        self._tokens = np.concatenate([self._tokens, tokens])
-        return alone[True]
+    def _learn(self, words: list[str]) -> list[str]:
+        """Remembers new words; returns those that are to be forgotten, which are the last ones."""
+        number_M = self._earlier.find(words)
+        before = [words[place] for place in np.flatnonzero(number_M >= 0).tolist()]
+        self._known.add(before, *self._earlier.tokens_of(number_M[number_M >= 0]))
+        leaning, short, long = [], [], []
+        for place in np.flatnonzero(number_M < 0).tolist():
+            word = words[place]
+            (leaning if self._leans(word) else long if len(word) > _LONGEST else short).append(word)
+        self._known.add_leaning(leaning)
+        new = [*short, *long]
+        self._known.add(new, *self._tokenised(new))
+        return long
 
     def _tokenised(self, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The tokens of words that do not lean, one after the other, and how many each has."""
@@ -144,24 +189,9 @@ class WordCache:
         flat = np.concatenate(parts)
         return flat[flat != _END], np.diff(np.flatnonzero(flat == _END), prepend=-1) - 1
 
-    def _forget(self, words: list[str]) -> None:
-        for word in words:
-            del self._numbers[word]
-        if words:
-            left = len(self._count_W) - len(words)
-            self._tokens = self._tokens[: self._start_W[left]]
-            self._start_W, self._count_W = self._start_W[:left], self._count_W[:left]
-
     def _leans(self, word: str) -> bool:
         """Whether a word's tokens may depend on what stands beside it, or a special token may be in it."""
-        first = word[0]
-        return (
-            unicodedata.category(first)[0] == "M"
-            or "Cf" in (unicodedata.category(first), unicodedata.category(word[-1]))
-            or unicodedata.category(first) == "Sk"  # the tones of emoji are among them
-            or first in _JOINED
-            or any(name in word for name in self._cuts.special)
-        )
+        return _leans_back(word[0]) or _is_format(word[-1]) or self._has_special(word) is not None
 
     def _with_whole(
         self, texts: list[str], whole_N: np.ndarray, count_N: np.ndarray, by_word: np.ndarray

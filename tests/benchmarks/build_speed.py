@@ -11,7 +11,8 @@ text of that size.  The source is prepared once in a temporary folder; then each
 with one process, and with --workers.  Printed are megabytes of raw UTF-8 text a second from the first record to the
 finished store, in all and for each process; the most anonymous memory of all processes together; and what the reading
 and writing process itself takes of a core, which bounds how many others it can feed.  From both follows the time for
-mMARCO, 14 languages of 8,841,823 passages, taken as 52 GB of text, on 96 cores.
+mMARCO, 14 languages of 8,841,823 passages, taken as 52 GB of text, on 96 cores.  For comparison the library tokenizers
+alone, on one core, tokenises the first 10 MB of the same texts, once before and once after the builds.
 """
 
 import json
@@ -27,6 +28,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import tokenizers
 import wordfreq
 from absl import flags
 
@@ -38,6 +40,7 @@ from hbt_jax.flags import require, run_command  # noqa: E402
 
 _LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru", "vi", "zh")
 _WITHOUT_SPACES = ("ja", "zh")
+_COMPARED_MB = 10
 _CHARACTERS = 340  # of a passage
 _COMMAS = 0.06  # of the words have one after them
 _DIGIT = re.compile("0")  # wordfreq writes 0 for each digit of a number
@@ -104,6 +107,25 @@ def measured(folder: pathlib.Path, tokenizer: str, workers: int) -> dict[str, fl
     return {"megabytes": size / 1e6, "seconds": seconds, "own_seconds": own, "most_bytes": most[0]}
 
 
+def library(folder: pathlib.Path, tokenizer: str) -> dict[str, float]:
+    """Has the library tokenizers tokenise texts of the source in this process and says what it took."""
+    texts, size = [], 0
+    with (folder / "in" / "train.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            texts += json.loads(line)["passage"].values()
+            size += len("".join(texts[-len(_LANGUAGES) :]).encode())
+            if size >= 1e6 * _COMPARED_MB:
+                break
+    backend = tokenizers.Tokenizer.from_file(str(pathlib.Path(tokenizer) / "tokenizer.json"))
+    backend.no_truncation()
+    backend.no_padding()
+    start = time.monotonic()
+    for place in range(0, len(texts), 4096):
+        for encoding in backend.encode_batch_fast(texts[place : place + 4096], add_special_tokens=False):
+            np.array(encoding.ids, np.int32)
+    return {"megabytes": size / 1e6, "seconds": time.monotonic() - start}
+
+
 def _watch(most: list[int], done: threading.Event) -> None:
     while not done.wait(0.1):
         most[0] = max(most[0], sum(map(_anonymous, _tree(os.getpid()))))
@@ -135,7 +157,9 @@ def main(_: list[str]) -> None:
     """Measures one build when told so, else prepares the source, has both builds measured and prints the figures."""
     given = flags.FLAGS
     if given.measure:
-        print(json.dumps(measured(pathlib.Path(given.measure), given.tokenizer, given.workers)))
+        folder = pathlib.Path(given.measure)
+        done = measured(folder, given.tokenizer, given.workers) if given.workers else library(folder, given.tokenizer)
+        print(json.dumps(done))
         return
     require(["tokenizer"])
     workers = given.workers or os.cpu_count() or 1
@@ -144,21 +168,27 @@ def main(_: list[str]) -> None:
         write_source(folder / "in", given.megabytes)
         for table in sources.TABLES:
             sources.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
-        rates = {}
-        for count in dict.fromkeys((1, workers)):
+        rates, peer = {}, []
+        for count in (0, *dict.fromkeys((1, workers)), 0):
             command = [
                 sys.executable, __file__, f"--measure={folder}", f"--tokenizer={given.tokenizer}", f"--workers={count}",
             ]  # fmt: skip
-            environment = os.environ | ({"TOKENIZERS_PARALLELISM": "false"} if count == 1 else {})
+            environment = os.environ | ({"TOKENIZERS_PARALLELISM": "false"} if count < 2 else {})
             done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             found = json.loads(done.stdout.splitlines()[-1])
-            rates[count] = rate = found["megabytes"] / found["seconds"]
+            rate = found["megabytes"] / found["seconds"]
+            if not count:
+                peer.append(rate)
+                print(f"the library tokenizers alone, one core: {rate:.2f} MB/s")
+                continue
+            rates[count], own = rate, found["megabytes"] / found["own_seconds"]
             print(
                 f"{count} process{'es' if count > 1 else ''}: {found['megabytes']:,.0f} MB of text in"
                 f" {found['seconds']:,.1f} s, {rate:.2f} MB/s ({rate / count:.2f} for each); most memory"
                 f" {found['most_bytes'] / 2**30:.2f} GiB; reading and writing take {found['own_seconds']:,.1f} s"
             )
-        ceiling = found["megabytes"] / found["own_seconds"] if workers > 1 else float("inf")
+        print(f"one process builds {rates[1] * len(peer) / sum(peer):.2f} times as fast as the library tokenises")
+        ceiling = own if workers > 1 else float("inf")
         rate = min(_CORES * rates[workers] / workers, ceiling)
         print(
             f"mMARCO, {_MMARCO_MB / 1000:,.0f} GB, on {_CORES} cores: {_MMARCO_MB / rate / 60:,.0f} minutes (reading"

@@ -82,6 +82,7 @@ def build_store(
     Raises:
       InputError: OUT_DIR exists, the disk is full, or a record is wrong: a language that hbt_jax/languages.py lacks,
         two texts for one id and language, a pair that names an unknown id.
+      OSError: the disk is full, of a file that is needed meanwhile.
     """
     metadata, dropped, filters = {}, collections.Counter(), filters or Filters()
     languages: dict[str, int] = {}

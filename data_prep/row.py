@@ -28,10 +28,12 @@ class Row:
 
 
 class BadRow(InputError):
-    """A row that cannot be used: its message begins with FILE:LINE and says what is wrong and what was expected.
+    """A row that cannot be used: its message begins with its place and says what is wrong and what was expected.
+
+    The place is FILE:LINE, or FILE: PART where a file is one JSON value.
 
     Readers yield it in the place of a row, so that the rows after it can still be read; whether it stops the build or
-    is set aside is the builder's to decide (data_prep/rows_builder.py).
+    is set aside is the builder's to decide (data_prep/source_builder.py).
     """
 
 

@@ -2,7 +2,7 @@
 
     --on_bad_row=stop   the build ends with file, line and reason (the default)
     --on_bad_row=skip   the row is left out, counted in the metadata as "dropped", and listed in rejects-SPLIT.jsonl
-                        beside the table `pairs`: {"row": FILE:LINE and the reason}
+                        beside the table `pairs`: {"row": place and reason}
 
 What a source leaves out by its own rule is counted in the same place, whatever --on_bad_row is.
 """

@@ -2,8 +2,8 @@
 
 INPUT_DIR holds LANG.json files, which are the split `train`; or folders train, validation, test of them, or some of
 these.  MLQA-R and XQuAD-R are such folders.  hbt_jax/data/squad_layout.py says what a file is, data_prep/squad_join.py
-how questions become pairs.  With --on_bad_row=skip what cannot be used is left out: a paragraph with all its questions,
-or a question whose answer is not where the file says.
+how questions become pairs.  With --on_bad_row=skip a paragraph with a wrong field is left out with all its questions,
+and so is a question whose answer is not where the file says; what is wrong with a whole file still ends the build.
 """
 
 import os

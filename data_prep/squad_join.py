@@ -146,7 +146,9 @@ def _check_joined(files: Mapping[str, Path], places_of: dict[str, dict[str, tupl
     )
     for code, path in files.items():
         if not answered[code]:
-            raise InputError(f"{path}: no question with an answer: expected at least one; leave the file out")
+            raise InputError(
+                f"{path}: no question with an answer that can be used: expected at least one; leave the file out"
+            )
         if len(files) > 1 and not shared[code]:
             others = " ".join(other for other in files if other != code)
             raise InputError(

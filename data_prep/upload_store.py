@@ -52,7 +52,7 @@ def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterato
         yield folder / "store"
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, InputError) and getattr(error.__cause__, "errno", None) in DISK_FULL:
+        if _is_full(error, folder):
             raise InputError(
                 f"{folder}: the disk is full, where the store is built before it is uploaded; make room, or name a"
                 " folder of another disk by the variable TMPDIR of the environment"
@@ -71,6 +71,13 @@ def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterato
         )
         raise
     shutil.rmtree(folder)
+
+
+def _is_full(error: BaseException, folder: pathlib.Path) -> bool:
+    """Whether an error comes from a file of the folder and says that its disk is full."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    full = isinstance(cause, OSError) and cause.errno in DISK_FULL and cause.filename is not None
+    return full and pathlib.Path(cause.filename).is_relative_to(folder)
 
 
 def check_absent(remote: RemoteFolder, given: str) -> None:

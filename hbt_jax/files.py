@@ -30,6 +30,17 @@ def check_writable(folder: str) -> None:
 
 
 @contextlib.contextmanager
+def named_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Lets a failure name the file, which writing into an open one leaves out."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise
+
+
+@contextlib.contextmanager
 def disk_errors(folder: str | os.PathLike, flag: str) -> Iterator[None]:
     """Turns the failures of a folder's disk that a user can mend into one line.
 
@@ -37,10 +48,11 @@ def disk_errors(folder: str | os.PathLike, flag: str) -> Iterator[None]:
       flag: the option that names another folder.
 
     Raises:
-      InputError: the disk is full or the folder cannot be written.
+      InputError: the disk is full or the folder cannot be written; its cause names a file or the folder.
     """
     try:
-        yield
+        with named_errors(folder):
+            yield
     except OSError as error:
         if error.errno in DISK_FULL:
             raise InputError(
@@ -50,17 +62,6 @@ def disk_errors(folder: str | os.PathLike, flag: str) -> Iterator[None]:
             raise InputError(
                 f"{folder}: cannot be written ({error.strerror}); name another folder by {flag}"
             ) from error
-        raise
-
-
-@contextlib.contextmanager
-def named_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Lets a failure name the file, which writing into an open one leaves out."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 

@@ -3,6 +3,7 @@
 The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -57,7 +58,8 @@ class StoreWriter:
         return self
 
     def __exit__(self, *_):
-        self._close()
+        with contextlib.suppress(OSError):  # a full disk again, of files that `finish` has closed or nobody wants
+            self._close()
         if self._lock is not None:
             shutil.rmtree(self.partial, ignore_errors=True)
             self._unlock()
@@ -141,9 +143,10 @@ class StoreWriter:
         self._files[name].write(np.ascontiguousarray(values).data)
 
     def _close(self) -> None:
-        for file in self._files.values():
-            file.close()
-        self._files = {}
+        with contextlib.ExitStack() as stack:  # closes all, be it that one fails
+            for file in self._files.values():
+                stack.callback(file.close)
+            self._files = {}
 
     def _raw(self, name: str, dtype: type) -> np.ndarray:
         """What was appended under a name, mapped; empty where nothing was."""

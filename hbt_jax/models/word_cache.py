@@ -52,7 +52,7 @@ def find_cuts(added: Sequence[Mapping]) -> Cuts | None:
       added: the entries of tokenizer.json's `added_tokens`.
     """
     names = tuple(token["content"] for token in added if token["content"])
-    if any(len(name.split()) != 1 for name in names):
+    if any(name.split() != [name] for name in names):
         return None
     for token in added:
         name = token["content"]

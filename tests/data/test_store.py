@@ -100,6 +100,18 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
             writer.append("queries", "de", np.array([0]), np.array([5]), np.array([0, 1]))
 
 
+@pytest.mark.parametrize("tokens", [7, 10_000])  # that stay in a buffer until the files are closed, or do not
+def test_a_disk_that_is_full_in_truth_leaves_nothing_behind(tmp_path, tokens):
+    message = r"store\.partial: the disk is full; make room"
+    with pytest.raises(InputError, match=message), StoreWriter(tmp_path / "store") as writer:
+        (writer.scratch / "queries-de.values").symlink_to("/dev/full")
+        writer.append("queries", "de", np.array([0]), np.zeros(tokens, np.int32), np.array([0, tokens]))
+        writer.finish({"queries": 1, "passages": 0}, {"languages": ["de"]})
+    assert not list(tmp_path.iterdir())
+    with StoreWriter(tmp_path / "store"):  # nobody holds its lock
+        pass
+
+
 def test_two_builds_of_one_store_do_not_mix(tmp_path):
     with StoreWriter(tmp_path / "store") as first:
         first.append("queries", "en", np.arange(1), np.full(1, 7, np.int32), np.arange(2))

@@ -172,7 +172,7 @@ def test_files_that_do_not_join_are_named(folder):
     assert joined_of({"zh": folder / "zh.json"}, "sentence").passage == {"other": "other"}
     change(folder / "zh.json", lambda paragraph: paragraph["qas"].clear())
     with pytest.raises(
-        InputError, match=r"zh\.json: no question with an answer: expected at least one; leave the file"
+        InputError, match=r"zh\.json: no question with an answer that can be used: expected at least one; leave the"
     ):
         joined_of(languages(folder), "sentence")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_prep.decontaminate import decontaminate
@@ -16,6 +17,7 @@ from data_prep.upload_store import local_output, upload_store
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store import open_store
 from hbt_jax.data.store_cache import local_store
+from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_benchmark, make_text_store, make_tokenizer
@@ -120,10 +122,17 @@ def test_an_upload_that_is_interrupted_leaves_the_store(tmp_path, store, place, 
     open_store(folder)
 
 
-def test_a_full_temporary_disk_is_named(place):
+def test_a_full_temporary_disk_is_named(tmp_path, place, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     message = "store_.*: the disk is full, where the store is built before it is uploaded; .* by the variable TMPDIR"
-    with pytest.raises(InputError, match=message), local_output(place):
-        raise InputError("--out_dir") from OSError(errno.EDQUOT, "Disk quota exceeded")
+    with pytest.raises(InputError, match=message), local_output(place) as folder, StoreWriter(folder) as writer:
+        (writer.scratch / "queries-de.values").symlink_to("/dev/full")
+        writer.append("queries", "de", np.array([0]), np.zeros(9000, np.int32), np.array([0, 9000]))
+    with pytest.raises(InputError, match=message), local_output(place) as folder:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", str(folder / "raw" / "x.ids"))
+    with pytest.raises(InputError, match="another disk"), local_output(place):
+        raise InputError("another disk") from OSError(errno.ENOSPC, "No space left on device", "/elsewhere/x")
+    assert not list(tmp_path.glob("store_*"))
 
 
 def test_a_store_without_its_tokenizer_needs_the_flag(tmp_path, store, place, capsys):

@@ -75,6 +75,8 @@ def test_a_word_that_is_normalised_to_the_separator_is_tokenised_alone(folder):
     (["aba"], None),
     ([], None),
     (["<s>", "two words"], None),
+    (["<s>", " edge"], None),
+    (["<s>", "edge\u3000"], None),
 ])  # fmt: skip
 def test_the_separator_is_a_special_token_that_no_other_name_can_lie_over(names, separator):
     added = [added_token(number, name) for number, name in enumerate(names)]

@@ -51,10 +51,6 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
           a flow of (key, record), each key different: 128 bits, as data_prep/keys.py makes them.
         """
 
-    def _split_generators(self, dl_manager) -> dict:
-        del dl_manager
-        return {split: self._generate_examples(split, files) for split, files in self._files.items()}
-
     def _generate_examples(self, split: str, files: Sequence[Path]):
         """The (key, record) pairs of one split: an iterator, or what makes them on Beam."""
         if not self._beam_options:

@@ -35,10 +35,6 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
         In the place of a row that cannot be used it yields a BadRow, of what the source leaves out a Dropped.
         """
 
-    def _split_generators(self, dl_manager) -> dict:
-        del dl_manager
-        return {split: self._generate_examples(split, files) for split, files in self._files.items()}
-
     def _generate_examples(self, split: str, files: Sequence[Path]):
         """Yields (key, record) of one split, in the order of its rows."""
         table = self.builder_config.name

@@ -136,6 +136,10 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             ),
         )
 
+    def _split_generators(self, dl_manager) -> dict:
+        del dl_manager
+        return {split: self._generate_examples(split, files) for split, files in self._files.items()}
+
     @contextlib.contextmanager
     def _left_out(self, split: str) -> Iterator[LeftOut]:
         """Gives what a split leaves out to fill; what it counted becomes metadata when the block ends."""

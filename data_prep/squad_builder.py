@@ -46,10 +46,6 @@ class Squad(SourceBuilder):
     def _settings(self) -> dict[str, str]:
         return {"passage": self._passage}
 
-    def _split_generators(self, dl_manager) -> dict:
-        del dl_manager
-        return {split: self._generate_examples(split, files) for split, files in self._files.items()}
-
     def _generate_examples(self, split: str, files: Sequence[Path]):
         """Yields (key, record) of one split: texts language by language, pairs in the order of the questions."""
         by_code, table = {path.stem: path for path in files}, self.builder_config.name

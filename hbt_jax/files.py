@@ -31,11 +31,11 @@ def check_writable(folder: str) -> None:
 
 @contextlib.contextmanager
 def named_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Lets a failure name the file, which writing into an open one leaves out."""
+    """Lets a full disk's error name the file, which writing into an open one leaves out."""
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno is not None:
+        if error.filename is None and error.errno in DISK_FULL:
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 

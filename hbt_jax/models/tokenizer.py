@@ -27,6 +27,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer_folder import read_folder
+from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 
 # Files of transformers' older tokenizers, which tokenizer.json replaces.
@@ -143,8 +144,8 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     Args:
       path: a SentencePiece `.model` file, or a folder with `tokenizer.json` (Hugging Face) or `tokenizer.model`
         (SentencePiece, data_prep/train_sentencepiece.py); `tokenizer.json` wins where both are there.
-      threads: that a SentencePiece model tokenises with, 0: as many as there are cores.  Hugging Face's library goes by
-        the variable TOKENIZERS_PARALLELISM of the environment.
+      threads: that the library sentencepiece uses, 0: as many as there are cores.  Hugging Face's library goes by the
+        variable TOKENIZERS_PARALLELISM of the environment.
 
     Raises:
       InputError: nothing is there, the file cannot be read as a tokenizer, or a special token is missing.
@@ -153,7 +154,7 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     if path.is_file():
         return _sentencepiece(path, path, threads)
     if (path / "tokenizer.json").is_file():
-        return _hugging_face(path)
+        return _hugging_face(path, threads)
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path, path / "tokenizer.model", threads)
     older = [name for name in _OLDER_FILES if (path / name).is_file()]
@@ -179,10 +180,14 @@ def _check_unicode(texts: Sequence[str]) -> None:
             )
 
 
+def _threads(threads: int) -> int:
+    return threads or os.cpu_count() or 1
+
+
 def _sentencepiece(path: pathlib.Path, file: pathlib.Path, threads: int) -> Tokenizer:
     import sentencepiece
 
-    threads = threads or os.cpu_count() or 1
+    threads = _threads(threads)
     try:
         content = file.read_bytes()
         model = sentencepiece.SentencePieceProcessor()
@@ -201,7 +206,7 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path, threads: int) -> Toke
     return tokenizer
 
 
-def _hugging_face(folder: pathlib.Path) -> Tokenizer:
+def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
     read = read_folder(folder)
 
     def encode_lists(texts: list[str]) -> Iterable[list[int]]:
@@ -211,7 +216,12 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
     def decode_lists(lists: list[list[int]]) -> list[str]:
         return read.backend.decode_batch(lists, skip_special_tokens=False)
 
-    words = None if read.words is None else WordCache(encode_lists, read.words)
+    def read_faster() -> UnigramWords | None:
+        steps = read.backend.normalizer
+        normalize = steps.normalize_str if steps else str
+        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize, _threads(threads))
+
+    words = None if read.words is None else WordCache(encode_lists, read.words, read_faster)
     tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words)
     _check_joining(tokenizer)
     return tokenizer

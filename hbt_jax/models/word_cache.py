@@ -3,9 +3,10 @@
 XLM-R's cuts a text at spaces before it looks for pieces, and half of a text's words come again and again: then a text's
 tokens are those of its words, most of which are known.  Words that could lean on their neighbours are left to the
 tokenizer, with their whole texts.  New words go to the tokenizer some at a time, with a special token between them,
-which it cuts out before anything else.
+which it cuts out before anything else; once they are many, most of them are cut by hbt_jax/models/unigram_words.py.
 """
 
+import array
 import functools
 import itertools
 import re
@@ -15,10 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hbt_jax.models.unigram_words import UnigramWords
 from hbt_jax.spans import spread
 
 _MOST_WORDS = 1 << 19  # that are remembered, and as many that were met before them, about 200 bytes each
 _LONGEST = 40  # characters of a word that is remembered: in languages without spaces a word is a sentence
+_MANY = 1 << 17  # new words: as long as it takes to read the pieces anew for a UnigramWords
 _NEW, _LEANS = -1, -2  # in the place of a word's number
 _TOGETHER = 64  # new words that are tokenised as one text
 _END = -1  # after the tokens of a word
@@ -85,8 +88,8 @@ class _Words:
 
     def __init__(self):
         self._numbers: dict[str, int] = {"": 0}
-        self._start_W = self._count_W = np.zeros(1, np.int64)
-        self._tokens = np.zeros(0, np.int32)
+        self._bounds = array.array("q", [0, 0])  # of each word's tokens among all: arrays that grow in place
+        self._tokens = array.array("i")
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -97,16 +100,17 @@ class _Words:
 
     def tokens_of(self, number_M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The tokens of words by their numbers, one after the other, and how many each has."""
-        count_M = self._count_W[number_M]
-        return self._tokens[spread(self._start_W[number_M], count_M)], count_M
+        bounds = np.asarray(self._bounds)
+        start_M = bounds[number_M]
+        count_M = bounds[number_M + 1] - start_M
+        return np.asarray(self._tokens)[spread(start_M, count_M)], count_M
 
     def add(self, words: list[str], tokens: np.ndarray, count_M: np.ndarray) -> None:
         """Adds new words with tokens as `tokens_of` gives them."""
-        first = len(self._count_W)
+        first = len(self._bounds) - 1
         self._numbers.update(zip(words, range(first, first + len(words)), strict=True))
-        self._start_W = np.concatenate([self._start_W, len(self._tokens) + np.cumsum(count_M) - count_M])
-        self._count_W = np.concatenate([self._count_W, count_M])
-        self._tokens = np.concatenate([self._tokens, tokens])
+        self._bounds.frombytes((self._bounds[-1] + np.cumsum(count_M, dtype=np.int64)).tobytes())
+        self._tokens.frombytes(tokens.astype(np.int32).tobytes())
 
     def add_leaning(self, words: list[str]) -> None:
         """Adds words that have no tokens of their own."""
@@ -116,10 +120,8 @@ class _Words:
         """Forgets the words that were added last."""
         for word in words:
             del self._numbers[word]
-        if words:
-            left = len(self._count_W) - len(words)
-            self._tokens = self._tokens[: self._start_W[left]]
-            self._start_W, self._count_W = self._start_W[:left], self._count_W[:left]
+        del self._bounds[len(self._bounds) - len(words) :]
+        del self._tokens[self._bounds[-1] :]
 
 
 class WordCache:
@@ -128,10 +130,17 @@ class WordCache:
     Args:
       encode_lists: texts -> the token ids of each.
       cuts: the tokenizer's.
+      read_faster: reads what cuts most words as the tokenizer does, and faster; None: it has nothing such.
     """
 
-    def __init__(self, encode_lists: Callable[[list[str]], Iterable[list[int]]], cuts: Cuts):
+    def __init__(
+        self,
+        encode_lists: Callable[[list[str]], Iterable[list[int]]],
+        cuts: Cuts,
+        read_faster: Callable[[], UnigramWords | None] = lambda: None,
+    ):
         self._encode_lists, self._cuts = encode_lists, cuts
+        self._read_faster, self._faster, self._learned = read_faster, None, 0
         self._has_special = re.compile("|".join(map(re.escape, cuts.special))).search
         self._known, self._earlier = _Words(), _Words()  # words of the second move to the first when they are met
 
@@ -168,9 +177,20 @@ class WordCache:
             word = words[place]
             (leaning if self._leans(word) else long if len(word) > _LONGEST else short).append(word)
         self._known.add_leaning(leaning)
-        new = [*short, *long]
+        new = [*self._learn_faster(short), *long]
         self._known.add(new, *self._tokenised(new))
         return long
+
+    def _learn_faster(self, words: list[str]) -> list[str]:
+        """Remembers the new words that are surely cut so; returns the others."""
+        if self._learned < _MANY <= self._learned + len(words):
+            self._faster = self._read_faster()
+        self._learned += len(words)
+        if self._faster is None:
+            return words
+        tokens, count_M, sure_M = self._faster.encode(words)
+        self._known.add([words[place] for place in np.flatnonzero(sure_M).tolist()], tokens, count_M[sure_M])
+        return [words[place] for place in np.flatnonzero(~sure_M).tolist()]
 
     def _tokenised(self, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The tokens of words that do not lean, one after the other, and how many each has."""

@@ -3,6 +3,7 @@
 import json
 import os
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hbt_jax.config import TextConfig
 from hbt_jax.data.packing import text_format
 from hbt_jax.errors import InputError
 from hbt_jax.languages import XM3600
+from hbt_jax.models import word_cache
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from tests.models import make_tokenizers
 from tests.models.make_tokenizers import AWKWARD, change, texts_of
@@ -26,6 +28,7 @@ KINDS = {
     "bert uncased": lambda folder: make_tokenizers.bert(folder, lowercase=True),
     "pretrained": lambda folder: Path(PRETRAINED),
 }
+FASTER = "with many words"  # the words that are new go to hbt_jax/models/unigram_words.py from the first on
 PREFIXES = ("query: ", "", "Represent this sentence (ā 中) for retrieval:  ")
 
 
@@ -46,11 +49,15 @@ class Pair:
         return [text for text, one, other in zip(texts, ids, theirs, strict=True) if one != other]
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def pair(request, tmp_path_factory) -> Pair:
-    if request.param == "pretrained" and not PRETRAINED:
+@pytest.fixture(scope="module", params=[*KINDS, f"xlm-r {FASTER}", f"pretrained {FASTER}"])
+def pair(request, tmp_path_factory) -> Iterator[Pair]:
+    kind = request.param.removesuffix(f" {FASTER}")
+    if kind == "pretrained" and not PRETRAINED:
         pytest.skip("set HBT_JAX_PRETRAINED to the folder of a real model to test with its tokenizer")
-    return Pair(KINDS[request.param](tmp_path_factory.mktemp("tokenizer")))
+    with pytest.MonkeyPatch.context() as patch:
+        if kind != request.param:
+            patch.setattr(word_cache, "_MANY", 1)
+        yield Pair(KINDS[kind](tmp_path_factory.mktemp("tokenizer")))
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

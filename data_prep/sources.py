@@ -270,7 +270,9 @@ def columns(made, split: str) -> Iterator[dict[str, list]]:
         name: many if isinstance(kind, tfds.features.Sequence) else one for name, kind in made.info.features.items()
     }
     files = [os.fspath(path) for path in made.info.splits[split].filepaths]
-    batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # nothing here is tuned, and its thread may end 10 s late, and the reading with it
+    batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH).with_options(options)
     for batch in batches.map(lambda some: tf.io.parse_example(some, spec)).prefetch(2):
         yield {name: _listed(column, tf) for name, column in batch.items()}
 

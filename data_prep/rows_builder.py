@@ -39,8 +39,11 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
         """Yields (key, record) of one split, in the order of its rows."""
         table = self.builder_config.name
         read = tqdm(self._usable(split, files), desc=f"{self.name} {split}, {table}", unit=" rows", disable=None)
+        if table == "pairs":
+            yield from in_order(pairs(read))
+            return
         with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
-            yield from in_order(pairs(read) if table == "pairs" else texts(read, table, Path(scratch)))
+            yield from in_order(texts(read, table, Path(scratch)))
 
     def _usable(self, split: str, files: Sequence[Path]) -> Iterator[Row]:
         """Yields the rows; counts what is left out, and sets the bad rows aside or raises the first."""

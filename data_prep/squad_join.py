@@ -89,8 +89,23 @@ def join(files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | 
       InputError: a file is wrong, no question has an answer, or a language shares no question with another one.
     """
     places_of: dict[str, dict[str, tuple]] = {}  # question -> language -> paragraph and sentence of its passage
-    for question in answered(files, passage, set_aside):
-        places_of.setdefault(question.id, {})[question.language] = question.place
+    for code, path in files.items():
+        left_out: collections.Counter = collections.Counter()
+
+        def counted(found: BadRow | Dropped, left_out: collections.Counter = left_out) -> None:
+            left_out["without an answer" if isinstance(found, Dropped) else "malformed"] += 1
+            set_aside(found)
+
+        empty = True
+        for question in answered({code: path}, passage, counted):
+            places_of.setdefault(question.id, {})[code] = question.place
+            empty = False
+        if empty:
+            why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing"
+            raise InputError(
+                f"{path}: no question with an answer that can be used (left out: {why}): expected at least one; correct"
+                " the file, or leave it out"
+            )
     _check_joined(files, places_of)
     first: dict[tuple, str] = {}
     named = {id_: first.setdefault(tuple(places.items()), id_) for id_, places in places_of.items()}
@@ -139,17 +154,10 @@ def _passage(
 
 
 def _check_joined(files: Mapping[str, Path], places_of: dict[str, dict[str, tuple]]) -> None:
-    """Every language has an answered question, and where there are several languages, one in common with another."""
-    answered, shared = (
-        collections.Counter(code for places in places_of.values() if len(places) >= least for code in places)
-        for least in (1, 2)
-    )
+    """Where there are several languages, every one has an answered question in common with another."""
+    shared = {code for places in places_of.values() if len(places) > 1 for code in places}
     for code, path in files.items():
-        if not answered[code]:
-            raise InputError(
-                f"{path}: no question with an answer that can be used: expected at least one; leave the file out"
-            )
-        if len(files) > 1 and not shared[code]:
+        if len(files) > 1 and code not in shared:
             others = " ".join(other for other in files if other != code)
             raise InputError(
                 f"{path}: no question id in common with the other languages ({others}):"

@@ -41,11 +41,12 @@ def named_errors(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def disk_errors(folder: str | os.PathLike, flag: str) -> Iterator[None]:
+def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterator[None]:
     """Turns the failures of a folder's disk that a user can mend into one line.
 
     Args:
       flag: the option that names another folder.
+      kept: what a full disk leaves, in words that end the message.
 
     Raises:
       InputError: the disk is full or the folder cannot be written; its cause names a file or the folder.
@@ -55,8 +56,9 @@ def disk_errors(folder: str | os.PathLike, flag: str) -> Iterator[None]:
             yield
     except OSError as error:
         if error.errno in DISK_FULL:
+            end = f"; {kept}" if kept else ""
             raise InputError(
-                f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}"
+                f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}{end}"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise InputError(

@@ -57,7 +57,7 @@ def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> p
     content, manifest = remote_manifest(remote)
     cache = pathlib.Path(cache_dir) if cache_dir else default_cache()
     folder = cache / _name(content, manifest)
-    with disk_errors(cache, "--store_cache"):
+    with disk_errors(cache, "--store_cache", "files that are copied are not copied again"):
         if not _is_whole(folder, content, manifest):
             with _alone(folder, remote.place):
                 if not _is_whole(folder, content, manifest):  # another process may have made it meanwhile

@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_line(tmp_path, bucket, monkeypatch):
 
     monkeypatch.setattr(store_cache.os, "fsync", full)
     with pytest.raises(
-        InputError, match="cache: the disk is full; make room, or name a folder of another disk by --sto"
+        InputError, match="cache: the disk is full; .* by --store_cache; files that are copied are not copied again"
     ):
         local_store(bucket, tmp_path / "cache")
 

@@ -171,10 +171,29 @@ def test_files_that_do_not_join_are_named(folder):
         joined_of(languages(folder), "sentence")
     assert joined_of({"zh": folder / "zh.json"}, "sentence").passage == {"other": "other"}
     change(folder / "zh.json", lambda paragraph: paragraph["qas"].clear())
-    with pytest.raises(
-        InputError, match=r"zh\.json: no question with an answer that can be used: expected at least one; leave the"
-    ):
+    message = r"zh\.json: no question with an answer that can be used \(left out: nothing\): expected at least one; cor"
+    with pytest.raises(InputError, match=message):
         joined_of(languages(folder), "sentence")
+
+
+def test_a_file_without_a_question_that_can_be_used_says_what_was_left_out(folder):
+    def wrong(paragraph):
+        first, *others = paragraph["qas"]
+        first["answers"][0]["answer_start"] += 1
+        for question in others:
+            question["answers"] = []
+
+    change(folder / "en.json", wrong)
+    content = json.loads((folder / "en.json").read_text(encoding="utf-8"))
+    content["data"] = content["data"][:1]
+    content["data"][0]["paragraphs"] = content["data"][0]["paragraphs"][:1]
+    (folder / "en.json").write_text(json.dumps(content), encoding="utf-8")
+    set_aside = []
+    with pytest.raises(
+        InputError, match=r"en\.json: no question .* \(left out: 1 malformed, 2 without an answer\): exp"
+    ):
+        squad_join.join({"en": folder / "en.json"}, "sentence", set_aside.append)
+    assert len(set_aside) == 3
 
 
 def test_sentences_are_needed_for_sentences_alone(folder):

@@ -261,6 +261,13 @@ def prepared(source: str, table: str, split: str, raw_dir: str | Path, **setting
 
 def columns(made, split: str) -> Iterator[dict[str, list]]:
     """Yields the records of a builder's split some thousands at a time: column -> UTF-8 bytes of each, or a list of."""
+    tf = import_tensorflow()
+    for batch in _batches(made, split):
+        yield {name: _listed(column, tf) for name, column in batch.items()}
+
+
+def _batches(made, split: str):
+    """A tf.data.Dataset of some thousands of records at a time."""
     # `as_dataset` parses record by record, here 30 times slower than parsing whole batches.
     import tensorflow_datasets as tfds
 
@@ -273,8 +280,7 @@ def columns(made, split: str) -> Iterator[dict[str, list]]:
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing here is tuned, and its thread may end 10 s late, and the reading with it
     batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH).with_options(options)
-    for batch in batches.map(lambda some: tf.io.parse_example(some, spec)).prefetch(2):
-        yield {name: _listed(column, tf) for name, column in batch.items()}
+    return batches.map(lambda some: tf.io.parse_example(some, spec)).prefetch(2)
 
 
 def _listed(column, tf) -> list:

@@ -86,30 +86,38 @@ def join(files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | 
     """Joins the questions of one file a language; arguments as for `answered`.
 
     Raises:
-      InputError: a file is wrong, no question has an answer, or a language shares no question with another one.
+      InputError: a file is wrong, none of its questions can be used, or a language shares no question with another one.
     """
     places_of: dict[str, dict[str, tuple]] = {}  # question -> language -> paragraph and sentence of its passage
     for code, path in files.items():
-        left_out: collections.Counter = collections.Counter()
-
-        def counted(found: BadRow | Dropped, left_out: collections.Counter = left_out) -> None:
-            left_out["without an answer" if isinstance(found, Dropped) else "malformed"] += 1
-            set_aside(found)
-
-        empty = True
-        for question in answered({code: path}, passage, counted):
+        for question in _answered_of(code, path, passage, set_aside):
             places_of.setdefault(question.id, {})[code] = question.place
-            empty = False
-        if empty:
-            why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing"
-            raise InputError(
-                f"{path}: no question with an answer that can be used (left out: {why}): expected at least one; correct"
-                " the file, or leave it out"
-            )
     _check_joined(files, places_of)
     first: dict[tuple, str] = {}
     named = {id_: first.setdefault(tuple(places.items()), id_) for id_, places in places_of.items()}
     return Joined(named, squad_layout.connected({id_: places.items() for id_, places in places_of.items()}))
+
+
+def _answered_of(
+    code: str, path: Path, passage: str, set_aside: Callable[[BadRow | Dropped], None]
+) -> Iterator[Answered]:
+    """As `answered` for one file; raises InputError when it has none."""
+    left_out: collections.Counter = collections.Counter()
+
+    def counted(found: BadRow | Dropped) -> None:
+        left_out["without an answer" if isinstance(found, Dropped) else "malformed"] += 1
+        set_aside(found)
+
+    empty = True
+    for question in answered({code: path}, passage, counted):
+        yield question
+        empty = False
+    if empty:
+        why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing"
+        raise InputError(
+            f"{path}: no question with an answer that can be used (left out: {why}): expected at least one; correct"
+            " the file, or leave it out"
+        )
 
 
 def queries(files: Mapping[str, Path], passage: str) -> Iterator[dict]:

@@ -35,7 +35,7 @@ _OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.j
 
 
 class Tokenizer:
-    """Texts to token ids; `load_tokenizer` makes one.
+    """Texts to token ids; `load_tokenizer` makes one.  It is for one thread at a time.
 
     Attributes:
       path: the file or folder it was read from.
@@ -218,7 +218,7 @@ def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
 
     def read_faster() -> UnigramWords | None:
         steps = read.backend.normalizer
-        normalize = steps.normalize_str if steps else str
+        normalize = steps.normalize_str if steps is not None else str
         return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize, _threads(threads))
 
     words = None if read.words is None else WordCache(encode_lists, read.words, read_faster)

@@ -122,6 +122,13 @@ sources.builder("yahoo", "pairs", sys.argv[2], input_dir=sys.argv[3])
 """
 
 
+def test_reading_a_table_has_no_tuning_thread_that_could_hold_its_end(tmp_path):
+    made = sources.prepared("wikiqa", "queries", "train", tmp_path / "raw", input_dir=FIXTURES / "wikiqa")
+    assert sources._batches(made, "train").options().autotune.enabled is False
+    read = [id_ for columns in sources.columns(made, "train") for id_ in columns["id"]]
+    assert len(read) == made.info.splits["train"].num_examples > 0
+
+
 def test_what_a_killed_build_left_is_removed_and_a_running_one_is_not_disturbed(tmp_path):
     started, raw, given = tmp_path / "started", tmp_path / "raw", FIXTURES / "yahoo"
     running = subprocess.Popen([sys.executable, "-c", STOPPED_HALFWAY, started, raw, given], cwd=ROOT)

@@ -57,7 +57,9 @@ def pair(request, tmp_path_factory) -> Iterator[Pair]:
     with pytest.MonkeyPatch.context() as patch:
         if kind != request.param:
             patch.setattr(word_cache, "_MANY", 1)
-        yield Pair(KINDS[kind](tmp_path_factory.mktemp("tokenizer")))
+        made = Pair(KINDS[kind](tmp_path_factory.mktemp("tokenizer")))
+        assert kind == request.param or made.ours._words._faster is not None
+        yield made
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

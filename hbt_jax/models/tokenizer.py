@@ -12,6 +12,9 @@ text, with these exceptions, where the ids are those of the text without the pre
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
+Once XLM-R's has met 131,072 different words, a word that can be cut in several ways with the same sum of scores may be
+cut in another of them, about one such word in ten thousand: see hbt_jax/models/unigram_words.py.
+
 A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter and its marks typed apart
 are the letter with the marks, in whatever order they were typed.
 """

@@ -1,7 +1,8 @@
-"""The files of sources whose licence lets anyone fetch them, and their digests.
+"""The files of sources whose licence lets anyone fetch them, and their published digests.
 
 The SHA-256 digests are those that Hugging Face's `datasets` recorded (datasets/NAME/dataset_infos.json of its
-releases up to 2.x), so a file that changed since, or came damaged, is not taken for the published one.
+releases up to 2.x), the MD5 digests those of `ir_datasets` (ir_datasets/etc/downloads.json of its release 0.6.3).  So a
+file that changed since, or came damaged, is not taken for the published one.
 """
 
 import dataclasses
@@ -20,11 +21,11 @@ class Download:
 
     Attributes:
       url: where it is; the last part is its name.
-      sha256: of its content, in hexadecimal.
+      digest: of its content, `sha256:` or `md5:` and hexadecimal digits.
     """
 
     url: str
-    sha256: str
+    digest: str
 
     @property
     def name(self) -> str:
@@ -33,10 +34,11 @@ class Download:
 
 
 _DUORC = "https://raw.githubusercontent.com/duorc/duorc/master/dataset/"
+_NQ = "https://dl.fbaipublicfiles.com/dpr/data/retriever/"
 _SQUADSHIFTS = "https://raw.githubusercontent.com/modestyachts/squadshifts-website/master/datasets/"
 DOWNLOADS = {
     "duorc": tuple(
-        Download(_DUORC + name, sha256)
+        Download(_DUORC + name, f"sha256:{sha256}")
         for name, sha256 in (
             ("SelfRC_train.json", "38c9dd56f3f0debc5d86ac9eadc42ab06e3bf4095feb0f7dd2c968a1555d774e"),
             ("SelfRC_dev.json", "003bc7f551041cbdbc433276cffbebf02a743d58e7d295b990c66bb643c75ffa"),
@@ -46,8 +48,12 @@ DOWNLOADS = {
             ("ParaphraseRC_test.json", "98e471e3b8203664b1656f19fd22d50c3e8ec4e84792846ccf1ccbf0c1298799"),
         )
     ),
+    "nq": (
+        Download(_NQ + "biencoder-nq-train.json.gz", "md5:a1c927b5adae71388eb064329387709f"),
+        Download(_NQ + "biencoder-nq-dev.json.gz", "md5:2640483dbe0df7ae29c6da419c551a80"),
+    ),
     "squadshifts": tuple(
-        Download(_SQUADSHIFTS + name, sha256)
+        Download(_SQUADSHIFTS + name, f"sha256:{sha256}")
         for name, sha256 in (
             ("new_wiki_v1.0.json", "1d50a0ca4cdab88d038b52ea8a2d0510af6038d7f41a0a256b9659237769d0ee"),
             ("nyt_v1.0.json", "fd55ae252cc735a695fab4473d4cd605b154183ac3b3eb63068f53cfc86f36d6"),
@@ -75,7 +81,7 @@ def fetched(source: str, raw_dir: str | os.PathLike) -> Path:
     for one in DOWNLOADS[source]:
         if not (folder / one.name).is_file():
             try:
-                pooch.retrieve(one.url, f"sha256:{one.sha256}", fname=one.name, path=folder, progressbar=shown)
+                pooch.retrieve(one.url, one.digest, fname=one.name, path=folder, progressbar=shown)
             except (OSError, ValueError) as error:  # of the connection or the disk; of the digest
                 raise InputError(
                     f"{one.url}: {_short(error)}: repeat the command, or fetch the files of"

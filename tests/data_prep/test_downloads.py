@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import itertools
 import re
 import shutil
 import threading
@@ -31,8 +32,8 @@ def published(server, monkeypatch):
     """The folder that is served, its files being the published ones."""
     folder, address = server
     files = tuple(
-        Download(f"{address}/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in sorted(folder.iterdir())
+        Download(f"{address}/{path.name}", f"{kind}:{hashlib.new(kind, path.read_bytes()).hexdigest()}")
+        for path, kind in zip(sorted(folder.iterdir()), itertools.cycle(("sha256", "md5")), strict=False)
     )
     monkeypatch.setitem(DOWNLOADS, "squadshifts", files)
     return folder
@@ -47,12 +48,13 @@ def test_a_source_without_a_folder_is_fetched_once(published, tmp_path):
     assert len(list(sources.records("squadshifts", "queries", "validation", tmp_path / "raw"))) == 3
 
 
-def test_a_changed_file_is_not_taken(published, tmp_path):
-    path = next(iter(sorted(published.iterdir())))
+@pytest.mark.parametrize(("number", "kind"), [(0, "SHA256"), (1, "MD5")])
+def test_a_changed_file_is_not_taken(published, tmp_path, number, kind):
+    path = sorted(published.iterdir())[number]
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(InputError, match=rf"/{path.name}: SHA256 hash .* does not match .*name their folder by --inp"):
+    with pytest.raises(InputError, match=rf"/{path.name}: {kind} hash .* does not match .*name their folder by --inp"):
         downloads.fetched("squadshifts", tmp_path)
-    assert not list((tmp_path / "downloads" / "squadshifts").iterdir())
+    assert len(list((tmp_path / "downloads" / "squadshifts").iterdir())) == number
 
 
 def test_a_file_that_cannot_be_reached_is_named(published, tmp_path):
@@ -71,7 +73,7 @@ def test_folders_are_needed_for_the_other_sources_only():
 @pytest.mark.parametrize("source", DOWNLOADS)
 def test_the_builder_reads_every_file_that_is_fetched(source, tmp_path):
     for one in DOWNLOADS[source]:
-        assert one.url.startswith("https://") and re.fullmatch("[0-9a-f]{64}", one.sha256)
+        assert one.url.startswith("https://") and re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", one.digest)
         (tmp_path / one.name).touch()
     module, _, name = sources.SOURCES[source].partition(":")
     builder = getattr(__import__(module, fromlist=[name]), name)

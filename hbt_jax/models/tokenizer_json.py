@@ -18,8 +18,8 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, pro
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.models.unigram_words import SPACE
 
-_SPACE = "▁"  # what SentencePiece writes for a space
 _COMPOSING = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf")  # SentencePiece's rules that join letters and marks
 # The languages of hbt_jax/languages.py by their own names, and what tokenizers disagree about first.
 _PROBES = (
@@ -36,7 +36,7 @@ _PROBES = (
     "ＡＢＣ１２３ ﬁ ² ½ ™ ㍿ ～",
     "e\u0302\u0301 か\u3099 \u1112\u1161\u11ab ｶﾞ \u0301",
     "<s> </s> <pad> <unk> a<s>b <0x41>",
-    f"a{_SPACE}b {_SPACE}",
+    f"a{SPACE}b {SPACE}",
     "\x00\x01\x7f",
     "query: what is it? passage: 12,345.6 km",
     "supercalifragilisticexpialidocious" * 5,
@@ -101,7 +101,7 @@ def _converted(tokenizer: Tokenizer) -> tuple[tokenizers.Tokenizer, np.ndarray]:
         special_tokens=[(begin, tokenizer.bos_id), (end, tokenizer.eos_id)],
     )  # fmt: skip
     backend.decoder = decoders.Sequence(
-        [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", left=1)]
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", left=1)]
     )
     special = [piece.piece for piece in model.pieces if piece.type in (piece.CONTROL, piece.UNKNOWN)]
     backend.add_special_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in special])
@@ -133,11 +133,11 @@ def _normalizer(spec) -> normalizers.Normalizer:
         if spec.name in _COMPOSING:
             steps.append(normalizers.NFC())  # half-width kana and their marks, which Precompiled leaves apart
     if spec.remove_extra_whitespaces:
-        steps.append(normalizers.Replace(Regex(rf"\A +|[ {_SPACE}]+\z"), ""))
+        steps.append(normalizers.Replace(Regex(rf"\A +|[ {SPACE}]+\z"), ""))
         steps.append(normalizers.Replace(Regex(" {2,}"), " "))
     if spec.add_dummy_prefix:
-        steps.append(normalizers.Prepend(_SPACE))
-    steps.append(normalizers.Replace(" ", _SPACE))
+        steps.append(normalizers.Prepend(SPACE))
+    steps.append(normalizers.Replace(" ", SPACE))
     return normalizers.Sequence(steps)
 
 
@@ -145,7 +145,7 @@ def _pre_tokenizer(tokenizer: Tokenizer, model) -> pre_tokenizers.PreTokenizer |
     """Words, where no piece spans two; and the names of pieces that are no text, cut so that they are not found."""
     normal = [piece.piece for piece in model.pieces if piece.type == piece.NORMAL]
     steps = []
-    if not any(_SPACE in piece[1:] for piece in normal):
+    if not any(SPACE in piece[1:] for piece in normal):
         steps.append(pre_tokenizers.Metaspace(prepend_scheme="never"))
     within = {piece[i : i + 2] for piece in normal for i in range(len(piece) - 1)}
     known = {piece for piece in normal if len(piece) == 1}

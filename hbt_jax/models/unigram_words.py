@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-_MARK = "\u2581"  # what SentencePiece writes for the space before a word
+SPACE = "\u2581"  # what SentencePiece writes for a space
 _NOISE = 0.05  # at most, in nats: a word in a hundred is cut differently with it; float32 sums err by some 1e-5
 _TOGETHER = 8  # words that are cut as one text: more would make the sums larger, and so their errors
 _LARGEST = 100.0  # score, either way: sums stay small enough for float32
@@ -50,9 +50,9 @@ class UnigramWords:
         if why := _unlike(names, scores_V, unk_id, special):
             raise ValueError(f"sentencepiece may cut otherwise: {why}")
         self._unk_id, self._normalize, self._threads = unk_id, normalize, threads
-        odd = [_MARK, *special, *map(normalize, special)]  # a token's name may be looked for as it is normalised
+        odd = [SPACE, *special, *map(normalize, special)]  # a token's name may be looked for as it is normalised
         self._is_odd = re.compile("|".join([r"\s", *map(re.escape, odd)])).search
-        self._begins_V = np.array([name[0] == _MARK for name in names])
+        self._begins_V = np.array([name[0] == SPACE for name in names])
         self._first_V, self._last_V = (_ranks([name[place] for name in names]) for place in (0, -1))
         noise_V = np.random.default_rng(0).uniform(-_NOISE, _NOISE, len(names))
         proto = _proto(names, unk_id)
@@ -71,7 +71,7 @@ class UnigramWords:
         read = list(map(self._normalize, words))
         plain_M = np.array([bool(word) and self._is_odd(word) is None for word in read], bool)
         count_M = np.zeros(len(words), np.int64)
-        marked = [_MARK + word for word, plain in zip(read, plain_M.tolist(), strict=True) if plain]
+        marked = [SPACE + word for word, plain in zip(read, plain_M.tolist(), strict=True) if plain]
         if not marked:
             return np.zeros(0, np.int32), count_M, plain_M
         texts = ["".join(marked[start : start + _TOGETHER]) for start in range(0, len(marked), _TOGETHER)]
@@ -118,14 +118,14 @@ def read_unigram_words(
 
 def _unlike(names: list[str], scores_V: np.ndarray, unk_id: int | None, special: Sequence[str]) -> str:
     """Why sentencepiece may cut words otherwise than tokenizers; empty where it does not."""
-    known, in_words = set(names), [name for name in names if name not in special or name.startswith(_MARK)]
+    known, in_words = set(names), [name for name in names if name not in special or name.startswith(SPACE)]
     if unk_id is None or names[unk_id] not in special:
         return "there is no unknown token, or a text may hold its name"
     if len(known) < len(names) or "" in known or any("\0" in name for name in names):
         return "a piece is empty, is there twice or holds the character 0"
-    if any(_MARK in name[1:] for name in in_words):
+    if any(SPACE in name[1:] for name in in_words):
         return "a piece goes over a word's edge"
-    if _MARK not in known or not known.issuperset("".join(in_words)):
+    if SPACE not in known or not known.issuperset("".join(in_words)):
         return "a letter of a piece is no piece: what is unknown has a score that the noise moves"
     if not np.abs(scores_V).max() <= _LARGEST:
         return f"a score is not within {_LARGEST:g} of 0"

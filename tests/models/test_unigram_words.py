@@ -30,8 +30,8 @@ def lists_of(words, found):
     return [part.tolist() if sure else None for part, sure in zip(parts, sure_M, strict=True)]
 
 
-def made(*pieces, normalize=str):
-    return UnigramWords([*PIECES, *pieces], 1, SPECIAL, normalize, 1)
+def made(*pieces):
+    return UnigramWords([*PIECES, *pieces], 1, SPECIAL, str, 1)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,14 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = {"hbt_jax.errors", "hbt_jax.files", "hbt_jax.languages", "hbt_jax.config", "hbt_jax.spans"}
+BASE = {
+    "hbt_jax.errors",
+    "hbt_jax.files",
+    "hbt_jax.languages",
+    "hbt_jax.config",
+    "hbt_jax.spans",
+    "hbt_jax.text_identity",
+}
 MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "models": {"models"},
     "data": {"data", "models", "flags"},

@@ -1,0 +1,75 @@
+"""When two strings are one text: as a reader and a model see them, not as they were typed.
+
+The same sentence reaches a data set composed or decomposed (NFC, NFD), with a space at its end, with two between its
+words or a no-break space, with a soft hyphen or a zero-width space inside.  Whatever asks "is this the same text?" --
+items, duplicates, negatives, judgements -- compares `identity_text`, never raw strings.
+
+What else is the same depends on the tokenizer: XLM-R's composes compatibility forms (NFKC: full-width letters,
+ligatures), an uncased BERT's drops case and accents.  `Folding` names these; `Tokenizer.folding` finds them out.
+Where there is no tokenizer, `SOURCE` holds for files that any model may read, and `JUDGED` for benchmarks.
+"""
+
+import dataclasses
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+# Unicode's Default_Ignorable_Code_Point, and control characters that are no white space.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001bca0-\U0001bca3\U000e0000-\U000e0fff]"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Folding:
+    """Which differences between texts do not count, beside canonical forms, spaces and what is invisible.
+
+    Attributes:
+      compatibility: compatibility forms, as NFKC composes them: "Ａ" and "A", "ﬁ" and "fi", "²" and "2".
+      case: upper and lower case.
+      accents: marks on letters (Unicode category Mn, after decomposition).
+    """
+
+    compatibility: bool = False
+    case: bool = False
+    accents: bool = False
+
+
+SOURCE = Folding()  # prepared records: a tokenizer that tells compatibility forms apart may read them
+JUDGED = Folding(compatibility=True)  # benchmarks: judgements do not depend on the model that is evaluated
+
+
+def identity_text(text: str, folding: Folding = SOURCE) -> str:
+    """The text that stands for all that are the same; empty for one without a visible character.
+
+    >>> identity_text("  Caf\\u0065\\u0301\\u200b  au\\u00a0lait ")
+    'Café au lait'
+    >>> identity_text("Ｃａｆé", Folding(compatibility=True, case=True, accents=True))
+    'cafe'
+    """
+    text = _INVISIBLE.sub("", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC" if folding.compatibility else "NFC", text)
+    if folding.case:
+        text = text.casefold()
+    if folding.accents and not text.isascii():
+        text = "".join(sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn")
+    return " ".join(text.split())
+
+
+def identity_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray:
+    """uint64 [N]: the same for texts that are the same, otherwise different but for a chance of 2**-64 a pair; never 0.
+
+    >>> a, b, c = identity_keys(["Lima", " Lima", "lima"])
+    >>> bool(a == b), bool(a == c)
+    (True, False)
+    """
+    digests = b"".join(
+        hashlib.blake2b(identity_text(text, folding).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for text in texts
+    )
+    return np.maximum(np.frombuffer(digests, np.uint64), 1)

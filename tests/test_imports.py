@@ -9,6 +9,7 @@ BASE = {
     "hbt_jax.files",
     "hbt_jax.languages",
     "hbt_jax.config",
+    "hbt_jax.draws",
     "hbt_jax.spans",
     "hbt_jax.text_identity",
 }

@@ -12,8 +12,9 @@ text, with these exceptions, where the ids are those of the text without the pre
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
-Once XLM-R's has met 131,072 different words, a word that can be cut in several ways with the same sum of scores may be
-cut in another of them, about one such word in ten thousand: see hbt_jax/models/unigram_words.py.
+A text's ids depend on that text alone: not on the texts beside it, nor on those that were given before, nor on the
+number of threads or processes.  Words that XLM-R's was given before are remembered, and once they are many, new ones
+are cut by hbt_jax/models/unigram_words.py, but only where it is sure to cut as the library tokenizers does.
 
 A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter and its marks typed apart
 are the letter with the marks, in whatever order they were typed.
@@ -157,7 +158,7 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     if path.is_file():
         return _sentencepiece(path, path, threads)
     if (path / "tokenizer.json").is_file():
-        return _hugging_face(path, threads)
+        return _hugging_face(path)
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path, path / "tokenizer.model", threads)
     older = [name for name in _OLDER_FILES if (path / name).is_file()]
@@ -209,7 +210,7 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path, threads: int) -> Toke
     return tokenizer
 
 
-def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
+def _hugging_face(folder: pathlib.Path) -> Tokenizer:
     read = read_folder(folder)
 
     def encode_lists(texts: list[str]) -> Iterable[list[int]]:
@@ -222,7 +223,7 @@ def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
     def read_faster() -> UnigramWords | None:
         steps = read.backend.normalizer
         normalize = steps.normalize_str if steps is not None else str
-        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize, _threads(threads))
+        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize)
 
     words = None if read.words is None else WordCache(encode_lists, read.words, read_faster)
     tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words)

@@ -1,7 +1,7 @@
 """Checkpoints by Orbax, written in the background: the latest, and the best by validation loss.
 
-A checkpoint holds arrays and a JSON record: step, data fingerprint, configuration, best validation loss so far and how
-many validations ago it was.  Nothing about the position in the data is saved: the step is the position.
+A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, best validation
+loss so far and how many validations ago it was.  Nothing about the position in the data is saved: that is the step.
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ class Record:
       step: updates applied.
       configuration: TrainConfig.to_json() of the run.
       data: fingerprint of the stores and the tokenizer, in order.
+      plan_scheme: PLAN_SCHEME of hbt_jax/data/plan.py that drew the batches; None: the first, which was not written.
       best_loss, best_step: the best validation so far, None before the first.
       worse_validations: validations since the best one.
       validated_step: step of the last validation, None before the first.
@@ -36,6 +37,7 @@ class Record:
     best_step: int | None = None
     worse_validations: int = 0
     validated_step: int | None = None
+    plan_scheme: int | None = None
 
 
 class Checkpoints:

@@ -129,7 +129,7 @@ def check_resume(resume: str, checkpoints: Checkpoints, wanted: Record, workdir:
 
 
 def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
-    """Raises InputError, naming each difference, if a checkpoint was made with other data or another configuration.
+    """Raises InputError, naming each difference, if a checkpoint was made with other data, settings or plan scheme.
 
     Of the part `run` only what changes a result must be equal: intervals and the length of a run may change.  Stores,
     tokenizer and weights are compared by their fingerprints, so their folders may move.
@@ -152,6 +152,13 @@ def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
         raise InputError(
             f"{workdir} holds a run on other data: it had {saved.data}, now it is {wanted.data};"
             " give the same stores, or another --workdir"
+        )
+    if saved.plan_scheme != wanted.plan_scheme:
+        before = "1 (no scheme on record)" if saved.plan_scheme is None else saved.plan_scheme
+        raise InputError(
+            f"{workdir} holds a run at step {saved.step} with batches of plan scheme {before}, but this version of"
+            f" hbt_jax draws by scheme {wanted.plan_scheme} and would go on with other texts: finish the run with the"
+            " version that began it, or give another --workdir (launch/eval.py and launch/export.py read it as it is)"
         )
 
 

@@ -13,7 +13,7 @@ from hbt_jax import mesh as meshes
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import pipeline
 from hbt_jax.data.mixture import Mixture, open_mixture
-from hbt_jax.data.plan import Plan
+from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.errors import Interrupted
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.tokenizer import Tokenizer
@@ -131,7 +131,7 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
         validation=[batch for kind in validation for batch in kind(0, share)],
         describe=batches.describe,
         global_batch=config.plan.global_batch,
-        record=Record(step=0, configuration=config.to_json(), data=data),
+        record=Record(step=0, configuration=config.to_json(), data=data, plan_scheme=PLAN_SCHEME),
         workdir=Path(config.run.workdir),
         leader=jax.process_index() == 0,
         agree=agreement(config.run.log_every),

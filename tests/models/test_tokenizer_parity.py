@@ -57,6 +57,7 @@ def pair(request, tmp_path_factory) -> Iterator[Pair]:
     with pytest.MonkeyPatch.context() as patch:
         if kind != request.param:
             patch.setattr(word_cache, "_MANY", 1)
+            patch.setattr(word_cache, "_AT_ONCE", 1)
         made = Pair(KINDS[kind](tmp_path_factory.mktemp("tokenizer")))
         assert kind == request.param or made.ours._words._faster is not None
         yield made

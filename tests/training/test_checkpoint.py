@@ -1,5 +1,6 @@
 """What is saved is what is restored; the newest and the best stay; a save is due when the clock says so."""
 
+import json
 import os
 import re
 import subprocess
@@ -28,14 +29,14 @@ def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
     one, many = make_mesh(1, 1, jax.devices()[:1]), make_mesh(2, 4)
     checkpoints = Checkpoints(tmp_path)
     for step, loss in [(1, 3.0), (2, 1.0), (3, 2.0)]:
-        record = Record(step, {"a": 1}, {"b": 2}, best_loss=min(loss, 1.0), best_step=2, validated_step=step)
+        record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, validated_step=step, plan_scheme=9)
         checkpoints.save_last(state_at(recipe, one, step), record)
         if loss == 1.0:
             checkpoints.save_best(state_at(recipe, one, step), record)
     checkpoints.close()
     again = Checkpoints(tmp_path)
     assert (again.step("last"), again.step("best")) == (3, 2)
-    assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3)
+    assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3, 9)
     target = steps.abstract_state(recipe, many)
     restored, best = again.restore_last(target), again.restore_best(target)
     again.close()
@@ -46,6 +47,20 @@ def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
     for leaf, want in zip(jax.tree.leaves(best), jax.tree.leaves(state_at(recipe, one, 2).parameters), strict=True):
         np.testing.assert_array_equal(leaf, want)
     assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["3"]
+
+
+def test_a_record_of_before_plan_schemes_is_read(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    checkpoints.save_last(steps.sharded_initial_state(toy.recipe(), mesh), Record(4, {"a": 1}, {"b": 2}, plan_scheme=9))
+    checkpoints.close()
+    (file,) = (tmp_path / "checkpoints" / "last" / "4" / "record").glob("metadata")
+    values = json.loads(file.read_text())
+    assert values.pop("plan_scheme") == 9
+    file.write_text(json.dumps(values))
+    again = Checkpoints(tmp_path, read_only=True)
+    assert again.record("last") == Record(4, {"a": 1}, {"b": 2}, plan_scheme=None)
+    again.close()
 
 
 def test_another_architecture_is_one_clear_error(tmp_path):

@@ -101,7 +101,7 @@ def test_duplicates_are_found_a_part_at_a_time(take, folder, monkeypatch):
 
 
 def test_two_ids_of_one_digest_are_no_duplicates(take, monkeypatch):
-    monkeypatch.setattr(inventory, "_id_digest", lambda id_: id_.encode()[:8].ljust(8)[:1] * 8)
+    monkeypatch.setattr(inventory, "id_digest", lambda id_: id_.encode()[:8].ljust(8)[:1] * 8)
     assert len(take()) == 6
 
 

@@ -72,7 +72,7 @@ def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
     columns = _parallel(sides)
     rows = [(f"{n}:{code}", f"{n}", code, text) for code, texts in columns.items() for n, text in enumerate(texts, 1)]
     texts = _as_texts(rows)
-    copies, notes = copies_as_published(texts, None, _AS_PUBLISHED)
+    copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED)
     return Benchmark(
         name,
         texts,
@@ -101,7 +101,7 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
             english += columns[_ENGLISH]
     texts = _as_texts(rows)
     excluded, shared = _unjudged(english, [item.partition(":")[0] for item in texts.items])
-    copies, notes = copies_as_published(texts, None, _AS_PUBLISHED, languages=pools)
+    copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED, languages=pools)
     if shared:
         notes += (
             f"{shared:,} sentences do not search those of other pairs with the same English sentence on the line",

@@ -7,17 +7,26 @@ judgements; benchmarks that are counted as they were published only report copie
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.text_lines import shown
 from hbt_jax.text_identity import JUDGED, identity_text
 
 MOST_WORDINGS = 10  # different texts of a joined item in one language: a filler such as "-" would join everything
 MOST_COPIES = 256  # of a text: as many judgements are added to each of as many queries
+
+
+RELEVANT_DEFINITION = (
+    "as the benchmark's files judge it; in a benchmark of queries.jsonl, candidates.jsonl and qrels.trec, copies (texts"
+    " of one language that are the same but for Unicode's normal form NFKC, spaces and invisible signs) are judged"
+    " alike, and so are items that share a text; published benchmarks count as published, and copies in them are only"
+    " counted (counts.copies)"
+)
 
 
 def first_of_each(languages: Sequence[str], texts: Sequence[str]) -> np.ndarray:
@@ -48,23 +57,20 @@ def said(side: str, copies: int, ids: Sequence[str], copy: int, first: int) -> s
 
 
 def copies_as_published(
-    queries: Texts, candidates: Texts | None, why: str, languages: Sequence[str] | None = None
+    sides: Mapping[str, Texts], why: str, languages: Sequence[str] | None = None
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """What a benchmark that is counted as it was published reports of its copies.
 
     Args:
-      queries, candidates: the two sides; candidates are None where they are the queries, or not in memory.
+      sides: texts by what they are, such as "queries".
       why: why copies stay apart, the end of a sentence.
-      languages: what must be equal beside the text, as for `first_of_each`, of both sides; None: the language.
+      languages: what must be equal beside the text, as for `first_of_each`; None: the language.
 
     Returns:
-      ({"queries": ..., "candidates": ...}, how many texts are the same as one of another item, notes on them); no note
-      where there are none.
+      (how many texts of each side are the same as one of another item, notes on them); no note where there are none.
     """
     counts, notes = {}, []
-    for side, texts in (("queries", queries), ("candidates", candidates)):
-        if texts is None:
-            continue
+    for side, texts in sides.items():
         copies = _of_other_items(texts, texts.languages if languages is None else languages)
         counts[side] = len(copies)
         if copies:
@@ -120,6 +126,17 @@ def same_of(texts: Texts) -> Same:
         own_N = class_N.max() + 1 + unit_N
         class_N = np.where(np.isin(class_N, list(large)), own_N, class_N)
     return Same(first_N, unit_N, class_N, tuple(large.values()))
+
+
+def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
+    """A sentence on items that share a text but are not one item, if there are any; `side` is what texts are."""
+    if same.not_joined:
+        n = same.not_joined[0]
+        yield (
+            f"{len(same.not_joined):,} groups of {side} share a text, such as {shown(texts.texts[n])} of"
+            f" {texts.ids[n]}, but are not taken for one item, as they have more than {MOST_WORDINGS} texts of one"
+            f" language, or one text more than {MOST_COPIES} times"
+        )
 
 
 def joined_items(items: Sequence[str], same: Same) -> list[str]:

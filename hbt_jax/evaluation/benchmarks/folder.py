@@ -22,7 +22,7 @@ import numpy as np
 from hbt_jax import languages
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
-from hbt_jax.evaluation.benchmarks.copies import MOST_COPIES, MOST_WORDINGS, Same, joined_items, said
+from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
 
@@ -87,13 +87,7 @@ def _copy_notes(queries: Texts, candidates: Texts, alike: Alike) -> Iterator[str
             f" query {queries.ids[query]} and candidate {candidates.ids[n]}: they are kept"
         )
     for side, texts, same in _sides(queries, candidates, alike):
-        if same.not_joined:
-            n = same.not_joined[0]
-            yield (
-                f"{len(same.not_joined):,} groups of {side} share a text, such as {shown(texts.texts[n])} of"
-                f" {texts.ids[n]}, but have more than {MOST_WORDINGS} texts of one language, or one text more than"
-                f" {MOST_COPIES} times: they are not taken for one item"
-            )
+        yield from not_joined_note(side, texts, same)
 
 
 def _sides(queries: Texts, candidates: Texts, alike: Alike) -> tuple[tuple[str, Texts, Same], ...]:

@@ -75,9 +75,9 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
     item = {n: first for question, first in squad_layout.connected(golds).items() for n in golds[question]}
     candidates = [(id_, item.get(n, id_), code, text) for n, (id_, code, text) in enumerate(candidates)]
     relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
-    sides = _texts(queries), _texts(candidates)
-    copies, notes = copies_as_published(*sides, _AS_PUBLISHED)
-    return Benchmark(name, *sides, relevant_QG, counts={"copies": copies}, notes=notes)
+    sides = {"queries": _texts(queries), "candidates": _texts(candidates)}
+    copies, notes = copies_as_published(sides, _AS_PUBLISHED)
+    return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes)
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:

@@ -57,7 +57,7 @@ def read(path: str, name: str) -> Benchmark:
     lacking = {code: found["pictures"] - pictures_with[code] for code in XM3600}
     lacking = {code: number for code, number in lacking.items() if number}
     lonely = len(texts) - len(query_Q)
-    copies, copy_notes = copies_as_published(texts, None, _AS_PUBLISHED)
+    copies, copy_notes = copies_as_published({"captions": texts}, _AS_PUBLISHED)
     return Benchmark(
         name,
         texts if not lonely else _chosen(texts, query_Q),

@@ -14,7 +14,7 @@ import numpy as np
 
 from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.benchmarks.copies import RELEVANT_DEFINITION
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.bias import (
     RANK_DISTANCE_DEFINITION,
     SIMILARITY_GAP_DEFINITION,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hbt_jax.evaluation import results, top_metrics
-from hbt_jax.evaluation.benchmarks.copies import RELEVANT_DEFINITION
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.inventory import Found

@@ -21,14 +21,6 @@ MOST_WORDINGS = 10  # different texts of a joined item in one language: a filler
 MOST_COPIES = 256  # of a text: as many judgements are added to each of as many queries
 
 
-RELEVANT_DEFINITION = (
-    "as the benchmark's files judge it; in a benchmark of queries.jsonl, candidates.jsonl and qrels.trec, copies (texts"
-    " of one language that are the same but for Unicode's normal form NFKC, spaces and invisible signs) are judged"
-    " alike, and so are items that share a text; published benchmarks count as published, and copies in them are only"
-    " counted (counts.copies)"
-)
-
-
 def first_of_each(languages: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """int64 [N]: of each text, the index of the first one of its language that is the same text.
 

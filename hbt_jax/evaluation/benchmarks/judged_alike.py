@@ -17,6 +17,13 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.evaluation.benchmarks.copies import MOST_COPIES, Same, same_of, several_items
 
+RELEVANT_DEFINITION = (
+    "as the benchmark's files judge it; in a benchmark of queries.jsonl, candidates.jsonl and qrels.trec, copies (texts"
+    " of one language that are the same but for Unicode's normal form NFKC, spaces and invisible signs) are judged"
+    " alike, and so are items that share a text; published benchmarks count as published, and copies in them are only"
+    " counted (counts.copies)"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Alike:

@@ -90,19 +90,26 @@ def test_a_question_with_two_answers_has_both_in_all_its_languages(written):
     assert benchmark.queries.items == ["test0", "test0", "test2"]
 
 
-def test_a_chain_of_passages_is_one_item_and_every_wording_stays(written):
+def test_a_chain_of_passages_is_one_item(written):
     rows = [
         ({"en": "a?"}, {"en": "one", "de": "eins"}),
         ({"en": "b?"}, {"de": "eins ", "fr": "un"}),
-        ({"en": "c?"}, {"fr": "u\u200bn", "en": "the one"}),
+        ({"en": "c?"}, {"fr": "u\u200bn", "es": "uno"}),
         ({"en": "d?"}, {"fr": "deux", "de": "one"}),
     ]
     benchmark, _ = written(test=rows)
-    chain = ["test0:en", "test0:de", "test1:fr", "test2:en"]
+    chain = ["test0:en", "test0:de", "test1:fr", "test2:es"]
     assert relevant(benchmark) == dict.fromkeys(("test0:en", "test1:en", "test2:en"), chain) | {
         "test3:en": ["test3:fr", "test3:de"]
     }
     assert benchmark.candidates.items == ["test0"] * 4 + ["test3"] * 2
+
+
+def test_one_sentence_that_is_two_in_another_language_joins_nothing(written):
+    rows = [({"en": "a?"}, {"ar": "both", "en": "one"}), ({"en": "b?"}, {"ar": "both ", "en": "two"})]
+    benchmark, notes = written(test=rows)
+    assert relevant(benchmark) == {"test0:en": ["test0:ar", "test0:en"], "test1:en": ["test0:ar", "test1:en"]}
+    assert notes[1].startswith("1 groups of candidates share a text, such as that of test0:ar, but are not taken")
 
 
 def test_what_other_held_out_splits_answer_is_right_too(written):
@@ -122,9 +129,7 @@ def test_a_filler_makes_one_candidate_but_no_item(written):
     benchmark, notes = written(test=rows)
     assert benchmark.candidates.count_by_language() == {"de": 1, "en": 30}
     assert relevant(benchmark)["test7:en"] == ["test0:de", "test7:en"]
-    assert notes[1].startswith(
-        '1 groups of candidates share a text, such as "-" of test0:de, but are not taken for one'
-    )
+    assert notes[1].startswith("1 groups of candidates share a text, such as that of test0:de, but are not taken")
 
 
 def test_texts_are_written_as_the_source_has_them(written, tmp_path):

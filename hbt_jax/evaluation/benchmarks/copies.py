@@ -14,10 +14,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
-from hbt_jax.evaluation.benchmarks.text_lines import shown
 from hbt_jax.text_identity import JUDGED, identity_text
 
-MOST_WORDINGS = 10  # different texts of a joined item in one language: a filler such as "-" would join everything
 MOST_COPIES = 256  # of a text: as many judgements are added to each of as many queries
 
 
@@ -91,10 +89,11 @@ class Same:
       first_N: as `first_of_each` has it.
       unit_N: number of each text's item; a text by itself where its item has several different texts of one language,
         which are then no translations of each other.
-      class_N: number of each text's class: the items that share a text, directly or over others.  Items whose class
-        would have more than MOST_WORDINGS different texts of one language, or a text more than MOST_COPIES times, are
-        a class each: what joins them is a filler, not a text.
-      not_joined: index of the most repeated text of each class that was not joined.
+      class_N: number of each text's class: the items that share a text, directly or over others, and so are one item.
+        Where they have different texts of another language they are a class each: one sentence may be two in another
+        language, each answering another question, and a filler such as "-" may stand anywhere.  So are items that
+        share a text of more than MOST_COPIES copies.
+      not_joined: index of the most repeated text of each group of items that share one but are not one item.
     """
 
     first_N: np.ndarray
@@ -113,11 +112,11 @@ def same_of(texts: Texts) -> Same:
     first_N = first_of_each(texts.languages, texts.texts)
     unit_N = _units(texts, first_N)
     class_N = _connected(unit_N, first_N)
-    large = _too_large(class_N, unit_N, first_N, texts.languages)
-    if large:
+    apart = _not_one(class_N, unit_N, first_N, texts.languages)
+    if apart:
         own_N = class_N.max() + 1 + unit_N
-        class_N = np.where(np.isin(class_N, list(large)), own_N, class_N)
-    return Same(first_N, unit_N, class_N, tuple(large.values()))
+        class_N = np.where(np.isin(class_N, list(apart)), own_N, class_N)
+    return Same(first_N, unit_N, class_N, tuple(apart.values()))
 
 
 def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
@@ -125,9 +124,8 @@ def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
     if same.not_joined:
         n = same.not_joined[0]
         yield (
-            f"{len(same.not_joined):,} groups of {side} share a text, such as {shown(texts.texts[n])} of"
-            f" {texts.ids[n]}, but are not taken for one item, as they have more than {MOST_WORDINGS} texts of one"
-            f" language, or one text more than {MOST_COPIES} times"
+            f"{len(same.not_joined):,} groups of {side} share a text, such as that of {texts.ids[n]}, but are not taken"
+            f" for one item, as they have different texts of another language, or more than {MOST_COPIES} copies of it"
         )
 
 
@@ -170,17 +168,17 @@ def several_items(class_N: np.ndarray, unit_N: np.ndarray) -> np.ndarray:
     return numbers[items > 1]
 
 
-def _too_large(class_N: np.ndarray, unit_N: np.ndarray, first_N: np.ndarray, languages: Sequence[str]) -> dict:
-    """Number of each class that is not to be joined -> index of its most repeated text."""
+def _not_one(class_N: np.ndarray, unit_N: np.ndarray, first_N: np.ndarray, languages: Sequence[str]) -> dict:
+    """Number of each class whose items are not one -> index of its most repeated text."""
     first_T, copies_T = np.unique(first_N, return_counts=True)
     within_T = np.isin(class_N[first_T], several_items(class_N, unit_N)) | (copies_T > MOST_COPIES)
     first_T, copies_T = first_T[within_T], copies_T[within_T]
     class_T = class_N[first_T].tolist()
     wordings = Counter((number, languages[n]) for number, n in zip(class_T, first_T.tolist(), strict=True))
-    large = {number for (number, _), count in wordings.items() if count > MOST_WORDINGS}
-    large |= {number for number, copies in zip(class_T, copies_T.tolist(), strict=True) if copies > MOST_COPIES}
+    apart = {number for (number, _), count in wordings.items() if count > 1}
+    apart |= {number for number, copies in zip(class_T, copies_T.tolist(), strict=True) if copies > MOST_COPIES}
     most: dict[int, tuple[int, int]] = {}
     for number, copies, n in zip(class_T, copies_T.tolist(), first_T.tolist(), strict=True):
-        if number in large and copies > most.get(number, (0, 0))[0]:
+        if number in apart and copies > most.get(number, (0, 0))[0]:
             most[number] = copies, n
     return {number: n for number, (_, n) in most.items()}

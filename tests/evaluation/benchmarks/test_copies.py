@@ -8,7 +8,6 @@ import pytest
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.evaluation.benchmarks.copies import (
     MOST_COPIES,
-    MOST_WORDINGS,
     copies_as_published,
     first_of_each,
     joined_items,
@@ -75,18 +74,24 @@ def test_an_item_with_several_texts_of_a_language_is_no_translation():
     assert class_sets(same_of(twice)) == [[0, 1, 2]]
 
 
-def test_a_filler_joins_nothing():
-    rows = [(f"{n}", code, text) for n in range(MOST_WORDINGS + 1) for code, text in (("en", f"{n}"), ("de", "-"))]
-    joined = same_of(texts(*rows[:-2]))
-    assert class_sets(joined) == [list(range(2 * MOST_WORDINGS))] and joined.not_joined == ()
+@pytest.mark.parametrize("items", [2, 3, 30])
+def test_items_with_other_texts_of_another_language_are_not_one(items):
+    """As where two English sentences are one in Arabic, or where "-" stands for a translation."""
+    rows = [(f"{n}", code, text) for n in range(items) for code, text in (("en", f"{n}"), ("de", "-"))]
     side = texts(*rows)
     same = same_of(side)
-    assert len(class_sets(same)) == MOST_WORDINGS + 1 and joined_items(side.items, same) == list(side.items)
-    assert same.first_N[3::2].tolist() == [1] * MOST_WORDINGS  # the filler is one text all the same
+    assert len(class_sets(same)) == items and joined_items(side.items, same) == list(side.items)
+    assert same.first_N[1::2].tolist() == [1] * items  # it is one text all the same
     assert list(not_joined_note("candidates", side, same)) == [
-        '1 groups of candidates share a text, such as "-" of 0:de:1, but are not taken for one item, as they have more'
-        " than 10 texts of one language, or one text more than 256 times"
+        "1 groups of candidates share a text, such as that of 0:de:1, but are not taken for one item, as they"
+        " have different texts of another language, or more than 256 copies of it"
     ]
+
+
+def test_a_chain_with_two_texts_of_a_language_is_not_one_item():
+    side = texts(("a", "en", "one"), ("a", "de", "eins"), ("b", "de", "eins"), ("b", "fr", "un"), ("c", "fr", "un"),
+                 ("c", "en", "a one"))  # fmt: skip
+    assert class_sets(same_of(side)) == [[0, 1], [2, 3], [4, 5]]
 
 
 def test_a_text_that_is_everywhere_joins_nothing():

@@ -258,7 +258,7 @@ def test_a_command_prints_what_was_left_out(prepared, tmp_path):
     done = subprocess.run([*command, f"--out_dir={tmp_path / 'mine'}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     first, copies, groups, dropped = done.stdout.splitlines()
-    assert first.endswith("mine: 11 queries, 8 candidates, 25 judgements")
+    assert first.endswith("mine: 10 queries, 8 candidates, 23 judgements")
     assert copies.startswith("  1 candidates have the text of another one of their language, such as light-height:ar")
     assert groups.startswith("  1 groups of candidates share a text, such as that of light-year:ar, but are not taken")
     assert dropped == f"  dropped from train: 2 {NO_ANSWER}"

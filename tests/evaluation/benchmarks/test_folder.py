@@ -255,6 +255,17 @@ def test_a_judgement_against_a_copy_is_kept_and_said(folder):
     ) in benchmark.notes
 
 
+def test_items_that_share_a_text_but_are_two_are_said(folder):
+    """One sentence in Arabic is two in English."""
+    rows = [("a:ar", "both"), ("a:en", "one"), ("b:ar", "both"), ("b:en", "two")]
+    candidates = as_lines({"id": id_, "language": id_[-2:], "text": text} for id_, text in rows)
+    qrels = "x/1:de 0 a:ar 1\nx/1:de 0 a:en 1\nx/2:en 0 b:en 1\n"
+    benchmark = load_benchmark(folder(candidates=candidates, qrels=qrels), "")
+    assert benchmark.relevant_QG.tolist() == [[0, 1, 2], [3, -1, -1]]
+    assert benchmark.counts["copies"]["groups_not_joined"] == 1
+    assert benchmark.notes[-1].startswith("1 groups of candidates share a text, such as that of a:ar, but are not taken")
+
+
 def test_a_query_without_judgements_has_those_of_its_copy(folder):
     path = with_copies(folder)
     qrels = "p:pt 0 c:pt 1\nr:en 0 c:pt 1\n"

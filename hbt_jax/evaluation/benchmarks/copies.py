@@ -125,7 +125,8 @@ def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
         n = same.not_joined[0]
         yield (
             f"{len(same.not_joined):,} groups of {side} share a text, such as that of {texts.ids[n]}, but are not taken"
-            f" for one item, as they have different texts of another language, or more than {MOST_COPIES} copies of it"
+            f" for one item, as they have different texts of another language, or more than {MOST_COPIES} copies of it,"
+            " which are then judged as the files say"
         )
 
 

@@ -20,8 +20,8 @@ from hbt_jax.evaluation.benchmarks.copies import MOST_COPIES, Same, same_of, sev
 RELEVANT_DEFINITION = (
     "as the benchmark's files judge it; in a benchmark of queries.jsonl, candidates.jsonl and qrels.trec, copies (texts"
     " of one language that are the same but for Unicode's normal form NFKC, spaces and invisible signs) are judged"
-    " alike, and so are items that share a text; published benchmarks count as published, and copies in them are only"
-    " counted (counts.copies)"
+    " alike, and so are items that share a text and have no different texts of another language; published benchmarks"
+    " count as published, and copies in them are only counted (counts.copies)"
 )
 
 

@@ -1,10 +1,12 @@
 """Which texts are one text and which items are one item, and what published benchmarks report of it."""
 
+import doctest
 import unicodedata
 
 import numpy as np
 import pytest
 
+from hbt_jax.evaluation.benchmarks import copies, judged_alike
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.evaluation.benchmarks.copies import (
     MOST_COPIES,
@@ -27,6 +29,12 @@ VARIANTS = (
     TEXT.replace("ilha", "ｉｌｈａ"),
     TEXT.replace("To", "To\u00ad"),
 )
+
+
+@pytest.mark.parametrize("module", [copies, judged_alike])
+def test_examples_of_the_docstrings(module):
+    found = doctest.testmod(module)
+    assert found.attempted and not found.failed
 
 
 def texts(*rows):
@@ -84,7 +92,8 @@ def test_items_with_other_texts_of_another_language_are_not_one(items):
     assert same.first_N[1::2].tolist() == [1] * items  # it is one text all the same
     assert list(not_joined_note("candidates", side, same)) == [
         "1 groups of candidates share a text, such as that of 0:de:1, but are not taken for one item, as they"
-        " have different texts of another language, or more than 256 copies of it"
+        " have different texts of another language, or more than 256 copies of it, which are then judged as the files"
+        " say"
     ]
 
 

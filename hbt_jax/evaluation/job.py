@@ -21,7 +21,7 @@ from hbt_jax.evaluation.outcomes import Outcome
 from hbt_jax.evaluation.query_expansion import read_expansions
 from hbt_jax.evaluation.report import System, write_report
 from hbt_jax.evaluation.sharing import Processes
-from hbt_jax.evaluation.streamed_job import read_corpus
+from hbt_jax.evaluation.streamed_job import note_copies, read_corpus
 from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
@@ -81,6 +81,12 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         for benchmark in benchmarks
         if isinstance(benchmark, StreamedBenchmark)
     }
+    benchmarks = [
+        note_copies(benchmark, config.out, processes, _poll(stop, config.out, bool))
+        if benchmark.name in inventories
+        else benchmark
+        for benchmark in benchmarks
+    ]
     evaluated = ModelEvaluation(
         config,
         mesh,

@@ -14,6 +14,7 @@ import numpy as np
 
 from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.bias import (
     RANK_DISTANCE_DEFINITION,
     SIMILARITY_GAP_DEFINITION,
@@ -52,6 +53,7 @@ DEFINITIONS = {
         " ordered pairs (query language, candidate language); a query without a relevant candidate in a pool does not"
         " count there, and a text that is a query and a candidate is never a candidate of its own"
     ),
+    "relevant": RELEVANT_DEFINITION,
     "robustness": ROBUSTNESS_DEFINITION,
     "ties": TIE_RULE,
 }

@@ -274,6 +274,19 @@ def test_other_definitions(pair):
     refused(r"define 'recall' differently \(.*of another kind'\): evaluate both with one version", a, b)
 
 
+def test_other_judgements_of_copies(pair):
+    """As of results that an earlier version wrote, which judged copies as the files do."""
+    a, b = pair
+    for added, out in ((0, a), (7, b)):
+        counts = {"copies": {"added_judgements": added}}
+        make_outcomes.edit_summary(out, lambda content, counts=counts: content["counts"].update(counts))
+    refused(
+        r"/a/made has 0 judgements added for copies but .*/b/made has 7: expected the same files, evaluated with", a, b
+    )
+    make_outcomes.edit_summary(b, lambda content: content["counts"].pop("copies"))
+    assert compare.compare(CompareConfig((a,), (b,), **QUICK))["benchmarks"]
+
+
 def test_results_that_are_not(pair):
     a, b = pair
     make_outcomes.edit_summary(b, lambda content: content.pop("metrics"))

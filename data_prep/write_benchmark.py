@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a held-out split as a benchmark folder: queries.jsonl, candidates.jsonl, qrels.trec.
+"""Writes a held-out split as a benchmark folder: queries.jsonl, candidates.jsonl, qrels.trec, made_from.json.
 
     python data_prep/write_benchmark.py --source=jsonl --input_dir=DIR --split=test --raw_dir=DIR --out_dir=DIR/mine
 
@@ -19,7 +19,7 @@ from data_prep import sources  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
 
 HELD_OUT = ("test", "validation")
-_FILES = ("queries.jsonl", "candidates.jsonl", "qrels.trec")
+_FILES = ("queries.jsonl", "candidates.jsonl", "qrels.trec", "made_from.json")
 
 
 def write_benchmark(
@@ -29,7 +29,8 @@ def write_benchmark(
 
     Queries are those of the split, in every language; candidates are all passages of the split and of the held-out
     splits (test, validation) that the source has, in every language; a query's relevant candidates are its passages
-    in each language that has them.  A text that two splits share is one candidate.
+    in each language that has them.  A text that two splits share is one candidate.  made_from.json says what the
+    texts were made from.
 
     Args:
       source: a name in `data_prep.sources.SOURCES`.
@@ -45,7 +46,8 @@ def write_benchmark(
       InputError: an unknown source or split, or OUT_DIR holds other files.
     """
     queries = list(sources.records(source, "queries", split, raw_dir, **settings))
-    there = sources.builder(source, "pairs", raw_dir, **settings).info.splits
+    info = sources.builder(source, "pairs", raw_dir, **settings).info
+    there = info.splits
     splits = dict.fromkeys([split, *(other for other in HELD_OUT if other in there)])
 
     def everywhere(table: str) -> Iterable[dict]:
@@ -53,8 +55,10 @@ def write_benchmark(
 
     candidates = list({_id(record): record for record in everywhere("passages")}.values())
     judgements = list(_judgements(queries, candidates, everywhere("pairs")))
+    made_from = json.dumps({"source": source, "split": split, "metadata": dict(info.metadata)}, ensure_ascii=False)
     with whole_folder(out_dir, _FILES) as folder:
-        for name, lines in zip(_FILES, (map(_line, queries), map(_line, candidates), judgements), strict=True):
+        contents = (map(_line, queries), map(_line, candidates), judgements, [made_from])
+        for name, lines in zip(_FILES, contents, strict=True):
             _write_lines(folder / name, lines)
     return {"queries": len(queries), "candidates": len(candidates), "judgements": len(judgements)}
 

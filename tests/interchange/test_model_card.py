@@ -97,9 +97,7 @@ def test_the_card_names_the_release_of_the_data(sources, tmp_path):
     make_models.write_json(tmp_path / "store" / "manifest.json", manifest)
     config["plan"]["stores"] = [str(tmp_path / "store"), *others]
     make_models.write_json(tmp_path / "run" / "config.json", config)
-    line = (
-        "- made (train): 6 pairs of a query and a passage, in 3 languages, made from Unicode CLDR 47; fingerprint"
-    )
+    line = "- made (train): 6 pairs of a query and a passage, in 3 languages, made from Unicode CLDR 47; fingerprint"
     assert line in card_of(tmp_path / "run", tmp_path / "out")
 
 

@@ -33,6 +33,7 @@ from data_prep.kept_tokenizer import keep_tokenizer  # noqa: E402
 from data_prep.store_items import Items  # noqa: E402
 from data_prep.store_pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
+from hbt_jax.data.manifest import data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.models.tokenizer import load_tokenizer  # noqa: E402
@@ -134,6 +135,8 @@ def summary(manifest: dict) -> list[str]:
     """The lines printed after a build: languages, items, texts, tokens, pairs and whatever was dropped."""
     lines = [f"store {manifest['name']}/{manifest['split']}: {len(manifest['languages'])} languages"
              f" ({' '.join(manifest['languages'])})"]  # fmt: skip
+    if release := data_release(manifest.get("source")):
+        lines.append(f"  made from {release}")
     for side in ("queries", "passages"):
         files = manifest[side]["languages"].values()
         texts, tokens = sum(file["present"] for file in files), sum(file["tokens"] for file in files)

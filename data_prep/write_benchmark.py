@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a held-out split as a benchmark folder: queries.jsonl, candidates.jsonl, qrels.trec.
+"""Writes a held-out split as a benchmark folder: queries.jsonl, candidates.jsonl, qrels.trec, made_from.json.
 
     python data_prep/write_benchmark.py --source=jsonl --input_dir=DIR --split=test --raw_dir=DIR --out_dir=DIR/mine
 
@@ -8,7 +8,7 @@ OUT_DIR is evaluated by its path: --benchmarks=DIR/mine.
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,8 @@ def write_benchmark(
     id; items that share a text are judged as one, in all their languages (`benchmarks/judged_alike.py`), and have one
     name.  So a question that two rows ask has the passages of both.
 
+    made_from.json says what the texts were made from.
+
     Args:
       source: a name in `data_prep.sources.SOURCES`.
       raw_dir: folder of the prepared sources.
@@ -60,7 +62,8 @@ def write_benchmark(
       InputError: an unknown source or split, or OUT_DIR holds other files.
     """
     asked = {_id(record) for record in sources.records(source, "queries", split, raw_dir, **settings)}
-    there = sources.builder(source, "pairs", raw_dir, **settings).info.splits
+    info = sources.builder(source, "pairs", raw_dir, **settings).info
+    there = info.splits
     splits = dict.fromkeys([split, *(other for other in HELD_OUT if other in there)])
 
     def everywhere(table: str) -> Iterable[dict]:
@@ -75,13 +78,18 @@ def write_benchmark(
         "queries.jsonl": _lines(queries, alike.queries, kept),
         "candidates.jsonl": _lines(candidates, alike.candidates, _firsts(alike.candidates)),
         "qrels.trec": judgements,
+        "made_from.json": [_made_from(source, split, info.metadata)],
     }
     with whole_folder(out_dir, tuple(lines)) as folder:
         for name, content in lines.items():
             _write_lines(folder / name, content)
     for note in _notes(queries, candidates, alike, asked):
         say(note)
-    return {side: len(content) for side, content in zip(_COUNTED, lines.values(), strict=True)}
+    return {side: len(content) for side, content in zip(_COUNTED, lines.values(), strict=False)}
+
+
+def _made_from(source: str, split: str, metadata: Mapping | None) -> str:
+    return json.dumps({"source": source, "split": split, "metadata": dict(metadata or {})}, ensure_ascii=False)
 
 
 def _id(record: dict) -> str:

@@ -97,10 +97,23 @@ def _problem(value: object, layout: object, place: str) -> str | None:
     return next((found for name, item, inner in parts if (found := _problem(item, inner, name))), None)
 
 
+def data_release(source: object) -> str:
+    """The release of public data that texts were made from, such as "Unicode CLDR 47"; empty if it is not known.
+
+    Args:
+      source: a store's manifest["source"], or what a benchmark's made_from.json holds: its "metadata" is what the
+        source's builder says of its input.
+    """
+    metadata = source.get("metadata") if isinstance(source, dict) else None
+    release = metadata.get("cldr") if isinstance(metadata, dict) else None
+    return f"Unicode CLDR {release}" if isinstance(release, str) and release else ""
+
+
 def fingerprint(manifest: dict) -> str:
     """ "sha256:" and a digest of the data: the Arrow files' own digests, the languages in order and the tokenizer.
 
     Not the place of the tokenizer, the store's name or where its texts came from: the same data elsewhere is the same.
+    Another release of public data (`data_release`) is other texts, and so another fingerprint.
     """
     lines = [f"tokenizer {manifest['tokenizer']['fingerprint']}", f"languages {' '.join(manifest['languages'])}"]
     for side in SIDES:

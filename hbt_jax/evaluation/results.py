@@ -77,10 +77,11 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
     by_language = _by_query_language(values, by_pair)
     script_blocks = by_script(by_language)
     counted = _counted(values)
+    made_from = {"data_release": benchmark.release} if benchmark.release else {}
     summary = {
         "benchmark": benchmark.name,
         "model": model,
-        "settings": {"similarity": "inner product", **settings, "definitions": DEFINITIONS},
+        "settings": {"similarity": "inner product", **settings, **made_from, "definitions": DEFINITIONS},
         "counts": {
             "queries": benchmark.queries.count_by_language(),
             "candidates": benchmark.candidates.count_by_language(),

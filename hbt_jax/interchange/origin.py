@@ -4,7 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from hbt_jax.data.manifest import fingerprint, read_manifest
+from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
 from hbt_jax.data.remote import RemoteFolder, is_remote
 from hbt_jax.data.store_cache import remote_manifest
 from hbt_jax.errors import InputError
@@ -23,7 +23,8 @@ class StoreFacts:
     Attributes:
       name: its name; its folder's, where the store itself is not known any more.
       fingerprint: "sha256:" and the digest of the data that training read.
-      split, languages, pairs: of the same data; None where the store is gone or holds other data now.
+      split, languages, pairs, release: of the same data; None where the store is gone or holds other data now.  The
+        release is that of public data, as "Unicode CLDR 47", empty if it is not known.
     """
 
     name: str
@@ -31,6 +32,7 @@ class StoreFacts:
     split: str | None = None
     languages: tuple[str, ...] | None = None
     pairs: int | None = None
+    release: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _store(path: str, trained: str) -> StoreFacts:
         split=manifest["split"],
         languages=tuple(manifest["languages"]),
         pairs=manifest["pairs"]["rows"],
+        release=data_release(manifest.get("source")),
     )
 
 

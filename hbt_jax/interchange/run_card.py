@@ -42,6 +42,7 @@ def _store(store: StoreFacts) -> str:
         known = "the store was not there any more when the model was exported, or held other data"
     else:
         known = f"{store.pairs:,} pairs of a query and a passage, in {len(store.languages)} languages"
+        known += f", made from {store.release}" if store.release else ""
     name = store.name + (f" ({store.split})" if store.split else "")
     return f"- {name}: {known}; fingerprint `{store.fingerprint}`"
 
@@ -132,10 +133,9 @@ def results(origin: Origin) -> list[str]:
 def _result(result: dict) -> list[str]:
     sides = {side: result["counts"][side] for side in ("queries", "candidates")}
     queries, candidates = (sum(counts.values()) for counts in sides.values())
-    head = (
-        f"{result['benchmark']}: {queries:,} queries, {candidates:,} candidates,"
-        f" {len(set().union(*sides.values()))} languages"
-    )
+    release = result["settings"].get("data_release")
+    name = result["benchmark"] + (f", made from {release}" if release else "")
+    head = f"{name}: {queries:,} queries, {candidates:,} candidates, {len(set().union(*sides.values()))} languages"
     columns = (*METRICS, RANK_DISTANCE)
     rows = []
     for setting in SETTINGS:

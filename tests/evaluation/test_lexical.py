@@ -89,6 +89,7 @@ def test_scores_equal_the_formula_in_each_pool(benchmark):
     np.testing.assert_array_equal(scores(1, 3)[1], own[1:3])
 
 
+@pytest.mark.peer
 def test_scores_equal_the_library(benchmark):
     documents = [lexical.terms(text) for text in benchmark.candidates.texts]
     model = bm25s.BM25(method="lucene", k1=0.9, b=0.4)

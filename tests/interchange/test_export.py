@@ -174,6 +174,7 @@ def test_a_shorter_longest_text(sources, exports, tmp_path):
         export(sources["preset"], tmp_path / "empty", max_length=3)
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("name", NAMES)
 def test_sentence_transformers_embeds_as_we_do(name, exports, vectors, monkeypatch):
     sentence_transformers = pytest.importorskip("sentence_transformers", exc_type=ImportError)
@@ -201,6 +202,7 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (one * other).sum(axis=1)
 
 
+@pytest.mark.peer
 def test_transformers_alone_loads_the_same_encoder(exports, vectors, monkeypatch):
     torch = pytest.importorskip("torch", exc_type=ImportError)
     transformers = pytest.importorskip("transformers", exc_type=ImportError)

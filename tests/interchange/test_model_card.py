@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import huggingface_hub
@@ -86,6 +87,20 @@ def test_the_card_of_a_run(sources, exports):
     assert str(sources["preset"].parent) not in card
 
 
+def test_the_card_names_the_release_of_the_data(sources, tmp_path):
+    shutil.copytree(sources["preset"], tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    store, *others = config["plan"]["stores"]
+    shutil.copytree(store, tmp_path / "store")
+    manifest = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
+    manifest["source"] = {"builder": "facts", "metadata": {"seed": 0, "cldr": "47"}}
+    make_models.write_json(tmp_path / "store" / "manifest.json", manifest)
+    config["plan"]["stores"] = [str(tmp_path / "store"), *others]
+    make_models.write_json(tmp_path / "run" / "config.json", config)
+    line = "- made (train): 6 pairs of a query and a passage, in 3 languages, made from Unicode CLDR 47; fingerprint"
+    assert line in card_of(tmp_path / "run", tmp_path / "out")
+
+
 def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -93,6 +108,7 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
         (folder / path.name).symlink_to(path)
     evaluation = folder / "evaluation"
     put_results(evaluation, "facts")
+    put_results(evaluation, "tales", data_release="Unicode CLDR 47")
     put_results(evaluation, "other step", step=5)
     put_results(evaluation, "other prefix", query_prefix="")
     put_results(evaluation / "untrained", "facts", step=0)
@@ -105,6 +121,7 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
         "| multilingual | 0.1250 | 0.2500 | 0.7500 | 1,234.6 | sw 0.1000 |",
     ):
         assert line in card
+    assert "| tales, made from Unicode CLDR 47: 1,200 queries, 2,003 candidates, 3 languages | mAP |" in card
     assert "other" not in re.findall(r"^\| (\w+).*queries,", card, re.MULTILINE)
     assert "other step: 1,200" in card_of(folder, tmp_path / "last", checkpoint="last")
     untrained = card_of(folder, tmp_path / "untrained", checkpoint="untrained")

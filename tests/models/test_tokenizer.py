@@ -77,6 +77,7 @@ def test_prefix_and_text_are_tokenised_apart(sentencepiece_folder, hugging_face_
         assert bool(head) == bool(prefix)
 
 
+@pytest.mark.peer
 def test_hugging_face_ids_are_transformers_without_special_tokens(hugging_face_folder):
     transformers = pytest.importorskip("transformers")
     peer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(hugging_face_folder / "tokenizer.json"))

@@ -6,6 +6,7 @@
 
 `item` joins the languages; where it is absent it is the part of the id before its last ":".  Fields besides these four
 are ignored.  Ids are unique within a file and hold no white space.  Every query has at least one relevant candidate.
+made_from.json, which data_prep/write_benchmark.py writes too, may say what the texts were made from.
 Each file may be gzipped (queries.jsonl.gz).  Relevance is yes or no: the results say how many judgements were graded
 higher than 1, and how many say "not relevant", which is what a candidate without judgement is, too, but for copies:
 a text that is in the files twice is judged once (benchmarks/judged_alike.py), and a judgement that says "not relevant"
@@ -16,17 +17,21 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from hbt_jax import languages
+from hbt_jax.data.manifest import data_release
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
+from hbt_jax.models.json_files import read_json
 
 QUERIES, CANDIDATES, QRELS = "queries.jsonl", "candidates.jsonl", "qrels.trec"
+MADE_FROM = "made_from.json"
 LAYOUT = f"a benchmark folder holds {QUERIES}, {CANDIDATES} and {QRELS} (hbt_jax/evaluation/benchmarks/folder.py)"
 
 
@@ -49,6 +54,7 @@ def read(path: str, name: str) -> Benchmark:
         pad_relevant(alike.relevant),
         counts={"judgements": judged.grades, "copies": _copy_counts(alike)},
         notes=notes,
+        release=_release(Path(path) / MADE_FROM),
     )
 
 
@@ -92,6 +98,11 @@ def _copy_notes(queries: Texts, candidates: Texts, alike: Alike) -> Iterator[str
 
 def _sides(queries: Texts, candidates: Texts, alike: Alike) -> tuple[tuple[str, Texts, Same], ...]:
     return ("queries", queries, alike.queries), ("candidates", candidates, alike.candidates)
+
+
+def _release(file: Path) -> str:
+    """The release of public data that made_from.json names, empty where there is no such file."""
+    return data_release(read_json(file)) if file.is_file() else ""
 
 
 def _notes(queries: Texts, candidates: Texts, grades: dict[str, int]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         for benchmark in benchmarks
         if isinstance(benchmark, StreamedBenchmark)
     }
-    evaluated = ModelEvaluation(
+    evaluation = ModelEvaluation(
         config,
         mesh,
         processes,
@@ -94,8 +94,12 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     untrained = []
     if baseline:
         folder = Path(config.out) / UNTRAINED
-        untrained = evaluated.all(benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, ")
-    results = evaluated.all(benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title="")
+        untrained = evaluation.all(
+            benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, "
+        ).results
+    results, expanded = evaluation.all(
+        benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title=""
+    )
     lexical = []
     if config.lexical_baseline:
         lexical = lexical_baseline(
@@ -119,7 +123,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             results,
             training_curve=_curve(config.model),
             baselines=beside,
-            expanded=evaluated.expanded_results,
+            expanded=expanded,
         )
         print(f"report: {report}")
 

@@ -24,6 +24,7 @@ from data_prep.unchanged import changes  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.training.preemption import end_with_parent  # noqa: E402
 
 SOURCE = "facts"
 STORES = ("train", "validation")
@@ -112,6 +113,7 @@ def _claim(out_dir: Path, settings: dict) -> dict:
 
 def main(_: list[str]) -> None:
     """Prepares everything as the flags say."""
+    end_with_parent()
     require(("out_dir",))
     prepare(flags.FLAGS.out_dir, flags.FLAGS.vocabulary, flags.FLAGS.seed)
 

@@ -88,8 +88,8 @@ def write_benchmark(
     return {side: len(content) for side, content in zip(_COUNTED, lines.values(), strict=False)}
 
 
-def _made_from(source: str, split: str, metadata: Mapping | None) -> str:
-    return json.dumps({"source": source, "split": split, "metadata": dict(metadata or {})}, ensure_ascii=False)
+def _made_from(source: str, split: str, metadata: Mapping) -> str:
+    return json.dumps({"source": source, "split": split, "metadata": dict(metadata)}, ensure_ascii=False)
 
 
 def _id(record: dict) -> str:

@@ -22,7 +22,7 @@ def main(_: list[str]) -> None:
     config = command.values(CompareConfig)
     command.require(["a", "b", "out"])
     with StopRequest("stopping; a second signal stops at once") as stop:
-        # This imports scipy and jax: only once the flags are known to be good.
+        # This imports scipy: only once the flags are known to be good.
         from hbt_jax.evaluation.compare import compare_command
 
         def poll() -> None:

@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
+from hbt_jax.evaluation.benchmarks import benchmark_folder  # noqa: E402
+from hbt_jax.files import check_writable  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 
@@ -21,6 +23,9 @@ def main(_: list[str]) -> None:
     config, processes = command.values(EvalConfig), command.values(ProcessConfig)
     command.require(["model", "benchmarks", "out"])
     command.require_data_dir(config.benchmarks, config.data_dir)
+    check_writable(config.out)
+    for name in config.benchmarks:
+        benchmark_folder(name, config.data_dir)
     with StopRequest("stopping; a second signal stops at once") as stop:
         # These import jax: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_command

@@ -87,7 +87,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         else benchmark
         for benchmark in benchmarks
     ]
-    evaluated = ModelEvaluation(
+    evaluation = ModelEvaluation(
         config,
         mesh,
         processes,
@@ -100,8 +100,12 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     untrained = []
     if baseline:
         folder = Path(config.out) / UNTRAINED
-        untrained = evaluated.all(benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, ")
-    results = evaluated.all(benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title="")
+        untrained = evaluation.all(
+            benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, "
+        ).results
+    results, expanded = evaluation.all(
+        benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title=""
+    )
     lexical = []
     if config.lexical_baseline:
         lexical = lexical_baseline(
@@ -125,7 +129,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             results,
             training_curve=_curve(config.model),
             baselines=beside,
-            expanded=evaluated.expanded_results,
+            expanded=expanded,
         )
         print(f"report: {report}")
 

@@ -20,8 +20,7 @@ from hbt_jax.evaluation.bias import (
     SIMILARITY_GAP_DEFINITION,
     STRONG_ALIGNMENT_DEFINITION,
 )
-from hbt_jax.evaluation.layer_probe import LAYER_PROBE_DEFINITION
-from hbt_jax.evaluation.layouts import TIE_RULE
+from hbt_jax.evaluation.definitions import LAYER_PROBE_DEFINITION, TIE_RULE, TOKENS_DEFINITION, TOP_DEFINITION
 from hbt_jax.evaluation.metrics import (
     AP_DEFINITION,
     MRR_DEFINITION,
@@ -34,8 +33,6 @@ from hbt_jax.evaluation.metrics import (
     QueryMetrics,
 )
 from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
-from hbt_jax.evaluation.token_counts import TOKENS_DEFINITION
-from hbt_jax.evaluation.top_languages import TOP_DEFINITION
 from hbt_jax.files import atomic_file
 
 RESULTS, PER_QUERY = "results.json", "per_query.jsonl.gz"

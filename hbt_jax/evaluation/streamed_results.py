@@ -20,9 +20,9 @@ import numpy as np
 from hbt_jax.evaluation import results, top_metrics
 from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
+from hbt_jax.evaluation.definitions import TIE_RULE
 from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.inventory import Found
-from hbt_jax.evaluation.layouts import TIE_RULE
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
 from hbt_jax.evaluation.running_top import RunningTop

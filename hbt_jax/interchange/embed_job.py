@@ -133,9 +133,8 @@ def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> 
         "query": (text.query_prefix, text.query_length),
         "passage": (text.passage_prefix, text.passage_length),
     }[config.side]
-    similarity = "cosine" if model.normalize else "dot product"
     lines = [
-        f"{model.name}: {seen.count:,} texts as {plural} (prefix {prefix!r}), {similarity};"
+        f"{model.name}: {seen.count:,} texts as {plural} (prefix {prefix!r}), {model.similarity};"
         f" {truncated:,} cut at {longest} tokens"
     ]
     if seen.empty:

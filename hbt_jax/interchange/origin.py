@@ -156,6 +156,7 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
             settings = content["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{file} is damaged ({error}): evaluate again, or remove it") from error
-        if all(settings.get(name) == value for name, value in wanted.items()):
+        same_similarity = settings.get("similarity", model.similarity) == model.similarity  # early ones do not say it
+        if same_similarity and all(settings.get(name) == value for name, value in wanted.items()):
             found.append(content)
     return tuple(found)

@@ -38,6 +38,11 @@ class Model:
     step: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def similarity(self) -> str:
+        """What the inner product of two embeddings is, as results call it."""
+        return "cosine" if self.normalize else "dot product"
+
 
 def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: int) -> Model:
     """The model with other prefixes or lengths.

@@ -4,16 +4,20 @@ A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of t
 loss so far and how many validations ago it was.  Nothing about the position in the data is saved: that is the step.
 """
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import LatestN
 
 from hbt_jax.errors import InputError
 from hbt_jax.training.step import TrainState
+
+_PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
 
 
 @dataclasses.dataclass
@@ -68,7 +72,7 @@ class Checkpoints:
 
     def save_best(self, state: TrainState, record: Record) -> None:
         """Starts to write the parameters alone, as the best so far."""
-        self._save("best", {"parameters": state.parameters}, record)
+        self._save("best", {_PARAMETERS: state.parameters}, record)
 
     def _save(self, name: str, arrays: dict, record: Record) -> None:
         if record.step == self.step(name):  # of this very run, so the same
@@ -88,23 +92,36 @@ class Checkpoints:
         return Record(**restored["record"])
 
     def restore_last(self, target: TrainState) -> TrainState:
-        """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state)."""
-        return TrainState(**self._restore("last", target._asdict()))
+        """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state), to train on."""
+        manager = self._managers["last"]
+        arguments = ocp.args.Composite(state=ocp.args.StandardRestore(target._asdict()))
+        with _readable(self._folder("last")):
+            return TrainState(**manager.restore(self.step("last"), args=arguments)["state"])
 
-    def restore_best(self, target: TrainState):
-        """The best parameters, with the shapes, dtypes and shardings of `target`'s."""
-        return self._restore("best", {"parameters": target.parameters})["parameters"]
+    def restore_parameters(self, name: str, target: TrainState):
+        """The parameters alone of the checkpoint "last" or "best": the optimizer's state of "last" is not read.
 
-    def _restore(self, name: str, target: dict) -> dict:
-        manager = self._managers[name]
-        step = manager.latest_step()
-        try:
-            return manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))["state"]
-        except (ValueError, KeyError, OSError) as error:
-            raise InputError(
-                f"checkpoint {manager.directory / str(step)} cannot be read as this model:"
-                f" {str(error).splitlines()[0]}; it is damaged, or was written with another configuration"
-            ) from error
+        Args:
+          name: "last" or "best".
+          target: the abstract state of the run (step.abstract_state), whose parameters' shapes, dtypes and shardings
+            the arrays get.
+
+        Raises:
+          InputError: the checkpoint is damaged, or is not of this state.
+        """
+        folder = self._folder(name) / "state"
+        saved = {_PARAMETERS: target.parameters} if name == "best" else target._asdict()
+        wanted = {
+            part: tree if part == _PARAMETERS else jax.tree.map(lambda _: ocp.PLACEHOLDER, tree)
+            for part, tree in saved.items()
+        }
+        restore_args = ocp.checkpoint_utils.construct_restore_args(wanted)
+        with _readable(folder.parent), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+            return reader.restore(folder, args=ocp.args.PyTreeRestore(wanted, restore_args))[_PARAMETERS]
+
+    def _folder(self, name: str) -> Path:
+        """The folder of the complete checkpoint of this name."""
+        return Path(self._managers[name].directory) / str(self.step(name))
 
     def wait(self) -> None:
         """Returns when everything is on disk; raises InputError if it could not be written."""
@@ -119,6 +136,19 @@ class Checkpoints:
         self.wait()
         for manager in self._managers.values():
             manager.close()
+
+
+@contextlib.contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Raises InputError where what it encloses cannot read the checkpoint in this folder."""
+    try:
+        yield
+    except (ValueError, KeyError, OSError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"checkpoint {folder} cannot be read as this model: {said}; it is damaged, or was written with another"
+            " configuration"
+        ) from error
 
 
 def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:

@@ -78,8 +78,7 @@ def open_start(config: TrainConfig) -> Start:
     Raises:
       InputError: there is no such model, or a flag does not fit it.
     """
-    model = config.model
-    pretrained = None if model.model in PRESETS else files.read(model.model)
+    model, pretrained = config.model, _pretrained(config)
     tokenizer = load_tokenizer(_tokenizer_path(config, pretrained))
     if pretrained:
         check_vocabulary(pretrained, tokenizer)
@@ -100,13 +99,24 @@ def open_start(config: TrainConfig) -> Start:
             f" random weights of --model={model.model}"
         )
     return Start(
-        config=_resolved(config, habits(pretrained, config.text, model.pooling, model.normalize)),
+        config=_resolved(config, pretrained),
         encoder=encoder,
         tokenizer=tokenizer,
         lora=lora,
         frozen=frozen_parts(model.freeze, encoder, lora),
         pretrained=pretrained,
     )
+
+
+def resolved(config: TrainConfig) -> TrainConfig:
+    """The configuration without options left to the model: what a run of it writes to WORKDIR/config.json.
+
+    Reads of the model only the files that its options are taken from, none for a preset.
+
+    Raises:
+      InputError: there is no such model, or a file of it is wrong.
+    """
+    return _resolved(config, _pretrained(config))
 
 
 def habits(pretrained: Pretrained | None, text: TextConfig, pooling: str, normalize: str) -> Habits:
@@ -153,7 +163,12 @@ def _check_lengths(text: TextConfig, encoder: EncoderConfig) -> None:
             )
 
 
-def _resolved(config: TrainConfig, of_model: Habits) -> TrainConfig:
+def _pretrained(config: TrainConfig) -> Pretrained | None:
+    return None if config.model.model in PRESETS else files.read(config.model.model)
+
+
+def _resolved(config: TrainConfig, pretrained: Pretrained | None) -> TrainConfig:
+    of_model = habits(pretrained, config.text, config.model.pooling, config.model.normalize)
     text = dataclasses.replace(config.text, query_prefix=of_model.query_prefix, passage_prefix=of_model.passage_prefix)
     model: ModelConfig = dataclasses.replace(
         config.model, pooling=of_model.pooling, normalize="true" if of_model.normalize else "false"

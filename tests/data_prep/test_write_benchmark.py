@@ -26,7 +26,7 @@ def written(tmp_path, monkeypatch):
                 texts = query if table == "queries" else passage
                 yield from ({"id": name, "language": code, "text": text} for code, text in texts.items())
 
-        made = types.SimpleNamespace(info=types.SimpleNamespace(splits=dict.fromkeys(rows)))
+        made = types.SimpleNamespace(info=types.SimpleNamespace(splits=dict.fromkeys(rows), metadata={}))
         monkeypatch.setattr(module.sources, "records", records)
         monkeypatch.setattr(module.sources, "builder", lambda *_: made)
         notes = []

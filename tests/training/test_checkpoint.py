@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from hbt_jax.mesh import make_mesh
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from tests.training import toy
+from tests.training.lost_optimizer import without_optimizer
 
 
 def state_at(recipe, mesh, step):
@@ -38,14 +40,19 @@ def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
     assert (again.step("last"), again.step("best")) == (3, 2)
     assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3, 9)
     target = steps.abstract_state(recipe, many)
-    restored, best = again.restore_last(target), again.restore_best(target)
+    restored = again.restore_last(target)
+    last, best = (again.restore_parameters(name, target) for name in ("last", "best"))
     again.close()
     expected = jax.tree.leaves(state_at(recipe, one, 3))
     for leaf, want, place in zip(jax.tree.leaves(restored), expected, jax.tree.leaves(target), strict=True):
         assert leaf.sharding == place.sharding
         np.testing.assert_array_equal(leaf, want)
-    for leaf, want in zip(jax.tree.leaves(best), jax.tree.leaves(state_at(recipe, one, 2).parameters), strict=True):
-        np.testing.assert_array_equal(leaf, want)
+    for parameters, step in ((last, 3), (best, 2)):
+        wanted = jax.tree.leaves(state_at(recipe, one, step).parameters)
+        places = jax.tree.leaves(target.parameters)
+        for leaf, want, place in zip(jax.tree.leaves(parameters), wanted, places, strict=True):
+            assert leaf.sharding == place.sharding
+            np.testing.assert_array_equal(leaf, want)
     assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["3"]
 
 
@@ -63,27 +70,71 @@ def test_a_record_of_before_plan_schemes_is_read(tmp_path):
     again.close()
 
 
-def test_another_architecture_is_one_clear_error(tmp_path):
-    mesh = make_mesh(1, 1, jax.devices()[:1])
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save_last(steps.sharded_initial_state(toy.recipe(), mesh), Record(0, {}, {}))
+def saved(folder, recipe, mesh, step=4) -> Checkpoints:
+    """Both checkpoints of one state, whole on disk."""
+    checkpoints = Checkpoints(folder)
+    state = steps.sharded_initial_state(recipe, mesh)
+    for save in (checkpoints.save_last, checkpoints.save_best):
+        save(state, Record(step, {}, {}))
     checkpoints.wait()
-    wider = toy.recipe(encoder=steps.dataclasses.replace(toy.recipe().encoder, feed_forward=128))
-    with pytest.raises(InputError, match="cannot be read as this model.*another configuration"):
-        checkpoints.restore_last(steps.abstract_state(wider, mesh))
+    return checkpoints
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_parameters_are_read_without_the_optimizer(tmp_path, devices):
+    recipe, mesh = toy.recipe(), make_mesh(1, devices, jax.devices()[:devices])
+    saved(tmp_path, recipe, mesh).close()
+    gone = without_optimizer(tmp_path / "checkpoints" / "last" / "4")
+    target = steps.abstract_state(recipe, mesh)
+    assert gone == len(jax.tree.leaves(target.optimizer)) > 20
+    again = Checkpoints(tmp_path, read_only=True)
+    wanted = jax.tree.leaves(steps.sharded_initial_state(recipe, mesh).parameters)
+    for name in ("last", "best"):
+        found = jax.tree.leaves(again.restore_parameters(name, target))
+        for leaf, want in zip(found, wanted, strict=True):
+            assert leaf.sharding == want.sharding
+            np.testing.assert_array_equal(leaf, want)
+    with pytest.raises(InputError, match="last/4 cannot be read as this model"):  # what trains on needs the optimizer
+        again.restore_last(target)
+    again.close()
+
+
+def test_another_architecture_is_one_clear_error(tmp_path):
+    mesh, encoder = make_mesh(1, 1, jax.devices()[:1]), toy.recipe().encoder
+    checkpoints = saved(tmp_path, toy.recipe(), mesh)
+    for change in ({"feed_forward": 128}, {"layers": encoder.layers + 1}, {"layers": encoder.layers - 1}):
+        other = steps.abstract_state(toy.recipe(encoder=steps.dataclasses.replace(encoder, **change)), mesh)
+        with pytest.raises(InputError, match="cannot be read as this model.*another configuration"):
+            checkpoints.restore_last(other)
+        for name in ("last", "best"):
+            with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model.*another configuration"):
+                checkpoints.restore_parameters(name, other)
     checkpoints.close()
 
 
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
     mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save_last(steps.sharded_initial_state(recipe, mesh), Record(4, {}, {}))
-    checkpoints.wait()
-    for path in (tmp_path / "checkpoints" / "last" / "4" / "state").rglob("*"):
+    checkpoints, target = saved(tmp_path, recipe, mesh), steps.abstract_state(recipe, mesh)
+    for path in (tmp_path / "checkpoints").glob("*/4/state/**/*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:10])
     with pytest.raises(InputError, match="last/4 cannot be read as this model.*damaged"):
-        checkpoints.restore_last(steps.abstract_state(recipe, mesh))
+        checkpoints.restore_last(target)
+    for name in ("last", "best"):
+        with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model.*damaged"):
+            checkpoints.restore_parameters(name, target)
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("lost", ["_METADATA", "manifest.ocdbt", "d"])
+def test_a_checkpoint_without_one_of_its_files_is_one_clear_error(tmp_path, lost):
+    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
+    checkpoints, target = saved(tmp_path, recipe, mesh), steps.abstract_state(recipe, mesh)
+    for name in ("last", "best"):
+        path = tmp_path / "checkpoints" / name / "4" / "state" / lost
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model: .+; it is damaged"):
+            checkpoints.restore_parameters(name, target)
     checkpoints.close()
 
 

@@ -26,6 +26,7 @@ class Count:
       unsure: of a store, how many were not found but have so many unknown marks that a copy could be missed.
       tokens, unknown: number of tokens, and of tokens that the vocabulary lacks.
       letters, kept: of a benchmark, number of letters, and of those that are left once it was tokenised.
+      altered: of a benchmark, how many texts have further or other letters once they were tokenised.
     """
 
     texts: int = 0
@@ -37,6 +38,7 @@ class Count:
     unknown: int = 0
     letters: int = 0
     kept: int = 0
+    altered: int = 0
 
     @property
     def found(self) -> int:
@@ -62,7 +64,8 @@ class BenchmarkIndex:
         self._ids = [id_ for texts in self.sides.values() for id_ in texts.ids]
         self._texts = [text for texts in self.sides.values() for text in texts.texts]
         written, read, tokens_N, unknown_N = self._letters()
-        self._columns = (tokens_N, unknown_N, written.lengths, read.lengths)
+        kept_N = np.minimum(written.lengths, read.lengths)
+        self._columns = (tokens_N, unknown_N, written.lengths, kept_N, _altered(written, read))
         ends = np.concatenate([written.offsets, read.offsets[1:] + written.offsets[-1]])
         self._index = Index(np.concatenate([written.values, read.values]), ends, near)
         numbers, first = np.unique(self._index.of, return_index=True)
@@ -103,7 +106,7 @@ class BenchmarkIndex:
         )
         counts: dict[tuple[str, str], Count] = collections.defaultdict(Count)
         columns = (exact_N, near_N & ~exact_N, ~there_2N[0], *self._columns)
-        for key, exact, near, bare, tokens, unknown, letters, kept in zip(
+        for key, exact, near, bare, tokens, unknown, letters, kept, altered in zip(
             self._keys, *(column.tolist() for column in columns), strict=True
         ):
             count = counts[key]
@@ -114,7 +117,8 @@ class BenchmarkIndex:
             count.tokens += tokens
             count.unknown += unknown
             count.letters += letters
-            count.kept += min(kept, letters)
+            count.kept += kept
+            count.altered += altered
         return dict(counts)
 
 
@@ -124,3 +128,14 @@ def _joined(parts: list[Letters]) -> Letters:
     offsets = [part.offsets[1:] + end for part, end in zip(parts, ends, strict=False)]
     none = np.zeros(0, np.int64)
     return Letters(np.concatenate([part.values for part in parts]), np.concatenate([[0], *offsets]), none, none)
+
+
+def _altered(written: Letters, read: Letters) -> np.ndarray:
+    """bool [N]: which texts as read are more than those as written with some letters left out."""
+    altered = np.zeros(len(written.lengths), bool)
+    for row in range(len(altered)):
+        (one, other) = (of.values[of.offsets[row] : of.offsets[row + 1]] for of in (written, read))
+        if not np.array_equal(one, other):
+            left = iter(one.tolist())
+            altered[row] = not all(letter in left for letter in other.tolist())
+    return altered

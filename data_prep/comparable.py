@@ -59,7 +59,7 @@ class Letters:
 
 
 def fold(text: str) -> str:
-    """The letters of a text, with each unknown mark; a text without letters keeps its other visible signs.
+    """The letters of a text, with each unknown mark; a text without either keeps its other visible signs.
 
     >>> fold("IŞIK, İstanbul"), fold("ışık istanbul"), fold("Ｃo\\u0301rdoba \\u200b(1)"), fold("日本 カ"), fold("?!")
     ('isikistanbul', 'isikistanbul', 'cordoba1', '日日日本本本カカ', '?!')
@@ -68,9 +68,8 @@ def fold(text: str) -> str:
 
 
 def fold_letters(text: str) -> str:
-    """The same, but empty for a text that has no letter."""
-    folded = text.translate(_LETTERS)
-    return _in_order(folded) if folded.strip(UNKNOWN) else ""
+    """The letters of a text, with each unknown mark; empty where there is neither."""
+    return _in_order(text.translate(_LETTERS))
 
 
 def letters_of(texts: Sequence[str]) -> Letters:

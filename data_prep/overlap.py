@@ -11,6 +11,7 @@ called clean only if nothing is found and everything was compared: see `Overlap.
 
 import collections
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
@@ -23,9 +24,9 @@ from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
 from hbt_jax.models.tokenizer import Tokenizer
 
-MOST_UNKNOWN = 0.2  # of the tokens of a benchmark's language: above, it is not called compared
-LEAST_KEPT = 0.5  # of the letters of a benchmark's language that are left once it was tokenised: below, likewise
-_TOKENS = 1 << 16  # compared at a time: what arrays of that size need stays in a processor's cache
+MOST_UNKNOWN = 0.2  # of the tokens of a benchmark's language, or of its texts that are read as other letters
+LEAST_KEPT = 0.5  # of the letters of a benchmark's language, once it was tokenised
+TOKENS = 1 << 17  # compared at a time: what arrays of that size need stays in a processor's cache
 EXAMPLES = 2  # of each kind, side and language
 
 
@@ -100,6 +101,7 @@ class _Comparing:
         self._tokenizer, self._pieces, self._near, self._store = tokenizer, pieces, near, store
         self._benchmark = benchmark
         self._index = BenchmarkIndex(benchmark, tokenizer, pieces, near)
+        self._first_unsure: dict[str, str] = {}
         self._counts: dict[tuple[str, str], Count] = collections.defaultdict(Count)
         self._examples: dict[tuple[str, str, str], list[Example]] = collections.defaultdict(list)
 
@@ -110,7 +112,7 @@ class _Comparing:
         with tqdm(total=total, desc=self._benchmark.name, unit=" tokens", unit_scale=True, disable=None) as bar:
             for side in SIDES:
                 for bit, (language, texts) in enumerate(getattr(store, side).tokens.items()):
-                    for rows in read_rows(texts, _TOKENS):
+                    for rows in read_rows(texts, TOKENS):
                         found = self._compare(side, language, rows)
                         masks[side][rows.rows[found]] |= np.uint64(1 << bit)
                         bar.update(len(rows.tokens))
@@ -134,7 +136,10 @@ class _Comparing:
         torn = np.zeros(len(rows.rows), bool)
         torn[letters.hole_rows] = True
         count.bare += int(((letters.lengths == 0) & ~torn).sum())
-        count.unsure += int((unsure(letters, self._near.torn) & ~exact & ~near).sum())
+        missed = np.flatnonzero(unsure(letters, self._near.torn) & ~exact & ~near)
+        count.unsure += len(missed)
+        if len(missed):
+            self._first_unsure.setdefault(language, f"{side} row {rows.rows[missed[0]]}")
         count.tokens += len(rows.tokens)
         count.unknown += int((rows.tokens == self._tokenizer.unk_id).sum())
         self._keep_examples(side, language, rows, found, exact)
@@ -163,24 +168,30 @@ class _Comparing:
         for code in self._benchmark.languages:
             if code not in own:
                 reasons[code].append("the store has no text in it")
-            unknown, tokens, kept, letters = (
-                sum(getattr(count, name) for count in theirs.get(code, []))
-                for name in ("unknown", "tokens", "kept", "letters")
+            reasons[code] += _lost(theirs.get(code, []))
+        for code, first in self._first_unsure.items():
+            missed, texts = (sum(getattr(count, name) for count in own[code]) for name in ("unsure", "texts"))
+            reasons[code].append(
+                f"the tokenizer does not know so much of {missed:,} of the store's {texts:,} texts (such as {first})"
+                " that a copy could be missed"
             )
-            if unknown > MOST_UNKNOWN * tokens:
-                reasons[code].append(f"{unknown / tokens:.0%} of the benchmark's tokens are unknown to the tokenizer")
-            elif kept < LEAST_KEPT * letters:
-                reasons[code].append(f"the tokenizer leaves {kept / letters:.0%} of the benchmark's letters")
-        for code, counts in own.items():
-            missed, texts = (sum(getattr(count, name) for count in counts) for name in ("unsure", "texts"))
-            if missed:
-                reasons[code].append(
-                    f"{missed:,} of the store's {texts:,} texts have so many marks unknown to the tokenizer that a copy"
-                    " could be missed"
-                )
         if "candidates" not in self._index.sides:
             reasons["candidates"].append("they are read from shards, too many to hold in memory")
-        return {what: "; ".join(why) for what, why in reasons.items()}
+        return {what: "; ".join(why) for what, why in reasons.items() if why}
+
+
+def _lost(counts: list[Count]) -> Iterator[str]:
+    """What the tokenizer does to a benchmark's texts in one language that leaves too little to compare."""
+    unknown, tokens, kept, letters, altered, texts = (
+        sum(getattr(count, name) for count in counts)
+        for name in ("unknown", "tokens", "kept", "letters", "altered", "texts")
+    )
+    if unknown > MOST_UNKNOWN * tokens:
+        yield f"{unknown / tokens:.0%} of the benchmark's tokens are unknown to the tokenizer"
+    elif kept < LEAST_KEPT * letters:
+        yield f"the tokenizer leaves {kept / letters:.0%} of the benchmark's letters"
+    if altered > MOST_UNKNOWN * texts:
+        yield f"the tokenizer reads other letters in {altered / texts:.0%} of the benchmark's texts"
 
 
 def _by_language(counts: dict[tuple[str, str], Count]) -> dict[str, list[Count]]:

@@ -3,13 +3,11 @@
 import numpy as np
 
 from data_prep.comparable import (
-    HOLE,
     UNKNOWN,
     Letters,
     codes_of,
     fold,
     fold_letters,
-    letters_of_folded,
     mixed,
     needs_order,
     without_holes,
@@ -33,6 +31,7 @@ class PieceLetters:
         ids = np.arange(tokenizer.vocab_size, dtype=np.int32)
         texts = tokenizer.decode(ids, np.arange(len(ids) + 1))
         folded = ["" if UNKNOWN in text else fold_letters(text) for text in texts]
+        folded[tokenizer.unk_id] = ""
         if not any(folded):
             raise InputError(
                 f"tokenizer {tokenizer.path}: none of its {len(ids):,} pieces can be read as text, so a store of its"
@@ -55,7 +54,7 @@ class PieceLetters:
         ends_T = np.concatenate([[0], np.cumsum(lengths_T, dtype=np.int64)])
         places = spread(self._starts_V[tokens], lengths_T)
         values, ends = self._values[places], ends_T[offsets]
-        again = self._must_be_decoded(tokens, offsets, places, ends_T, values, ends)
+        again = self._must_be_decoded(tokens, offsets, places, ends_T, ends)
         if not len(again):
             return without_holes(values, ends)
         return self._with(values, ends, again, self.decoded(tokens, offsets, again))
@@ -78,17 +77,12 @@ class PieceLetters:
         offsets: np.ndarray,
         places: np.ndarray,
         ends_T: np.ndarray,
-        values: np.ndarray,
         ends: np.ndarray,
     ) -> np.ndarray:
         """int64: the texts whose letters are not those of their pieces one after the other."""
         chosen = np.diff(ends) == 0
         if self._has_parts:
             chosen[_rows(offsets, np.flatnonzero(self._part_V[tokens]))] = True
-        holes = np.flatnonzero(values == HOLE)
-        if len(holes):
-            rows = _rows(ends, holes)
-            chosen[rows] |= np.bincount(rows, minlength=len(chosen))[rows] == np.diff(ends)[rows]
         marks = ends_T[np.flatnonzero(self._begins_with_mark_V[tokens])]
         if len(marks):
             rows = _rows(ends, marks)
@@ -107,9 +101,7 @@ class PieceLetters:
         for row, instead in zip(rows.tolist(), others, strict=True):
             parts += [values[first : ends[row]], instead]
             first = ends[row + 1]
-        return without_holes(
-            np.concatenate([*parts, values[first:]]), np.concatenate([[0], np.cumsum(lengths)])
-        )
+        return without_holes(np.concatenate([*parts, values[first:]]), np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def _rows(ends: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -76,9 +76,7 @@ class Rules:
 def rules(shingle: int, near: float) -> Rules:
     """The rules for runs of `shingle` letters, and of a third of it in short and torn texts."""
     part = max(2, shingle // 3)
-    return Rules(
-        Rule(shingle, near), Rule(part, near, _OF_LONGER, under=6 * shingle), Rule(part, near, _OF_OWN)
-    )
+    return Rules(Rule(shingle, near), Rule(part, near, _OF_LONGER, under=6 * shingle), Rule(part, near, _OF_OWN))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,6 +211,7 @@ class _Shingles:
             parts.append(((row + done).astype(np.int32), hashes))
             done += len(own) - 1
         row, hashes = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else _NOTHING
+        del parts
         order = np.argsort(hashes, kind="stable")  # the rows of a hash ascend
         row, hashes = row[order], hashes[order]
         new = np.ones(len(row), bool)  # a shingle that a text has twice is listed once
@@ -362,5 +361,9 @@ def _lookup(sorted_hashes: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """int64: where each hash stands in `sorted_hashes`, -1 where it does not."""
     if not len(sorted_hashes):
         return np.full(len(hashes), -1)
+    order = np.argsort(hashes)  # looked up in their order, neighbours are in a processor's cache
+    hashes = hashes[order]
     place = np.minimum(np.searchsorted(sorted_hashes, hashes), len(sorted_hashes) - 1)
-    return np.where(sorted_hashes[place] == hashes, place, -1)
+    found = np.empty(len(hashes), np.int64)
+    found[order] = np.where(sorted_hashes[place] == hashes, place, -1)
+    return found

@@ -56,7 +56,8 @@ def test_a_text_without_a_visible_sign_has_no_letters(text):
 
 
 def test_folding_again_changes_nothing_but_how_often_dense_letters_stand():
-    signs = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
+    codes = [*range(0x3400), *range(0xA000, 0xAC00), *range(0xF900, 0x10000), *range(0, 0x110000, 31)]
+    signs = [chr(code) for code in codes if not 0xD800 <= code <= 0xDFFF]
     once = [fold(sign) for sign in signs]
     for sign, folded in zip(signs, once, strict=True):
         assert set(fold(folded)) == set(folded), sign

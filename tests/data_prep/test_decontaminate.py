@@ -317,7 +317,8 @@ def test_mlqa_r_is_found_in_itself_and_hardly_in_xquad_r(tmp_path):
         if count["exact"] + count["near"]
     }
     assert near == {("passages", "en", 0, 1), ("passages", "zh", 0, 1)}  # that no prime number is composite
-    assert set(found["xquad-r"]["not_compared"]) == {"el", "ru", "th", "tr"}
+    # one short text each of hi and zh has a sign that XLM-R's tokenizer does not know
+    assert set(found["xquad-r"]["not_compared"]) == {"el", "hi", "ru", "th", "tr", "zh"}
 
 
 def command(script, *arguments):
@@ -331,6 +332,7 @@ def command(script, *arguments):
     (["{store}"], "--benchmarks is needed: benchmarks by name"),
     (["{store}", "other", "--benchmarks=./mine"], "unexpected argument 'other'"),
     (["{store}", "--benchmarks=mlqa-r"], "--benchmarks=mlqa-r needs --data_dir"),
+    (["{store}", "--benchmarks=./mine", "--shingle=13"], "flag --shingle=13: 13 is not integer >= 16"),  # once: tokens
 ])  # fmt: skip
 def test_a_wrong_command_is_one_clear_line(store, arguments, message):
     ended = command("decontaminate.py", *(argument.format(store=store) for argument in arguments))

@@ -9,10 +9,11 @@ Prints a table for each benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/ove
     OVERLAPS    something was found
     CLEAN       nothing was found, and everything was compared
     NOT KNOWN   nothing was found, but not everything was compared: the store has no text in a language of the
-                benchmark (whose translations it may hold in others), the tokenizer does not know a language, or the
-                benchmark's candidates are too many to hold in memory
+                benchmark (whose translations it may hold in others), the tokenizer does not know a language or so many
+                signs of some text that a copy could be missed, or the benchmark's candidates are too many to hold in
+                memory
 
-data_prep/overlap.py says what is compared, data_prep/shingles.py what counts as near.  Surface forms are compared: a
+Letters are compared: data_prep/comparable.py says what counts as one, data_prep/shingles.py what counts as near.  A
 translation of a benchmark's text is found only where --drop leaves out an item because of its text in another language.
 """
 
@@ -38,7 +39,7 @@ from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
 
 FILES = ("overlap.json", "overlap.txt")
-SHINGLE, NEAR = 13, 0.8
+SHINGLE, NEAR = 40, 0.8
 
 
 def decontaminate(
@@ -157,7 +158,10 @@ if __name__ == "__main__":
         "drop", "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist"
     )
     define_flags()
-    flags.DEFINE_integer("shingle", SHINGLE, "tokens of the runs that two near texts share", lower_bound=4)
+    flags.DEFINE_integer(
+        "shingle", SHINGLE, "letters of the runs that two near texts share; a third of it in short texts; an ideograph"
+        " counts as three letters, a syllable of kana as two", lower_bound=16,
+    )  # fmt: skip
     flags.DEFINE_float(
         "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
         upper_bound=1.0,

@@ -67,11 +67,11 @@ def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple
     return tokens[places], ends
 
 
-def read_rows(texts: Texts) -> Iterator[Rows]:
-    """Yields all texts that are there, in the order of their rows."""
+def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
+    """Yields all texts that are there, in the order of their rows, `most_tokens` at a time (0: a few million)."""
     offsets, first, rows = texts.offsets, 0, len(texts.offsets) - 1
     while first < rows:
-        last = int(np.searchsorted(offsets, offsets[first] + _MOST_TOKENS, side="right")) - 1
+        last = int(np.searchsorted(offsets, offsets[first] + (most_tokens or _MOST_TOKENS), side="right")) - 1
         last = min(max(last, first + 1), first + _MOST_ROWS, rows)
         ends = offsets[first : last + 1] - offsets[first]
         there = np.flatnonzero(ends[1:] > ends[:-1])

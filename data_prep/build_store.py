@@ -87,12 +87,12 @@ def build_store(
         two texts for one id and language, a pair that names an unknown id.
       OSError: the disk is full, of a file that is needed meanwhile.
     """
-    metadata, dropped, filters = {}, collections.Counter(), filters or Filters()
+    metadata, merged, dropped, filters = {}, {}, collections.Counter(), filters or Filters()
     languages: dict[str, int] = {}
     tokenizer = load_tokenizer(tokenizer_path)  # a missing one is told of before a source is prepared for hours
     with StoreWriter(out_dir) as writer:
         if records is None:
-            tables, metadata, alike = _prepared(source, split, raw_dir, settings)
+            tables, metadata, merged, alike = _prepared(source, split, raw_dir, settings)
             dropped += collections.Counter(metadata.get("dropped", {}).get(split))
             filters = dataclasses.replace(filters, drop_equal=filters.drop_equal and not alike)
         else:
@@ -122,21 +122,25 @@ def build_store(
             "languages": sorted(languages),
             "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
+            "merged": merged,  # side -> items that differed from an earlier one as they were typed, not as texts
             "folding": dataclasses.asdict(tokenizer.folding),  # what else makes no other text
             "shared_texts": shared,  # side -> the text that most of its items have
         }
         return writer.finish(rows, description, same=same)
 
 
-def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, bool]:
-    """The tables of a source's split, what its builder says of them, and whether queries are passages by design."""
+def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, dict, bool]:
+    """The tables of a source's split, what its builder says of them, how many items of each side it merged, and whether
+    queries are passages by design."""
     from data_prep import sources
 
     made = {name: sources.prepared(source, name, split, raw_dir, **settings) for name in _TABLES}
     tables = {
         name: _Table(sources.columns(one, split), one.info.splits[split].num_examples) for name, one in made.items()
     }
-    return tables, dict(made["pairs"].info.metadata), getattr(made["pairs"], "ALIKE", False)
+    counts = {side: dict(made[side].info.metadata or {}).get("merged", {}).get(split) for side in SIDES}
+    merged = {side: count for side, count in counts.items() if count}
+    return tables, dict(made["pairs"].info.metadata), merged, getattr(made["pairs"], "ALIKE", False)
 
 
 def summary(manifest: dict) -> list[str]:
@@ -149,6 +153,10 @@ def summary(manifest: dict) -> list[str]:
         lines.append(f"  {side}: {manifest[side]['rows']:,} items, {texts:,} texts, {tokens:,} tokens")
     pairs = manifest["pairs"]
     lines.append(f"  pairs: {pairs['rows']:,}, {pairs['with_negatives']:,} of them with explicit negatives")
+    lines += [
+        f"  {count:,} {side} that differ from another in normal form, spaces or invisible signs alone are one with it"
+        for side, count in manifest.get("merged", {}).items()
+    ]
     lines += [f"  {line}" for line in class_lines(manifest, SIDES)]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in manifest["dropped"].items()]
     return lines + [f"warning: {line}" for line in class_warnings(manifest, SIDES)]

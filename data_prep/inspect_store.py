@@ -56,7 +56,11 @@ def inspect_store(
     table: _Table = {(side, code): made for side, code, made in figures(store, tokenizer, sample, seed)}
     yield from _tables(table)
     yield from _shown_pairs(store, tokenizer, pairs, seed)
-    warnings = [*warnings_of(store, table), *class_warnings(store.manifest, SIDES), *_same_text_warnings(same_texts(store, sample, seed))]
+    warnings = [
+        *warnings_of(store, table),
+        *class_warnings(store.manifest, SIDES),
+        *_same_text_warnings(same_texts(store, sample, seed)),
+    ]
     yield from (f"warning: {line}" for line in warnings)
     if not warnings:
         yield "no warnings"

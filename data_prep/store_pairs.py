@@ -77,9 +77,7 @@ class PairRows:
         """
         before = len(earlier)
         number_N = earlier.add(
-            pair_ids(
-                query_twin[self.query_N], passage_twin[self.passage_N], passage_twin[self.negatives], self.count_N
-            )
+            pair_ids(query_twin[self.query_N], passage_twin[self.passage_N], passage_twin[self.negatives], self.count_N)
         )
         is_first_N = np.zeros(len(number_N), bool)
         is_first_N[np.unique(number_N, return_index=True)[1]] = True

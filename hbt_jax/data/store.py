@@ -196,7 +196,9 @@ def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
         for index, name in enumerate(names, start=1):
             column = table.column(index)
             columns[side, name] = found = Lists(_mapped(column.values), _mapped(column.offsets))
-            _check_numbers(path, name, found.values, manifest["passages"]["rows"] if name == "answers" else MOST_ROWS + 1)
+            _check_numbers(
+                path, name, found.values, manifest["passages"]["rows"] if name == "answers" else MOST_ROWS + 1
+            )
     return Identity(
         columns["queries", "same"],
         columns["passages", "same"],

@@ -229,7 +229,6 @@ class StoreWriter:
         entry = _write_table(self.partial, "pairs.arrow", columns)
         return {**entry, "rows": self._pairs, "with_negatives": self._with_negatives}
 
-
     def _related(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return tuple(self._raw(f"{name}-{column}", np.int64) for column in ("query", "passage", "group"))
 

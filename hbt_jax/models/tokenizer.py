@@ -35,11 +35,12 @@ from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 from hbt_jax.text_identity import Folding
 
-# Letters and signs in two forms, of several scripts: a tokenizer that gives both the same known tokens does not tell the
-# forms apart.  By attribute of Folding.
+# Letters and signs in two forms, of several scripts, by attribute of Folding: a tokenizer that gives both the same known
+# tokens does not tell the forms apart.
 _TWO_FORMS = {
     "compatibility": (
-        ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"), ("…", "..."),
+        ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"),
+        ("…", "..."),
     ),
     "case": (("A", "a"), ("E", "e"), ("N", "n"), ("T", "t"), ("Д", "д"), ("Н", "н"), ("Σ", "σ"), ("Ա", "ա")),
     "accents": (("é", "e"), ("á", "a"), ("ö", "o"), ("ñ", "n"), ("ç", "c"), ("й", "и"), ("ό", "ο"), ("が", "か")),

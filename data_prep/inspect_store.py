@@ -18,6 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.build_store import summary  # noqa: E402
+from data_prep.store_classes import class_warnings  # noqa: E402
 from data_prep.store_figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
 from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
@@ -50,14 +51,18 @@ def inspect_store(
       InputError: no store, no tokenizer or another, or a token outside its vocabulary.
     """
     store, tokenizer = open_with_tokenizer(path, tokenizer_path, cache_dir)
-    yield from summary(store.manifest)
+    yield from (line for line in summary(store.manifest) if not line.startswith("warning: "))
     yield f"  tokenizer: {tokenizer.path}, {tokenizer.vocab_size:,} pieces; store {store.fingerprint}"
     if sample:
         yield f"--sample={sample}: what follows is of at most {sample:,} texts a side and language, and as many pairs"
     table: _Table = {(side, code): made for side, code, made in figures(store, tokenizer, sample, seed)}
     yield from _tables(table)
     yield from _shown_pairs(store, tokenizer, pairs, seed)
-    warnings = [*warnings_of(store, table), *_same_text_warnings(same_texts(store, sample, seed))]
+    warnings = [
+        *warnings_of(store, table),
+        *class_warnings(store.manifest, SIDES),
+        *_same_text_warnings(same_texts(store, sample, seed)),
+    ]
     yield from (f"warning: {line}" for line in warnings)
     if not warnings:
         yield "no warnings"

@@ -4,6 +4,7 @@ The folder grows as OUT.partial and is renamed to OUT when all of it is on disk,
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -14,11 +15,13 @@ import shutil
 import numpy as np
 import pyarrow as pa
 
+from hbt_jax.data.identity import Classes, Identity, Lists, identity_of
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, synced_file
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
+_PAIRS = 1 << 20  # read at a time
 _LOCK = "lock"  # name of the file that a process holds while it writes
 
 
@@ -111,12 +114,37 @@ class StoreWriter:
         self._pairs += len(query)
         self._with_negatives += int((counts > 0).sum())
 
-    def finish(self, rows: dict[str, int], description: dict) -> dict:
+    def relate(self, query: np.ndarray, passage: np.ndarray, group: np.ndarray) -> None:
+        """Notes pairs that are not in the table, int64 [n] each: their passages answer their queries all the same."""
+        with disk_errors(self.partial, "--out_dir"):
+            for name, values in (("query", query), ("passage", passage), ("group", group)):
+                self._write(f"related-{name}", np.asarray(values, np.int64))
+
+    def text(self, side: str, language: str, row: int) -> np.ndarray:
+        """int32: the tokens of a text that was appended."""
+        name = f"{side}-{language}"
+        for kind in ("rows", "values"):
+            self._files[f"{name}.{kind}"].flush()
+        index = self._raw(f"{name}.rows", np.int64).reshape(-1, 2)
+        place = int(np.flatnonzero(index[:, 0] == row)[0])
+        start = int(index[:place, 1].sum())
+        return np.array(self._raw(f"{name}.values", np.int32)[start : start + int(index[place, 1])])
+
+    def finish(
+        self,
+        rows: dict[str, int],
+        description: dict,
+        *,
+        same: dict[str, np.ndarray] | None = None,
+        identity: Identity | None = None,
+    ) -> dict:
         """Writes the Arrow files and the manifest, and renames the folder.
 
         Args:
           rows: number of items of each side.
           description: name, split, source, tokenizer, languages and dropped, as the manifest holds them.
+          same: side -> int32 [rows], first row of the class of items that are one text; None: each item is its own.
+          identity: the whole of hbt_jax/data/identity.py; None: made of `same` and the pairs.
 
         Returns:
           The manifest.
@@ -129,6 +157,12 @@ class StoreWriter:
                 present = {language: entry for language, entry in files.items() if entry is not None}
                 manifest[side] = {"rows": rows[side], "languages": present}
             manifest["pairs"] = self._pairs_file()
+            if identity is None:
+                same = same or {side: np.arange(rows[side], dtype=np.int32) for side in SIDES}
+                identity = identity_of([self._related("pairs"), self._related("related")], *(same[s] for s in SIDES))
+            for side, entry in self._identity_files(identity).items():
+                manifest[side]["identity"] = entry
+            manifest["pairs"]["answering_negatives"] = self._answering_negatives(identity)
             shutil.rmtree(self.partial / "raw")
             with synced_file(self.partial / MANIFEST) as file:
                 file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
@@ -194,6 +228,41 @@ class StoreWriter:
         columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), negatives)
         entry = _write_table(self.partial, "pairs.arrow", columns)
         return {**entry, "rows": self._pairs, "with_negatives": self._with_negatives}
+
+    def _related(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return tuple(self._raw(f"{name}-{column}", np.int64) for column in ("query", "passage", "group"))
+
+    def _identity_files(self, identity: Identity) -> dict[str, dict]:
+        tables = {
+            "queries": (identity.query_Q, {"answers": identity.answers, "groups": identity.query_groups}),
+            "passages": (identity.passage_N, {"groups": identity.passage_groups}),
+        }
+        return {
+            side: {
+                **_write_table(self.partial, f"{side}/identity.arrow", {"same": _arrow(same), **_list_columns(lists)}),
+                **dataclasses.asdict(Classes.of(same)),
+            }
+            for side, (same, lists) in tables.items()
+        }
+
+    def _answering_negatives(self, identity: Identity) -> int:
+        """How many explicit negatives the loss must mask for their own query."""
+        query, passage, _ = self._related("pairs")
+        counts, negatives = self._raw("pairs-counts", np.int64), self._raw("pairs-negatives", np.int64)
+        found = done = 0
+        for first in range(0, len(counts) if len(negatives) else 0, _PAIRS):
+            pairs = slice(first, first + _PAIRS)
+            own = negatives[done : done + int(counts[pairs].sum())]
+            done += len(own)
+            queries, passages = (np.repeat(rows[pairs], counts[pairs]) for rows in (query, passage))
+            found += int(identity.answering(queries, passages, own).sum())
+        return found
+
+
+def _list_columns(lists: dict[str, Lists]) -> dict[str, pa.Array]:
+    return {
+        name: pa.LargeListArray.from_arrays(pa.array(one.offsets), _arrow(one.values)) for name, one in lists.items()
+    }
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:

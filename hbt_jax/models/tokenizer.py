@@ -20,6 +20,7 @@ A SentencePiece model reads texts in Unicode's composed form (NFC), in training 
 are the letter with the marks, in whatever order they were typed.
 """
 
+import functools
 import hashlib
 import itertools
 import os
@@ -33,6 +34,18 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer_folder import read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
+from hbt_jax.text_identity import Folding
+
+# Letters and signs in two forms, of several scripts, by attribute of Folding: a tokenizer that gives both the same known
+# tokens does not tell the forms apart.
+_TWO_FORMS = {
+    "compatibility": (
+        ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"),
+        ("…", "..."),
+    ),
+    "case": (("A", "a"), ("E", "e"), ("N", "n"), ("T", "t"), ("Д", "д"), ("Н", "н"), ("Σ", "σ"), ("Ա", "ա")),
+    "accents": (("é", "e"), ("á", "a"), ("ö", "o"), ("ñ", "n"), ("ç", "c"), ("й", "и"), ("ό", "ο"), ("が", "か")),
+}  # fmt: skip
 
 # Files of transformers' older tokenizers, which tokenizer.json replaces.
 _OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
@@ -115,6 +128,24 @@ class Tokenizer:
         values = used.tolist()
         lists = [values[start:end] for start, end in itertools.pairwise(ends)]
         return self._decode_lists(lists) if lists else []
+
+    @functools.cached_property
+    def folding(self) -> Folding:
+        """Which differences between texts the tokenizer does not tell apart, found by trying some letters.
+
+        A pair of letters that it does not know says nothing: all that is unknown has the same token.
+        """
+        return Folding(**{kind: self._folds(pairs) for kind, pairs in _TWO_FORMS.items()})
+
+    def _folds(self, pairs: Sequence[tuple[str, str]]) -> bool:
+        """Whether most of the pairs that say something have the same tokens."""
+        tokens, offsets = self.encode([form for pair in pairs for form in pair])
+        ids = [tuple(tokens[start:end].tolist()) for start, end in itertools.pairwise(offsets.tolist())]
+        same = different = 0
+        for one, other in zip(ids[::2], ids[1::2], strict=True):
+            same += one == other and one != () and self.unk_id not in one
+            different += one != other
+        return same > different
 
     def check_ids(self, tokens: np.ndarray) -> None:
         """Raises InputError if a token id is outside the vocabulary."""

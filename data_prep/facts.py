@@ -7,6 +7,7 @@ DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stor
 appears whole or not at all, so a run that was stopped is continued by the same command.
 """
 
+import contextlib
 import json
 import shutil
 import sys
@@ -22,6 +23,7 @@ from data_prep.facts_names import cldr_version  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.holding import RECORD, held  # noqa: E402
 
 SOURCE = "facts"
 STORES = ("train", "validation")
@@ -36,16 +38,30 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
       seed: chooses the held-out facts.
 
     Raises:
-      InputError: OUT_DIR was made with other settings, or the vocabulary does not suit the text.
+      InputError: OUT_DIR was made with other settings, another process is filling it, or the vocabulary does not suit
+        the text.
     """
     out_dir = Path(out_dir)
+    with contextlib.ExitStack() as stack:
+        if not _is_whole(out_dir):  # else it is only read, by any number of processes
+            stack.enter_context(held(out_dir, "--out_dir (--prepared_dir of launch/train.py)"))
+            for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
+                shutil.rmtree(stopped)
+        _fill(out_dir, vocabulary, seed)
+
+
+def _is_whole(out_dir: Path) -> bool:
+    """Whether everything is there; each piece appears whole."""
+    files = [f"{split}/manifest.json" for split in STORES] + ["settings.json", "tokenizer/training.json"]
+    return all((out_dir / name).exists() for name in (*files, f"benchmarks/{SOURCE}"))
+
+
+def _fill(out_dir: Path, vocabulary: int, seed: int) -> None:
     _claim(
         out_dir,
         {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version(), "facts": len(all_groups()[0])},
     )
     raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
-    for stopped in raw_dir.glob("*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
-        shutil.rmtree(stopped)
     for table in sources.TABLES:
         sources.builder(SOURCE, table, raw_dir, seed=seed)
     print("\n".join(facts_counts.table(groups_by_split(seed), all_groups()[1])))
@@ -73,7 +89,7 @@ def _claim(out_dir: Path, settings: dict) -> None:
         if found != settings:
             raise InputError(f"{out_dir} was made with {found}, now asked for {settings}: choose another --out_dir")
         return
-    if out_dir.exists() and any(out_dir.iterdir()):
+    if out_dir.exists() and any(path.name != RECORD for path in out_dir.iterdir()):
         raise InputError(f"{out_dir} holds files but no settings.json of data_prep/facts.py: choose another --out_dir")
     out_dir.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep import sources  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 
 HELD_OUT = ("test", "validation")
 _FILES = ("queries.jsonl", "candidates.jsonl", "qrels.trec")
@@ -42,8 +43,15 @@ def write_benchmark(
       counts: {"queries", "candidates", "judgements"}.
 
     Raises:
-      InputError: an unknown source or split, or OUT_DIR holds other files.
+      InputError: an unknown source or split, OUT_DIR holds other files, or another process writes it.
     """
+    with held(out_dir, "--out_dir", beside=True):
+        return _write_benchmark(source, raw_dir, out_dir, split, settings)
+
+
+def _write_benchmark(
+    source: str, raw_dir: str | Path, out_dir: str | Path, split: str, settings: dict
+) -> dict[str, int]:
     queries = list(sources.records(source, "queries", split, raw_dir, **settings))
     there = sources.builder(source, "pairs", raw_dir, **settings).info.splits
     splits = dict.fromkeys([split, *(other for other in HELD_OUT if other in there)])

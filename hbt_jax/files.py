@@ -11,6 +11,9 @@ from hbt_jax.errors import InputError
 
 PARTIAL = ".partial"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_MENDABLE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+# In messages of errors that are no OSError: of TensorFlow and TensorStore, of SQLite.
+_FULL_WORDS = (*map(os.strerror, DISK_FULL), "database or disk is full")
 
 
 def check_writable(folder: str) -> None:
@@ -27,6 +30,13 @@ def check_writable(folder: str) -> None:
         raise InputError(
             f"{folder}: cannot write there: {there} is not writable: change its permissions or choose another folder"
         )
+
+
+def says_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full, whichever library raises it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in DISK_FULL
+    return any(words in str(error) for words in _FULL_WORDS)
 
 
 @contextlib.contextmanager
@@ -54,13 +64,15 @@ def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterato
     try:
         with named_errors(folder):
             yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
+    except InputError:
+        raise
+    except Exception as error:
+        if says_full(error):
             end = f"; {kept}" if kept else ""
             raise InputError(
                 f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}{end}"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        if isinstance(error, OSError) and error.errno in _MENDABLE:
             raise InputError(
                 f"{folder}: cannot be written ({error.strerror}); name another folder by {flag}"
             ) from error
@@ -73,7 +85,7 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     partial = path + PARTIAL
     try:
-        with open(partial, "wb") as file:
+        with named_errors(path), open(partial, "wb") as file:
             yield file
         os.replace(partial, path)
     finally:
@@ -84,7 +96,7 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Opens a binary file whose bytes are on the disk when the block ends."""
-    with open(path, "wb") as file:
+    with named_errors(path), open(path, "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -101,7 +113,8 @@ def atomic_folder(path: str) -> Iterator[str]:
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
     try:
-        yield partial
+        with named_errors(path):
+            yield partial
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
     finally:

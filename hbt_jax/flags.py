@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from absl import app, flags, logging
 
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
-from hbt_jax.files import DISK_FULL
+from hbt_jax.files import says_full
 from hbt_jax.places import check_local, check_scheme
 
 flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
@@ -139,16 +139,15 @@ def run_command(
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        print(
-            f"error: no space left on the disk of {error.filename or 'the output folder'}: make room", file=sys.stderr
-        )
-        sys.exit(EXIT_BAD_INPUT)
     except Interrupted as error:
         print(f"stopped: {error}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
+    except Exception as error:
+        if not says_full(error):
+            raise
+        place = getattr(error, "filename", None) or "the output folder"
+        print(f"error: no space left on the disk of {place}: make room and repeat the command", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)

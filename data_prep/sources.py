@@ -22,7 +22,7 @@ from absl import flags, logging
 from data_prep.downloads import DOWNLOADS, fetched
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.errors import InputError
-from hbt_jax.files import disk_errors
+from hbt_jax.files import named_errors
 from hbt_jax.holding import held
 from hbt_jax.places import check_local
 
@@ -112,7 +112,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
             with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE, other sources may be prepared meanwhile
                 for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets leaves of a killed build
                     shutil.rmtree(stopped)
-                with disk_errors(table_dir, "--raw_dir"):
+                with named_errors(table_dir):
                     made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     return made
 

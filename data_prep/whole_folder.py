@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
+from hbt_jax.files import named_errors
 from hbt_jax.holding import held
 
 
@@ -33,7 +34,11 @@ def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator
     with held(out_dir, "--out_dir", beside=True):
         partial = out_dir.with_name(out_dir.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        shutil.rmtree(out_dir, ignore_errors=True)
-        partial.rename(out_dir)
+        try:
+            with named_errors(out_dir):
+                partial.mkdir(parents=True)
+                yield partial
+            shutil.rmtree(out_dir, ignore_errors=True)
+            partial.rename(out_dir)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

@@ -11,7 +11,6 @@ from hbt_jax.errors import InputError
 
 PARTIAL = ".partial"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_MENDABLE = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 # In messages of errors that are no OSError: of TensorFlow and TensorStore, of SQLite.
 _FULL_WORDS = (*map(os.strerror, DISK_FULL), "database or disk is full")
 
@@ -41,12 +40,15 @@ def says_full(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def named_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Lets a full disk's error name the file, which writing into an open one leaves out."""
+    """Lets a full disk's error name the file, which writing into an open one leaves out; always an OSError."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None and error.errno in DISK_FULL:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    except InputError:
+        raise
+    except Exception as error:
+        if says_full(error) and getattr(error, "filename", None) is None:
+            number = error.errno if isinstance(error, OSError) and error.errno else errno.ENOSPC
+            raise OSError(number, os.strerror(number), os.fspath(path)) from error
         raise
 
 
@@ -64,15 +66,13 @@ def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterato
     try:
         with named_errors(folder):
             yield
-    except InputError:
-        raise
-    except Exception as error:
+    except OSError as error:
         if says_full(error):
             end = f"; {kept}" if kept else ""
             raise InputError(
                 f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}{end}"
             ) from error
-        if isinstance(error, OSError) and error.errno in _MENDABLE:
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise InputError(
                 f"{folder}: cannot be written ({error.strerror}); name another folder by {flag}"
             ) from error

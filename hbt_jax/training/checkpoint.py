@@ -161,7 +161,8 @@ def _is_of_the_disk(error: BaseException) -> bool:
 def _unwritable(manager: ocp.CheckpointManager, error: OSError | ValueError) -> str:
     """Why a checkpoint could not be written, and what is left of the run."""
     text = "the disk is full" if says_full(error) else " ".join(str(error).split())
-    steps = manager.all_steps(read=True)  # from the disk: the manager counts the failed one
+    manager.reload()  # from the disk: it counts the failed one, too
+    steps = manager.all_steps()
     kept = f"the last whole one is of step {max(steps)}" if steps else "there is no whole one yet"
     return f"cannot write a checkpoint in {manager.directory}: {text}; {kept}; make room or choose another --workdir"
 

@@ -288,4 +288,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
     flags.DEFINE_integer("workers", 0, "processes that tokenise a source of 50,000 records or more; 0: one a core")
     define(Filters)
-    run_command(main)
+    run_command(main, remote=("out_dir",))

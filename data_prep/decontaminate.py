@@ -34,9 +34,10 @@ from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
 from data_prep.upload_store import check_absent, local_output  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
-from hbt_jax.data.remote import RemoteFolder, is_remote  # noqa: E402
+from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
+from hbt_jax.places import check_local, is_remote  # noqa: E402
 
 FILES = ("overlap.json", "overlap.txt")
 SHINGLE, NEAR = 40, 0.8
@@ -109,8 +110,7 @@ def decontaminate(
 
 def _report_dir(store_path: str, out_dir: str) -> str:
     """The absolute path of the report's folder."""
-    if is_remote(out_dir):
-        raise InputError(f"--out_dir={out_dir}: expected a folder of this machine for the report")
+    check_local("--out_dir", out_dir, remote=("STORE", "--drop"))
     if is_remote(store_path) and not out_dir:
         raise InputError(f"--out_dir is needed for the store {store_path}: a folder of this machine for the report")
     return os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
@@ -166,4 +166,5 @@ if __name__ == "__main__":
         "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
         upper_bound=1.0,
     )  # fmt: skip
-    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"})
+    store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
+    run_command(main, store, remote=("STORE", "drop"))

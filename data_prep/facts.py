@@ -7,6 +7,7 @@ DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stor
 appears whole or not at all, so a run that was stopped is continued by the same command.
 """
 
+import contextlib
 import json
 import shutil
 import sys
@@ -24,6 +25,7 @@ from data_prep.unchanged import changes  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.holding import RECORD, held  # noqa: E402
 from hbt_jax.training.preemption import end_with_parent  # noqa: E402
 
 SOURCE = "facts"
@@ -40,18 +42,31 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
       seed: chooses the held-out facts.
 
     Raises:
-      InputError: OUT_DIR was made with other settings, or in part with another release of CLDR; or the vocabulary does
-        not suit the text.
+      InputError: OUT_DIR was made with other settings, or in part with another release of CLDR; another process is
+        filling it; or the vocabulary does not suit the text.
     """
     out_dir = Path(out_dir)
+    with contextlib.ExitStack() as stack:
+        if not _is_whole(out_dir):  # else it is only read, by any number of processes
+            stack.enter_context(held(out_dir, "--out_dir (--prepared_dir of launch/train.py)"))
+            for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
+                shutil.rmtree(stopped)
+        _fill(out_dir, vocabulary, seed)
+
+
+def _is_whole(out_dir: Path) -> bool:
+    """Whether everything is there; each piece appears whole."""
+    files = [f"{split}/manifest.json" for split in STORES] + ["settings.json", "tokenizer/training.json"]
+    return all((out_dir / name).exists() for name in (*files, f"benchmarks/{SOURCE}"))
+
+
+def _fill(out_dir: Path, vocabulary: int, seed: int) -> None:
     settings = {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version(), "facts": len(all_groups()[0])}
     earlier = _claim(out_dir, settings)
     if earlier["cldr"] != settings["cldr"]:
         print(_other_release(out_dir, earlier["cldr"]))
         return
     raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
-    for stopped in raw_dir.glob("*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
-        shutil.rmtree(stopped)
     for table in sources.TABLES:
         sources.builder(SOURCE, table, raw_dir, seed=seed)
     print("\n".join(facts_counts.table(groups_by_split(seed), all_groups()[1])))
@@ -77,8 +92,7 @@ def _other_release(out_dir: Path, earlier: str) -> str:
         f"{out_dir} was prepared with Unicode CLDR {earlier}, but babel {babel.__version__} here has CLDR"
         f" {cldr_version()}: "
     )
-    last = [out_dir / "tokenizer" / "training.json", out_dir / "benchmarks" / SOURCE]
-    if all(path.exists() for path in [*last, *(out_dir / split / "manifest.json" for split in STORES)]):
+    if _is_whole(out_dir):
         return line + f"used as it is; for CLDR {cldr_version()} remove it, or choose {_ANOTHER_FOLDER}"
     raise InputError(
         line + f"the rest cannot be made; install a babel with CLDR {earlier}, remove the folder, or choose"
@@ -102,7 +116,7 @@ def _claim(out_dir: Path, settings: dict) -> dict:
                 f"{out_dir} was prepared with other settings: {', '.join(changed)}; choose {_ANOTHER_FOLDER}"
             )
         return found
-    if out_dir.exists() and any(out_dir.iterdir()):
+    if out_dir.exists() and any(path.name != RECORD for path in out_dir.iterdir()):
         raise InputError(f"{out_dir} holds files but no settings.json of data_prep/facts.py: choose {_ANOTHER_FOLDER}")
     out_dir.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")

@@ -162,4 +162,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("pairs", 3, "pairs shown", lower_bound=0)
     flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0, upper_bound=2**31 - 1)
     define_flags()
-    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"})
+    store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
+    run_command(main, store, remote=("STORE",))

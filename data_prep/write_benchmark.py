@@ -21,6 +21,7 @@ from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.evaluation.benchmarks.benchmark import Texts  # noqa: E402
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 
 HELD_OUT = ("test", "validation")
 _COUNTED = ("queries", "candidates", "judgements")
@@ -59,8 +60,15 @@ def write_benchmark(
       counts: {"queries", "candidates", "judgements"}.
 
     Raises:
-      InputError: an unknown source or split, or OUT_DIR holds other files.
+      InputError: an unknown source or split, OUT_DIR holds other files, or another process writes it.
     """
+    with held(out_dir, "--out_dir", beside=True):
+        return _write_benchmark(source, raw_dir, out_dir, split, say, settings)
+
+
+def _write_benchmark(
+    source: str, raw_dir: str | Path, out_dir: str | Path, split: str, say: Callable[[str], None], settings: dict
+) -> dict[str, int]:
     asked = {_id(record) for record in sources.records(source, "queries", split, raw_dir, **settings)}
     info = sources.builder(source, "pairs", raw_dir, **settings).info
     there = info.splits

@@ -23,7 +23,7 @@ SWITCHES = (OF_MODEL, "true", "false")
 SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and something of the text
 
 
-def option(default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None) -> Any:
+def option(default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None, remote=False) -> Any:
     """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
 
     Args:
@@ -32,9 +32,10 @@ def option(default: Any, text: str, *, choices=None, minimum=None, above=None, m
       choices: the allowed values, for an enumeration.
       minimum, maximum: inclusive limits of a number.
       above: exclusive lower limit of a number.
+      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; refused of all others.
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
-    return dataclasses.field(default=default, metadata={"help": text, **limits})
+    return dataclasses.field(default=default, metadata={"help": text, "remote": remote, **limits})
 
 
 def check_limits(config: Any) -> None:
@@ -127,7 +128,9 @@ class PlanConfig:
     """Which texts and languages make a batch (hbt_jax/data/plan.py)."""
 
     stores: tuple = option(
-        (), "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated"
+        (),
+        "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated",
+        remote=True,
     )
     batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
     mono_probability: float = option(
@@ -232,7 +235,7 @@ class RunConfig:
     log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
     validate_every: int = option(0, "steps between two validations; 0: at the end only", minimum=0)
     validation_stores: tuple = option(
-        (), "stores, likewise, whose loss picks the best checkpoint; empty: the last step is kept"
+        (), "stores, likewise, whose loss picks the best checkpoint; empty: the last step is kept", remote=True
     )
     store_cache: str = option(
         "",

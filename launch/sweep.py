@@ -24,6 +24,7 @@ from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
 COLUMNS = (  # heading, setting, metric, digits
@@ -159,8 +160,14 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def main(_: list[str]) -> None:
-    """Checks the flags, runs what is not finished yet, and writes the table."""
+    """Holds the folder of the sweep, and does it."""
     command.require(["workdir", "benchmarks"])
+    with held(flags.FLAGS.workdir, "--workdir"):  # each run holds a folder of its own in it
+        sweep()
+
+
+def sweep() -> None:
+    """Checks the flags, runs what is not finished yet, and writes the table."""
     kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
     if not kinds or set(kinds) - set(BATCHINGS):
         raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list out of {', '.join(BATCHINGS)}")

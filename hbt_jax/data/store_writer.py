@@ -1,11 +1,11 @@
 """Writes a store (hbt_jax/data/store.py) with bounded memory: token rows go to disk as they come, in any order.
 
-The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.
+The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.  Meanwhile
+OUT is held (hbt_jax/holding.py).
 """
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -19,10 +19,10 @@ from hbt_jax.data.identity import Classes, Identity, Lists, identity_of
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, synced_file
+from hbt_jax.holding import held
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
 _PAIRS = 1 << 20  # read at a time
-_LOCK = "lock"  # name of the file that a process holds while it writes
 
 
 class StoreWriter:
@@ -41,21 +41,25 @@ class StoreWriter:
           InputError: OUT exists already, cannot be written, or another process is writing it.
         """
         self.out = pathlib.Path(out_dir)
+        self._check_absent()
         self.partial = self.out.with_name(self.out.name + ".partial")
-        if self.out.exists():
-            raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
         self.scratch = self.partial / "raw"
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
-        with disk_errors(self.partial, "--out_dir"):
-            self._lock = self._locked()
-            for left in self.partial.iterdir():  # by a process that was killed
-                if left.is_dir():
-                    shutil.rmtree(left)
-                elif left.name != _LOCK:
-                    left.unlink()
-            for folder in ("raw", *SIDES):
-                (self.partial / folder).mkdir(parents=True)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(held(self.out, "--out_dir", beside=True, again=False))
+            self._check_absent()  # again: another process may have finished it meanwhile
+            stack.callback(shutil.rmtree, self.partial, ignore_errors=True)
+            with disk_errors(self.partial, "--out_dir"):
+                if self.partial.exists():  # of a process that was killed
+                    shutil.rmtree(self.partial)
+                for folder in ("raw", *SIDES):
+                    (self.partial / folder).mkdir(parents=True)
+            self._held = stack.pop_all()
+
+    def _check_absent(self) -> None:
+        if self.out.exists():
+            raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -63,32 +67,7 @@ class StoreWriter:
     def __exit__(self, *_):
         with contextlib.suppress(OSError):  # a full disk again, of files that `finish` has closed or nobody wants
             self._close()
-        if self._lock is not None:
-            shutil.rmtree(self.partial, ignore_errors=True)
-            self._unlock()
-
-    def _locked(self) -> int:
-        """An open, locked file of OUT.partial, for two builds there would mix their files.
-
-        The kernel lets go of the lock of a process that ends in any way.
-        """
-        self.partial.mkdir(parents=True, exist_ok=True)
-        path = self.partial / _LOCK
-        file = os.open(path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
-        except (BlockingIOError, FileNotFoundError):  # another process has it, or has finished meanwhile
-            pass
-        os.close(file)
-        raise InputError(
-            f"{self.partial}: another process is writing this store: wait until it has ended, or name another --out_dir"
-        )
-
-    def _unlock(self) -> None:
-        os.close(self._lock)
-        self._lock = None
+        self._held.close()  # which removes what is not renamed
 
     def append(self, side: str, language: str, rows: np.ndarray, tokens: np.ndarray, offsets: np.ndarray) -> None:
         """Adds texts of one side and language: row `rows[i]` is `tokens[offsets[i]:offsets[i + 1]]`.
@@ -166,9 +145,8 @@ class StoreWriter:
             shutil.rmtree(self.partial / "raw")
             with synced_file(self.partial / MANIFEST) as file:
                 file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
-            (self.partial / _LOCK).unlink()
             self.partial.replace(self.out)
-        self._unlock()
+        self._held.close()
         return manifest
 
     def _write(self, name: str, values: np.ndarray) -> None:

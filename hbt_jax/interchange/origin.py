@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 
 from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
-from hbt_jax.data.remote import RemoteFolder, is_remote
+from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store_cache import remote_manifest
 from hbt_jax.errors import InputError
 from hbt_jax.models.model import Model
+from hbt_jax.places import is_remote
 from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.load import is_run
 from hbt_jax.training.workdir import Run, read_run

@@ -6,6 +6,7 @@ loss so far and how many validations ago it was.  Nothing about the position in 
 
 import contextlib
 import dataclasses
+import errno
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +16,12 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import LatestN
 
 from hbt_jax.errors import InputError
+from hbt_jax.files import says_full
+from hbt_jax.training.held_logs import HeldLogs
 from hbt_jax.training.step import TrainState
 
 _PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
+_WRITING = "Error writing"  # in the ValueError of TensorStore, whose errors of the disk are no OSError
 
 
 @dataclasses.dataclass
@@ -53,6 +57,7 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
         folder = workdir.absolute() / "checkpoints"
+        self._logs = HeldLogs(_is_of_the_disk)
         self._managers = {
             name: ocp.CheckpointManager(folder / name, options=_options(name, read_only)) for name in ("last", "best")
         }
@@ -80,10 +85,8 @@ class Checkpoints:
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(dataclasses.asdict(record))
         )
-        try:
-            self._managers[name].save(record.step, args=arguments, force=True)
-        except (OSError, ValueError) as error:
-            raise _unwritable(self._managers[name].directory, error) from error
+        with self._writing(name) as manager:
+            manager.save(record.step, args=arguments, force=True)
 
     def record(self, name: str) -> Record:
         """The record of the checkpoint "last" or "best"."""
@@ -125,17 +128,31 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Returns when everything is on disk; raises InputError if it could not be written."""
-        for manager in self._managers.values():
-            try:
+        for name in self._managers:
+            with self._writing(name) as manager:
                 manager.wait_until_finished()
-            except (OSError, ValueError) as error:
-                raise _unwritable(manager.directory, error) from error
+        self._logs.show()
+
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[ocp.CheckpointManager]:
+        """Turns what goes wrong with the disk, in this or an earlier save, into one line, and its logs into none."""
+        manager = self._managers[name]
+        try:
+            yield manager
+        except (OSError, ValueError) as error:
+            if not (isinstance(error, OSError) or _is_of_the_disk(error)):
+                raise
+            self._logs.drop()
+            raise InputError(_unwritable(manager, error)) from error
 
     def close(self) -> None:
         """Waits, then closes."""
-        self.wait()
-        for manager in self._managers.values():
-            manager.close()
+        try:
+            self.wait()
+            for manager in self._managers.values():
+                manager.close()
+        finally:
+            self._logs.close()
 
 
 @contextlib.contextmanager
@@ -165,13 +182,19 @@ def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
     )
 
 
-def _unwritable(folder: Path, error: Exception) -> Exception:
-    """A full disk reaches us as OSError from Orbax, as ValueError from TensorStore; other errors stay what they are."""
-    if isinstance(error, ValueError) and "Error writing" not in str(error):
-        return error
-    return InputError(
-        f"cannot write a checkpoint in {folder}: {' '.join(str(error).split())}; make room or choose another --workdir"
-    )
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether an error of a save says that the disk takes no more."""
+    of_tensorstore = isinstance(error, ValueError) and _WRITING in str(error)
+    return of_tensorstore or says_full(error) or (isinstance(error, OSError) and error.errno == errno.EFBIG)
+
+
+def _unwritable(manager: ocp.CheckpointManager, error: OSError | ValueError) -> str:
+    """Why a checkpoint could not be written, and what is left of the run."""
+    text = "the disk is full" if says_full(error) else " ".join(str(error).split())
+    manager.reload()  # from the disk: it counts the failed one, too
+    steps = manager.all_steps()
+    kept = f"the last whole one is of step {max(steps)}" if steps else "there is no whole one yet"
+    return f"cannot write a checkpoint in {manager.directory}: {text}; {kept}; make room or choose another --workdir"
 
 
 class SaveClock:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_a_disk_that_is_full_in_truth_leaves_nothing_behind(tmp_path, tokens):
 def test_two_builds_of_one_store_do_not_mix(tmp_path):
     with StoreWriter(tmp_path / "store") as first:
         first.append("queries", "en", np.arange(1), np.full(1, 7, np.int32), np.arange(2))
-        with pytest.raises(InputError, match=r"store\.partial: another process is writing this store: wait until"):
+        with pytest.raises(InputError, match=rf"store is in use by process {os.getpid()} on host .*: wait until"):
             StoreWriter(tmp_path / "store")
         assert (first.scratch / "queries-en.values").is_file()
     assert list(tmp_path.iterdir()) == []

@@ -136,7 +136,9 @@ def test_what_a_killed_build_left_is_removed_and_a_running_one_is_not_disturbed(
         while not started.exists():
             assert running.poll() is None
             time.sleep(0.1)
-        with pytest.raises(InputError, match="yahoo/pairs: another process is preparing it: wait until it has ended, "):
+        with pytest.raises(
+            InputError, match=f"raw/yahoo is in use by process {running.pid} on host .* or choose another --raw_dir"
+        ):
             sources.builder("yahoo", "pairs", raw, input_dir=given)
     finally:
         running.kill()

@@ -1,6 +1,8 @@
 """What is saved is what is restored; the newest and the best stay; a save is due when the clock says so."""
 
+import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -138,24 +140,85 @@ def test_a_checkpoint_without_one_of_its_files_is_one_clear_error(tmp_path, lost
     checkpoints.close()
 
 
-def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path):
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path, kept):
+    """And nothing else is printed; the checkpoint from before stays whole."""
     code = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom hbt_jax.errors import InputError\n"
-        "from tests.training.test_checkpoint import *\n"
-        "mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()\n"
-        "state, checkpoints = steps.sharded_initial_state(recipe, mesh), Checkpoints(Path(sys.argv[1]))\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
-        "try:\n    checkpoints.save_last(state, Record(1, {}, {}))\n    checkpoints.wait()\n"
-        "except InputError as error:\n    print('caught', error)\n"
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom hbt_jax.flags import run_command\n"
+        "from hbt_jax.errors import InputError\nfrom tests.training.test_checkpoint import *\n"
+        "def main(_):\n"
+        "    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()\n"
+        "    state, checkpoints = state_at(recipe, mesh, 1), Checkpoints(Path(folder))\n"
+        f"    if {kept}:\n"
+        "        checkpoints.save_last(state, Record(1, {}, {}))\n        checkpoints.wait()\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "    try:\n"
+        "        checkpoints.save_last(state, Record(2, {}, {}))\n"
+        "        checkpoints.save_best(state, Record(2, {}, {}))\n"
+        "        checkpoints.wait()\n"
+        "    except InputError as error:\n        print('caught', error)\n"
+        "    try:\n        checkpoints.close()\n"
+        "    except InputError as error:\n        print('caught', error)\n"
+        "folder = sys.argv.pop()\nrun_command(main)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
     ended = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
     )
+    left = "the last whole one is of step 1" if kept else "there is no whole one yet"
     assert re.search(
-        "caught cannot write a checkpoint in .*last: .*; make room or choose another --workdir", ended.stdout
-    )
+        rf"caught cannot write a checkpoint in .*last: .*File too large.*; {left}; make room or choose another --workd",
+        ended.stdout,
+    ), ended.stdout
+    assert "Traceback" not in ended.stderr and "Error" not in ended.stderr, ended.stderr
+    if kept:
+        again, mesh = Checkpoints(tmp_path), make_mesh(1, 1, jax.devices()[:1])
+        restored = again.restore_last(steps.abstract_state(toy.recipe(), mesh))
+        again.close()
+        expected = jax.tree.leaves(state_at(toy.recipe(), mesh, 1))
+        for leaf, want in zip(jax.tree.leaves(restored), expected, strict=True):
+            np.testing.assert_array_equal(leaf, want)
+        assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        ValueError('RESOURCE_EXHAUSTED: Error writing "x" in OCDBT: Failed writing: "x": No space left on device'),
+    ],
+)
+def test_a_full_disk_is_said_in_plain_words(tmp_path, monkeypatch, error, caplog):
+    checkpoints = Checkpoints(tmp_path)
+
+    def full(*_):
+        record = logging.LogRecord("absl", logging.ERROR, "/x/orbax/y.py", 1, "failed", (), (type(error), error, None))
+        logging.getLogger("absl").handle(record)
+        raise error
+
+    monkeypatch.setattr(checkpoints._managers["last"], "wait_until_finished", full)
+    with pytest.raises(
+        InputError, match="last: the disk is full; there is no whole one yet; make room or choose another --workdir"
+    ):
+        checkpoints.wait()
+    monkeypatch.undo()
+    checkpoints.close()
+    assert caplog.records == []
+
+
+def test_an_error_of_a_bug_stays_what_it_is(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+
+    def broken(*_):
+        raise ValueError("no such item")
+
+    monkeypatch.setattr(checkpoints._managers["best"], "wait_until_finished", broken)
+    with pytest.raises(ValueError, match="no such item"):
+        checkpoints.wait()
+    monkeypatch.undo()
+    checkpoints.close()
 
 
 def test_the_save_clock_counts_steps_and_seconds():

@@ -12,12 +12,16 @@ from absl import app, flags, logging
 
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import DISK_FULL
+from hbt_jax.flagfile import expanded
+from hbt_jax.output import escape_what_cannot_be_shown
 
 flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 3
+
+_SPACES_COUNT: set[str] = set()  # names of the flags defined so far whose values may end in a space that means something
 
 
 def define(*parts: type) -> None:
@@ -29,6 +33,8 @@ def define(*parts: type) -> None:
 
 def _define_one(field: dataclasses.Field) -> None:
     text, choices = field.metadata["help"], field.metadata["choices"]
+    if field.metadata["spaces_count"]:
+        _SPACES_COUNT.add(field.name)
     if choices is not None:
         flags.DEFINE_enum(field.name, field.default, list(choices), text)
     elif isinstance(field.default, bool):
@@ -67,7 +73,12 @@ def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
         raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder a benchmark")
 
 
+def _takes_value(name: str) -> bool:
+    return name in flags.FLAGS and not flags.FLAGS[name].boolean
+
+
 def _parse(arguments: list[str]) -> list[str]:
+    arguments = [*arguments[:1], *expanded(arguments[1:], _takes_value, _SPACES_COUNT.__contains__)]
     try:
         return flags.FLAGS(arguments)
     except flags.UnrecognizedFlagError as error:
@@ -87,6 +98,7 @@ def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str]
         none.  They stand before, between or after the flags.
     """
     names = dict(positional or {})
+    escape_what_cannot_be_shown()
 
     def guarded(arguments: list[str]) -> None:
         given = arguments[1:]

@@ -77,7 +77,8 @@ def _languages(folder: str, chosen: tuple[str, ...]) -> list[str]:
     wrong = [code for code in (*chosen, *sorted(with_topics | with_corpus)) if code not in languages.MIRACL]
     if wrong:
         where = "--miracl_languages" if wrong[0] in chosen else folder
-        raise InputError(f"{where}: unknown language {wrong[0]!r}: MIRACL has {' '.join(languages.MIRACL)}")
+        listed = f"MIRACL has {' '.join(languages.MIRACL)}"
+        raise InputError(f"{where}: {languages.unknown_language(wrong[0], listed, languages.MIRACL)}")
     codes = sorted(set(chosen) or with_topics | with_corpus)
     if not codes:
         raise InputError(f"{folder}: no folder {_TOPICS}LANG or {_CORPUS}LANG in it: {_LAYOUT}")

@@ -24,7 +24,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, others_of_item
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
-from hbt_jax.languages import XM3600
+from hbt_jax.languages import XM3600, unknown_language
 
 CAPTIONS = "captions.jsonl"
 PUBLISHED = {"pictures": 3600, "languages": 36, "captions": 261_375}  # the paper's abstract and section 2
@@ -103,7 +103,7 @@ def _captions(place: str, picture: dict) -> Iterator[tuple[str, list[str]]]:
         if code.startswith(_OF_PICTURE):
             continue
         if code not in XM3600:
-            raise InputError(f"{place}: unknown language {code!r}: XM3600 has {' '.join(XM3600)}")
+            raise InputError(f"{place}: {unknown_language(code, _LISTED, XM3600)}")
         captions = block.get(_CAPTION) if isinstance(block, dict) else None
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
             raise InputError(f'{place}: {code} is {shown(block)}: expected {{"{_CAPTION}": [texts], ...}}')

@@ -86,9 +86,7 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
     for code in dict.fromkeys(codes.tolist()):
         place_N = np.flatnonzero(codes == code)
         if code not in LANGUAGES:
-            raise InputError(
-                f"{side}: record {_text(columns['id'][place_N[0]])!r} has the {unknown_language(code)}"
-            )
+            raise InputError(f"{side}: record {_text(columns['id'][place_N[0]])!r} has the {unknown_language(code)}")
         own = [texts[place] for place in place_N.tolist()]
         kept_N, counts = filters.keep(own, code)
         tokens, offsets = tokenizer.encode([text for text, kept in zip(own, kept_N, strict=True) if kept])

@@ -74,7 +74,9 @@ def _code(folder: Path) -> str:
     name = folder.name.rpartition("-")[2]
     codes = {LANGUAGES[code].name.lower(): code for code in CODES}
     if name not in codes:
-        expected = f"expected a folder mrtydi-v1.1-LANGUAGE or LANGUAGE with one of {' '.join(codes)}; rename or move it"
+        expected = (
+            f"expected a folder mrtydi-v1.1-LANGUAGE or LANGUAGE with one of {' '.join(codes)}; rename or move it"
+        )
         raise InputError(f"{folder}: {unknown_language(name, expected, codes)}")
     return codes[name]
 

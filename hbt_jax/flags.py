@@ -21,7 +21,9 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 3
 
-_SPACES_COUNT: set[str] = set()  # names of the flags defined so far whose values may end in a space that means something
+_SPACES_COUNT: set[str] = (
+    set()
+)  # names of the flags defined so far whose values may end in a space that means something
 
 
 def define(*parts: type) -> None:

@@ -182,18 +182,17 @@ TATOEBA = {
 _OTHER_CODES = {
     "af": "afr", "am": "amh", "ar": "ara arb", "az": "aze azj", "be": "bel", "bg": "bul", "bn": "ben", "br": "bre",
     "bs": "bos sh hbs", "ca": "cat", "ch": "cha", "cs": "ces cze cz", "cy": "cym wel", "da": "dan dk", "de": "deu ger",
-    "dtp": "tdu ktr kzt",
-    "el": "ell gre gr", "en": "eng", "eo": "epo", "es": "spa", "et": "est ekk", "eu": "eus baq", "fa": "fas per pes prs",
-    "fi": "fin", "fil": "tl tgl", "fo": "fao", "fr": "fra fre", "fy": "fry", "ga": "gle", "gd": "gla", "gl": "glg",
-    "he": "heb iw", "hi": "hin", "hr": "hrv scr sh hbs", "hu": "hun", "hy": "hye arm", "ia": "ina", "id": "ind in",
-    "ie": "ile", "io": "ido", "is": "isl ice", "it": "ita", "ja": "jpn jp", "jv": "jav jw", "ka": "kat geo",
-    "kk": "kaz", "km": "khm", "ko": "kor kr", "ku": "kur kmr", "kw": "cor", "la": "lat", "lt": "lit", "lv": "lav lvs",
-    "mi": "mri mao", "mk": "mkd mac", "ml": "mal", "mn": "mon khk", "mr": "mar", "ms": "msa may zsm", "nl": "nld dut",
-    "nn": "nno", "no": "nor nb nob", "oc": "oci", "pl": "pol", "pt": "por", "quz": "qu que", "ro": "ron rum mo mol",
-    "ru": "rus", "sk": "slk slo", "sl": "slv", "sq": "sqi alb als", "sr": "srp scc sh hbs cnr", "sv": "swe", "sw": "swa swh swc",
-    "ta": "tam", "te": "tel", "th": "tha", "tk": "tuk", "tl": "tgl fil", "tr": "tur", "tt": "tat", "ug": "uig",
-    "uk": "ukr ua", "ur": "urd", "uz": "uzb uzn", "vi": "vie vn", "xh": "xho", "yi": "yid ydd ji", "yo": "yor",
-    "zh": "zho chi cmn cn chs cht",
+    "dtp": "tdu ktr kzt", "el": "ell gre gr", "en": "eng", "eo": "epo", "es": "spa", "et": "est ekk", "eu": "eus baq",
+    "fa": "fas per pes prs", "fi": "fin", "fil": "tl tgl", "fo": "fao", "fr": "fra fre", "fy": "fry", "ga": "gle",
+    "gd": "gla", "gl": "glg", "he": "heb iw", "hi": "hin", "hr": "hrv scr sh hbs", "hu": "hun", "hy": "hye arm",
+    "ia": "ina", "id": "ind in", "ie": "ile", "io": "ido", "is": "isl ice", "it": "ita", "ja": "jpn jp",
+    "jv": "jav jw", "ka": "kat geo", "kk": "kaz", "km": "khm", "ko": "kor kr", "ku": "kur kmr", "kw": "cor",
+    "la": "lat", "lt": "lit", "lv": "lav lvs", "mi": "mri mao", "mk": "mkd mac", "ml": "mal", "mn": "mon khk",
+    "mr": "mar", "ms": "msa may zsm", "nl": "nld dut", "nn": "nno", "no": "nor nb nob", "oc": "oci", "pl": "pol",
+    "pt": "por", "quz": "qu que", "ro": "ron rum mo mol", "ru": "rus", "sk": "slk slo", "sl": "slv",
+    "sq": "sqi alb als", "sr": "srp scc sh hbs cnr", "sv": "swe", "sw": "swa swh swc", "ta": "tam", "te": "tel",
+    "th": "tha", "tk": "tuk", "tl": "tgl fil", "tr": "tur", "tt": "tat", "ug": "uig", "uk": "ukr ua", "ur": "urd",
+    "uz": "uzb uzn", "vi": "vie vn", "xh": "xho", "yi": "yid ydd ji", "yo": "yor", "zh": "zho chi cmn cn chs cht",
 }  # fmt: skip
 _WITH_MEMBERS = ("ar", "ms", "zh")  # codes after which a member of three letters may stand, which is another language
 
@@ -256,7 +255,8 @@ def unknown_language(code: object, expected: str = "", known: Iterable[str] = LA
     """
     same = same_language(code, known) if isinstance(code, str) else []
     if same:
-        return f"unknown language {code!r}: write {' or '.join(same)}, {'its code here' if len(same) == 1 else 'which it may be'}"
+        why = "its code here" if len(same) == 1 else "whichever it is"
+        return f"unknown language {code!r}: write {' or '.join(same)}, {why}"
     if known is LANGUAGES:
         expected = f"{expected}; {_EXPECTED}" if expected else _EXPECTED
     return f"unknown language {code!r}: {expected}"

@@ -54,7 +54,7 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
     poll()
     came_from = origin(config.model, config.checkpoint, model)
-    for note in (*model.notes, *_without_results(config, came_from)):
+    for note in (*model.lines(), *_without_results(config, came_from)):
         print(note, flush=True)
     export = _Export(
         model,

@@ -29,6 +29,7 @@ from hbt_jax.languages import XM3600, unknown_language
 CAPTIONS = "captions.jsonl"
 PUBLISHED = {"pictures": 3600, "languages": 36, "captions": 261_375}  # the paper's abstract and section 2
 _ORIGIN = "the official file is that of https://google.github.io/crossmodal-3600"
+_LISTED = f"XM3600 has {' '.join(XM3600)}"
 _KEY, _OF_PICTURE, _CAPTION = "image/key", "image/", "caption"
 
 

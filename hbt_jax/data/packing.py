@@ -96,8 +96,8 @@ def stored_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mappi
     form = text_format(text, tokenizer, side, said)
     if form.before:
         raise InputError(
-            f"{told(f'{side}_prefix', form.before, said)} does not end in a space, so prefix and text share tokens with"
-            f" this tokenizer, and a store has the tokens of the text alone: to train with a space between them, give"
+            f"{told(f'{side}_prefix', form.before, said)}: prefix and text share tokens with this tokenizer, as they do"
+            " unless a space stands between them, and a store has the tokens of texts alone: to train with a space, give"
             f" {quoted(f'{side}_prefix', form.before + ' ')}; to train without the prefix, --{side}_prefix="
         )
     return form

@@ -50,15 +50,16 @@ class Model:
     def lines(self) -> list[str]:
         """The notes, and one on what is assumed, if anything is."""
         length = {"max_length": f"texts of at most {self.text.longest} tokens, all its positions"}
-        return [*self.notes, *assumption(self.assumed, self.pooling, self.normalize, self.text, length)]
+        return [*self.notes, *assumption(self.name, self.assumed, self.pooling, self.normalize, self.text, length)]
 
 
 def assumption(
-    assumed: Collection[str], pooling: str, normalize: bool, text: TextConfig, further: Mapping[str, str]
+    name: str, assumed: Collection[str], pooling: str, normalize: bool, text: TextConfig, further: Mapping[str, str]
 ) -> list[str]:
     """One line on what is taken of a model because no file and no flag states it; none if all is stated.
 
     Args:
+      name: the model's.
       assumed: names of what is not stated, see Model.
       pooling, normalize, text: what is taken.
       further: words for others of the names.
@@ -73,11 +74,11 @@ def assumption(
     taken = [word for name, word in words.items() if name in assumed]
     if not taken:
         return []
-    why = "its folder has no modules.json, by which sentence-transformers says such things"
+    why = "has no modules.json, with which sentence-transformers says how a model is used"
     if {*assumed} <= {"max_length"}:
-        why = "its files state no longest text (max_seq_length, model_max_length)"
+        why = "does not state the longest text (max_seq_length, model_max_length)"
     flags = ", ".join(f"--{name}" for name in words if name in assumed)
-    return [f"note: {why}; taken: {', '.join(taken)}; {flags} say otherwise"]
+    return [f"note: {name} {why}; taken: {', '.join(taken)}; {flags} say otherwise"]
 
 
 def not_finite_parameter(parameters: nnx.State) -> str:

@@ -169,8 +169,8 @@ class Loop:
         self.state, self.record = start(job, checkpoints)
         if broken := not_finite_parameter(self.state.parameters):
             raise InputError(
-                f"the weights of step {self.record.step}, which training starts from, are not finite: parameter {broken};"
-                " start from another --model, or in another --workdir"
+                f"the weights of step {self.record.step}, which training starts from, are not finite: parameter"
+                f" {broken}; start from another --model, or in another --workdir"
             )
         self.rate = Throughput()
         self.update = Compiled(steps.make_train_step(job.recipe, job.mesh), self.rate)

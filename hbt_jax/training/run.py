@@ -178,7 +178,9 @@ def model_lines(start: Start) -> list[str]:
         lines[0] += f", from {start.pretrained.name}"
         lines += start.pretrained.notes
         model = start.config.model
-        lines += assumption(start.assumed, model.pooling, model.normalize == "true", start.config.text, {})
+        lines += assumption(
+            start.pretrained.name, start.assumed, model.pooling, model.normalize == "true", start.config.text, {}
+        )
     if start.lora or start.frozen:
         parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.recipe_of(start).initial_state).parameters))
         shapes = {path: leaf.shape for path, leaf in parameters.items()}

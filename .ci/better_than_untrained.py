@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from hbt_jax.output import escape_what_cannot_be_shown
+
 MARGIN = 0.10
 
 
@@ -13,6 +15,7 @@ def maps(folder: Path) -> dict[str, float]:
     return {setting: block["map"] for setting, block in metrics.items()}
 
 
+escape_what_cannot_be_shown()
 trained, untrained = maps(Path(sys.argv[1])), maps(Path(sys.argv[1]) / "untrained")
 for setting, value in trained.items():
     print(f"{setting}: mAP {value:.3f}, untrained {untrained[setting]:.3f}")

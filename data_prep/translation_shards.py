@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data_prep.unchanged import changes
 from hbt_jax.errors import InputError
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 
 _SETTINGS = "settings.json"
 
@@ -42,7 +42,7 @@ class Shards:
             folder.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 with atomic_file(str(path)) as file:
-                    file.write((json.dumps(settings, indent=1, ensure_ascii=False) + "\n").encode())
+                    file.write(utf8(json.dumps(settings, indent=1, ensure_ascii=False) + "\n"))
             before = json.loads(path.read_text(encoding="utf-8"))
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise InputError(

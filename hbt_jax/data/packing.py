@@ -97,7 +97,7 @@ def stored_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mappi
     if form.before:
         raise InputError(
             f"{told(f'{side}_prefix', form.before, said)}: prefix and text share tokens with this tokenizer, as they do"
-            " unless a space stands between them, and a store has the tokens of texts alone: to train with a space, give"
+            " without a space between them, and a store has the tokens of texts alone; to train with a space, write"
             f" {quoted(f'{side}_prefix', form.before + ' ')}; to train without the prefix, --{side}_prefix="
         )
     return form

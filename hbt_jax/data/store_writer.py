@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
-from hbt_jax.files import disk_errors, synced_file
+from hbt_jax.files import disk_errors, synced_file, utf8
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
 _LOCK = "lock"  # name of the file that a process holds while it writes
@@ -131,7 +131,7 @@ class StoreWriter:
             manifest["pairs"] = self._pairs_file()
             shutil.rmtree(self.partial / "raw")
             with synced_file(self.partial / MANIFEST) as file:
-                file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+                file.write(utf8(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"))
             (self.partial / _LOCK).unlink()
             self.partial.replace(self.out)
         self._unlock()

@@ -92,7 +92,7 @@ def line(**changes):
     ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),
-    (line(query={"xx": "q"}), "query has the unknown language 'xx': the known codes are af am .*zh; add .*languages.py"),
+    (line(query={"xx": "q"}), "query has the unknown language 'xx': the known codes are af .*zh; add .*languages.py"),
     (line(query={"en": 3}), "query.en is 3: expected a string"),
     (line(passage={"en": "p", "de": " "}), "passage.de is empty: give it, or leave 'de' out"),
     (line(passage={"en": "\ud800"}), r"passage.en holds '\\ud800': expected whole characters"),

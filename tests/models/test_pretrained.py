@@ -330,7 +330,7 @@ def test_other_modules_are_refused(labse, modules, message):
         ("2_Dense", {"module_input_name": "token_embeddings"}, "module_input_name is 'token_embeddings'"),
         ("2_Dense", {"out_features": None}, "out_features is null; expected a whole number above 0"),
         ("2_Dense", {"out_features": "64"}, "out_features is '64'; expected a whole number above 0"),
-        ("2_Dense", {"activation_function": None}, "activation_function is null; expected one of .*, or no such key for"),
+        ("2_Dense", {"activation_function": None}, "activation_function is null; expected one of .*, or no such key"),
         ("2_Dense", {"bias": None}, "bias is null; expected true or false, or no such key for true"),
         ("2_Dense", {"bias": 0}, "bias is 0; expected true or false"),
         ("2_Dense", {"module_input_name": None}, "module_input_name is null, which is not supported"),

@@ -61,10 +61,11 @@ def read(folder: str, name: str, chosen: tuple[str, ...] = ()) -> StreamedBenchm
 
 def _passage(fields: dict) -> tuple[str, str]:
     for field in ("docid", "title", "text"):
-        if not isinstance(fields.get(field), str):
-            raise ValueError(
-                f"field {field!r} is {fields.get(field)!r}: expected a text; a line has docid, title, text"
-            )
+        if field not in fields:
+            raise ValueError(f"missing field {field!r}: a line has docid, title, text")
+        if not isinstance(fields[field], str):
+            found = "null" if fields[field] is None else repr(fields[field])
+            raise ValueError(f"field {field!r} is {found}: expected a text; a line has docid, title, text")
     id_, title, text = fields["docid"], fields["title"], fields["text"]
     if id_.split() != [id_]:
         raise ValueError(f"docid {id_!r} is empty or holds white space, which TREC files cannot carry")

@@ -91,7 +91,9 @@ def _texts(file: str) -> tuple[Texts, Counter]:
 
 
 def _picture_key(place: str, picture: dict) -> str:
-    key = picture.get(_KEY)
+    if _KEY not in picture:
+        raise InputError(f"{place}: missing field {_KEY!r}: expected the name of the picture, a string")
+    key = picture[_KEY]
     if not isinstance(key, str):
         raise InputError(f"{place}: {_KEY} is {shown(key)}: expected a string, the name of the picture")
     check_id(place, _KEY, key)

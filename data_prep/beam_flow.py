@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from data_prep.row import BadRow, Dropped
 from hbt_jax.errors import InputError
+from hbt_jax.files import utf8
 
 EXAMPLE = "--runner=DirectRunner,--direct_running_mode=multi_processing,--direct_num_workers=2"
 # What Beam's DirectRunner comes to when it cannot download another runner, Prism, which it tries first.
@@ -185,7 +186,7 @@ def _write(path: str, dropped: list, bad_rows: list, wrong_files: list) -> None:
         _BAD_ROW: sorted(bad_rows, key=_by_line),
         _WRONG_FILE: sorted(wrong_files),
     }
-    Path(path).write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    Path(path).write_bytes(utf8(json.dumps(found, ensure_ascii=False)))
 
 
 def _by_line(message: str) -> list[tuple[int, str]]:

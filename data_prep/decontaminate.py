@@ -37,6 +37,7 @@ from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
+from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.places import check_local, is_remote  # noqa: E402
 
 FILES = ("overlap.json", "overlap.txt")
@@ -95,8 +96,8 @@ def decontaminate(
             overlaps.append(overlap)
             written += _printed(lines(store, overlap))
         result = report(store, settings, overlaps)
-        (folder / FILES[0]).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / FILES[1]).write_text("\n".join(written) + "\n", encoding="utf-8")
+        (folder / FILES[0]).write_bytes(utf8(json.dumps(result, indent=1, ensure_ascii=False) + "\n"))
+        (folder / FILES[1]).write_bytes(utf8("\n".join(written) + "\n"))
     if len(overlaps) > 1:
         _printed(line for overlap in overlaps for line in verdict_lines(overlap))
     print(f"report: {', '.join(os.path.join(out_dir, name) for name in FILES)}")

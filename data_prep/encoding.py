@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep.filters import EMPTY, Filters, content_keys
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.text_identity import identity_keys
 
@@ -89,10 +89,7 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
     for code in dict.fromkeys(codes.tolist()):
         place_N = np.flatnonzero(codes == code)
         if code not in LANGUAGES:
-            raise InputError(
-                f"{side}: record {_text(columns['id'][place_N[0]])!r} has the unknown language {code!r}; expected one"
-                f" of {' '.join(LANGUAGES)}; add others to hbt_jax/languages.py"
-            )
+            raise InputError(f"{side}: record {_text(columns['id'][place_N[0]])!r} has the {unknown_language(code)}")
         own = [texts[place] for place in place_N.tolist()]
         kept_N, counts = filters.keep(own, code)
         tokens, offsets = tokenizer.encode([text for text, kept in zip(own, kept_N, strict=True) if kept])

@@ -3,7 +3,7 @@
 import json
 
 from data_prep.row import BadRow
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.text_identity import identity_text
 
 _SHOWN = 60  # characters of a wrong value that a message repeats
@@ -53,8 +53,5 @@ def text(place: str, name: str, value: object, otherwise: str = "expected a text
 def language(place: str, name: str, code: object) -> str:
     """A value that is the code of a known language; raises BadRow for another."""
     if not isinstance(code, str) or code not in LANGUAGES:
-        raise BadRow(
-            f"{place}: {name} has the unknown language {code!r}: expected one of {' '.join(LANGUAGES)};"
-            " add others to hbt_jax/languages.py"
-        )
+        raise BadRow(f"{place}: {name} has the {unknown_language(code)}")
     return code

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_prep.source_files import no_data
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, unknown_language
 
 CODES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru", "vi", "zh")
 _BY_NAME = {LANGUAGES[code].name.lower(): code for code in CODES}
@@ -86,7 +86,8 @@ def _by_language(named: dict[str, Path], ending: str) -> dict[str, Path]:
     found = {name.removesuffix(ending): path for name, path in named.items() if name.endswith(ending)}
     for name, path in found.items():
         if name not in _BY_NAME:
-            raise InputError(f"{path}: unknown language {name!r}: expected one of {' '.join(_BY_NAME)}; remove it")
+            expected = f"expected one of {' '.join(_BY_NAME)}; remove it"
+            raise InputError(f"{path}: {unknown_language(name, expected, _BY_NAME)}")
     return found
 
 

@@ -19,7 +19,7 @@ from data_prep.row import BadRow, Dropped, Row
 from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import no_data
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, unknown_language
 
 CODES = ("ar", "bn", "en", "fi", "id", "ja", "ko", "ru", "sw", "te", "th")
 NOT_JUDGED = "questions without a passage judged relevant"
@@ -74,10 +74,10 @@ def _code(folder: Path) -> str:
     name = folder.name.rpartition("-")[2]
     codes = {LANGUAGES[code].name.lower(): code for code in CODES}
     if name not in codes:
-        raise InputError(
-            f"{folder}: unknown language {name!r}: expected a folder mrtydi-v1.1-LANGUAGE or LANGUAGE with one of"
-            f" {' '.join(codes)}; rename or move it"
+        expected = (
+            f"expected a folder mrtydi-v1.1-LANGUAGE or LANGUAGE with one of {' '.join(codes)}; rename or move it"
         )
+        raise InputError(f"{folder}: {unknown_language(name, expected, codes)}")
     return codes[name]
 
 

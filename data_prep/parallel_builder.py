@@ -17,7 +17,7 @@ from data_prep.row import BadRow, Dropped, Row, item_id
 from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import folders_by_split
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.text_identity import identity_text
 
 BLANK = "blank lines, counted in each language"
@@ -43,10 +43,8 @@ class Parallel(RowsBuilder):
         for split, paths in found.items():
             for path in paths:
                 if path.stem not in LANGUAGES:
-                    raise InputError(
-                        f"{path}: unknown language {path.stem!r}: a file is named by the language of its lines, such as"
-                        f" en.txt; the known codes are {' '.join(LANGUAGES)} (hbt_jax/languages.py)"
-                    )
+                    named = "a file is named by the language of its lines, such as en.txt"
+                    raise InputError(f"{path}: {unknown_language(path.stem, named)}")
             if len(paths) == 1:
                 raise InputError(f"{paths[0]}: no other language in {split}: expected at least two LANG.txt files")
         return found

@@ -49,7 +49,7 @@ class LeftOut:
             raise value
         self.counts[f"{BAD_ROWS}, listed in {self._path.name}"] += 1
         if self._file is None:
-            self._file = self._path.open("w", encoding="utf-8")
+            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")
         self._file.write(json.dumps({"row": str(value)}, ensure_ascii=False) + "\n")
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from data_prep import sources  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.files import utf8
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.models.tokenizer import composed  # noqa: E402
 
@@ -109,7 +110,7 @@ def _write(out_dir: Path, model: bytes, report: dict) -> None:
     with whole_folder(out_dir, ("tokenizer.model", "training.json")) as folder:
         (folder / "tokenizer.model").write_bytes(model)
         text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-        (folder / "training.json").write_text(text, encoding="utf-8")
+        (folder / "training.json").write_bytes(utf8(text))
 
 
 def main(_: list[str]) -> None:

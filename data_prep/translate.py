@@ -41,7 +41,7 @@ from data_prep.translation_shards import Shards  # noqa: E402
 from data_prep.translation_texts import Texts  # noqa: E402
 from data_prep.translation_work import translate_missing  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.files import atomic_file  # noqa: E402
+from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 SHARD_TEXTS = 2048
@@ -111,7 +111,7 @@ def translate(
             **_write_rows(Path(out_dir) / f"{split}.jsonl", texts, shards, languages, limits, stop),
         }
         with atomic_file(str(Path(out_dir) / f"{split}-report.json")) as file:
-            file.write((json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+            file.write(utf8(json.dumps(report, indent=1, ensure_ascii=False) + "\n"))
     return report
 
 

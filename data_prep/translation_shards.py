@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data_prep.unchanged import changes
 from hbt_jax.errors import InputError
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 from hbt_jax.holding import held
 
 _SETTINGS = "settings.json"
@@ -43,7 +43,7 @@ class Shards:
             with self.alone():
                 if not path.exists():
                     with atomic_file(str(path)) as file:
-                        file.write((json.dumps(settings, indent=1, ensure_ascii=False) + "\n").encode())
+                        file.write(utf8(json.dumps(settings, indent=1, ensure_ascii=False) + "\n"))
             before = json.loads(path.read_text(encoding="utf-8"))
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise InputError(

@@ -22,7 +22,7 @@ from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import folders_by_split
 from hbt_jax.data.squad_layout import connected
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, same_language, unknown_language
 
 TWICE = "pairs that stand in the files already"
 
@@ -66,6 +66,9 @@ class Wordpairs(RowsBuilder):
 def _codes(place: str, line: bytes) -> list[str]:
     """The two languages of a file."""
     codes = line.decode(errors="replace").split("\t")
+    unknown = [code for code in codes if code not in LANGUAGES]
+    if len(codes) == 2 and any(map(same_language, unknown)):
+        raise InputError(f"{place}: {unknown_language(next(filter(same_language, unknown)))}")
     if len(codes) != 2 or not set(codes) <= LANGUAGES.keys() or codes[0] == codes[1]:
         raise InputError(
             f"{place}: the first line is {line.decode(errors='replace')[:60]!r}: expected two different codes of"

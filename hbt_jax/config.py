@@ -20,10 +20,21 @@ CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 SWITCHES = (OF_MODEL, "true", "false")
+_IN_A_FLAGFILE = ', which a line of a flag file keeps inside quotes, --query_prefix="query: "'
 SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and something of the text
 
 
-def option(default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None, remote=False) -> Any:
+def option(
+    default: Any,
+    text: str,
+    *,
+    choices=None,
+    minimum=None,
+    above=None,
+    maximum=None,
+    remote: bool = False,
+    spaces_count: bool = False,
+) -> Any:
     """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
 
     Args:
@@ -33,9 +44,11 @@ def option(default: Any, text: str, *, choices=None, minimum=None, above=None, m
       minimum, maximum: inclusive limits of a number.
       above: exclusive lower limit of a number.
       remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; refused of all others.
+      spaces_count: whether spaces at the ends of a text mean something, so that none is dropped in silence.
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
-    return dataclasses.field(default=default, metadata={"help": text, "remote": remote, **limits})
+    kinds = {"remote": remote, "spaces_count": spaces_count}
+    return dataclasses.field(default=default, metadata={"help": text, **kinds, **limits})
 
 
 def check_limits(config: Any) -> None:
@@ -75,11 +88,14 @@ class TextConfig:
 
     query_prefix: str = option(
         OF_MODEL,
-        "text put before every query: empty, or ending with a space; `model`: the prompt in the files of a pretrained"
-        " --model, 'query: ' for an encoder without such files",
+        f"text put before every query, most often ending in a space{_IN_A_FLAGFILE}; `model`: the prompt in the files"
+        " of a pretrained --model, 'query: ' for an encoder without such files",
+        spaces_count=True,
     )
     passage_prefix: str = option(
-        OF_MODEL, "text put before every passage, likewise; `model` without such files: 'passage: '"
+        OF_MODEL,
+        "text put before every passage, likewise; `model` without such files: 'passage: '",
+        spaces_count=True,
     )
     query_length: int = option(
         32, "longest query, in tokens with prefix and specials; the rest is cut", minimum=SHORTEST
@@ -94,13 +110,6 @@ class TextConfig:
 
     def __post_init__(self):
         check_limits(self)
-        for name in ("query_prefix", "passage_prefix"):
-            prefix = getattr(self, name)
-            if prefix not in ("", OF_MODEL) and not prefix.endswith(" "):
-                raise InputError(
-                    f"--{name}={prefix!r}: expected an empty text or one that ends with a space, so that prefix and"
-                    " text are tokenised apart; put the space inside quotes"
-                )
         if self.row_length and self.row_length < self.longest:
             raise InputError(
                 f"--row_length={self.row_length} is shorter than the longest text"
@@ -282,8 +291,12 @@ class EvalConfig:
     miracl_languages: tuple = option(
         (), "languages of miracl that are evaluated, comma-separated; empty: all whose files are there"
     )
-    query_prefix: str = option(OF_MODEL, "text put before every query; `model`: as in training, or as its files say")
-    passage_prefix: str = option(OF_MODEL, "text put before every candidate; `model`: likewise")
+    query_prefix: str = option(
+        OF_MODEL,
+        f"text put before every query{_IN_A_FLAGFILE}; `model`: as in training, or as its files say",
+        spaces_count=True,
+    )
+    passage_prefix: str = option(OF_MODEL, "text put before every candidate; `model`: likewise", spaces_count=True)
     max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
     pooling: str = option(
         OF_MODEL, "mean or cls; `model`: as in training, or as its files say", choices=(OF_MODEL, *POOLINGS)
@@ -391,8 +404,12 @@ class EmbedConfig:
     nearest: int = option(
         0, "print for each text this many others with the highest scores, all embedded as --side; 0: none", minimum=0
     )
-    query_prefix: str = option(OF_MODEL, "text put before every query; `model`: as in training, or as its files say")
-    passage_prefix: str = option(OF_MODEL, "text put before every passage; `model`: likewise")
+    query_prefix: str = option(
+        OF_MODEL,
+        f"text put before every query{_IN_A_FLAGFILE}; `model`: as in training, or as its files say",
+        spaces_count=True,
+    )
+    passage_prefix: str = option(OF_MODEL, "text put before every passage; `model`: likewise", spaces_count=True)
     max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
     pooling: str = option(
         OF_MODEL, "mean or cls; `model`: as in training, or as its files say", choices=(OF_MODEL, *POOLINGS)

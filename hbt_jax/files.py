@@ -38,6 +38,15 @@ def says_full(error: BaseException) -> bool:
     return any(words in str(error) for words in _FULL_WORDS)
 
 
+def utf8(text: str) -> bytes:
+    r"""The text as UTF-8, for a file that names files.
+
+    A byte of a file's name that is not UTF-8, which Python holds as half a surrogate pair, becomes an escape (\udcXX);
+    in JSON that is read back as the same name.
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
 @contextlib.contextmanager
 def named_errors(path: str | os.PathLike) -> Iterator[None]:
     """Lets a full disk's error name the file, which writing into an open one leaves out; always an OSError."""

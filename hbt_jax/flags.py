@@ -12,6 +12,8 @@ from absl import app, flags, logging
 
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import says_full
+from hbt_jax.flagfile import expanded
+from hbt_jax.output import escape_what_cannot_be_shown
 from hbt_jax.places import check_local, check_scheme
 
 flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
@@ -22,6 +24,10 @@ _remote: set[str] = set()  # flags of the configuration that take a place with a
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 3
+
+_SPACES_COUNT: set[str] = (
+    set()
+)  # names of the flags defined so far whose values may end in a space that means something
 
 
 def define(*parts: type) -> None:
@@ -35,6 +41,8 @@ def _define_one(field: dataclasses.Field) -> None:
     text, choices = field.metadata["help"], field.metadata["choices"]
     if field.metadata["remote"]:
         _remote.add(field.name)
+    if field.metadata["spaces_count"]:
+        _SPACES_COUNT.add(field.name)
     if choices is not None:
         flags.DEFINE_enum(field.name, field.default, list(choices), text)
     elif isinstance(field.default, bool):
@@ -97,7 +105,12 @@ def _texts(value: object) -> list[str]:
     return [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
 
 
+def _takes_value(name: str) -> bool:
+    return name in flags.FLAGS and not flags.FLAGS[name].boolean
+
+
 def _parse(arguments: list[str]) -> list[str]:
+    arguments = [*arguments[:1], *expanded(arguments[1:], _takes_value, _SPACES_COUNT.__contains__)]
     try:
         return flags.FLAGS(arguments)
     except flags.UnrecognizedFlagError as error:
@@ -121,6 +134,7 @@ def run_command(
         that the configuration says it of; of all others a scheme is refused.
     """
     names = dict(positional or {})
+    escape_what_cannot_be_shown()
 
     def guarded(arguments: list[str]) -> None:
         given = arguments[1:]

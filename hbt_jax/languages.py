@@ -6,6 +6,8 @@ languages that XM3600 chose for that reason (Thapliyal et al. 2022, arXiv 2205.1
 """
 
 import dataclasses
+import re
+from collections.abc import Iterable
 
 from hbt_jax.errors import InputError
 
@@ -175,12 +177,97 @@ TATOEBA = {
 }  # fmt: skip
 
 
+# Other codes of the same languages: ISO 639-2 and 639-3, withdrawn ones, and what is often written for them.  A code of
+# a language's standard form counts as the language (ekk is et, arb is ar); that of another variety of it does not.
+_OTHER_CODES = {
+    "af": "afr", "am": "amh", "ar": "ara arb", "az": "aze azj", "be": "bel", "bg": "bul", "bn": "ben", "br": "bre",
+    "bs": "bos sh hbs", "ca": "cat", "ch": "cha", "cs": "ces cze cz", "cy": "cym wel", "da": "dan dk", "de": "deu ger",
+    "dtp": "tdu ktr kzt", "el": "ell gre gr", "en": "eng", "eo": "epo", "es": "spa", "et": "est ekk", "eu": "eus baq",
+    "fa": "fas per pes prs", "fi": "fin", "fil": "tl tgl", "fo": "fao", "fr": "fra fre", "fy": "fry", "ga": "gle",
+    "gd": "gla", "gl": "glg", "he": "heb iw", "hi": "hin", "hr": "hrv scr sh hbs", "hu": "hun", "hy": "hye arm",
+    "ia": "ina", "id": "ind in", "ie": "ile", "io": "ido", "is": "isl ice", "it": "ita", "ja": "jpn jp",
+    "jv": "jav jw", "ka": "kat geo", "kk": "kaz", "km": "khm", "ko": "kor kr", "ku": "kur kmr", "kw": "cor",
+    "la": "lat", "lt": "lit", "lv": "lav lvs", "mi": "mri mao", "mk": "mkd mac", "ml": "mal", "mn": "mon khk",
+    "mr": "mar", "ms": "msa may zsm", "nl": "nld dut", "nn": "nno", "no": "nor nb nob", "oc": "oci", "pl": "pol",
+    "pt": "por", "quz": "qu que", "ro": "ron rum mo mol", "ru": "rus", "sk": "slk slo", "sl": "slv",
+    "sq": "sqi alb als", "sr": "srp scc sh hbs cnr", "sv": "swe", "sw": "swa swh swc", "ta": "tam", "te": "tel",
+    "th": "tha", "tk": "tuk", "tl": "tgl fil", "tr": "tur", "tt": "tat", "ug": "uig", "uk": "ukr ua", "ur": "urd",
+    "uz": "uzb uzn", "vi": "vie vn", "xh": "xho", "yi": "yid ydd ji", "yo": "yor", "zh": "zho chi cmn cn chs cht",
+}  # fmt: skip
+_WITH_MEMBERS = ("ar", "ms", "zh")  # codes after which a member of three letters may stand, which is another language
+
+
+def same_language(code: str, known: Iterable[str] = LANGUAGES) -> list[str]:
+    """The known codes of the language that another code means, none if it means none of them.
+
+    Args:
+      code: a code of another standard (`zho`, `iw`), with a script or a country (`zh-Hans`, `zh_CN`, `pt-BR`,
+        `eng_Latn`, `de_DE.UTF-8`), in another case (`ZH`), or an English name (`Chinese`).
+      known: the codes, or other names of languages, that may be written.
+
+    >>> [same_language(code) for code in ("zh-CN", "iw", "jpn", "sh", "xx")]
+    [['zh'], ['he'], ['ja'], ['bs', 'hr', 'sr'], []]
+    """
+    wanted, known = _codes_here(code), [one for one in known if one != code]
+    plain = _subtags(code)[0]
+    for fits in (
+        lambda one: one == plain and wanted,
+        lambda one: one in wanted,
+        lambda one: wanted & _codes_here(one),
+    ):
+        if found := [one for one in known if fits(one)]:
+            return found
+    return []
+
+
+def _subtags(code: str) -> list[str]:
+    """The parts of a code in small letters, without a POSIX encoding; the language of its own that zh-yue names first.
+
+    >>> [_subtags(code) for code in ("pt_BR.UTF-8", "zh-yue-HK", "ZH")]
+    [['pt', 'br'], ['yue', 'hk'], ['zh']]
+    """
+    found = re.split(r"[.@]", code.strip())[0].replace("_", "-").casefold().split("-")
+    of_its_own = found[0] in _WITH_MEMBERS and len(found) > 1 and len(found[1]) == 3 and found[1].isalpha()
+    return found[of_its_own:]
+
+
+def _codes_here(code: str) -> set[str]:
+    """The codes of `LANGUAGES` that a code or an English name stands for."""
+    plain = _subtags(code)[0]
+    found = {plain} & LANGUAGES.keys() | {one for one, others in _OTHER_CODES.items() if plain in others.split()}
+    return found or {language.code for language in _ALL if language.name.casefold() == code.strip().casefold()}
+
+
+_EXPECTED = f"the known codes are {' '.join(LANGUAGES)}; add others to hbt_jax/languages.py"
+
+
+def unknown_language(code: object, expected: str = "", known: Iterable[str] = LANGUAGES) -> str:
+    """What is wrong with a language that is not among the known ones, and what to write for it, for messages.
+
+    Args:
+      code: what was found.
+      expected: what is expected where it is no other name of a known language: the whole sentence for a list of one's
+        own, such as "XM3600 has ar bn ..."; what comes before the list of `LANGUAGES` for those.
+      known: the codes or names that may be written.
+
+    >>> unknown_language("zh-CN")
+    "unknown language 'zh-CN': write zh, its code here"
+    """
+    same = same_language(code, known) if isinstance(code, str) else []
+    if same:
+        why = "its code here" if len(same) == 1 else "whichever it is"
+        return f"unknown language {code!r}: write {' or '.join(same)}, {why}"
+    if known is LANGUAGES:
+        expected = f"{expected}; {_EXPECTED}" if expected else _EXPECTED
+    return f"unknown language {code!r}: {expected}"
+
+
 def language(code: str) -> Language:
     """Returns the language of a code.
 
     Raises:
-      InputError: the code is not in the table; the message lists the known ones.
+      InputError: the code is not in the table; the message names the one to write for it, or lists the known ones.
     """
     if code not in LANGUAGES:
-        raise InputError(f"unknown language {code!r}: the known codes are {' '.join(LANGUAGES)} (hbt_jax/languages.py)")
+        raise InputError(unknown_language(code))
     return LANGUAGES[code]

@@ -24,6 +24,7 @@ from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
@@ -191,7 +192,7 @@ def sweep() -> None:
         content[benchmark] = found
         texts.append(table(benchmark, found))
     (root / "sweep.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (root / "sweep.md").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+    (root / "sweep.md").write_bytes(utf8("\n\n".join(texts) + "\n"))
     print("\n\n".join(texts))
 
 

@@ -27,7 +27,6 @@ def test_a_field_from_another_version_is_named():
         (lambda: PlanConfig(global_batch=1), "--global_batch=1: expected at least 2"),
         (lambda: PlanConfig(mono_probability=-0.1), "--mono_probability=-0.1: expected at least 0.0"),
         (lambda: RunConfig(save_minutes=0.0), "--save_minutes=0.0: expected more than 0.0"),
-        (lambda: TextConfig(passage_prefix="p:"), "--passage_prefix='p:': expected an empty text"),
         (lambda: TextConfig(query_length=64, passage_length=32, row_length=48), "--row_length=48 is shorter"),
     ],
 )

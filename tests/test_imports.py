@@ -14,6 +14,7 @@ BASE = {
     "hbt_jax.places",
     "hbt_jax.spans",
     "hbt_jax.text_identity",
+    "hbt_jax.flagfile",
 }
 MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "models": {"models"},

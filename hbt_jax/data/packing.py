@@ -10,14 +10,18 @@ few shapes are compiled.  Padding is the special case of one segment a row.
 """
 
 import dataclasses
+import types
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hbt_jax.config import OF_MODEL, TextConfig
 from hbt_jax.errors import InputError
+from hbt_jax.flagfile import quoted
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import spread
 
+_BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
 _CLASSES = 16  # texts of up to half a row are placed in about this many rounds; more pack little tighter
 
 
@@ -26,14 +30,23 @@ class TextFormat:
     """What stands around the tokens of one side's texts: [begin] prefix text [end], at most `longest` tokens.
 
     Attributes:
-      head: int32, the begin token and the prefix.
+      head: int32, the begin token and the prefix; without the prefix where that is `before`.
       end: the end token.
       longest: tokens of the longest text, all included; the text's own tokens past it are cut.
+      before: a prefix whose ids cannot be joined with those of a text: `own_texts` puts it before the text, which is
+        then tokenised with it; empty for none.
+      before_tokens: how many tokens it has alone.
     """
 
     head: np.ndarray
     end: int
     longest: int
+    before: str = ""
+    before_tokens: int = 0
+
+    def own_texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """What is tokenised of these texts, for the tokens between `head` and `end`."""
+        return [self.before + text for text in texts] if self.before else texts
 
     @property
     def around(self) -> int:
@@ -42,17 +55,18 @@ class TextFormat:
 
     @property
     def room(self) -> int:
-        """The most tokens of its own that a text keeps."""
+        """The most tokens that stand between `head` and `end`."""
         return self.longest - self.around
 
 
-def text_format(text: TextConfig, tokenizer: Tokenizer, side: str) -> TextFormat:
+def text_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mapping[str, str] = _BY_FLAGS) -> TextFormat:
     """The format of one side's texts.
 
     Args:
       text: prefixes and lengths.
       tokenizer: gives the ids of the prefix and of the special tokens.
       side: "query" or "passage".
+      said: of the fields of `text` that no flag of the same name gave, what did, in words.
 
     Raises:
       InputError: prefix and special tokens leave no room for the text.
@@ -61,13 +75,39 @@ def text_format(text: TextConfig, tokenizer: Tokenizer, side: str) -> TextFormat
     if prefix == OF_MODEL:
         raise ValueError(f"the {side} prefix is still to be taken from the model: see hbt_jax/training/start.py")
     longest = {"query": text.query_length, "passage": text.passage_length}[side]
-    head = np.concatenate([np.array([tokenizer.bos_id], np.int32), tokenizer.prefix_ids(prefix)])
-    if len(head) + 2 > longest:
+    begin, ids = np.array([tokenizer.bos_id], np.int32), tokenizer.prefix_ids(prefix)
+    if len(ids) + 3 > longest:
+        raise_it = f"--{side}_length" if f"{side}_length" not in said else "--max_length"
         raise InputError(
-            f"--{side}_length={longest} leaves no room for a text: --{side}_prefix={prefix!r} and the special tokens"
-            f" take {len(head) + 1} tokens; raise --{side}_length or shorten the prefix"
+            f"{told(f'{side}_length', longest, said)} leaves no room for a text: {told(f'{side}_prefix', prefix, said)}"
+            f" and the special tokens take {len(ids) + 2} tokens; raise {raise_it} or give a shorter --{side}_prefix"
         )
-    return TextFormat(head, tokenizer.eos_id, longest)
+    if tokenizer.joins(prefix):
+        return TextFormat(np.concatenate([begin, ids]), tokenizer.eos_id, longest)
+    return TextFormat(begin, tokenizer.eos_id, longest, prefix, len(ids))
+
+
+def stored_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mapping[str, str] = _BY_FLAGS) -> TextFormat:
+    """The format of one side's texts where their own tokens are known but the texts are not, as of token stores.
+
+    Raises:
+      InputError: as `text_format`; or the prefix cannot be put before tokens of texts.
+    """
+    form = text_format(text, tokenizer, side, said)
+    if form.before:
+        raise InputError(
+            f"{told(f'{side}_prefix', form.before, said)}: prefix and text share tokens with this tokenizer, as they do"
+            " without a space between them, and a store has the tokens of texts alone; to train with a space, write"
+            f" {quoted(f'{side}_prefix', form.before + ' ')}; to train without the prefix, --{side}_prefix="
+        )
+    return form
+
+
+def told(name: str, value: object, said: Mapping[str, str]) -> str:
+    """A value of a configuration with the flag, or the file and key, that gave it."""
+    if name not in said:
+        return f"--{name}={value!r}"
+    return f"{said[name]} ({value!r})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -308,7 +348,8 @@ def pack_texts(
     Text i goes to share `i // ceil(N / P)`, so that a flattened `slots` array lists the texts in order.
 
     Args:
-      values, offsets: what `Tokenizer.encode` returned for N texts; a text without tokens keeps prefix and specials.
+      values, offsets: what `Tokenizer.encode` returned for N texts, after `TextFormat.own_texts`; a text without tokens
+        keeps prefix and specials.
       text: prefixes and lengths.
       tokenizer: gives prefix and special ids.
       side: "query" or "passage".

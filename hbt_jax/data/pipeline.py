@@ -27,7 +27,7 @@ from hbt_jax.data.packing import (
     pack_shares,
     slots,
     spread,
-    text_format,
+    stored_format,
 )
 from hbt_jax.data.plan import BatchPlan, Plan
 from hbt_jax.data.store import Store, Texts
@@ -161,7 +161,7 @@ def _check_split(plan: Plan, share_count: int) -> None:
 
 
 def _forms(text: TextConfig, tokenizer: Tokenizer) -> tuple[TextFormat, TextFormat]:
-    return text_format(text, tokenizer, "query"), text_format(text, tokenizer, "passage")
+    return stored_format(text, tokenizer, "query"), stored_format(text, tokenizer, "passage")
 
 
 def _packed(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.text_identity import identity_text
 
 _SHOWN = 40  # characters of a wrong value that a message repeats
@@ -67,10 +67,8 @@ def language_files(folder: Path) -> dict[str, Path]:
     files = {path.stem: path for path in sorted(folder.glob("*.json"))}
     for code, path in files.items():
         if code not in LANGUAGES:
-            raise InputError(
-                f"{path}: unknown language {code!r}: a file is named by the language of its texts, such as en.json;"
-                f" the known codes are {' '.join(LANGUAGES)} (hbt_jax/languages.py)"
-            )
+            named = "a file is named by the language of its texts, such as en.json"
+            raise InputError(f"{path}: {unknown_language(code, named)}")
     return files
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from hbt_jax.data.identity import Classes, Identity, Lists, identity_of
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
-from hbt_jax.files import disk_errors, synced_file
+from hbt_jax.files import disk_errors, synced_file, utf8
 from hbt_jax.holding import held
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
@@ -144,7 +144,7 @@ class StoreWriter:
             manifest["pairs"]["answering_negatives"] = self._answering_negatives(identity)
             shutil.rmtree(self.partial / "raw")
             with synced_file(self.partial / MANIFEST) as file:
-                file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+                file.write(utf8(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"))
             self.partial.replace(self.out)
         self._held.close()
         return manifest

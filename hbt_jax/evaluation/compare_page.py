@@ -10,7 +10,7 @@ from hbt_jax import languages
 from hbt_jax.evaluation.cards.parts import METRIC_NAMES
 from hbt_jax.evaluation.forest import forest_plot, point_key
 from hbt_jax.evaluation.metrics import RANK_DISTANCE
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 
 _TITLES = {
     "monolingual": "Monolingual",
@@ -46,7 +46,7 @@ def write_page(path: str, compared: dict) -> None:
         body="\n".join(sections),
     )
     with atomic_file(path) as file:
-        file.write(page.encode())
+        file.write(utf8(page))
 
 
 _ASSETS = ("report_page.html", "report_page.css", "report_page.js", "compare_page.css")

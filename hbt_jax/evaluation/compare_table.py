@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hbt_jax.evaluation.compare_page import p_text
 from hbt_jax.evaluation.metrics import RANK_DISTANCE
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 
 FAMILIES = ("overall", "by_resource", "by_script", "by_query_language")
 LABELS = {
@@ -28,7 +28,7 @@ def write_tsv(path: str, compared: dict) -> None:
                     values = ("" if row[column] is None else row[column] for column in _COLUMNS)
                     lines.append((name, setting, block["metric"], family, title, *values))
     with atomic_file(path) as file:
-        file.write("".join("\t".join(map(str, line)) + "\n" for line in lines).encode())
+        file.write(utf8("".join("\t".join(map(str, line)) + "\n" for line in lines)))
 
 
 def format_tables(compared: dict) -> str:

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from hbt_jax import mesh as meshes
 from hbt_jax.data.packing import PackedRows, TextFormat, text_format
+from hbt_jax.errors import InputError
 from hbt_jax.evaluation.blocks import Block, blocks, segments
-from hbt_jax.models.model import Model, embed_slots
+from hbt_jax.models.model import Model, embed_slots, why_not_finite
 from hbt_jax.spans import spread
 
 _TEXTS_A_PART = 65_536  # planned together: enough to fill rows and blocks, few enough to keep their tokens in memory
@@ -97,7 +98,7 @@ class Embedder:
         Raises:
           InputError: prefix and special tokens leave no room for a text.
         """
-        form = text_format(self.model.text, self.model.tokenizer, side)
+        form = text_format(self.model.text, self.model.tokenizer, side, self.model.said)
         if longest is not None:
             form = dataclasses.replace(form, longest=longest)
         vectors_ND = np.empty((len(texts), self.model.encoder.embedding_width), np.float32)
@@ -141,9 +142,9 @@ class Embedder:
         for start in which[::_TEXTS_TOKENISED]:
             self._poll()
             some = slice(start, min(start + _TEXTS_TOKENISED, which.stop))
-            found, offsets = self.model.tokenizer.encode(texts[some])
-            if tokenised is not None:
-                tokenised(some, found, offsets)
+            found, offsets = self.model.tokenizer.encode(form.own_texts(texts[some]))
+            if tokenised is not None:  # told of the texts without a prefix
+                tokenised(some, *(self.model.tokenizer.encode(texts[some]) if form.before else (found, offsets)))
             kept = np.minimum(np.diff(offsets), form.room)
             self.truncated += int((np.diff(offsets) > form.room).sum())
             values.append(found[spread(offsets[:-1], kept)])
@@ -167,6 +168,19 @@ class Embedder:
             vectors_PSD = multihost_utils.process_allgather(vectors_PSD, tiled=True)
         vectors = np.asarray(vectors_PSD)
         return vectors.reshape(-1, vectors.shape[-1])
+
+
+def check_finite(vectors_ND: np.ndarray, model: Model, place: Callable[[int], str]) -> None:
+    """Raises InputError, with the cause, if a vector is not finite.
+
+    Args:
+      vectors_ND: what an Embedder made of texts.
+      model: its model.
+      place: where a text stands, for the message.
+    """
+    broken = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
+    if broken.size:
+        raise InputError(f"{place(broken[0])}: the vector of this text is not finite: {why_not_finite(model)}")
 
 
 def share_tokens(mesh: Mesh, texts_per_device: int) -> int:

@@ -141,7 +141,7 @@ def _loaded(config: EvalConfig, checkpoint: str, mesh: Mesh) -> tuple[Model, str
     )
     model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
     if jax.process_index() == 0:
-        for note in model.notes:
+        for note in model.lines():
             print(note, flush=True)
     return model, checkpoint if is_run(config.model) else "pretrained"
 

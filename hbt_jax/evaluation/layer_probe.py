@@ -20,7 +20,7 @@ from hbt_jax.config import TextConfig
 from hbt_jax.data import packing
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.models.model import Model
+from hbt_jax.models.model import Model, why_not_finite
 from hbt_jax.models.pooling import normalize, pool
 
 _FEWEST = 2  # items two languages must share: one alone has no random pair
@@ -180,7 +180,9 @@ def _blocks(texts, model: Model, mesh: Mesh, texts_per_device: int, poll, shown:
     """Yields float32 [q, E, D]: unit vectors of the texts after each layer, block by block, by one program."""
     per_device = min(texts_per_device, -(-len(texts) // mesh.size))
     block = per_device * mesh.size
-    values, offsets = model.tokenizer.encode([*texts, *[""] * (-len(texts) % block)])  # the last block is filled up
+    form = packing.text_format(model.text, model.tokenizer, "query", model.said)
+    filled = form.own_texts([*texts, *[""] * (-len(texts) % block)])  # the last block is filled up
+    values, offsets = model.tokenizer.encode(filled)
     text = _with_short_rows(model, int(np.diff(offsets).max()))
 
     def packed(start: int, least_rows: int) -> dict:
@@ -199,7 +201,7 @@ def _blocks(texts, model: Model, mesh: Mesh, texts_per_device: int, poll, shown:
         if jax.process_count() > 1:
             unit_PbED = multihost_utils.process_allgather(unit_PbED, tiled=True)
         unit_qED = np.asarray(unit_PbED).reshape(block, *unit_PbED.shape[2:])[: len(texts) - start]
-        _check_finite(unit_qED)
+        _check_finite(unit_qED, model)
         yield unit_qED
 
 
@@ -208,7 +210,7 @@ def _with_short_rows(model: Model, longest: int) -> TextConfig:
 
     Attention's work grows with the length of a row, and questions are short: a model of 512 positions is twice as fast.
     """
-    around = packing.text_format(model.text, model.tokenizer, "query").around
+    around = packing.text_format(model.text, model.tokenizer, "query", model.said).around
     row = min(model.text.row_tokens, -(-(around + max(1, longest)) // _ROW_MULTIPLE) * _ROW_MULTIPLE)
     lengths = {name: min(getattr(model.text, name), row) for name in ("query_length", "passage_length")}
     return dataclasses.replace(model.text, **lengths, row_length=row, row_segments=0)
@@ -231,13 +233,10 @@ def _encoder(model: Model, segments: int, mesh: Mesh) -> Callable:
     return encode
 
 
-def _check_finite(unit_qED: np.ndarray) -> None:
+def _check_finite(unit_qED: np.ndarray, model: Model) -> None:
     broken = np.flatnonzero(~np.isfinite(unit_qED).all(axis=(0, 2)))
     if broken.size:
-        raise InputError(
-            f"--layer_probe: vectors after layer {broken[0]} are not finite: the checkpoint is broken or"
-            " --compute_dtype overflows"
-        )
+        raise InputError(f"--layer_probe: vectors after layer {broken[0]} are not finite: {why_not_finite(model)}")
 
 
 def _result(parallel: ParallelTexts, pooling: str, parallel_EJ: np.ndarray, random_EJ: np.ndarray) -> dict:

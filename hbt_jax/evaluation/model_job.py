@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from hbt_jax.config import EvalConfig
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embed import Embedder, check_finite
 from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
 from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, probe_layers
@@ -30,6 +30,7 @@ def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, d
     """The vectors of one side of a benchmark, and how the texts of each language fared with the tokenizer."""
     counts = counts_for(embedder.model, name)
     vectors = embedder(side.texts, name, tokenised=counts.watch(side.languages, side.texts))
+    check_finite(vectors, embedder.model, lambda number: f"{name} {side.ids[number]!r}")
     return vectors, counts.rates()
 
 

@@ -245,7 +245,7 @@ def _check_embeddings(query_QD: np.ndarray, candidate_ND: np.ndarray, layout: La
         if bad.size:
             raise InputError(
                 f"{bad.size} of {len(embeddings)} {side} embeddings are not finite, the first is number {bad[0]}:"
-                " the checkpoint is broken or --compute_dtype overflows"
+                " expected finite numbers, which alone can be ranked"
             )
 
 

@@ -19,7 +19,7 @@ from hbt_jax.evaluation.cards.scripts import scripts_card
 from hbt_jax.evaluation.cards.settings import settings_card
 from hbt_jax.evaluation.cards.summary import POOLS, Baseline, summary_card
 from hbt_jax.evaluation.cards.worst_queries import worst_queries_card
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def write_report(
         body="\n".join(sections),
     )
     with atomic_file(path) as file:
-        file.write(page.encode())
+        file.write(utf8(page))
 
 
 def _asset(name: str) -> str:

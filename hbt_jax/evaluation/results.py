@@ -33,7 +33,7 @@ from hbt_jax.evaluation.metrics import (
     QueryMetrics,
 )
 from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 
 RESULTS, PER_QUERY = "results.json", "per_query.jsonl.gz"
 
@@ -245,7 +245,7 @@ def _accuracy(by_pair: dict[tuple[str, str], dict[str, float]]) -> dict:
 def write_json(path: str, content: dict) -> None:
     """Writes JSON, whole or not at all; a NaN is an error, not a value."""
     with atomic_file(path) as file:
-        file.write((json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        file.write(utf8(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"))
 
 
 def write_per_query(path: str, benchmark: Benchmark, values: QueryMetrics) -> None:
@@ -268,7 +268,7 @@ def write_per_query(path: str, benchmark: Benchmark, values: QueryMetrics) -> No
                 "cross_lingual": _rounded({other: value for other, value in pools.items() if other != code}),
                 "multilingual": _rounded(everything),
             }
-            file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+            file.write(utf8(json.dumps(line, ensure_ascii=False) + "\n"))
 
 
 def _rounded(numbers: dict[str, float]) -> dict[str, float]:

@@ -221,7 +221,7 @@ def _check_lengths(side: str, parts: Iterator[np.ndarray]) -> None:
     if bad.size:
         raise InputError(
             f"{bad.size} of {len(norm_N)} {side} embeddings are not finite, the first is number {bad[0]}:"
-            " the checkpoint is broken or --compute_dtype overflows"
+            " expected finite numbers, which alone can be ranked"
         )
     if norm_N.max(initial=0.0) > _LONGEST:
         raise InputError(

@@ -12,7 +12,7 @@ from hbt_jax import files
 from hbt_jax.evaluation import results, streamed_results
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.corpus_copies import with_copies
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embed import Embedder, check_finite
 from hbt_jax.evaluation.inventory import Found, take_inventory
 from hbt_jax.evaluation.kept import KeptShards, run_key
 from hbt_jax.evaluation.results import PER_QUERY, RESULTS, write_json
@@ -137,6 +137,7 @@ def _query_vectors(
     found, queries, counts = [], benchmark.queries, counts_for(embedder.model, "query")
     watch = counts.watch(queries.languages, queries.texts)
     on_every_process(processes, lambda: found.append(embedder(queries.texts, "query", tokenised=watch)))
+    check_finite(found[0], embedder.model, lambda number: f"query {queries.ids[number]!r}")
     return found[0], counts
 
 

@@ -28,7 +28,7 @@ from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
 from hbt_jax.evaluation.running_top import RunningTop
 from hbt_jax.evaluation.top_metrics import METRICS, NDCG, UNJUDGED
 from hbt_jax.evaluation.trec import TAG
-from hbt_jax.files import atomic_file
+from hbt_jax.files import atomic_file, utf8
 
 _POOLS = ("monolingual", "multilingual")
 _TOP = 10
@@ -178,7 +178,7 @@ def write_per_query(path: str, benchmark: StreamedBenchmark, ranked: Ranked) -> 
             line = {"id": id_, "item": item, "language": code} | dict.fromkeys(SETTINGS, {})
             for pool, values in ranked.values.items():
                 line[pool] = {metric: round(float(column[number]), 8) for metric, column in values.items()}
-            file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+            file.write(utf8(json.dumps(line, ensure_ascii=False) + "\n"))
 
 
 def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:

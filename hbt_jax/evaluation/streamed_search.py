@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation import corpus
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embed import Embedder, check_finite
 from hbt_jax.evaluation.inventory import Found
 from hbt_jax.evaluation.kept import KeptShards, ShardTop
 from hbt_jax.evaluation.running_top import RunningTop, tie_order
@@ -101,6 +101,7 @@ def search_shard(
     for part in corpus.blocks(shard, benchmark.passage, block):
         watch = counts.watch([shard.language] * len(part.texts), part.texts)
         passage_ND = embedder(part.texts, "passage", done, watch)
+        check_finite(passage_ND, embedder.model, _place(shard.path, part.ids))
         least_Q = top.score_QK[:, -1]  # what is below stands behind all that the shard has given so far
         best = top_candidates(query_QD, passage_ND, depth, tie_N=tie_order(part.ids), least_Q=least_Q)
         top.add(best.score_QK, np.where(best.index_QK >= 0, part.ids[best.index_QK], b""))
@@ -111,6 +112,10 @@ def search_shard(
             " corpus alone during the evaluation, and repeat the command"
         )
     return ShardTop(top.score_QK, top.id_QK, sums)
+
+
+def _place(path: object, ids: np.ndarray) -> Callable[[int], str]:
+    return lambda number: f"{path}: passage {ids[number].decode()!r}"
 
 
 def merged(

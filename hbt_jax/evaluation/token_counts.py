@@ -56,8 +56,12 @@ class TokenCounts:
 
 
 def counts_for(model: Model, side: str) -> TokenCounts:
-    """An empty count of texts that a model reads as "query" or "passage"."""
-    return TokenCounts(model.tokenizer.unk_id, text_format(model.text, model.tokenizer, side).room)
+    """An empty count of texts that a model reads as "query" or "passage".
+
+    A prefix that shares tokens with its text counts as many as it has alone.
+    """
+    form = text_format(model.text, model.tokenizer, side, model.said)
+    return TokenCounts(model.tokenizer.unk_id, form.room - form.before_tokens)
 
 
 def rates(sums: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:

@@ -145,12 +145,14 @@ class TextInput:
         if self.field not in fields:
             names = ", ".join(fields) or "none"
             raise InputError(f"{place}: no field {self.field!r}; it has {names}: name the one with the text by --field")
-        text, id_ = fields[self.field], fields.get("id")
+        text, id_ = fields[self.field], None
         if not isinstance(text, str):
             raise InputError(f"{place}: field {self.field!r} is {_shown(text)}: expected a string")
-        if isinstance(id_, bool) or not isinstance(id_, str | int | None):
-            raise InputError(f"{place}: id is {_shown(id_)}: expected a string or a whole number")
-        id_ = None if id_ is None else str(id_)
+        if "id" in fields:
+            if isinstance(fields["id"], bool) or not isinstance(fields["id"], str | int):
+                found = _shown(fields["id"])
+                raise InputError(f"{place}: id is {found}: expected a string or a whole number, or no id at all")
+            id_ = str(fields["id"])
         for value in (text, id_ or ""):
             if any("\ud800" <= character <= "\udfff" for character in value):
                 raise InputError(f"{place}: holds half a surrogate pair, which is no character: write the whole one")

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hbt_jax.config import EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embed import Embedder, check_finite
 from hbt_jax.holding import held
 from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table
@@ -74,7 +74,7 @@ def _embed_command(config: EmbedConfig, stop: StopRequest) -> None:
     parts = itertools.chain([next(parts)], parts)  # the first part's mistakes show before the model is loaded
     mesh = _mesh(config.mesh_data)
     model = _model(config, mesh)
-    for note in model.notes:
+    for note in model.lines():
         print(note, flush=True)
     embedder = Embedder(model, mesh, texts_per_device=config.eval_batch, poll=poll, shown=False)
     seen = _embed(config, source, parts, embedder)
@@ -117,7 +117,7 @@ def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embed
         bar = stack.enter_context(tqdm(total=source.count(), desc="embedding", unit=" texts", disable=None))
         for part in parts:
             vectors_ND = embedder(part.texts, config.side, bar.update)
-            _check_finite(vectors_ND, source.name, part)
+            check_finite(vectors_ND, embedder.model, _place(source.name, part.lines))
             seen.add(part, vectors_ND, keep=config.nearest > 0)
             if write:
                 write(part, vectors_ND)
@@ -126,13 +126,8 @@ def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embed
     return seen
 
 
-def _check_finite(vectors_ND: np.ndarray, source: str, part: Texts) -> None:
-    broken = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
-    if broken.size:
-        raise InputError(
-            f"{source}:{part.lines[broken[0]]}: the vector of this text is not finite: the model's weights are broken"
-            " or --compute_dtype overflows"
-        )
+def _place(name: str, lines: list[int]) -> Callable[[int], str]:
+    return lambda number: f"{name}:{lines[number]}"
 
 
 def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> str:

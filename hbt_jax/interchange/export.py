@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 import hbt_jax
 from hbt_jax.config import OF_MODEL, ExportConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.files import atomic_folder
+from hbt_jax.files import atomic_folder, utf8
 from hbt_jax.holding import held
 from hbt_jax.interchange import earlier
 from hbt_jax.interchange.layout import DENSE, module_files, tokenizer_config
@@ -61,7 +61,7 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
     poll()
     came_from = origin(config.model, config.checkpoint, model)
-    for note in (*model.notes, *_without_results(config, came_from)):
+    for note in (*model.lines(), *_without_results(config, came_from)):
         print(note, flush=True)
     export = _Export(
         model,
@@ -127,7 +127,7 @@ def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
     texts = {"README.md": export.card} | {name: _json(content) for name, content in contents.items()}
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_bytes(utf8(text))
     write_hugging_face(model.tokenizer, folder)
     config = folder / "tokenizer_config.json"
     settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
@@ -140,7 +140,7 @@ def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
     poll()
     check_read_back(folder, model, export.tensors, export.dense)
     mark = earlier.mark(hbt_jax.__version__, export.source, folder)
-    (folder / earlier.MARK).write_text(_json(mark), encoding="utf-8")
+    (folder / earlier.MARK).write_bytes(utf8(_json(mark)))
     poll()
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

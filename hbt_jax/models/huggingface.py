@@ -14,6 +14,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
+from hbt_jax.models.json_files import Fields, is_size
 
 XLM_ROBERTA, BERT = "xlm-roberta", "bert"
 
@@ -26,15 +27,15 @@ _PAD_DEFAULTS = {XLM_ROBERTA: 1, BERT: 0}
 _LARGEST = 2**31 - 1  # of a size
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
-# Keys that change what a model computes, with the only value that is computed here.
-_FIXED = {
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-    "add_cross_attention": False,
-    "is_encoder_decoder": False,
-    "pruned_heads": {},
-    "quantization_config": None,
-    "auto_map": None,
+# Keys that change what a model computes, with the values that stand for the only one that is computed here.
+_FIXED = {  # None stands for null, where transformers takes that for the same
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "is_encoder_decoder": (False,),
+    "pruned_heads": ({}, None),
+    "quantization_config": (None,),
+    "auto_map": (None,),
 }
 
 _PREFIXES = ("", "bert.", "roberta.")  # of models with a head on top
@@ -54,32 +55,27 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
     Raises:
       InputError: a family or a setting that is not supported, or a value that is missing or impossible.
     """
-    family = values.get("model_type")
-    if family not in tuple(_PAD_DEFAULTS):  # a tuple: what the file has may not be hashable
-        raise InputError(
-            f"{where}: model_type is {family!r}; expected {XLM_ROBERTA} or {BERT}, the families that are supported"
-        )
-    for key, only in _FIXED.items():
-        if values.get(key) is not None and values[key] != only:
-            wanted = "no such key" if only is None else f"{only!r}"
-            raise InputError(f"{where}: {key} is {values[key]!r}, which is not supported; expected {wanted}")
-    sizes = {key: _size(values, key, where) for key in _SIZES}
+    fields = Fields(values, where)
+    families = f"{XLM_ROBERTA} or {BERT}, the families that are supported"
+    family = fields.value("model_type", lambda name: name in tuple(_PAD_DEFAULTS), families)
+    fields.check_fixed(_FIXED)
+    sizes = {key: _size(fields, key) for key in _SIZES}
     width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if width % heads:
         raise InputError(f"{where}: hidden_size {width} is not divisible by num_attention_heads {heads}")
-    if (values.get("embedding_size") or width) != width:
-        raise InputError(
-            f"{where}: embedding_size is {values['embedding_size']!r}; expected hidden_size, {width}: tables narrower"
-            " than the layers are not supported"
-        )
-    pad_id = _pad_id(values, family, where)
+    narrow = f"hidden_size, {width}: tables narrower than the layers are not supported"
+    fields.value("embedding_size", lambda size: size == width, narrow, absent=width, null=width)
+    pad_id = _pad_id(fields, family)
     offset = pad_id + 1 if family == XLM_ROBERTA else 0
     if sizes["max_position_embeddings"] <= offset:
         raise InputError(
             f"{where}: max_position_embeddings is {sizes['max_position_embeddings']}; expected more than {offset}, the"
             " rows before the first position (pad_token_id + 1)"
         )
-    given = _DEFAULTS | values
+    activation = fields.value(
+        "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}",
+        absent=_DEFAULTS["hidden_act"],
+    )  # fmt: skip
     return EncoderConfig(
         vocab_size=sizes["vocab_size"],
         width=width,
@@ -88,44 +84,47 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
         feed_forward=sizes["intermediate_size"],
         max_positions=sizes["max_position_embeddings"] - offset,
         position_offset=offset,
-        token_types=_size(given, "type_vocab_size", where),
-        norm_epsilon=_epsilon(given, where),
-        activation=_activation(given, where),
+        token_types=_size(fields, "type_vocab_size", absent=_DEFAULTS["type_vocab_size"]),
+        norm_epsilon=_epsilon(fields),
+        activation=_ACTIVATIONS[activation],
         pad_id=pad_id,
     )
 
 
-def _size(values: dict, key: str, where: str) -> int:
-    if key not in values:
-        raise InputError(
-            f"{where}: {key} is missing; expected a whole number above 0: take the model's own config.json"
+def defaults_taken(values: dict[str, Any]) -> list[str]:
+    """The keys that change what a model computes and that its config.json leaves to transformers, with their values.
+
+    Args:
+      values: the content of a config.json that `encoder_config` reads.
+
+    Returns:
+      words such as "layer_norm_eps (1e-12)".
+    """
+    defaults = _DEFAULTS | {"pad_token_id": _PAD_DEFAULTS[values["model_type"]]}
+    return [f"{key} ({default})" for key, default in defaults.items() if key not in values]
+
+
+def _size(fields: Fields, key: str, **absent: int) -> int:
+    expected = f"a whole number above 0, at most {_LARGEST}"
+    return fields.value(key, lambda size: is_size(size) and size <= _LARGEST, expected, **absent)
+
+
+def _pad_id(fields: Fields, family: str) -> int:
+    vocabulary = fields.values["vocab_size"]
+    null = {"null": 0} if family == BERT else {}  # BERT's numbers do not depend on it
+    return fields.value(
+        "pad_token_id", lambda id_: type(id_) is int and 0 <= id_ < vocabulary,
+        f"a token id, from 0 to {vocabulary - 1}", absent=_PAD_DEFAULTS[family], **null,
+    )  # fmt: skip
+
+
+def _epsilon(fields: Fields) -> float:
+    return float(
+        fields.value(
+            "layer_norm_eps", lambda found: type(found) in (int, float) and 0 < found < 1, "a small number above 0",
+            absent=_DEFAULTS["layer_norm_eps"],
         )
-    if type(values[key]) is not int or not 1 <= values[key] <= _LARGEST:
-        raise InputError(f"{where}: {key} is {values[key]!r}; expected a whole number above 0, at most {_LARGEST}")
-    return values[key]
-
-
-def _pad_id(values: dict, family: str, where: str) -> int:
-    pad_id, vocabulary = values.get("pad_token_id", _PAD_DEFAULTS[family]), values["vocab_size"]
-    if pad_id is None and family == BERT:
-        return 0  # BERT's numbers do not depend on it
-    if type(pad_id) is not int or not 0 <= pad_id < vocabulary:
-        raise InputError(f"{where}: pad_token_id is {pad_id!r}; expected a token id, from 0 to {vocabulary - 1}")
-    return pad_id
-
-
-def _epsilon(values: dict, where: str) -> float:
-    epsilon = values["layer_norm_eps"]
-    if type(epsilon) not in (int, float) or not 0 < epsilon < 1:
-        raise InputError(f"{where}: layer_norm_eps is {epsilon!r}; expected a small number above 0")
-    return float(epsilon)
-
-
-def _activation(values: dict, where: str) -> str:
-    name = values["hidden_act"]
-    if name not in tuple(_ACTIVATIONS):
-        raise InputError(f"{where}: hidden_act is {name!r}; expected one of {', '.join(_ACTIVATIONS)}")
-    return _ACTIVATIONS[name]
+    )  # fmt: skip
 
 
 def config_json(encoder: EncoderConfig) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Small JSON files of other programs, read with clear errors."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hbt_jax.errors import InputError
 
@@ -26,3 +28,90 @@ def read_json(path: Path, kind: type = dict):
         expected = {dict: "an object", list: "an array"}[kind]
         raise InputError(f"{path}: holds a {type(values).__name__}; expected {expected}")
     return values
+
+
+_REFUSED = object()
+
+
+class Fields:
+    """The keys of one JSON object, each read with what it means if it is absent and what null means, which may differ.
+
+    Args:
+      values: the object.
+      where: its file, for messages.
+    """
+
+    def __init__(self, values: dict[str, Any], where: object):
+        self.values, self.where = values, str(where)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def value(
+        self, key: str, right: Callable[[Any], bool], expected: str, *, absent: Any = _REFUSED, null: Any = _REFUSED
+    ) -> Any:
+        """The value of a key.
+
+        Args:
+          key: the key.
+          right: whether a value that is not null is one that is understood; not called for null.
+          expected: what is, in words.
+          absent: what an absent key stands for; left out: the key must be there.
+          null: what null stands for; left out: it must not be null.
+
+        Raises:
+          InputError: the key is missing, null or something else that is not expected; it names file and key.
+        """
+        if key not in self.values:
+            if absent is _REFUSED:
+                raise InputError(f"{self.where}: {key} is missing; expected {expected}: take the model's own file")
+            return absent
+        found = self.values[key]
+        if found is None and null is not _REFUSED:
+            return null
+        if found is None or not right(found):
+            raise self.wrong(key, expected)
+        return found
+
+    def wrong(self, key: str, expected: str) -> InputError:
+        """The error of a key whose value is not what is expected."""
+        found = self.values[key]
+        return InputError(f"{self.where}: {key} is {'null' if found is None else repr(found)}; expected {expected}")
+
+    def check_fixed(self, only: Mapping[str, tuple]) -> None:
+        """Checks keys that change what is computed and have one value that is supported; an absent one has that.
+
+        Args:
+          only: key -> the values that mean the supported one, None among them if null does.
+
+        Raises:
+          InputError: a key has another value.
+        """
+        for key, same in only.items():
+            if key in self.values and not any(_equal(self.values[key], one) for one in same):
+                wanted = f"{same[0]!r}" if same[0] is not None else "no such key"
+                found = self.values[key]
+                raise InputError(
+                    f"{self.where}: {key} is {'null' if found is None else repr(found)}, which is not supported;"
+                    f" expected {wanted}"
+                )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values of JSON are the same one: 0 is not false."""
+    return type(one) is type(other) and one == other
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value is a whole number above 0."""
+    return type(value) is int and value > 0
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a string."""
+    return isinstance(value, str)
+
+
+def is_switch(value: Any) -> bool:
+    """Whether a value is true or false."""
+    return isinstance(value, bool)

@@ -1,7 +1,10 @@
 """A model ready to embed: encoder, pooling, tokenizer and the way its texts are prepared."""
 
 import dataclasses
+from collections.abc import Collection, Mapping
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from hbt_jax.config import SHORTEST, TextConfig
@@ -25,6 +28,10 @@ class Model:
       name: what results call it.
       step: updates applied.
       notes: what a user should know of how it was read, one line each.
+      said: of query_prefix, passage_prefix, query_length and passage_length, what says so, in words such as
+        "prompts.query in FILE"; not those that a flag of the same name gave.
+      assumed: of pooling, normalize, query_prefix, passage_prefix and max_length, those that neither a file nor a flag
+        states, so that the defaults stand.
     """
 
     graph: nnx.GraphDef
@@ -37,11 +44,66 @@ class Model:
     name: str
     step: int
     notes: tuple[str, ...] = ()
+    said: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The notes, and one on what is assumed, if anything is."""
+        length = {"max_length": f"texts of at most {self.text.longest} tokens, all its positions"}
+        return [*self.notes, *assumption(self.name, self.assumed, self.pooling, self.normalize, self.text, length)]
 
     @property
     def similarity(self) -> str:
         """What the inner product of two embeddings is, as results call it."""
         return "cosine" if self.normalize else "dot product"
+
+
+def assumption(
+    name: str, assumed: Collection[str], pooling: str, normalize: bool, text: TextConfig, further: Mapping[str, str]
+) -> list[str]:
+    """One line on what is taken of a model because no file and no flag states it; none if all is stated.
+
+    Args:
+      name: the model's.
+      assumed: names of what is not stated, see Model.
+      pooling, normalize, text: what is taken.
+      further: words for others of the names.
+    """
+    words = {
+        "pooling": f"{pooling} pooling",
+        "normalize": "embeddings of unit length" if normalize else "embeddings as they are",
+        "query_prefix": f"{text.query_prefix!r} before queries",
+        "passage_prefix": f"{text.passage_prefix!r} before passages",
+        **further,
+    }
+    taken = [word for name, word in words.items() if name in assumed]
+    if not taken:
+        return []
+    why = "has no modules.json, with which sentence-transformers says how a model is used"
+    if {*assumed} <= {"max_length"}:
+        why = "does not state the longest text (max_seq_length, model_max_length)"
+    flags = ", ".join(f"--{name}" for name in words if name in assumed)
+    return [f"note: {name} {why}; taken: {', '.join(taken)}; {flags} say otherwise"]
+
+
+def not_finite_parameter(parameters: nnx.State) -> str:
+    """The name of the first parameter that holds a number that is not finite, such as layers.1.expand.bias; or ""."""
+    flat = [(path, leaf.get_value()) for path, leaf in nnx.to_flat_state(parameters)]
+    finite = jax.device_get(_all_finite([value for _, value in flat]))
+    return next((".".join(map(str, path)) for (path, _), whole in zip(flat, finite, strict=True) if not whole), "")
+
+
+@jax.jit
+def _all_finite(arrays: list[jax.Array]) -> list[jax.Array]:
+    return [jnp.isfinite(array).all() for array in arrays]
+
+
+def why_not_finite(model: Model) -> str:
+    """What of a model makes its vectors numbers that are not finite, in words, after looking at its parameters."""
+    broken = not_finite_parameter(model.parameters)
+    if broken:
+        return f"parameter {broken} of {model.name} is not finite: take another checkpoint"
+    return f"all parameters of {model.name} are finite, so numbers overflow between its layers"
 
 
 def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: int) -> Model:
@@ -68,7 +130,16 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
                 f"--max_length={max_length}: expected at most {model.encoder.max_positions}, this model's positions"
             )
         changes |= {"query_length": max_length, "passage_length": max_length, "row_length": 0, "row_segments": 0}
-    return dataclasses.replace(model, text=dataclasses.replace(model.text, **changes))
+    given = {*changes, *(["max_length"] if max_length else [])}
+    said = {name: words for name, words in model.said.items() if name not in given}
+    if max_length:
+        said |= dict.fromkeys(("query_length", "passage_length"), "--max_length")
+    return dataclasses.replace(
+        model,
+        text=dataclasses.replace(model.text, **changes),
+        said=said,
+        assumed=tuple(name for name in model.assumed if name not in given),
+    )
 
 
 def embed_slots(

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from hbt_jax.config import SHORTEST
 from hbt_jax.errors import InputError
 from hbt_jax.models import huggingface
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.hub import EXPECTED, find
-from hbt_jax.models.json_files import read_json
-from hbt_jax.models.sentence_files import Dense, SentenceFiles, read_sentence_files
+from hbt_jax.models.json_files import Fields, read_json
+from hbt_jax.models.sentence_files import NO_PROMPTS, Dense, SentenceFiles, read_sentence_files
 from hbt_jax.models.weight_files import INDEX, PICKLE, SINGLE, Weights, fill, find_weights, mismatch
 
 # Trained with these prefixes (Wang et al. 2024, arXiv 2402.05672), which their files do not state.
 _UNSTATED_PREFIXES = {f"multilingual-e5-{size}": ("query: ", "passage: ") for size in ("small", "base", "large")}
+
+TOKENIZER_SETTINGS = "tokenizer_config.json"
+_UNKNOWN_LENGTH = 10**20  # from here on transformers takes a model_max_length for not known (it writes 10**30)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Pretrained:
       normalize: whether embeddings are scaled to unit length; None likewise.
       query_prefix, passage_prefix: put before texts; None likewise.
       max_length: tokens of the longest text, at most `encoder.max_positions`.
+      said: of query_prefix, passage_prefix and max_length, what says so, in words such as "prompts.query in FILE".
+      unstated: of pooling, normalize, query_prefix, passage_prefix and max_length, those that no file states.
       notes: what a user should know, one line each.
       weights: the encoder's weights.
       dense: the dense layer after pooling, None for none.
@@ -45,6 +51,8 @@ class Pretrained:
     query_prefix: str | None
     passage_prefix: str | None
     max_length: int
+    said: dict[str, str]
+    unstated: tuple[str, ...]
     notes: tuple[str, ...]
     weights: Weights
     dense: Dense | None
@@ -90,17 +98,28 @@ def read(name: str) -> Pretrained:
     dense_weights = _weights(dense.folder, name, sentence) if dense else None
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"{folder}: no tokenizer.json; to make it of other tokenizer files, {_remake(name, sentence)}")
-    query_prefix, passage_prefix, notes = _prefixes(name, sentence)
+    query_prefix, passage_prefix, said, notes = _prefixes(name, sentence)
+    max_length, said["max_length"] = _max_length(folder, sentence)
+    pooling, normalize = (sentence.pooling, sentence.normalize) if sentence else (None, None)
+    stated = {
+        "pooling": pooling,
+        "normalize": normalize,
+        "query_prefix": query_prefix,
+        "passage_prefix": passage_prefix,
+        "max_length": max_length,
+    }
     return Pretrained(
         name=name,
         folder=folder,
         encoder=encoder,
-        pooling=sentence.pooling if sentence else None,
-        normalize=sentence.normalize if sentence else None,
+        pooling=pooling,
+        normalize=normalize,
         query_prefix=query_prefix,
         passage_prefix=passage_prefix,
-        max_length=_max_length(folder, sentence, encoder),
-        notes=(*notes, *(sentence.notes if sentence else ())),
+        max_length=min(max_length or encoder.max_positions, encoder.max_positions),
+        said=said,
+        unstated=tuple(key for key, value in stated.items() if value is None),
+        notes=(*notes, *_default_notes(folder, encoder, max_length, said["max_length"])),
         weights=weights,
         dense=dense,
         dense_weights=dense_weights,
@@ -139,18 +158,37 @@ def _remake(name: str, sentence: SentenceFiles | None) -> str:
     return f'run: python -c "{code}" and give --model=OUT'
 
 
-def _prefixes(name: str, sentence: SentenceFiles | None) -> tuple[str | None, str | None, list[str]]:
-    """The prefixes of queries and passages, and a note where they are not from the files."""
+def _prefixes(
+    name: str, sentence: SentenceFiles | None
+) -> tuple[str | None, str | None, dict[str, str], tuple[str, ...]]:
+    """The prefixes of queries and passages, what says so, and notes on them."""
     stated = (sentence.query_prompt, sentence.passage_prompt) if sentence else (None, None)
+    notes = sentence.notes if sentence else ()
     known = _model_name(Path(name).resolve())
     if any(stated) or known not in _UNSTATED_PREFIXES:
-        return (*stated, [])
+        return (*stated, dict(sentence.said) if sentence else {}, notes)
     query, passage = _UNSTATED_PREFIXES[known]
     note = (
         f"{known}: its files state no prompts; it was trained with {query!r} and {passage!r}, which are taken unless"
         " --query_prefix and --passage_prefix say otherwise"
     )
-    return query, passage, [note]
+    said = {f"{side}_prefix": f"the {side} prefix that {known} was trained with" for side in ("query", "passage")}
+    return query, passage, said, (note, *(one for one in notes if one != NO_PROMPTS))
+
+
+def _default_notes(folder: Path, encoder: EncoderConfig, max_length: int | None, said: str) -> list[str]:
+    """What the encoder's files leave to the defaults of transformers, and a longest text beyond the positions."""
+    notes, defaults = [], huggingface.defaults_taken(read_json(folder / "config.json"))
+    if defaults:
+        notes.append(f"config.json does not state {', '.join(defaults)}: these defaults of transformers are taken")
+    if not (folder / TOKENIZER_SETTINGS).is_file():
+        notes.append(
+            f"no {TOKENIZER_SETTINGS}: the tokenizer is of the class that goes with the model_type of config.json, with"
+            " the special tokens of that class"
+        )
+    if max_length and encoder.max_positions < max_length < _UNKNOWN_LENGTH:
+        notes.append(f"{said} is {max_length}: the model has {encoder.max_positions} positions, texts are cut there")
+    return notes
 
 
 def _model_name(folder: Path) -> str:
@@ -160,15 +198,22 @@ def _model_name(folder: Path) -> str:
     return folder.name.lower()
 
 
-def _max_length(folder: Path, sentence: SentenceFiles | None, encoder: EncoderConfig) -> int:
-    """Tokens of the longest text: as sentence-transformers' files say, else the tokenizer's, else all positions."""
-    longest = sentence.max_length if sentence else None
-    tokenizer = folder / "tokenizer_config.json"
-    if longest is None and tokenizer.is_file():
-        longest = read_json(tokenizer).get("model_max_length")  # 10**30 where transformers did not know it
-    if type(longest) not in (int, float) or not longest >= 1:  # nor NaN, which JSON's readers take
-        return encoder.max_positions
-    return int(min(longest, encoder.max_positions))
+def _max_length(folder: Path, sentence: SentenceFiles | None) -> tuple[int | None, str]:
+    """Tokens of the longest text, None where no file states it; and the key and file that say it, in words."""
+    if sentence and sentence.max_length:
+        return sentence.max_length, sentence.said["max_length"]
+    file = folder / TOKENIZER_SETTINGS
+    fields = Fields(read_json(file) if file.is_file() else {}, file)
+    longest = fields.value(
+        "model_max_length",
+        lambda found: type(found) in (int, float) and found >= SHORTEST,
+        f"a number of tokens, at least {SHORTEST}, or null",
+        absent=None,
+        null=None,
+    )
+    if longest is None or longest >= _UNKNOWN_LENGTH:
+        return None, f"max_position_embeddings in {folder / 'config.json'}"
+    return int(longest), f"model_max_length in {file}"
 
 
 def read_parameters(pretrained: Pretrained) -> tuple[dict[tuple, np.ndarray], list[str]]:

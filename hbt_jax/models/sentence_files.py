@@ -6,11 +6,10 @@ that of release 6 (`sentence_transformers.sentence_transformer.modules.pooling.P
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
-from hbt_jax.config import POOLINGS
+from hbt_jax.config import POOLINGS, SHORTEST
 from hbt_jax.errors import InputError
-from hbt_jax.models.json_files import read_json
+from hbt_jax.models.json_files import Fields, is_size, is_switch, read_json
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 _TRANSFORMER_SETTINGS = (  # whichever comes first is read
@@ -40,30 +39,38 @@ _POOLING_FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-_ACTIVATIONS = {
-    "torch.nn.modules.activation.Tanh": "tanh",
-    "torch.nn.modules.linear.Identity": "identity",
-    None: "tanh",  # the library's default
-}
-# Settings of a module that change its output, with the values under which it computes what is computed here.
+_ACTIVATIONS = {"torch.nn.modules.activation.Tanh": "tanh", "torch.nn.modules.linear.Identity": "identity"}
+_ACTIVATION = "torch.nn.modules.activation.Tanh"  # of the library where the key is absent; it cannot load null
+# Settings of a module that change its output, with the values under which it computes what is computed here.  None
+# stands for null, where the library takes that for the same; elsewhere null is another setting, or none it can load.
 _VECTOR = "sentence_embedding"
 _FIXED = {
     "Transformer": {
-        "do_lower_case": (False,),
+        "do_lower_case": (False, None),
         "transformer_task": ("feature-extraction",),
         "module_output_name": ("token_embeddings",),
         "tokenizer_args": ({},),
         "config_args": ({},),
         "config_kwargs": ({},),
         "processor_kwargs": ({},),
-        "processing_kwargs": ({},),
-        "query_expansion": (),
+        "processing_kwargs": ({}, None),
+        "query_expansion": (None,),
+        "query_length": (None,),
+        "document_length": (None,),
     },
-    "Pooling": {"include_prompt": (True,)},
-    "Dense": {"module_input_name": (_VECTOR,), "module_output_name": (_VECTOR,), "use_residual": (False,)},
-    "Normalize": {"module_input_name": (_VECTOR,), "module_output_name": (_VECTOR,)},
+    "Pooling": {"include_prompt": (True,)},  # null leaves the prompt out
+    "Dense": {
+        "module_input_name": (_VECTOR,),
+        "module_output_name": (_VECTOR, None),
+        "use_residual": (False, None),
+    },
+    "Normalize": {"module_input_name": (_VECTOR,), "module_output_name": (_VECTOR, None)},
+    "settings": {"truncate_dim": (None,)},
 }
+_QUERY_PROMPT = "query"
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")  # in the library's order
+
+NO_PROMPTS = f"{SETTINGS} states no prompts: nothing is put before queries and passages"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +100,7 @@ class SentenceFiles:
       normalize: whether embeddings are scaled to unit length, by a Normalize module or for a score that is a cosine.
       query_prompt, passage_prompt: put before texts; empty where none is stated.
       max_length: tokens of the longest text, None where it is not stated.
+      said: of query_prefix, passage_prefix and max_length, the key and file that say it, in words.
       notes: what a user should know, one line each.
     """
 
@@ -104,6 +112,7 @@ class SentenceFiles:
     query_prompt: str
     passage_prompt: str
     max_length: int | None
+    said: dict[str, str]
     notes: tuple[str, ...]
 
 
@@ -122,22 +131,37 @@ def read_sentence_files(folder: Path) -> SentenceFiles | None:
             )
         return None
     modules = _modules(folder)
-    transformer = modules["Transformer"]
     pooling, width = _pooling(modules["Pooling"])
-    settings = _settings(folder / SETTINGS)
-    query, passage, default = _prompts(settings, folder / SETTINGS)
     if "Normalize" in modules:
         _normalize(modules["Normalize"])
+    settings = _settings(folder / SETTINGS)
+    settings.check_fixed(_FIXED["settings"])
+    prompts, cosine = _prompts(settings), _cosine(settings)
+    passage = next((name for name in _PASSAGE_PROMPTS if prompts.get(name)), _PASSAGE_PROMPTS[0])
+    max_length, stated_in = _max_length(modules["Transformer"])
+    notes = _prompt_notes(folder / SETTINGS, prompts, passage, _default_prompt(settings, prompts))
+    if "prompts" not in settings:
+        notes.append(NO_PROMPTS)
+    if cosine and "Normalize" not in modules and settings.values.get("similarity_fn_name") is None:
+        notes.append(
+            f"{SETTINGS} states no similarity_fn_name: scores are cosines, sentence-transformers' default, so"
+            " embeddings are scaled to unit length; --normalize=false leaves them as they are"
+        )
     return SentenceFiles(
-        transformer=transformer,
+        transformer=modules["Transformer"],
         pooling=pooling,
         pooling_width=width,
         dense=_dense(modules["Dense"]) if "Dense" in modules else None,
-        normalize="Normalize" in modules or _cosine(settings, folder / SETTINGS),
-        query_prompt=query,
-        passage_prompt=passage,
-        max_length=_max_length(transformer),
-        notes=tuple(default),
+        normalize="Normalize" in modules or cosine,
+        query_prompt=prompts.get(_QUERY_PROMPT, ""),
+        passage_prompt=prompts.get(passage, ""),
+        max_length=max_length,
+        said={
+            "query_prefix": f"prompts.{_QUERY_PROMPT} in {settings.where}",
+            "passage_prefix": f"prompts.{passage} in {settings.where}",
+            "max_length": f"max_seq_length in {stated_in}",
+        },
+        notes=tuple(notes),
     )
 
 
@@ -161,88 +185,97 @@ def _modules(folder: Path) -> dict[str, Path]:
     return {kind: folder / entry["path"] for kind, entry in zip(kinds, entries, strict=True)}
 
 
-def _settings(file: Path) -> dict[str, Any]:
-    """An optional file's content."""
-    return read_json(file) if file.is_file() else {}
-
-
-def _check_fixed(kind: str, values: dict[str, Any], file: Path) -> None:
-    for key, only in _FIXED[kind].items():
-        if values.get(key) is not None and values[key] not in only:
-            wanted = f"{only[0]!r}" if only else "no such key"
-            raise InputError(f"{file}: {key} is {values[key]!r}, which is not supported; expected {wanted}")
+def _settings(file: Path) -> Fields:
+    """The keys of an optional file."""
+    return Fields(read_json(file) if file.is_file() else {}, file)
 
 
 def _pooling(folder: Path) -> tuple[str, int]:
     """The pooling and the width of what it pools."""
     file = folder / "config.json"
-    values = read_json(file)
-    _check_fixed("Pooling", values, file)
-    if "pooling_mode" in values:
-        given = values["pooling_mode"]
+    fields = Fields(read_json(file), file)
+    fields.check_fixed(_FIXED["Pooling"])
+    if "pooling_mode" in fields:
+        given = fields.value("pooling_mode", lambda _: True, f"one of {', '.join(POOLINGS)}")
         modes = given if isinstance(given, list) else [given]
     else:
-        modes = [mode for key, mode in _POOLING_FLAGS.items() if values.get(key)]
+        on = {key: fields.value(key, is_switch, "true or false", absent=False, null=False) for key in _POOLING_FLAGS}
+        modes = [mode for key, mode in _POOLING_FLAGS.items() if on[key]]
     if len(modes) != 1 or modes[0] not in POOLINGS:
         raise InputError(
             f"{file}: pooling is {' and '.join(map(str, modes)) or 'not stated'}; expected one of {', '.join(POOLINGS)}"
         )
-    return modes[0], values.get("embedding_dimension", values.get("word_embedding_dimension"))
+    width = "embedding_dimension" if "embedding_dimension" in fields else "word_embedding_dimension"
+    return modes[0], fields.value(width, is_size, "a whole number above 0")
 
 
 def _dense(folder: Path) -> Dense:
     file = folder / "config.json"
-    values = read_json(file)
-    _check_fixed("Dense", values, file)
-    sizes = [values.get(key) for key in ("in_features", "out_features")]
-    if not all(type(size) is int and size > 0 for size in sizes):
-        raise InputError(f"{file}: in_features and out_features are {sizes}; expected two whole numbers above 0")
-    activation = values.get("activation_function")
-    if activation not in tuple(_ACTIVATIONS):  # a tuple: what the file has may not be hashable
-        raise InputError(
-            f"{file}: activation_function is {activation!r}; expected one of {', '.join(filter(None, _ACTIVATIONS))}"
-        )
-    return Dense(folder, *sizes, bias=values.get("bias", True) is not False, activation=_ACTIVATIONS[activation])
+    fields = Fields(read_json(file), file)
+    fields.check_fixed(_FIXED["Dense"])
+    sizes = [fields.value(key, is_size, "a whole number above 0") for key in ("in_features", "out_features")]
+    known = f"one of {', '.join(_ACTIVATIONS)}, or no such key for {_ACTIVATION.rpartition('.')[2]}"
+    names = tuple(_ACTIVATIONS)
+    activation = fields.value("activation_function", lambda name: name in names, known, absent=_ACTIVATION)
+    bias = fields.value("bias", is_switch, "true or false, or no such key for true", absent=True)
+    return Dense(folder, *sizes, bias=bias, activation=_ACTIVATIONS[activation])
 
 
 def _normalize(folder: Path) -> None:
-    file = folder / "config.json"  # release 6 writes one
-    _check_fixed("Normalize", _settings(file), file)
+    _settings(folder / "config.json").check_fixed(_FIXED["Normalize"])  # release 6 writes one
 
 
-def _prompts(settings: dict[str, Any], file: Path) -> tuple[str, str, list[str]]:
-    """The prompts of queries and passages, and a note where the library's `encode` would use another by default."""
-    prompts = settings.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
-        raise InputError(f"{file}: prompts are {prompts!r}; expected an object of names to texts")
-    query = prompts.get("query") or ""
-    passage = next((prompts[name] for name in _PASSAGE_PROMPTS if prompts.get(name)), "")
-    name = settings.get("default_prompt_name")
-    if not isinstance(name, str | None):
-        raise InputError(f"{file}: default_prompt_name is {name!r}; expected the name of a prompt, or null")
-    default = prompts.get(name) or ""
-    if default in ("", query, passage):
-        return query, passage, []
-    return query, passage, [
-        f"{file.name}: the default prompt {default!r} is of neither queries nor passages, so it is not used; for it,"
-        " set --query_prefix and --passage_prefix"
-    ]  # fmt: skip
+def _prompts(settings: Fields) -> dict[str, str]:
+    """The prompts by their names; one that is null is empty, as the library has it."""
+    expected = "an object of names to texts, or no such key for no prompts"
+    prompts = settings.value("prompts", lambda found: isinstance(found, dict), expected, absent={})
+    if not all(isinstance(text, str | None) for text in prompts.values()):
+        raise settings.wrong("prompts", expected)
+    return {name: text or "" for name, text in prompts.items()}
 
 
-def _cosine(settings: dict[str, Any], where: Path) -> bool:
+def _default_prompt(settings: Fields, prompts: dict[str, str]) -> str | None:
+    """The name of the prompt that the library's `encode` uses for texts of no side."""
+    names = tuple(dict.fromkeys((*prompts, _QUERY_PROMPT, _PASSAGE_PROMPTS[0])))  # the library adds these two, empty
+    expected = f"the name of a prompt ({', '.join(names)}), or null"
+    return settings.value("default_prompt_name", lambda name: name in names, expected, absent=None, null=None)
+
+
+def _prompt_notes(file: Path, prompts: dict[str, str], passage: str, default: str | None) -> list[str]:
+    """What of the prompts is not used, or is not what the library would use."""
+    notes, stated = [], [name for name in _PASSAGE_PROMPTS if name in prompts]
+    if len({prompts[name] for name in stated}) > 1:
+        listed = ", ".join(f"{name} {prompts[name]!r}" for name in stated)
+        notes.append(
+            f"{file.name}: of its prompts for passages, {listed}, the one of {passage} is taken; for another, set"
+            " --passage_prefix"
+        )
+    others = {name: text for name, text in prompts.items() if name not in (_QUERY_PROMPT, *_PASSAGE_PROMPTS) and text}
+    if others:
+        listed = ", ".join(f"{name} {text!r}" + " (the default)" * (name == default) for name, text in others.items())
+        notes.append(
+            f"{file.name}: prompts of neither queries nor passages are not used: {listed}; for one of them, set"
+            " --query_prefix and --passage_prefix"
+        )
+    return notes
+
+
+def _cosine(settings: Fields) -> bool:
     """Whether scores are cosines; embeddings of unit length make them so, whatever a Normalize module does."""
-    similarity = settings.get("similarity_fn_name") or "cosine"  # the library's default
-    if similarity not in ("cosine", "dot", "dot_product"):
-        raise InputError(f"{where}: similarity_fn_name is {similarity!r}; expected cosine or dot")
-    return similarity == "cosine"
+    known = ("cosine", "dot", "dot_product")
+    default = known[0]  # the library's, of an absent key and of null
+    return default == settings.value(
+        "similarity_fn_name", lambda name: name in known, "cosine or dot", absent=default, null=default
+    )
 
 
-def _max_length(transformer: Path) -> int | None:
+def _max_length(transformer: Path) -> tuple[int | None, Path]:
+    """The longest text, None where it is not stated, and the file that states it."""
     files = [transformer / name for name in _TRANSFORMER_SETTINGS if (transformer / name).is_file()]
-    values = _settings(files[0]) if files else {}
-    if files:
-        _check_fixed("Transformer", values, files[0])
-    longest = values.get("max_seq_length")
-    if longest is not None and (type(longest) is not int or longest < 1):
-        raise InputError(f"{files[0]}: max_seq_length is {longest!r}; expected a whole number of tokens, or null")
-    return longest
+    fields = _settings(files[0] if files else transformer / _TRANSFORMER_SETTINGS[0])
+    fields.check_fixed(_FIXED["Transformer"])
+    expected = f"a whole number of tokens, at least {SHORTEST}, or null"
+    longest = fields.value(
+        "max_seq_length", lambda found: is_size(found) and found >= SHORTEST, expected, absent=None, null=None
+    )
+    return longest, Path(fields.where)

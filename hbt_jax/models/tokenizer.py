@@ -1,8 +1,9 @@
 """One interface over SentencePiece models and Hugging Face tokenizers: texts in, one flat array of token ids out.
 
-A text is tokenised alone, without prefix and special tokens; `hbt_jax/data/packing.py` puts those around it.  A prefix
-ends in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer that gives a word other
-ids at the start of a text than after a space is refused.
+A text is tokenised alone, without prefix and special tokens; `hbt_jax/data/packing.py` puts those around it.  Most
+prefixes end in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer that gives a
+word other ids at the start of a text than after a space is refused.  `Tokenizer.joins` says whether the ids of a prefix
+can be joined with those of any text; where they cannot, prefix and text are tokenised as one.
 
 With a Hugging Face folder, begin, prefix, text and end are id for id what transformers' AutoTokenizer makes of prefix +
 text, with these exceptions, where the ids are those of the text without the prefix:
@@ -29,6 +30,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import tokenizers
+from tokenizers import normalizers, pre_tokenizers
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer_folder import read_folder
@@ -36,8 +39,8 @@ from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 from hbt_jax.text_identity import Folding
 
-# Letters and signs in two forms, of several scripts, by attribute of Folding: a tokenizer that gives both the same known
-# tokens does not tell the forms apart.
+# Letters and signs in two forms, of several scripts, by attribute of Folding: a tokenizer that gives both forms the same
+# known tokens does not tell them apart.
 _TWO_FORMS = {
     "compatibility": (
         ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"),
@@ -47,6 +50,7 @@ _TWO_FORMS = {
     "accents": (("é", "e"), ("á", "a"), ("ö", "o"), ("ñ", "n"), ("ç", "c"), ("й", "и"), ("ό", "ο"), ("が", "か")),
 }  # fmt: skip
 
+_PROBES = ("a b", "1", "北京 x", "été", "-x")  # texts after a prefix
 # Files of transformers' older tokenizers, which tokenizer.json replaces.
 _OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
 
@@ -72,6 +76,7 @@ class Tokenizer:
         encode_lists: Callable[[list[str]], Iterable[list[int]]],
         decode_lists: Callable[[list[list[int]]], list[str]],
         words: WordCache | None = None,
+        ends_apart: Callable[[str], bool] = lambda prefix: prefix.endswith(" "),
     ):
         for name, token in special.items():
             if not 0 <= token < vocab_size:
@@ -87,6 +92,7 @@ class Tokenizer:
         self.contents = contents
         self.fingerprint = "sha256:" + hashlib.sha256(next(iter(contents.values()))).hexdigest()
         self._encode_lists, self._decode_lists, self._words = encode_lists, decode_lists, words
+        self._ends_apart, self._joined = ends_apart, {"": True}
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Token ids of texts, without prefix and special tokens; a text of spaces alone has none.
@@ -155,6 +161,20 @@ class Tokenizer:
                 f"tokenizer {self.path}: no text for token id {wrong}, expected 0 to {self.vocab_size - 1}: the tokens"
                 " are another tokenizer's; correct --tokenizer"
             )
+
+    def joins(self, prefix: str) -> bool:
+        """Whether the ids of a prefix and of any text after it are those of the two as one text.
+
+        So they are after a space, and where the tokenizer cuts texts after the prefix's last character whatever
+        follows, as BERT's does after punctuation and Chinese characters.
+        """
+        if prefix not in self._joined:
+            head = self.prefix_ids(prefix).tolist()
+            self._joined[prefix] = self._ends_apart(prefix) and all(
+                self.encode([prefix + text])[0].tolist() == [*head, *self.encode([text])[0].tolist()]
+                for text in _PROBES
+            )
+        return self._joined[prefix]
 
     def prefix_ids(self, prefix: str) -> np.ndarray:
         """int32 ids of a prefix as they stand before a text's ids; the prefix's last space belongs to the text."""
@@ -257,9 +277,43 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
         return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize)
 
     words = None if read.words is None else WordCache(encode_lists, read.words, read_faster)
-    tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words)
+    ends_apart = _ends_apart(read.backend, cuts_at_spaces=words is not None)
+    tokenizer = Tokenizer(
+        folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words, ends_apart
+    )
     _check_joining(tokenizer)
     return tokenizer
+
+
+def _ends_apart(backend: tokenizers.Tokenizer, cuts_at_spaces: bool) -> Callable[[str], bool]:
+    """Whether a text after this prefix is cut from it, whatever the text is; see `Tokenizer.joins`.
+
+    Args:
+      backend: the tokenizer.
+      cuts_at_spaces: whether it cuts at every white space, as XLM-R's does, not only before words.
+    """
+    normalize = backend.normalizer.normalize_str if backend.normalizer else str
+    is_bert = isinstance(backend.normalizer, normalizers.BertNormalizer) and isinstance(
+        backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer
+    )
+    added = list(backend.get_added_tokens_decoder().values())
+    starts = {token.content[:length].casefold() for token in added for length in range(1, len(token.content))}
+    alone = any(token.single_word for token in added)  # then what stands before a token's name counts
+
+    def ends_apart(prefix: str) -> bool:
+        if any(prefix.casefold().endswith(start) for start in starts):  # a special token might span prefix and text
+            return False
+        if prefix.endswith(" "):
+            return True
+        shape = normalize(prefix)
+        if (cuts_at_spaces or is_bert) and shape[-1:].isspace():
+            return True
+        if not is_bert or alone or not shape:
+            return False
+        (_, (start, _)) = backend.pre_tokenizer.pre_tokenize_str(f"{shape}x")[-1]  # BERT's cuts look at one character
+        return start == len(shape)
+
+    return ends_apart
 
 
 def _check_joining(tokenizer: Tokenizer) -> None:

@@ -40,11 +40,19 @@ _TOKENS_OF_CLASS = {
         "pad_token": "<pad>", "mask_token": "<mask>",
     },
 }  # fmt: skip
-_KINDS_OF_SETTINGS = {
-    "tokenizer_class": (str, "the name of a class"),
-    "strip_accents": (bool, "true, false or null"),
-    "additional_special_tokens": (list, "a list of tokens"),
-    "extra_special_tokens": (list | dict, "a list of tokens, or an object of names to tokens"),
+_KINDS_OF_SETTINGS = {  # null, where transformers takes it for an absent key, is among the kinds
+    "tokenizer_class": (str | None, "the name of a class"),
+    "strip_accents": (bool | None, "true, false or null"),
+    "additional_special_tokens": (list | None, "a list of tokens"),
+    "extra_special_tokens": (list | dict | None, "a list of tokens, or an object of names to tokens"),
+    "truncation_side": (str, '"right", or no such key'),
+    "split_special_tokens": (bool, "true or false, or no such key for false"),
+}
+_KINDS_OF_CLASS = {
+    _BERT: {
+        "do_lower_case": (bool, "true or false, or no such key for true"),
+        "tokenize_chinese_chars": (bool, "true or false, or no such key for true"),
+    },
 }
 _AROUND = {_BERT: ("cls_token", "sep_token"), _XLM_R: ("bos_token", "eos_token")}
 
@@ -84,9 +92,10 @@ def read_folder(folder: Path) -> FolderTokenizer:
     contents = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
     backend = _backend(file, contents["tokenizer.json"])
     settings = _settings(folder)
-    _check_kinds(folder, settings)
+    _check_kinds(folder, settings, _KINDS_OF_SETTINGS)
     _check_cut(file, definition, settings)
     kind = _class(folder, definition, settings)
+    _check_kinds(folder, settings, _KINDS_OF_CLASS.get(kind, {}))
     named = _named(kind, settings)
     backend.no_truncation()
     backend.no_padding()
@@ -110,12 +119,13 @@ def _settings(folder: Path) -> dict:
     return values
 
 
-def _check_kinds(folder: Path, settings: dict) -> None:
-    for key, (kinds, words) in _KINDS_OF_SETTINGS.items():
-        if settings.get(key) is not None and not isinstance(settings[key], kinds):
+def _check_kinds(folder: Path, settings: dict, expected: dict[str, tuple]) -> None:
+    for key, (kinds, words) in expected.items():
+        if key in settings and not isinstance(settings[key], kinds):
+            found = "null" if settings[key] is None else repr(settings[key])
             raise InputError(
                 f"tokenizer {folder}: its settings (tokenizer_config.json, special_tokens_map.json) say that {key} is"
-                f" {settings[key]!r}; expected {words}"
+                f" {found}; expected {words}"
             )
 
 

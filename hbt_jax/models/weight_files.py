@@ -25,8 +25,9 @@ _BLOCK = 1 << 22  # numbers read at a time
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """Where a tensor lies: its file, first byte, dtype (as the file names it) and shape."""
+    """Where a tensor lies: its name and file, first byte, dtype (as the file names it) and shape."""
 
+    name: str
     file: Path
     start: int
     dtype: str
@@ -106,21 +107,39 @@ def _header(file: Path) -> dict[str, Tensor]:
             " copy or download it again"
         ) from error
     return {
-        name: Tensor(file, 8 + length + entry["data_offsets"][0], entry["dtype"], tuple(entry["shape"]))
+        name: Tensor(name, file, 8 + length + entry["data_offsets"][0], entry["dtype"], tuple(entry["shape"]))
         for name, entry in header.items()
         if name != "__metadata__"
     }
 
 
 def fill(tensor: Tensor, target: np.ndarray) -> None:
-    """Reads a tensor into an array of its shape, which may be a view, some rows at a time."""
+    """Reads a tensor into an array of its shape, which may be a view, some rows at a time.
+
+    Raises:
+      InputError: a number of it is not finite; it names the file and the tensor.
+    """
     dtype, (rows, *rest) = DTYPES[tensor.dtype], tensor.shape
-    step = max(1, _BLOCK // int(np.prod(rest)))
+    row_numbers = int(np.prod(rest))
+    step = max(1, _BLOCK // row_numbers)
     with tensor.file.open("rb") as content:
         content.seek(tensor.start)
         for row in range(0, rows, step):
-            block = np.fromfile(content, dtype, min(step, rows - row) * int(np.prod(rest)))
+            block = np.fromfile(content, dtype, min(step, rows - row) * row_numbers).astype(np.float32, copy=False)
+            _check_finite(tensor, block, row * row_numbers)
             target[row : row + step] = block.reshape(-1, *rest)
+
+
+def _check_finite(tensor: Tensor, block: np.ndarray, start: int) -> None:
+    """Raises InputError if a number of a tensor is not finite; `block` is its numbers from number `start` on."""
+    finite = np.isfinite(block)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        place = ", ".join(map(str, np.unravel_index(start + first, tensor.shape)))
+        raise InputError(
+            f"{tensor.file}: the weights are not finite: tensor {tensor.name} holds {block[first]} at [{place}]; take"
+            " another checkpoint of the model, or download it again"
+        )
 
 
 def mismatch(found: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> str:

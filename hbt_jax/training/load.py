@@ -62,10 +62,11 @@ def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normali
     own = habits(source, TextConfig(), pooling, normalize)
     abstract = nnx.eval_shape(lambda: Encoder(source.encoder, dtype=jnp.dtype(compute_dtype), rngs=nnx.Rngs(0)))
     graph, shapes = nnx.split(abstract, nnx.Param)
-    given, left_out = files.read_parameters(source)
+    weights, left_out = files.read_parameters(source)
+    given = {"pooling": pooling, "normalize": normalize}
     return Model(
         graph=graph,
-        parameters=placed(shapes, state_shardings(shapes, mesh), given),
+        parameters=placed(shapes, state_shardings(shapes, mesh), weights),
         encoder=source.encoder,
         pooling=own.pooling,
         normalize=own.normalize,
@@ -75,6 +76,11 @@ def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normali
             query_length=source.max_length,
             passage_length=source.max_length,
         ),
+        said={
+            **{name: source.said[name] for name in ("query_prefix", "passage_prefix") if name in source.said},
+            **dict.fromkeys(("query_length", "passage_length"), source.said["max_length"]),
+        },
+        assumed=tuple(name for name in source.unstated if given.get(name, OF_MODEL) == OF_MODEL),
         tokenizer=tokenizer,
         name=source.name,
         step=0,

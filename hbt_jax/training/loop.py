@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from hbt_jax.config import RunConfig
 from hbt_jax.errors import InputError, TrainingDiverged
 from hbt_jax.mesh import put_batch
+from hbt_jax.models.model import not_finite_parameter
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress_bar
@@ -173,6 +174,11 @@ class Loop:
     def __init__(self, job: Job, checkpoints: Checkpoints, stop_requested: Callable[[], bool]):
         self.job, self.checkpoints, self.stop_requested = job, checkpoints, stop_requested
         self.state, self.record = start(job, checkpoints)
+        if broken := not_finite_parameter(self.state.parameters):
+            raise InputError(
+                f"the weights of step {self.record.step}, which training starts from, are not finite: parameter"
+                f" {broken}; start from another --model, or in another --workdir"
+            )
         self.rate = Throughput()
         self.update = Compiled(steps.make_train_step(job.recipe, job.mesh), self.rate)
         self.validation_loss = Compiled(steps.make_validation_step(job.recipe, job.mesh), self.rate)
@@ -249,9 +255,18 @@ class Loop:
             self.log.write(rows[-1][0], "train", mean)
 
     def _diverged(self, what: str, step: int) -> TrainingDiverged:
+        saved = self.checkpoints.step("last")
+        kept = "there is no checkpoint yet" if saved is None else f"the last checkpoint, from before, is step {saved}"
+        learning = self.job.recipe.learning
+        tries = [
+            f"a --learning_rate below {learning.learning_rate:g}",
+            f"another --clip_norm than {learning.clip_norm:g}",
+        ]
+        if self.job.run.compute_dtype != "float32":
+            tries.append("--compute_dtype=float32")
         return TrainingDiverged(
-            f"{what} ({self.job.describe(step - 1)}); the last checkpoint, from before, is step"
-            f" {self.checkpoints.step('last')}: in another --workdir, lower --learning_rate or set --clip_norm"
+            f"{what} ({self.job.describe(step - 1)}); the weights were finite at the start; {kept}; what can be tried,"
+            f" in another --workdir: {', '.join(tries)}"
         )
 
     def _validate(self) -> None:

@@ -16,6 +16,7 @@ from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.errors import Interrupted
 from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.model import assumption
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.training import loop, workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
@@ -176,6 +177,10 @@ def model_lines(start: Start) -> list[str]:
     if start.pretrained:
         lines[0] += f", from {start.pretrained.name}"
         lines += start.pretrained.notes
+        model = start.config.model
+        lines += assumption(
+            start.pretrained.name, start.assumed, model.pooling, model.normalize == "true", start.config.text, {}
+        )
     if start.lora or start.frozen:
         parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.recipe_of(start).initial_state).parameters))
         shapes = {path: leaf.shape for path, leaf in parameters.items()}

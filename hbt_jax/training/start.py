@@ -5,10 +5,12 @@ after this, holds concrete ones.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from hbt_jax.config import OF_MODEL, ModelConfig, TextConfig, TrainConfig
+from hbt_jax.data.packing import stored_format
 from hbt_jax.data.store import store_tokenizer
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.errors import InputError
@@ -21,6 +23,7 @@ from hbt_jax.training.trainable import frozen_parts
 
 POOLING, NORMALIZE, QUERY_PREFIX, PASSAGE_PREFIX = "mean", True, "query: ", "passage: "  # where nothing else is said
 
+_OF_FILES = ("pooling", "normalize", "query_prefix", "passage_prefix")  # options that may be left to the model
 _SWITCH = {OF_MODEL: OF_MODEL, "true": True, "false": False}
 
 
@@ -45,6 +48,8 @@ class Start:
       lora: the adapters, None for none.
       frozen: parts that do not train, see trainable.py.
       pretrained: the folder of the weights, None for random ones.
+      said: of the options left to the model's files, the file and key that say them, in words.
+      assumed: of pooling, normalize, query_prefix and passage_prefix, those that neither a file nor a flag states.
     """
 
     config: TrainConfig
@@ -53,6 +58,8 @@ class Start:
     lora: LoraConfig | None
     frozen: tuple[str, ...]
     pretrained: Pretrained | None
+    said: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -98,13 +105,21 @@ def open_start(config: TrainConfig) -> Start:
             f"--lora_rank={lora.rank} needs a pretrained --model: nothing but the adapters would train, on top of the"
             f" random weights of --model={model.model}"
         )
+    told = {field: getattr(part, field) for part in (config.text, model) for field in _OF_FILES if hasattr(part, field)}
+    left = [name for name in _OF_FILES if pretrained and told[name] == OF_MODEL]
+    said = {name: pretrained.said[name] for name in left if name in pretrained.said}
+    settled = _resolved(config, pretrained)
+    for side in ("query", "passage"):
+        stored_format(settled.text, tokenizer, side, said)
     return Start(
-        config=_resolved(config, pretrained),
+        config=settled,
         encoder=encoder,
         tokenizer=tokenizer,
         lora=lora,
         frozen=frozen_parts(model.freeze, encoder, lora),
         pretrained=pretrained,
+        said=said,
+        assumed=tuple(name for name in left if name in pretrained.unstated),
     )
 
 

@@ -28,6 +28,7 @@ from hbt_jax.training.checkpoint import Checkpoints
 from hbt_jax.training.start import Start
 
 MODEL_FILE = "model.json"
+_TEXT_OF_RUN = ("query_prefix", "passage_prefix", "query_length", "passage_length")
 
 
 def write(workdir: Path, start: Start) -> None:
@@ -153,6 +154,7 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
         pooling=recipe.pooling,
         normalize=recipe.normalize,
         text=run.config.text,
+        said={name: f"{name} in {workdir / 'config.json'}" for name in _TEXT_OF_RUN},
         tokenizer=load_tokenizer(workdir / "tokenizer"),
         name=f"{workdir.name} ({checkpoint}, step {step})",
         step=step,

@@ -149,7 +149,7 @@ def _tree(root: int) -> list[int]:
     parents = {}
     for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
         except OSError:
             continue  # ended meanwhile
     found = [root]
@@ -161,7 +161,7 @@ def _tree(root: int) -> list[int]:
 def _anonymous(process: int) -> int:
     """Bytes of a process that no file holds: what is resident less what is shared with files."""
     try:
-        _, resident, shared, *_ = pathlib.Path(f"/proc/{process}/statm").read_text().split()
+        _, resident, shared, *_ = pathlib.Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()
     except OSError:
         return 0
     return (int(resident) - int(shared)) * _PAGE
@@ -188,7 +188,9 @@ def main(_: list[str]) -> None:
                 sys.executable, __file__, f"--measure={folder}", f"--tokenizer={given.tokenizer}", f"--workers={count}",
             ]  # fmt: skip
             environment = os.environ | ({"TOKENIZERS_PARALLELISM": "false"} if count < 2 else {})
-            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+            done = subprocess.run(
+                command, check=True, capture_output=True, text=True, encoding="utf-8", env=environment
+            )
             found = json.loads(done.stdout.splitlines()[-1])
             rate = found["megabytes"] / found["seconds"]
             if not count:

@@ -25,6 +25,7 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts  # noqa: E4
 from hbt_jax.evaluation.metrics import QueryMetrics  # noqa: E402
 from hbt_jax.evaluation.results import summarise, write_json, write_per_query  # noqa: E402
 from hbt_jax.evaluation.run import PER_QUERY, RESULTS  # noqa: E402
+from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 
 CODES = tuple(sorted(languages.XM3600))
 
@@ -87,4 +88,5 @@ def _comparisons(folder: str):
 
 
 if __name__ == "__main__":
+    escape_what_cannot_be_shown()
     main()

@@ -102,7 +102,7 @@ def measured(given, who: str, vectors: pathlib.Path, batch_sizes: list[str]) -> 
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, "TOKENIZERS_PARALLELISM": "true"}
     ended = subprocess.run(
         [*command, f"--batch_sizes={','.join(batch_sizes)}"],
-        env=environment, capture_output=True, text=True, check=False,
+        env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
     )  # fmt: skip
     if ended.returncode:
         raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")

@@ -123,7 +123,10 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.01):
-            status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+            status = dict(
+                line.split(":", 1)
+                for line in pathlib.Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+            )
             self.anonymous, self.mapped = (
                 max(before, int(status[name].split()[0]) * 1024 / _GIB)
                 for before, name in ((self.anonymous, "RssAnon"), (self.mapped, "RssFile"))

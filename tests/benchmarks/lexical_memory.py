@@ -36,7 +36,7 @@ def made_up(texts: int, languages: int, terms: int) -> Benchmark:
 
 def resident() -> float:
     """MiB of this process that are in memory now."""
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 

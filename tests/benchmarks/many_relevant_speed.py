@@ -17,6 +17,7 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
 from hbt_jax.evaluation import counts, layouts, ranking  # noqa: E402
+from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 
 _WIDTH = 384
 _TURNS = 3
@@ -56,5 +57,6 @@ if __name__ == "__main__":
     flags.DEFINE_integer("relevant", 72, "relevant candidates of a query", lower_bound=1)
     flags.DEFINE_integer("languages", 36, "languages, each with a pool of its own", lower_bound=1)
     given = flags.FLAGS
+    escape_what_cannot_be_shown()
     given(sys.argv)
     main(given.queries, given.candidates, given.relevant, given.languages)

@@ -147,7 +147,7 @@ def measured(given, who: str, scores: pathlib.Path) -> dict:
     environment["GLIBC_TUNABLES"] = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
     ended = subprocess.run(
         [*command, *(f"--{name}={getattr(given, name)}" for name in names)],
-        env=environment, capture_output=True, text=True, check=False,
+        env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
     )  # fmt: skip
     if ended.returncode:
         raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")

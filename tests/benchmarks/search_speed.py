@@ -96,7 +96,7 @@ def measured(given, who: str, kind: str, found: pathlib.Path) -> tuple[float, in
     threads = {f"{library}_NUM_THREADS": str(given.threads) for library in ("OMP", "OPENBLAS")}
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, **threads}
     environment.pop("OPENBLAS_CORETYPE", None)  # each side's BLAS shall take its best kernel
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
     if ended.returncode:
         raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
     return tuple(json.loads(ended.stdout.splitlines()[-1]))

@@ -17,6 +17,9 @@ class SpecialTokens:
     def prefix_ids(self, prefix: str) -> np.ndarray:
         return np.array({"query: ": [10], "passage: ": [20, 21], "": []}[prefix], np.int32)
 
+    def joins(self, prefix: str) -> bool:
+        return True
+
 
 def text(side: str, language: int, row: int) -> list[int]:
     """The tokens of one text: 1 to 9 of them, unlike those of any other text."""

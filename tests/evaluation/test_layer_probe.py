@@ -32,7 +32,13 @@ def encode(texts):
 
 def tiny_model(pooling: str = "mean") -> Model:
     tokenizer = SimpleNamespace(
-        pad_id=0, unk_id=1, bos_id=2, eos_id=3, encode=encode, prefix_ids=lambda prefix: encode([prefix])[0]
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        encode=encode,
+        prefix_ids=lambda prefix: encode([prefix])[0],
+        joins=lambda prefix: True,
     )
     graph, parameters = nnx.split(Encoder(CONFIG, rngs=nnx.Rngs(5)), nnx.Param)
     return Model(graph, parameters, CONFIG, pooling, True, TEXT, tokenizer, "tiny", 0)

@@ -65,7 +65,7 @@ def test_an_embedder_tells_every_text_once_and_before_the_cut(model, monkeypatch
 def test_an_evaluation_writes_them_and_tokenises_no_text_twice(model, small_benchmark, tmp_path, monkeypatch):
     texts, tokenizer = [], model.tokenizer
     counted = SimpleNamespace(
-        pad_id=0, unk_id=6, bos_id=1, eos_id=2, prefix_ids=tokenizer.prefix_ids,
+        pad_id=0, unk_id=6, bos_id=1, eos_id=2, prefix_ids=tokenizer.prefix_ids, joins=tokenizer.joins,
         encode=lambda some: texts.extend(some) or tokenizer.encode([str(len(text)) for text in some]),
     )  # fmt: skip
     monkeypatch.setattr(job, "load_model", lambda *args, **options: dataclasses.replace(model, tokenizer=counted))

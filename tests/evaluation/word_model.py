@@ -24,6 +24,9 @@ class Words:
         offsets = np.concatenate([[0], np.cumsum([len(tokens) for tokens in lists])]).astype(np.int64)
         return np.array([token for tokens in lists for token in tokens], np.int32), offsets
 
+    def joins(self, prefix):
+        return True
+
     def prefix_ids(self, prefix):
         return np.array({"query: ": [10], "passage: ": [20, 21]}[prefix], np.int32)
 

@@ -45,7 +45,6 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
             ["--workdir=w", "--stores=s", "--benchmarks=factz", "--data_dir=d"],
             "--benchmarks=factz: unknown benchmark: the known ones are facts,",
         ),
-        ("train.py", ["--workdir=w", "--stores=s", "--query_prefix=query:"], "--query_prefix='query:': expected"),
         ("train.py", ["--workdir=w", "--stores=s", "--row_length=8"], "--row_length=8 is shorter than"),
         ("train.py", ["--workdir=w", "--stores=s", "--prepare=fact"], "--prepare=fact: expected one of facts"),
         ("train.py", ["--workdir=w", "--stores=nowhere"], "store nowhere: no such folder"),

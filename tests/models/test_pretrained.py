@@ -114,12 +114,12 @@ def test_mean_pooling_without_dense_and_normalize(labse):
 @pytest.mark.parametrize(
     ("prompts", "default", "expected"),
     [
-        (..., None, ("", "")),
-        (None, None, ("", "")),
+        ({}, None, ("", "")),
+        ({}, "query", ("", "")),
         ({"query": "query: ", "passage": "passage: "}, None, ("query: ", "passage: ")),
-        ({"query": "q: ", "document": "", "corpus": "c: "}, "query", ("q: ", "c: ")),
-        ({"query": "q: ", "document": "d: ", "passage": "p: "}, None, ("q: ", "d: ")),
+        ({"query": "q: ", "document": "d: ", "passage": "d: "}, "query", ("q: ", "d: ")),
         ({"query": None, "document": "d: "}, None, ("", "d: ")),
+        ({"query": "为这个句子生成表示：", "document": ""}, None, ("为这个句子生成表示：", "")),
     ],
 )
 def test_prompts(labse, prompts, default, expected):
@@ -129,10 +129,58 @@ def test_prompts(labse, prompts, default, expected):
     assert source.notes == ()
 
 
-def test_a_default_prompt_of_neither_side_is_told(labse):
-    change(labse / "config_sentence_transformers.json", prompts={"topic": "topic: "}, default_prompt_name="topic")
+@pytest.mark.parametrize(
+    ("prompts", "passage", "listed"),
+    [
+        ({"document": "", "corpus": "c: "}, "c: ", "document '', corpus 'c: ', the one of corpus is taken"),
+        ({"document": None, "passage": "p: "}, "p: ", "document '', passage 'p: ', the one of passage is taken"),
+        ({"passage": "p: ", "document": "d: "}, "d: ", "document 'd: ', passage 'p: ', the one of document is taken"),
+    ],
+)
+def test_prompts_for_passages_that_differ_are_told(labse, prompts, passage, listed):
+    change(labse / "config_sentence_transformers.json", prompts=prompts)
+    source = read(str(labse))
+    assert source.passage_prefix == passage
+    (note,) = source.notes
+    assert note.startswith(f"config_sentence_transformers.json: of its prompts for passages, {listed}")
+
+
+def test_prompts_of_neither_side_are_listed(labse):
+    prompts = {"query": "q: ", "topic": "topic: ", "STS": "对：", "empty": ""}
+    change(labse / "config_sentence_transformers.json", prompts=prompts, default_prompt_name="topic")
+    assert read(str(labse)).notes == (
+        "config_sentence_transformers.json: prompts of neither queries nor passages are not used: topic 'topic: ' (the"
+        " default), STS '对：'; for one of them, set --query_prefix and --passage_prefix",
+    )
+
+
+def test_what_no_file_states_is_told(labse, bert):
+    settings = labse / "config_sentence_transformers.json"
+    change(settings, prompts=...)
     (note,) = read(str(labse)).notes
-    assert "the default prompt 'topic: ' is of neither queries nor passages" in note and "--query_prefix" in note
+    assert note == "config_sentence_transformers.json states no prompts: nothing is put before queries and passages"
+    change(settings, prompts={}, similarity_fn_name=None)
+    assert read(str(labse)).notes == ()  # its Normalize module says that lengths do not count
+    chain(labse, ("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"))
+    for value in (None, ...):
+        change(settings, similarity_fn_name=value)
+        (note,) = read(str(labse)).notes
+        assert "no similarity_fn_name: scores are cosines" in note and "--normalize=false" in note
+    settings.unlink()
+    assert len(read(str(labse)).notes) == 2
+    config = json.loads((bert / "config.json").read_text())
+    (bert / "config.json").write_text(
+        json.dumps({key: value for key, value in config.items() if key not in ("layer_norm_eps", "pad_token_id")})
+    )
+    (bert / "tokenizer_config.json").unlink()
+    source = read(str(bert))
+    assert source.notes == (
+        "config.json does not state layer_norm_eps (1e-12), pad_token_id (0): these defaults of transformers are taken",
+        "no tokenizer_config.json: the tokenizer is of the class that goes with the model_type of config.json, with the"
+        " special tokens of that class",
+    )
+    assert source.unstated == ("pooling", "normalize", "query_prefix", "passage_prefix", "max_length")
+    assert "max_length" not in read(str(labse)).unstated
 
 
 @pytest.mark.parametrize("name", ["multilingual-e5-small", "Multilingual-E5-base", "multilingual-e5-large"])
@@ -164,19 +212,37 @@ def test_prompts_that_e5_does_not_state_are_known_in_the_hubs_cache(labse, tmp_p
     ("tokenizer", "sentence", "expected"),
     [
         (..., ..., 37),
-        (float("nan"), ..., 37),
         (10**30, ..., 37),
         (1e30, None, 37),
         (20, ..., 20),
         (20, 11, 11),
         (20, 99, 37),
         (64, None, 37),
+        (None, ..., 37),
+        (None, None, 37),
     ],
 )
 def test_the_longest_text(labse, tokenizer, sentence, expected):
     change(labse / "tokenizer_config.json", model_max_length=tokenizer)
     change(labse / "sentence_bert_config.json", max_seq_length=sentence)
-    assert read(str(labse)).max_length == expected
+    source = read(str(labse))
+    assert source.max_length == expected
+    stated = [length for length in (sentence, tokenizer) if length not in (..., None) and length < 10**20]
+    assert ("max_length" in source.unstated) == (not stated)
+    key = "max_position_embeddings" if not stated else "max_seq_length" if stated[0] == sentence else "model_max_length"
+    assert source.said["max_length"].startswith(f"{key} in {labse}/")
+    beyond = [note for note in source.notes if "the model has 37 positions, texts are cut there" in note]
+    assert len(beyond) == bool(stated and stated[0] > 37)
+
+
+@pytest.mark.parametrize("length", ["512", -1, 0, 3, True, [20], float("nan")])
+def test_a_longest_text_of_another_kind_names_file_and_key(labse, length):
+    change(labse / "sentence_bert_config.json", max_seq_length=...)
+    change(labse / "tokenizer_config.json", model_max_length=length)
+    refused(labse, r"labse/tokenizer_config.json: model_max_length is .*; expected a number of tokens, at least 4")
+    if isinstance(length, int):
+        change(labse / "sentence_bert_config.json", max_seq_length=length)
+        refused(labse, "labse/sentence_bert_config.json: max_seq_length is .*; expected a whole number of tokens, at")
 
 
 def test_older_names_of_the_transformers_settings(labse):
@@ -262,7 +328,17 @@ def test_other_modules_are_refused(labse, modules, message):
         ("2_Dense", {"activation_function": ["Tanh"]}, r"activation_function is \['Tanh'\]; expected one of .*Tanh"),
         ("2_Dense", {"use_residual": True}, "use_residual is True, which is not supported; expected False"),
         ("2_Dense", {"module_input_name": "token_embeddings"}, "module_input_name is 'token_embeddings'"),
-        ("2_Dense", {"out_features": None}, r"in_features and out_features are \[32, None\]; expected two whole"),
+        ("2_Dense", {"out_features": None}, "out_features is null; expected a whole number above 0"),
+        ("2_Dense", {"out_features": "64"}, "out_features is '64'; expected a whole number above 0"),
+        ("2_Dense", {"activation_function": None}, "activation_function is null; expected one of .*, or no such key"),
+        ("2_Dense", {"bias": None}, "bias is null; expected true or false, or no such key for true"),
+        ("2_Dense", {"bias": 0}, "bias is 0; expected true or false"),
+        ("2_Dense", {"module_input_name": None}, "module_input_name is null, which is not supported"),
+        ("1_Pooling", {"include_prompt": None}, "include_prompt is null, which is not supported; expected True"),
+        ("1_Pooling", {"pooling_mode": None}, "pooling_mode is null; expected one of mean, cls"),
+        ("1_Pooling", {"pooling_mode_cls_token": "false"}, "pooling_mode_cls_token is 'false'; expected true or false"),
+        ("1_Pooling", {"embedding_dimension": None}, "embedding_dimension is null; expected a whole number above 0"),
+        ("1_Pooling", {"word_embedding_dimension": ...}, "word_embedding_dimension is missing; expected a whole"),
     ],
 )  # fmt: skip
 def test_other_settings_of_modules_are_refused(labse, file, values, message):
@@ -283,7 +359,10 @@ def test_a_normalize_of_other_vectors_is_refused(labse):
         ({"transformer_task": "fill-mask"}, "transformer_task is 'fill-mask', .*expected 'feature-extraction'"),
         ({"query_expansion": {"length": 32}}, "query_expansion is .*expected no such key"),
         ({"tokenizer_args": {"x": 1}}, "tokenizer_args is"),
-        ({"max_seq_length": "512"}, "max_seq_length is '512'; expected a whole number of tokens, or null"),
+        ({"max_seq_length": "512"}, "max_seq_length is '512'; expected a whole number of tokens, at least 4, or null"),
+        ({"transformer_task": None}, "transformer_task is null, which is not supported"),
+        ({"tokenizer_args": None}, "tokenizer_args is null"),
+        ({"query_length": 16}, "query_length is 16, which is not supported; expected no such key"),
     ],
 )
 def test_other_settings_of_the_transformer_are_refused(labse, values, message):
@@ -294,10 +373,29 @@ def test_other_settings_of_the_transformer_are_refused(labse, values, message):
 def test_prompts_of_another_kind_are_refused(labse):
     change(labse / "config_sentence_transformers.json", prompts={"query": 3})
     refused(
-        labse, r"config_sentence_transformers.json: prompts are \{'query': 3\}; expected an object of names to texts"
+        labse, r"config_sentence_transformers.json: prompts is \{'query': 3\}; expected an object of names to texts"
     )
     change(labse / "config_sentence_transformers.json", prompts={"query": "q: "}, default_prompt_name=["query"])
-    refused(labse, r"default_prompt_name is \['query'\]; expected the name of a prompt, or null")
+    refused(labse, r"default_prompt_name is \['query'\]; expected the name of a prompt \(query, document\), or null")
+    change(labse / "config_sentence_transformers.json", default_prompt_name="topic")
+    refused(labse, "default_prompt_name is 'topic'; expected the name of a prompt")
+    change(labse / "config_sentence_transformers.json", default_prompt_name=None, prompts=None)
+    refused(labse, "config_sentence_transformers.json: prompts is null; expected an object of names to texts, or no")
+    change(labse / "config_sentence_transformers.json", prompts={}, truncate_dim=16)
+    refused(labse, "truncate_dim is 16, which is not supported; expected no such key")
+
+
+def test_null_is_taken_where_the_library_takes_it(labse):
+    before = read(str(labse))
+    change(labse / "2_Dense" / "config.json", use_residual=None, module_output_name=None)
+    change(labse / "1_Pooling" / "config.json", pooling_mode_max_tokens=None)
+    change(labse / "sentence_bert_config.json", do_lower_case=None, query_expansion=None)
+    change(labse / "config_sentence_transformers.json", similarity_fn_name=None, default_prompt_name=None)
+    after = read(str(labse))
+    assert (after.encoder, after.pooling, after.normalize) == (before.encoder, before.pooling, before.normalize)
+    change(labse / "2_Dense" / "config.json", activation_function=..., bias=...)
+    after = read(str(labse))
+    assert (after.dense.activation, after.dense.bias) == ("tanh", True)
 
 
 @pytest.mark.parametrize(

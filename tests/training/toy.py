@@ -14,7 +14,9 @@ from hbt_jax.training.step import Recipe
 VOCABULARY = 300  # padded to 384 rows in the token table
 SEGMENTS = 4
 LENGTH = 16
-TOKENIZER = SimpleNamespace(pad_id=0, bos_id=1, eos_id=2, prefix_ids=lambda prefix: np.zeros(0, np.int32))
+TOKENIZER = SimpleNamespace(
+    pad_id=0, bos_id=1, eos_id=2, prefix_ids=lambda prefix: np.zeros(0, np.int32), joins=lambda prefix: True
+)
 
 
 def recipe(**changes) -> Recipe:

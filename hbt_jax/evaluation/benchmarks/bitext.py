@@ -32,7 +32,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark, Texts, others_of_item, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published, first_of_each
 from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
-from hbt_jax.languages import LANGUAGES, TATOEBA
+from hbt_jax.languages import LANGUAGES, TATOEBA, same_language, unknown_language
 
 LAYOUT = (
     "a bitext folder holds LANG.txt, one file a language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
@@ -141,11 +141,16 @@ def _unjudged(english: Sequence[str], pair: Sequence[str]) -> tuple[np.ndarray, 
 def _single_language(path: str, file: str) -> str:
     code = file.removesuffix(_SUFFIX)
     if code not in LANGUAGES:
-        raise InputError(
-            f"{os.path.join(path, file)}: unknown language {code!r}: a file is named by the language of its lines, such"
-            f" as en.txt; the known codes are {' '.join(LANGUAGES)} (hbt_jax/languages.py)"
-        )
+        named = "a file is named by the language of its lines, such as en.txt"
+        raise InputError(f"{os.path.join(path, file)}: {unknown_language(code, named)}")
     return code
+
+
+def _tatoeba_code(file: str) -> str:
+    """What is expected for XXX in the name of a file, in words."""
+    given = file.removeprefix(_TATOEBA).partition("-")[0]
+    same = [] if given in TATOEBA else same_language(given, TATOEBA)
+    return " or ".join(same) or f"one of {' '.join(TATOEBA)} (hbt_jax/languages.py)"
 
 
 def _pair_names(path: str, files: Sequence[str]) -> list[str]:
@@ -156,7 +161,7 @@ def _pair_names(path: str, files: Sequence[str]) -> list[str]:
         if not match or match[1] not in TATOEBA or match[2] not in (match[1], "eng"):
             raise InputError(
                 f"{os.path.join(path, file)}: unexpected name: expected tatoeba.XXX-eng.XXX or tatoeba.XXX-eng.eng with"
-                f" XXX one of {' '.join(TATOEBA)} (hbt_jax/languages.py)"
+                f" XXX {_tatoeba_code(file)}"
             )
         sides.setdefault(match[1], set()).add(match[2])
     for iso, found in sides.items():

@@ -151,7 +151,7 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
     id_, code, text = fields["id"], fields["language"], fields["text"]
     check_id(place, "id", id_)
     if code not in languages.LANGUAGES:
-        raise InputError(f"{place}: unknown language {code!r}: the known codes are {' '.join(languages.LANGUAGES)}")
+        raise InputError(f"{place}: {languages.unknown_language(code)}")
     check_text(place, f"the text of {id_!r}", text)
     return id_, fields.get("item", id_.rpartition(":")[0] or id_), code, text
 

@@ -62,10 +62,11 @@ def read(folder: str, name: str, chosen: tuple[str, ...] = ()) -> StreamedBenchm
 
 def _passage(fields: dict) -> tuple[str, str]:
     for field in ("docid", "title", "text"):
-        if not isinstance(fields.get(field), str):
-            raise ValueError(
-                f"field {field!r} is {fields.get(field)!r}: expected a text; a line has docid, title, text"
-            )
+        if field not in fields:
+            raise ValueError(f"missing field {field!r}: a line has docid, title, text")
+        if not isinstance(fields[field], str):
+            found = "null" if fields[field] is None else repr(fields[field])
+            raise ValueError(f"field {field!r} is {found}: expected a text; a line has docid, title, text")
     id_, title, text = fields["docid"], fields["title"], fields["text"]
     if id_.split() != [id_]:
         raise ValueError(f"docid {id_!r} is empty or holds white space, which TREC files cannot carry")
@@ -78,7 +79,8 @@ def _languages(folder: str, chosen: tuple[str, ...]) -> list[str]:
     wrong = [code for code in (*chosen, *sorted(with_topics | with_corpus)) if code not in languages.MIRACL]
     if wrong:
         where = "--miracl_languages" if wrong[0] in chosen else folder
-        raise InputError(f"{where}: unknown language {wrong[0]!r}: MIRACL has {' '.join(languages.MIRACL)}")
+        listed = f"MIRACL has {' '.join(languages.MIRACL)}"
+        raise InputError(f"{where}: {languages.unknown_language(wrong[0], listed, languages.MIRACL)}")
     codes = sorted(set(chosen) or with_topics | with_corpus)
     if not codes:
         raise InputError(f"{folder}: no folder {_TOPICS}LANG or {_CORPUS}LANG in it: {_LAYOUT}")

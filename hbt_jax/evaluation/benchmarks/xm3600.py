@@ -26,12 +26,13 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, others_of_item
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
-from hbt_jax.languages import XM3600
+from hbt_jax.languages import XM3600, unknown_language
 
 CAPTIONS = "captions.jsonl"
 PUBLISHED = {"pictures": 3600, "languages": 36, "captions": 261_375}  # the paper's abstract and section 2
 _ORIGIN = "the official file is that of https://google.github.io/crossmodal-3600"
 _AS_PUBLISHED = "they stay apart, as a caption is judged by its picture"
+_LISTED = f"XM3600 has {' '.join(XM3600)}"
 _KEY, _OF_PICTURE, _CAPTION = "image/key", "image/", "caption"
 
 
@@ -99,7 +100,9 @@ def _texts(file: str) -> tuple[Texts, Counter]:
 
 
 def _picture_key(place: str, picture: dict) -> str:
-    key = picture.get(_KEY)
+    if _KEY not in picture:
+        raise InputError(f"{place}: missing field {_KEY!r}: expected the name of the picture, a string")
+    key = picture[_KEY]
     if not isinstance(key, str):
         raise InputError(f"{place}: {_KEY} is {shown(key)}: expected a string, the name of the picture")
     check_id(place, _KEY, key)
@@ -112,7 +115,7 @@ def _captions(place: str, picture: dict) -> Iterator[tuple[str, list[str]]]:
         if code.startswith(_OF_PICTURE):
             continue
         if code not in XM3600:
-            raise InputError(f"{place}: unknown language {code!r}: XM3600 has {' '.join(XM3600)}")
+            raise InputError(f"{place}: {unknown_language(code, _LISTED, XM3600)}")
         captions = block.get(_CAPTION) if isinstance(block, dict) else None
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
             raise InputError(f'{place}: {code} is {shown(block)}: expected {{"{_CAPTION}": [texts], ...}}')

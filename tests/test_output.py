@@ -1,0 +1,95 @@
+"""Commands print on any output encoding: letters where it has them, escapes where it does not, never a traceback."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def printed(encoding: dict[str, str], *script: str, given: bytes = b"") -> subprocess.CompletedProcess:
+    left_out = ("PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LC_CTYPE", "LANG")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    return subprocess.run(
+        [sys.executable, *script], input=given, capture_output=True, check=False, cwd=ROOT,
+        env=environment | encoding,
+    )  # fmt: skip
+
+
+ENCODINGS = [
+    ({"PYTHONIOENCODING": "ascii"}, rb"Z\xfcrich", rb"\u5317\u4eac"),
+    ({"PYTHONIOENCODING": "latin-1"}, "Zürich".encode("latin-1"), rb"\u5317\u4eac"),
+    ({"PYTHONIOENCODING": "cp1252"}, "Zürich".encode("cp1252"), rb"\u5317\u4eac"),
+    ({"PYTHONIOENCODING": "ascii:strict"}, rb"Z\xfcrich", rb"\u5317\u4eac"),
+    ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, rb"Z\xfcrich", rb"\u5317\u4eac"),
+    ({"PYTHONIOENCODING": "utf-8"}, "Zürich".encode(), "北京".encode()),
+    ({"LC_ALL": "C"}, "Zürich".encode(), "北京".encode()),
+]
+
+
+@pytest.mark.parametrize(("environment", "zurich", "beijing"), ENCODINGS)
+def test_letters_and_names_that_are_not_utf_8_on_both_outputs(environment, zurich, beijing, tmp_path):
+    script = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+from hbt_jax.errors import InputError
+from hbt_jax.flags import run_command
+
+def main(_):
+    print("Zürich 北京", "\\udcff.txt")
+    raise InputError("北京 \\udcff.txt Zürich")
+
+run_command(main)
+"""
+    (tmp_path / "some.py").write_text(script, encoding="utf-8")
+    done = printed(environment, str(tmp_path / "some.py"))
+    assert done.returncode == 2
+    assert done.stdout == zurich + b" " + beijing + rb" \udcff.txt" + b"\n"
+    assert done.stderr == b"error: " + beijing + rb" \udcff.txt " + zurich + b"\n"
+
+
+def test_every_entry_point_goes_through_it():
+    """Each file that can be run either runs its command by run_command or asks for escapes itself."""
+    runnable = [
+        path
+        for folder in ("launch", "data_prep", "hbt_jax", "tests/benchmarks", ".ci")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "__main__" in path.read_text(encoding="utf-8") or folder == ".ci"
+    ]
+    assert len(runnable) > 25
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in runnable
+        if "run_command(" not in path.read_text(encoding="utf-8")
+        and "escape_what_cannot_be_shown()" not in path.read_text(encoding="utf-8")
+    ]
+    assert not wrong
+
+
+def test_every_text_file_is_opened_with_its_encoding_stated():
+    wrong = []
+    for folder in ("launch", "data_prep", "hbt_jax", "tests/benchmarks", ".ci"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and _is_text_without_encoding(node):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong
+
+
+def _is_text_without_encoding(call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    if "encoding" in keywords:
+        return False
+    if name in ("read_text", "write_text"):
+        return True
+    if name in ("run", "Popen", "check_output"):
+        return any(key in keywords for key in ("text", "universal_newlines"))
+    if name != "open" or getattr(getattr(call.func, "value", None), "id", "") in ("os", "gzip", "bz2"):
+        return False
+    modes = [value for value in [*call.args, *keywords.values()] if isinstance(value, ast.Constant)]
+    return not any(isinstance(value.value, str) and "b" in value.value and len(value.value) <= 3 for value in modes)

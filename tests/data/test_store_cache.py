@@ -23,7 +23,10 @@ from hbt_jax.errors import InputError
 from tests.data.make_stores import make_store, parallel
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("passages/ar.arrow", "passages/de.arrow", "pairs.arrow", "queries/ar.arrow", "queries/de.arrow")
+FILES = (
+    "passages/ar.arrow", "passages/de.arrow", "passages/identity.arrow", "pairs.arrow", "queries/ar.arrow",
+    "queries/de.arrow", "queries/identity.arrow",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -264,5 +267,12 @@ def test_a_killed_copy_goes_on(tmp_path):
     printed = again.communicate(timeout=120)
     assert again.returncode == 0, printed
     assert before == ["queries/ar.arrow", "queries/de.arrow", "passages/ar.arrow"]
-    assert log.read_text().split() == ["passages/ar.arrow", "passages/de.arrow", "pairs.arrow"]
+    rest = [
+        "passages/ar.arrow",
+        "passages/de.arrow",
+        "queries/identity.arrow",
+        "passages/identity.arrow",
+        "pairs.arrow",
+    ]
+    assert log.read_text().split() == rest
     open_store(printed[0].strip())

@@ -49,7 +49,7 @@ def test_processes_change_nothing(tmp_path, tokenizer_folder, spread_out):  # no
             filters=filters, workers=workers,
         )  # fmt: skip
     files = [path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*") if path.is_file()]
-    assert len(files) == 7
+    assert len(files) == 9
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
 

@@ -35,8 +35,8 @@ from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 from hbt_jax.text_identity import Folding
 
-# Letters and signs in two forms, of several scripts, by attribute of Folding: a tokenizer that gives both the same known
-# tokens does not tell the forms apart.
+# Letters and signs in two forms, of several scripts, by attribute of Folding.  A tokenizer that gives both the same
+# known tokens does not tell them apart.
 _TWO_FORMS = {
     "compatibility": (
         ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"),

@@ -36,8 +36,8 @@ class Filters:
     )
     drop_equal: bool = option(
         True,
-        "leave out a pair whose query and passage are the same text in a language that both have, whatever its case,"
-        " its spaces and what else the tokenizer does not tell apart; not for sources whose rows are query and passage"
+        "leave out a pair whose query and passage are the same text in a language that both have, whatever the case,"
+        " the spaces and what else the tokenizer does not tell apart; not for sources whose rows are query and passage"
         " alike (parallel, wordpairs, coco35l, cc3m35l)",
     )
     drop_duplicates: bool = option(

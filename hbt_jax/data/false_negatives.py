@@ -13,13 +13,12 @@ so the shapes of a run never depend on how many passages are masked.
 
 import numpy as np
 
-from hbt_jax.data.identity import Identity
+from hbt_jax.data.identity import Identity, Lists
 from hbt_jax.spans import spread
 
 WORD = 32  # bits
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: neighbours land far apart
-_SLOTS = np.uint64(64 - 16)  # of a table of 2**16 slots
-_FEW = 1 << 12  # keys that are looked up one by one
+_ODD = np.uint32(0x9E3779B1)  # close to 2**32 over the golden ratio
+_SLOT_BITS = 18
 
 
 def words(columns: int) -> int:
@@ -35,10 +34,9 @@ def masks(
     Query 0 stands in two pairs of the batch, with the passages 0 and 1; query 1 has passage 2.  Behind these come two
     explicit negatives, passage 1 again and an absent one:
 
-    >>> from hbt_jax.data.identity import Lists
     >>> none = Lists(np.zeros(0, np.int32), np.zeros(4, np.int64))
-    >>> answers = Lists(np.array([0, 1], np.int32), np.array([0, 2, 2, 2]))
-    >>> identity = Identity(np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32), answers, none, none)
+    >>> answers, rows = Lists(np.array([0, 1], np.int32), np.array([0, 2, 2, 2])), np.arange(3, dtype=np.int32)
+    >>> identity = Identity(rows, rows, answers, none, none, none)
     >>> masked, count = masks(identity, np.array([0, 0, 1]), np.array([0, 1, 2, 1, -1]), np.array([0, 1, 2]))
     >>> [f"{word:05b}"[::-1] for word in masked[:, 0]], count.tolist()
     (['01011', '10011', '00001'], [2, 2, 0])
@@ -77,25 +75,23 @@ def _alike(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(column, place of the query) of passages that answer a query, the own ones among them."""
     class_n, class_K = identity.query_Q[query_n], identity.passage_N[passage_C[there]]
-    answers, owner = identity.answers.of(class_n)
-    found = [
-        _joined(np.concatenate([identity.passage_N[passage_C[own_n]], answers]),
-                np.concatenate([np.arange(len(query_n)), owner]), class_K)
-    ]  # fmt: skip
-    groups, asking = identity.query_groups.of(class_n)
-    if len(groups):
-        of_passages, place = identity.passage_groups.of(class_K)
-        column, row = _joined(groups, asking, of_passages)
-        found.append((place[column], row))
-    column, row = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return there[column], row
+    answers, owner = _listed_among(identity.answers, class_n, class_K)
+    keys = np.concatenate([identity.passage_N[passage_C[own_n]], answers])
+    place, row = _joined(keys, np.concatenate([np.arange(len(query_n)), owner]), class_K)
+    if len(identity.asked.values):
+        asked, column = _listed_among(identity.asked, class_K, class_n)
+        of_query, of_column = _joined(asked, column, class_n)
+        place, row = np.concatenate([place, of_column]), np.concatenate([row, of_query])
+    if len(identity.query_groups.values):
+        groups, column = identity.passage_groups.of(class_K)
+        listed, owner = _listed_among(identity.query_groups, class_n, groups)
+        shared, of_group = _joined(listed, owner, groups)
+        place, row = np.concatenate([place, column[shared]]), np.concatenate([row, of_group])
+    return there[place], row
 
 
 def _joined(left: np.ndarray, owner: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(place in `right`, owner of the left key) of all pairs of equal keys."""
-    if len(left) > _FEW:  # most of the answers to a batch's queries are not in the batch
-        may = _may_be_among(left, right)
-        left, owner = left[may], owner[may]
     order = np.argsort(right, kind="stable")
     ordered = right[order]
     first = np.searchsorted(ordered, left)
@@ -103,9 +99,22 @@ def _joined(left: np.ndarray, owner: np.ndarray, right: np.ndarray) -> tuple[np.
     return order[spread(first, counts)], np.repeat(owner, counts)
 
 
-def _may_be_among(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """bool: true for keys that are among others, and by chance for some that are not."""
-    slots = [(keys.astype(np.uint64) * _ODD >> _SLOTS).astype(np.int64) for keys in (left, right)]
-    taken = np.zeros(1 << 16, bool)
-    taken[slots[1]] = True
-    return taken[slots[0]]
+def _listed_among(lists: Lists, rows: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(value, place in `rows`) of what the rows' lists hold of some numbers, and by chance of a few others.
+
+    Most of what answers a batch's queries is not in the batch: a table of hashes says so faster than a search.
+    """
+    if not len(lists.values):
+        return lists.values, np.zeros(0, np.int64)
+    starts = lists.offsets[rows]
+    counts = lists.offsets[rows + 1] - starts
+    values = lists.values[spread(starts, counts)]
+    taken = np.zeros(1 << _SLOT_BITS, bool)
+    taken[_slot(right)] = True
+    found = np.flatnonzero(taken[_slot(values)])
+    return values[found], np.searchsorted(np.cumsum(counts), found, side="right")
+
+
+def _slot(numbers: np.ndarray) -> np.ndarray:
+    """uint32 of _SLOT_BITS bits: neighbours land far apart."""
+    return numbers.astype(np.uint32) * _ODD >> np.uint32(32 - _SLOT_BITS)

@@ -4,14 +4,18 @@ Items of a side that share a text in some language count as one, directly or ove
 first of its rows.  A passage of a class answers the queries of a class if any pair, of any of their rows, says so.
 
     queries/identity.arrow    same int32, answers large_list<int32>, groups large_list<int32>
-    passages/identity.arrow   same int32, groups large_list<int32>
+    passages/identity.arrow   same int32, asked large_list<int32>, groups large_list<int32>
 
 `same` is the class of each row.  The lists stand at the first row of a class and are empty at the others:
 
-    answers   the classes of passages that answer the query, ascending, where they are several: one alone is that of the
-              query's own pairs
+    answers   classes of passages that answer the query, ascending
+    asked     classes of queries that the passage answers, ascending
     groups    translation groups, ascending, where they say more than the pairs do: of at least two classes of queries
               and two of passages
+
+That a passage answers a query stands at the one of them that has fewer partners, so that no list is long: many queries
+may have the answer "yes", and "What is it?" many answers.  A query's only answer stands nowhere: it is the passage of
+the query's own pairs.
 
 A store is written with these tables (hbt_jax/data/store_writer.py); opening it only maps them.
 """
@@ -54,13 +58,14 @@ class Identity:
 
     Attributes:
       query_Q, passage_N: int32, class of each query row and of each passage row.
-      answers: by query row.
+      answers, asked: by row of queries, and of passages.
       query_groups, passage_groups: by row of each side.
     """
 
     query_Q: np.ndarray
     passage_N: np.ndarray
     answers: Lists
+    asked: Lists
     query_groups: Lists
     passage_groups: Lists
 
@@ -83,8 +88,9 @@ class Identity:
     @functools.cached_property
     def _answers(self) -> np.ndarray:
         """Keys of (class of queries, class of passages that answers it), ascending; held once they were asked for."""
-        counts = np.diff(self.answers.offsets)
-        return _keys(np.repeat(np.arange(len(counts)), counts), self.answers.values)
+        keys = np.concatenate([_keys_of(self.answers), _swapped(_keys_of(self.asked))])
+        keys.sort()
+        return keys
 
     def of_rows(self, query_Q: np.ndarray, passage_N: np.ndarray) -> "Identity":
         """That of a store which has some of the rows, numbered anew in their order.
@@ -95,14 +101,13 @@ class Identity:
           query_Q, passage_N: bool, which rows are kept.
         """
         first_Q, first_N = _first_kept(self.query_Q, query_Q), _first_kept(self.passage_N, passage_N)
-        passages = self.answers.values
-        queries = np.repeat(np.arange(len(self.query_Q)), np.diff(self.answers.offsets))
-        keys = _unique(_keys(first_Q[queries], first_N[passages])[(first_Q[queries] >= 0) & (first_N[passages] >= 0)])
+        queries, passages = first_Q[_high(self._answers)], first_N[_low(self._answers)]
+        keys = np.sort(_keys(queries, passages)[(queries >= 0) & (passages >= 0)])
         query_rows, passage_rows = int(query_Q.sum()), int(passage_N.sum())
         return Identity(
             first_Q[self.query_Q[query_Q]],
             first_N[self.passage_N[passage_N]],
-            _several(keys, query_rows),
+            *_by_fewer_partners(keys, query_rows, passage_rows),
             _kept_lists(self.query_groups, first_Q, query_rows),
             _kept_lists(self.passage_groups, first_N, passage_rows),
         )
@@ -135,7 +140,7 @@ def identity_of(
       pairs: (query rows, passage rows, groups), int64, of some pairs each; mapped ones are read some at a time.
       query_Q, passage_N: int32, class of each row.
     """
-    answers = _several(_unique(_pair_keys(pairs, 0, 1, query_Q, passage_N)), len(query_Q))
+    answers = _by_fewer_partners(_unique(_pair_keys(pairs, 0, 1, query_Q, passage_N)), len(query_Q), len(passage_N))
     groups_of_queries = _unique(_pair_keys(pairs, 2, 0, None, query_Q))
     large = _several_in(groups_of_queries)
     if not len(large):  # such as of the source mmarco, where a group is a query
@@ -147,12 +152,26 @@ def identity_of(
         _lists(_swapped(keys[_isin(keys >> _LOW, large)]), len(same))
         for keys, same in ((groups_of_queries, query_Q), (groups_of_passages, passage_N))
     )
-    return Identity(query_Q, passage_N, answers, *by_side)
+    return Identity(query_Q, passage_N, *answers, *by_side)
 
 
 def _keys(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """uint64 keys of pairs of numbers from 0 below 2**31, in the order of the pairs."""
     return high.astype(np.uint64) << _LOW | low.astype(np.uint64)
+
+
+def _high(keys: np.ndarray) -> np.ndarray:
+    return (keys >> _LOW).astype(np.int64)
+
+
+def _low(keys: np.ndarray) -> np.ndarray:
+    return keys.astype(np.uint32).astype(np.int64)
+
+
+def _keys_of(lists: Lists) -> np.ndarray:
+    """Keys of (row, value), ascending."""
+    counts = np.diff(lists.offsets)
+    return _keys(np.repeat(np.arange(len(counts)), counts), lists.values)
 
 
 def _swapped(keys: np.ndarray) -> np.ndarray:
@@ -198,14 +217,25 @@ def _lists(keys: np.ndarray, rows: int) -> Lists:
     return Lists(keys.astype(np.uint32).view(np.int32), offsets.astype(np.int64))
 
 
-def _several(keys: np.ndarray, rows: int) -> Lists:
-    """The lists of (row, value) keys, those of a single value left out."""
-    lists = _lists(keys, rows)
-    counts = np.diff(lists.offsets)
-    if not (counts == 1).any():
-        return lists
-    kept = np.repeat(counts > 1, counts)
-    return Lists(lists.values[kept], np.concatenate([[0], np.cumsum(np.where(counts > 1, counts, 0))]))
+def _by_fewer_partners(keys: np.ndarray, queries: int, passages: int) -> tuple[Lists, Lists]:
+    """(answers, asked) of ascending keys of (query, passage): each at the side with fewer partners, as the module says.
+
+    Query 0 has the answers 0, 1 and 2, query 1 has 2 alone, query 2 has 2 and 3:
+
+    >>> answers, asked = _by_fewer_partners(_keys(np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 2, 2, 2, 3])), 3, 4)
+    >>> answers.values.tolist(), answers.offsets.tolist(), asked.values.tolist(), asked.offsets.tolist()
+    ([2, 2], [0, 1, 1, 2], [0, 0, 2], [0, 1, 2, 2, 3])
+    """
+    of_query, of_passage = np.zeros(queries, np.int64), np.zeros(passages, np.int64)
+    for part in _parts(len(keys)):
+        of_query += np.bincount(_high(keys[part]), minlength=queries)
+        of_passage += np.bincount(_low(keys[part]), minlength=passages)
+    at_query, at_passage = np.zeros((2, len(keys)), bool)
+    for part in _parts(len(keys)):
+        partners, others = of_query[_high(keys[part])], of_passage[_low(keys[part])]
+        at_query[part] = (partners > 1) & (partners <= others)
+        at_passage[part] = (partners > 1) & (partners > others)
+    return _lists(keys[at_query], queries), _lists(_swapped(keys[at_passage]), passages)
 
 
 def _several_in(keys: np.ndarray) -> np.ndarray:

@@ -186,7 +186,8 @@ def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
 
 def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
     columns, lists = {}, pa.large_list(pa.int32())
-    for side, names in zip(SIDES, (("answers", "groups"), ("groups",)), strict=True):
+    limits = {"answers": manifest["passages"]["rows"], "asked": manifest["queries"]["rows"], "groups": MOST_ROWS + 1}
+    for side, names in zip(SIDES, (("answers", "groups"), ("asked", "groups")), strict=True):
         entry, rows = manifest[side]["identity"], manifest[side]["rows"]
         path, schema = folder / entry["file"], {"same": pa.int32(), **dict.fromkeys(names, lists)}
         table = _open_table(path, entry["bytes"], schema, rows)
@@ -196,13 +197,12 @@ def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
         for index, name in enumerate(names, start=1):
             column = table.column(index)
             columns[side, name] = found = Lists(_mapped(column.values), _mapped(column.offsets))
-            _check_numbers(
-                path, name, found.values, manifest["passages"]["rows"] if name == "answers" else MOST_ROWS + 1
-            )
+            _check_numbers(path, name, found.values, limits[name])
     return Identity(
         columns["queries", "same"],
         columns["passages", "same"],
         columns["queries", "answers"],
+        columns["passages", "asked"],
         columns["queries", "groups"],
         columns["passages", "groups"],
     )

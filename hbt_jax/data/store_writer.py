@@ -213,7 +213,7 @@ class StoreWriter:
     def _identity_files(self, identity: Identity) -> dict[str, dict]:
         tables = {
             "queries": (identity.query_Q, {"answers": identity.answers, "groups": identity.query_groups}),
-            "passages": (identity.passage_N, {"groups": identity.passage_groups}),
+            "passages": (identity.passage_N, {"asked": identity.asked, "groups": identity.passage_groups}),
         }
         return {
             side: {

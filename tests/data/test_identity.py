@@ -9,6 +9,7 @@ from hbt_jax.data import false_negatives, identity
 from hbt_jax.data.false_negatives import masks, words
 from hbt_jax.data.identity import Classes, identity_of
 from hbt_jax.data.store import open_store
+from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.training.losses import masked_columns
 from tests.data.make_stores import make_store, parallel
 
@@ -50,10 +51,8 @@ def forbidden(same, pairs):
     }
 
 
-@pytest.mark.parametrize("few", [0, 1 << 12])  # keys that are looked up one by one, or not
 @pytest.mark.parametrize("seed", range(6))
-def test_masks_are_those_of_plain_sets(seed, few, monkeypatch):
-    monkeypatch.setattr(false_negatives, "_FEW", few)
+def test_masks_are_those_of_plain_sets(seed):
     same, pairs = drawn(seed)
     made = identity_of(pairs, *same)
     wrong = forbidden(same, pairs)
@@ -83,12 +82,29 @@ def test_answering_is_what_the_masks_say(seed):
     assert made.answering(query, own, asked).tolist() == wanted and any(wanted) and not all(wanted)
 
 
+def answers_of(made, query):
+    """The classes of passages that are noted, at either side, as answers of a query row."""
+    row = made.query_Q[query]
+    asked, passage = made.asked.of(np.arange(len(made.passage_N)))
+    return {*made.answers.of(np.array([row]))[0].tolist(), *passage[asked == row].tolist()}
+
+
+def test_many_answers_and_many_queries_make_no_long_list():
+    many = np.arange(1, 501)
+    queries, passages = np.concatenate([np.zeros(500, np.int64), many]), np.concatenate([many, np.zeros(500, np.int64)])
+    queries, passages = np.concatenate([queries, many]), np.concatenate([passages, many])  # a second answer each
+    rows = np.arange(501, dtype=np.int32)
+    made = identity_of([(queries, passages, np.arange(1500))], rows, rows)
+    assert max(np.diff(made.answers.offsets).max(), np.diff(made.asked.offsets).max()) == 2
+    assert answers_of(made, 0) == {*range(1, 501)} and answers_of(made, 7) == {0, 7}
+
+
 def test_a_chain_of_answers_and_groups_by_hand():
     # queries 0 and 1 are one; passage 2 is passage 0's copy; 3 answers query 1, and 4 is in a group of two queries
     same = np.array([0, 0, 2, 3], np.int32), np.array([0, 1, 0, 3, 4], np.int32)
     pairs = [tuple(np.array(column) for column in ([0, 1, 2, 3], [0, 3, 1, 4], [5, 6, 7, 7]))]
     made = identity_of(pairs, *same)
-    assert made.answers.of(np.array([0, 2, 3]))[0].tolist() == [0, 3]  # of a single answer nothing is noted
+    assert made.answers.values.tolist() == [] and made.asked.of(np.arange(5))[1].tolist() == [0, 3]  # not of one answer
     assert made.query_groups.of(np.arange(4))[0].tolist() == [7, 7] and made.query_groups.offsets.tolist() == [
         0,
         0,
@@ -106,7 +122,7 @@ def test_a_store_keeps_it_and_counts_it(tmp_path):
     same = {"queries": [0, 0, 2, 3], "passages": [0, 1, 2, 3]}
     store = make_store(tmp_path / "store", parallel(4, 2), pairs=pairs, same=same)
     assert store.identity.query_Q.tolist() == same["queries"] and not store.identity.query_Q.flags.owndata
-    assert store.identity.answers.of(np.array([0]))[0].tolist() == [0, 1]
+    assert answers_of(store.identity, 1) == {0, 1} and answers_of(store.identity, 2) == set()  # of one answer nothing
     assert store.manifest["pairs"]["answering_negatives"] == 3  # by the copy of the query, by the group, its own
     entry = store.manifest["queries"]["identity"]
     assert (entry["shared"], entry["classes"], entry["largest"]) == (2, 1, 2)
@@ -114,8 +130,6 @@ def test_a_store_keeps_it_and_counts_it(tmp_path):
 
 
 def test_a_pair_that_is_not_in_the_table_still_answers(tmp_path):
-    from hbt_jax.data.store_writer import StoreWriter
-
     description = {"name": "n", "split": "train", "languages": ["de"], "tokenizer": {"path": "", "fingerprint": ""}}
     with StoreWriter(tmp_path / "store") as writer:
         for side in ("queries", "passages"):
@@ -124,7 +138,7 @@ def test_a_pair_that_is_not_in_the_table_still_answers(tmp_path):
         writer.append_pairs(*np.array([[0, 1], [0, 1], [0, 1]]), np.zeros(0, np.int64), np.zeros(3, np.int64))
         writer.finish({"queries": 2, "passages": 2}, description)
     store = open_store(tmp_path / "store")
-    assert len(store.pairs) == 2 and store.identity.answers.values.tolist() == [0, 1]
+    assert len(store.pairs) == 2 and answers_of(store.identity, 0) == {0, 1}
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -281,7 +281,9 @@ def test_a_clean_copy_masks_as_before(tmp_path, tokenizer):
     entry = write_clean_copy(store, masks, tmp_path / "copy", {}, load_tokenizer(tokenizer))
     copy = open_store(tmp_path / "copy")
     assert copy.identity.query_Q.tolist() == [0, 1] and copy.identity.passage_N.tolist() == [0, 1, 2, 0]
-    assert copy.identity.answers.of(np.array([0]))[0].tolist() == [0, 1]  # passage b, by a query that is left out
+    asked, passage = copy.identity.asked.of(np.arange(4))
+    noted = {*copy.identity.answers.of(np.array([0]))[0].tolist(), *passage[asked == 0].tolist()}
+    assert noted == {0, 1}  # passage b, too, by a query that is left out
     assert entry["pairs"]["answering_negatives"] == 2 and entry["queries"]["identity"]["shared"] == 0
     assert "folding" in entry and "shared_texts" not in entry
 

@@ -36,6 +36,7 @@ from hbt_jax.models.tokenizer_folder import read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 
+_LINE_ENDS = ("\n", "\t", "\r")  # white space that no mark after it combines with, unlike U+3000
 _PROBES = ("a b", "1", "北京 x", "été", "-x")  # texts after a prefix
 # Files of transformers' older tokenizers, which tokenizer.json replaces.
 _OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
@@ -273,11 +274,13 @@ def _ends_apart(backend: tokenizers.Tokenizer, cuts_at_spaces: bool) -> Callable
             return False
         if prefix.endswith(" "):
             return True
-        shape = normalize(prefix)
-        if (cuts_at_spaces or is_bert) and shape[-1:].isspace():
+        if cuts_at_spaces and prefix.endswith(_LINE_ENDS):
             return True
+        shape = normalize(prefix)
         if not is_bert or alone or not shape:
             return False
+        if shape[-1].isspace():
+            return True
         (_, (start, _)) = backend.pre_tokenizer.pre_tokenize_str(f"{shape}x")[-1]  # BERT's cuts look at one character
         return start == len(shape)
 

@@ -76,14 +76,14 @@ def assumption(
         "passage_prefix": f"{text.passage_prefix!r} before passages",
         **further,
     }
-    taken = [word for name, word in words.items() if name in assumed]
+    taken = [word for option, word in words.items() if option in assumed]
     if not taken:
         return []
     why = "has no modules.json, with which sentence-transformers says how a model is used"
     if {*assumed} <= {"max_length"}:
         why = "does not state the longest text (max_seq_length, model_max_length)"
-    flags = ", ".join(f"--{name}" for name in words if name in assumed)
-    return [f"note: {name} {why}; taken: {', '.join(taken)}; {flags} say otherwise"]
+    flags = " or ".join(f"--{option}" for option in words if option in assumed)
+    return [f"note: {name} {why}; taken: {', '.join(taken)}; for something else give {flags}"]
 
 
 def not_finite_parameter(parameters: nnx.State) -> str:

@@ -35,7 +35,8 @@ class Pretrained:
       normalize: whether embeddings are scaled to unit length; None likewise.
       query_prefix, passage_prefix: put before texts; None likewise.
       max_length: tokens of the longest text, at most `encoder.max_positions`.
-      said: of query_prefix, passage_prefix and max_length, what says so, in words such as "prompts.query in FILE".
+      said: of pooling, normalize, query_prefix, passage_prefix and max_length, what says so, in words such as
+        "prompts.query in FILE"; not of those that nothing says.
       unstated: of pooling, normalize, query_prefix, passage_prefix and max_length, those that no file states.
       notes: what a user should know, one line each.
       weights: the encoder's weights.
@@ -172,7 +173,8 @@ def _prefixes(
         f"{known}: its files state no prompts; it was trained with {query!r} and {passage!r}, which are taken unless"
         " --query_prefix and --passage_prefix say otherwise"
     )
-    said = {f"{side}_prefix": f"the {side} prefix that {known} was trained with" for side in ("query", "passage")}
+    said = dict(sentence.said) if sentence else {}
+    said |= {f"{side}_prefix": f"the {side} prefix that {known} was trained with" for side in ("query", "passage")}
     return query, passage, said, (note, *(one for one in notes if one != NO_PROMPTS))
 
 

@@ -100,7 +100,7 @@ class SentenceFiles:
       normalize: whether embeddings are scaled to unit length, by a Normalize module or for a score that is a cosine.
       query_prompt, passage_prompt: put before texts; empty where none is stated.
       max_length: tokens of the longest text, None where it is not stated.
-      said: of query_prefix, passage_prefix and max_length, the key and file that say it, in words.
+      said: of pooling, normalize, query_prefix, passage_prefix and max_length, the key and file that say it, in words.
       notes: what a user should know, one line each.
     """
 
@@ -157,6 +157,8 @@ def read_sentence_files(folder: Path) -> SentenceFiles | None:
         passage_prompt=prompts.get(passage, ""),
         max_length=max_length,
         said={
+            "pooling": str(modules["Pooling"] / "config.json"),
+            "normalize": f"the modules of {folder / MODULES} and similarity_fn_name in {settings.where}",
             "query_prefix": f"prompts.{_QUERY_PROMPT} in {settings.where}",
             "passage_prefix": f"prompts.{passage} in {settings.where}",
             "max_length": f"max_seq_length in {stated_in}",

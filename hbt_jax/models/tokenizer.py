@@ -46,6 +46,8 @@ _TWO_FORMS = {
     "accents": (("é", "e"), ("á", "a"), ("ö", "o"), ("ñ", "n"), ("ç", "c"), ("й", "и"), ("ό", "ο"), ("が", "か")),
 }  # fmt: skip
 
+_LINE_ENDS = ("\n", "\t", "\r")  # white space that no mark after it combines with, unlike U+3000
+_PROBES = ("a b", "1", "北京 x", "été", "-x")  # texts after a prefix
 # Files of transformers' older tokenizers, which tokenizer.json replaces.
 _OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
 
@@ -259,6 +261,39 @@ def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
     tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words)
     _check_joining(tokenizer)
     return tokenizer
+
+
+def _ends_apart(backend: tokenizers.Tokenizer, cuts_at_spaces: bool) -> Callable[[str], bool]:
+    """Whether a text after this prefix is cut from it, whatever the text is; see `Tokenizer.joins`.
+
+    Args:
+      backend: the tokenizer.
+      cuts_at_spaces: whether it cuts at every white space, as XLM-R's does, not only before words.
+    """
+    normalize = backend.normalizer.normalize_str if backend.normalizer else str
+    is_bert = isinstance(backend.normalizer, normalizers.BertNormalizer) and isinstance(
+        backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer
+    )
+    added = list(backend.get_added_tokens_decoder().values())
+    starts = {token.content[:length].casefold() for token in added for length in range(1, len(token.content))}
+    alone = any(token.single_word for token in added)  # then what stands before a token's name counts
+
+    def ends_apart(prefix: str) -> bool:
+        if any(prefix.casefold().endswith(start) for start in starts):  # a special token might span prefix and text
+            return False
+        if prefix.endswith(" "):
+            return True
+        if cuts_at_spaces and prefix.endswith(_LINE_ENDS):
+            return True
+        shape = normalize(prefix)
+        if not is_bert or alone or not shape:
+            return False
+        if shape[-1].isspace():
+            return True
+        (_, (start, _)) = backend.pre_tokenizer.pre_tokenize_str(f"{shape}x")[-1]  # BERT's cuts look at one character
+        return start == len(shape)
+
+    return ends_apart
 
 
 def _check_joining(tokenizer: Tokenizer) -> None:

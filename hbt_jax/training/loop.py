@@ -7,7 +7,8 @@ saving are kept out of the measured rate.
 import collections
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -24,6 +25,7 @@ from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress_bar
 
 _BATCHES_AHEAD = 2
+_BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
 _COMPARED_OF_RUN = {"seed", "compute_dtype", "validation_batches"}
 _COMPARED_BY_FINGERPRINT = {"stores", "tokenizer", "model"}
 
@@ -44,6 +46,7 @@ class Job:
       workdir: folder of the run.
       weights: gives the parameters of step 0 by path as host arrays, None for those of the seed.
       leader: whether this process writes metrics and shows progress.
+      said: of options left to the model's files, the file that says them, in words.
       agree: turns this process's (stop requested, save due by time) into the same answer on all processes.
     """
 
@@ -58,6 +61,7 @@ class Job:
     workdir: Path
     weights: Callable[[], dict[tuple, np.ndarray] | None] = lambda: None
     leader: bool = True
+    said: Mapping[str, str] = dataclasses.field(default_factory=dict)
     agree: Callable[[bool, bool], tuple[bool, bool]] = lambda stop, save: (stop, save)
 
 
@@ -103,7 +107,7 @@ def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]
     Raises:
       InputError: --resume forbids or demands a checkpoint, or the checkpoint is of another run.
     """
-    saved = check_resume(job.run.resume, checkpoints, job.record, job.workdir)
+    saved = check_resume(job.run.resume, checkpoints, job.record, job.workdir, job.said)
     if saved is None:
         checkpoints.forget_best()
         return steps.sharded_initial_state(job.recipe, job.mesh, job.weights()), dataclasses.replace(job.record)
@@ -111,8 +115,10 @@ def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]
     return state, dataclasses.replace(saved, configuration=job.record.configuration)
 
 
-def check_resume(resume: str, checkpoints: Checkpoints, wanted: Record, workdir: Path) -> Record | None:
-    """The record of the run to go on from, None for a new run.
+def check_resume(
+    resume: str, checkpoints: Checkpoints, wanted: Record, workdir: Path, said: Mapping[str, str] = _BY_FLAGS
+) -> Record | None:
+    """The record of the run to go on from, None for a new run; `said` as for `check_same_run`.
 
     Raises:
       InputError: --resume forbids or demands a checkpoint, or the checkpoint is of another run.
@@ -125,22 +131,23 @@ def check_resume(resume: str, checkpoints: Checkpoints, wanted: Record, workdir:
     if resume == "never":
         raise InputError(f"--resume=never, but {workdir} holds a checkpoint at step {found}: choose another --workdir")
     saved = checkpoints.record("last")
-    check_same_run(saved, wanted, workdir)
+    check_same_run(saved, wanted, workdir, said)
     return saved
 
 
-def check_same_run(saved: Record, wanted: Record, workdir: Path) -> None:
+def check_same_run(saved: Record, wanted: Record, workdir: Path, said: Mapping[str, str] = _BY_FLAGS) -> None:
     """Raises InputError, naming each difference, if a checkpoint was made with other data, settings or plan scheme.
 
     Of the part `run` only what changes a result must be equal: intervals and the length of a run may change.  Stores,
-    tokenizer and weights are compared by their fingerprints, so their folders may move.
+    tokenizer and weights are compared by their fingerprints, so their folders may move.  `said` tells of options that
+    were left to the model's files which file says them.
     """
     differences = []
     for part, values in wanted.configuration.items():
         before = saved.configuration.get(part, {})
         names = _COMPARED_OF_RUN if part == "run" else set(values) - _COMPARED_BY_FINGERPRINT
         differences += [
-            f"--{name}={before.get(name)} became {values.get(name)}"
+            f"--{name}={before.get(name)} became {values.get(name)}" + (f", by {said[name]}" if name in said else "")
             for name in sorted(names)
             if before.get(name) != values.get(name)
         ]

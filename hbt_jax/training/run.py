@@ -102,7 +102,9 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
             print(line, flush=True)
     checkpoints = Checkpoints(folder)
     try:
-        loop.check_resume(config.run.resume, checkpoints, job.record, folder)  # before anything in the folder changes
+        loop.check_resume(
+            config.run.resume, checkpoints, job.record, folder, job.said
+        )  # before anything in the folder changes
         if job.leader:
             workdir.write(folder, start)
         _, reached, stopped = loop.train(job, checkpoints, lambda: stop.requested)
@@ -135,6 +137,7 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
         record=Record(step=0, configuration=config.to_json(), data=data, plan_scheme=PLAN_SCHEME),
         workdir=Path(config.run.workdir),
         leader=jax.process_index() == 0,
+        said=start.said,
         agree=agreement(config.run.log_every),
     )
 

@@ -481,6 +481,27 @@ def test_a_pickled_dense_layer_is_refused(labse):
     )
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_weights_that_are_not_finite_are_named(labse, monkeypatch, value, dtype):
+    import jax.numpy as jnp
+
+    monkeypatch.setattr("hbt_jax.models.weight_files._BLOCK", 100)
+    for file, name, place in (
+        ("model.safetensors", "embeddings.word_embeddings.weight", (7, 3)),
+        ("2_Dense/model.safetensors", "linear.bias", (2,)),
+    ):
+        whole = load_file(labse / file)
+        broken = {key: np.array(tensor, jnp.dtype(dtype)) for key, tensor in whole.items()}
+        name = next(key for key in broken if key.endswith(name))
+        broken[name][place] = value
+        save_file(broken, labse / file)
+        shown = ", ".join(map(str, place))
+        refused(labse, rf"labse/{file}: the weights are not finite: tensor {name} holds {value} at \[{shown}\]; ", True)
+        save_file(whole, labse / file)
+    assert read_parameters(read(str(labse)))
+
+
 def spoil(file: Path, **tensors) -> None:
     """Replaces tensors of a file, or takes away those set to `...`; double underscores stand for points."""
     changed = load_file(file) | {name.replace("__", "."): tensor for name, tensor in tensors.items()}

@@ -11,11 +11,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from hbt_jax.config import LearningConfig, RunConfig
 from hbt_jax.errors import InputError, TrainingDiverged
 from hbt_jax.mesh import make_mesh
-from hbt_jax.training import loop
+from hbt_jax.training import loop, step
 from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.meters import read_metrics
 from tests.training import toy
@@ -124,12 +125,38 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
     broken = toy.recipe(learning=LearningConfig(learning_rate=1e30, temperature=0.1, clip_norm=0.0))
-    message = r"the loss of step \d is nan, .*\(batch kind x-y, languages de sw, number \d\).*--learning_rate"
+    message = (
+        r"the loss of step \d is nan, .*\(batch kind x-y, languages de sw, number \d\); the weights were finite at the"
+        r" start; there is no checkpoint yet; .* --learning_rate below 1e\+30, another --clip_norm than 0$"
+    )
     with pytest.raises(TrainingDiverged, match=message):
         run(tmp_path, recipe=broken)
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.step("last") is None
     checkpoints.close()
+
+
+def test_a_loss_that_is_not_finite_after_a_checkpoint_names_its_step(tmp_path):
+    run(tmp_path, stop_after=2)
+    checkpoints = Checkpoints(tmp_path)
+    made = loop.Loop(job(tmp_path), checkpoints, lambda: False)
+    assert "; the last checkpoint, from before, is step 2; what can be tried" in str(made._diverged("w", 3))
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_named_before_the_first_step(tmp_path, value):
+    recipe = toy.recipe()
+    parameters = nnx.to_flat_state(step.sharded_initial_state(recipe, make_mesh(2, 4)).parameters)
+    weights = {path: np.array(leaf.get_value()) for path, leaf in parameters}
+    path = sorted(weights, key=str)[3]
+    weights[path].reshape(-1)[1] = value
+    message = (
+        "^the weights of step 0, which training starts from, are not finite: parameter"
+        f" {'.'.join(map(str, path))}; start from another --model, or in another --workdir$"
+    )
+    with pytest.raises(InputError, match=message):
+        run(tmp_path, recipe=recipe, weights=lambda: weights)
 
 
 def test_useless_parameters_are_neither_saved_nor_called_best(tmp_path):

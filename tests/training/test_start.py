@@ -13,12 +13,14 @@ from flax import nnx
 from hbt_jax.config import ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh
+from hbt_jax.models.model import with_text
 from hbt_jax.models.pretrained import read, read_parameters
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Record
 from hbt_jax.training.load import load_model
 from hbt_jax.training.loop import check_same_run
+from hbt_jax.training.run import model_lines
 from hbt_jax.training.start import Habits, habits, open_start, resolved
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 from tests.interchange import make_models
@@ -74,6 +76,67 @@ def test_options_that_are_stated_as_the_files_have_them_are_the_same_run(folders
     other = "cls" if own.model.pooling == "mean" else "mean"
     with pytest.raises(InputError, match=f"other settings: --pooling={own.model.pooling} became {other}"):
         check_same_run(saved, Record(0, resolved(config(folders[layout], pooling=other)).to_json(), {}), workdir)
+
+
+def settings_of(folder, **values):
+    file = folder / "config_sentence_transformers.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values), encoding="utf-8")
+
+
+def test_a_prompt_that_a_store_cannot_have_names_its_file_and_not_a_flag(folders, tmp_path):
+    folder = shutil.copytree(folders["xlm-roberta"], tmp_path / "asked")
+    settings_of(folder, prompts={"query": "检索：", "passage": "passage: "})
+    with pytest.raises(
+        InputError, match=r"^prompts.query in .*asked/config_sentence_transformers.json \('检索：'\): prefix"
+    ):
+        open_start(config(folder))
+    given = dataclasses.replace(SHORT, query_prefix="检索：")
+    with pytest.raises(InputError, match="^--query_prefix='检索：': prefix and text share tokens"):
+        open_start(config(folder, given))
+    start = open_start(config(folder, dataclasses.replace(SHORT, query_prefix="检索： ")))
+    assert start.said == {
+        "passage_prefix": f"prompts.passage in {folder}/config_sentence_transformers.json",
+        "pooling": f"{folder}/1_Pooling/config.json",
+        "normalize": f"the modules of {folder}/modules.json and similarity_fn_name in"
+        f" {folder}/config_sentence_transformers.json",
+    }
+    bert = shutil.copytree(folders["bert"], tmp_path / "bert")
+    settings_of(bert, prompts={"query": "检索：", "document": ""})
+    assert open_start(config(bert)).config.text.query_prefix == "检索："  # BERT cuts after the colon, whatever follows
+
+
+def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_path):
+    bare = shutil.copytree(folders["bert"], tmp_path / "bare")
+    for name in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+        (bare / name).unlink()
+    shutil.rmtree(bare / "1_Pooling")
+    (line,) = [line for line in model_lines(open_start(config(bare))) if line.startswith("note: ")]
+    assert line == (
+        f"note: {bare} has no modules.json, with which sentence-transformers says how a model is used; taken: mean"
+        " pooling, embeddings of unit length, 'query: ' before queries, 'passage: ' before passages; for something else"
+        " give --pooling or --normalize or --query_prefix or --passage_prefix"
+    )
+    text = dataclasses.replace(SHORT, query_prefix="")
+    (line,) = [line for line in model_lines(open_start(config(bare, text, pooling="cls"))) if line.startswith("note: ")]
+    assert (
+        "taken: embeddings of unit length, 'passage: ' before passages; for something else give --normalize or"
+        " --passage_prefix" in line
+    )
+    text = dataclasses.replace(text, passage_prefix="")
+    whole = open_start(config(bare, text, pooling="cls", normalize="false"))
+    assert not [line for line in model_lines(whole) if line.startswith("note: ")]
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    model = load_model(str(bare), "best", mesh, "float32", pooling="cls")
+    (line,) = [line for line in model.lines() if line.startswith("note: ")]
+    assert "taken: embeddings of unit length, 'query: ' before queries, 'passage: ' before passages" in line
+    told = with_text(model, "", "p: ", 8)
+    assert [line.rpartition("taken: ")[2] for line in told.lines() if line.startswith("note: ")] == [
+        "embeddings of unit length; for something else give --normalize"
+    ]
+    assert told.said == {"query_length": "--max_length", "passage_length": "--max_length"}
+    for layout in ("labse", "xlm-roberta"):
+        stated = load_model(str(folders[layout]), "best", mesh, "float32")
+        assert not [line for line in stated.lines() if line.startswith("note: ")]
 
 
 def test_the_vocabulary_of_the_two_files_must_fit(folders, tmp_path):

@@ -1,8 +1,9 @@
 """One interface over SentencePiece models and Hugging Face tokenizers: texts in, one flat array of token ids out.
 
-A text is tokenised alone, without prefix and special tokens; `hbt_jax/data/packing.py` puts those around it.  A prefix
-ends in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer that gives a word other
-ids at the start of a text than after a space is refused.
+A text is tokenised alone, without prefix and special tokens; `hbt_jax/data/packing.py` puts those around it.  Most
+prefixes end in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer that gives a
+word other ids at the start of a text than after a space is refused.  `Tokenizer.joins` says whether the ids of a prefix
+can be joined with those of any text; where they cannot, prefix and text are tokenised as one.
 
 With a Hugging Face folder, begin, prefix, text and end are id for id what transformers' AutoTokenizer makes of prefix +
 text, with these exceptions, where the ids are those of the text without the prefix:
@@ -12,8 +13,9 @@ text, with these exceptions, where the ids are those of the text without the pre
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
-Once XLM-R's has met 131,072 different words, a word that can be cut in several ways with the same sum of scores may be
-cut in another of them, about one such word in ten thousand: see hbt_jax/models/unigram_words.py.
+A text's ids depend on that text alone: not on the texts beside it, nor on those that were given before, nor on the
+number of threads or processes.  Words that XLM-R's was given before are remembered, and once they are many, new ones
+are cut by hbt_jax/models/unigram_words.py, but only where it is sure to cut as the library tokenizers does.
 
 A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter and its marks typed apart
 are the letter with the marks, in whatever order they were typed.
@@ -28,6 +30,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import tokenizers
+from tokenizers import normalizers, pre_tokenizers
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer_folder import read_folder
@@ -73,6 +77,7 @@ class Tokenizer:
         encode_lists: Callable[[list[str]], Iterable[list[int]]],
         decode_lists: Callable[[list[list[int]]], list[str]],
         words: WordCache | None = None,
+        ends_apart: Callable[[str], bool] = lambda prefix: prefix.endswith(" "),
     ):
         for name, token in special.items():
             if not 0 <= token < vocab_size:
@@ -88,6 +93,7 @@ class Tokenizer:
         self.contents = contents
         self.fingerprint = "sha256:" + hashlib.sha256(next(iter(contents.values()))).hexdigest()
         self._encode_lists, self._decode_lists, self._words = encode_lists, decode_lists, words
+        self._ends_apart, self._joined = ends_apart, {"": True}
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Token ids of texts, without prefix and special tokens; a text of spaces alone has none.
@@ -157,6 +163,20 @@ class Tokenizer:
                 " are another tokenizer's; correct --tokenizer"
             )
 
+    def joins(self, prefix: str) -> bool:
+        """Whether the ids of a prefix and of any text after it are those of the two as one text.
+
+        So they are after a space, and where the tokenizer cuts texts after the prefix's last character whatever
+        follows, as BERT's does after punctuation and Chinese characters.
+        """
+        if prefix not in self._joined:
+            head = self.prefix_ids(prefix).tolist()
+            self._joined[prefix] = self._ends_apart(prefix) and all(
+                self.encode([prefix + text])[0].tolist() == [*head, *self.encode([text])[0].tolist()]
+                for text in _PROBES
+            )
+        return self._joined[prefix]
+
     def prefix_ids(self, prefix: str) -> np.ndarray:
         """int32 ids of a prefix as they stand before a text's ids; the prefix's last space belongs to the text."""
         return self.encode([prefix.rstrip(" ")])[0]
@@ -190,7 +210,7 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     if path.is_file():
         return _sentencepiece(path, path, threads)
     if (path / "tokenizer.json").is_file():
-        return _hugging_face(path, threads)
+        return _hugging_face(path)
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path, path / "tokenizer.model", threads)
     older = [name for name in _OLDER_FILES if (path / name).is_file()]
@@ -242,7 +262,7 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path, threads: int) -> Toke
     return tokenizer
 
 
-def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
+def _hugging_face(folder: pathlib.Path) -> Tokenizer:
     read = read_folder(folder)
 
     def encode_lists(texts: list[str]) -> Iterable[list[int]]:
@@ -255,10 +275,13 @@ def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
     def read_faster() -> UnigramWords | None:
         steps = read.backend.normalizer
         normalize = steps.normalize_str if steps is not None else str
-        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize, _threads(threads))
+        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize)
 
     words = None if read.words is None else WordCache(encode_lists, read.words, read_faster)
-    tokenizer = Tokenizer(folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words)
+    ends_apart = _ends_apart(read.backend, cuts_at_spaces=words is not None)
+    tokenizer = Tokenizer(
+        folder, read.contents, read.special, read.vocab_size, encode_lists, decode_lists, words, ends_apart
+    )
     _check_joining(tokenizer)
     return tokenizer
 

@@ -31,7 +31,8 @@ class Record:
     Attributes:
       step: updates applied.
       configuration: TrainConfig.to_json() of the run.
-      data: fingerprint of the stores and the tokenizer, in order.
+      data: fingerprints of the model, the tokenizer and the stores, in order, and the stores' releases of public data,
+        which are not compared: early versions did not write them.
       plan_scheme: PLAN_SCHEME of hbt_jax/data/plan.py that drew the batches; None: the first, which was not written.
       best_loss, best_step: the best validation so far, None before the first.
       worse_validations: validations since the best one.

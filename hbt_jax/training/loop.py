@@ -26,6 +26,7 @@ from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress
 
 _BATCHES_AHEAD = 2
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
+RELEASES = "releases of public data"  # of the stores: told where the data differ, but not compared
 _COMPARED_OF_RUN = {"seed", "compute_dtype", "validation_batches"}
 _COMPARED_BY_FINGERPRINT = {"stores", "tokenizer", "model"}
 
@@ -156,10 +157,14 @@ def check_same_run(saved: Record, wanted: Record, workdir: Path, said: Mapping[s
             f"{workdir} holds a run with other settings: {'; '.join(differences)};"
             " give the same flags, or another --workdir"
         )
-    if saved.data != wanted.data:
+    changed = [
+        f"{name} was {saved.data.get(name)}, now it is {wanted.data.get(name)}"
+        for name in dict.fromkeys([*saved.data, *wanted.data])
+        if saved.data.get(name) != wanted.data.get(name)
+    ]
+    if any(saved.data.get(name) != wanted.data.get(name) for name in {*saved.data, *wanted.data} - {RELEASES}):
         raise InputError(
-            f"{workdir} holds a run on other data: it had {saved.data}, now it is {wanted.data};"
-            " give the same stores, or another --workdir"
+            f"{workdir} holds a run on other data: {'; '.join(changed)}; give the same stores, or another --workdir"
         )
     if saved.plan_scheme != wanted.plan_scheme:
         before = "1 (no scheme on record)" if saved.plan_scheme is None else saved.plan_scheme

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from hbt_jax import mesh as meshes
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import pipeline
+from hbt_jax.data.manifest import data_release
 from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.errors import Interrupted
@@ -40,6 +41,11 @@ class Batches:
     def fingerprints(self) -> list[str]:
         """What the stores hold, in order."""
         return [store.fingerprint for store in self.mixture.stores]
+
+    @property
+    def releases(self) -> list[str]:
+        """The release of public data that each store was made from, in order; empty where it is not known."""
+        return [data_release(store.manifest.get("source")) for store in self.mixture.stores]
 
     def __call__(self, start: int, stop: int | None = None) -> Iterator[dict]:
         """Batches of the steps from `start` to `stop`, without end if that is None."""
@@ -123,6 +129,7 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
         "tokenizer": tokenizer.fingerprint,
         "stores": batches.fingerprints,
         "validation_stores": validation[0].fingerprints if validation else [],
+        loop.RELEASES: batches.releases,
     }
     share = -(-config.run.validation_batches // max(1, len(validation)))
     return loop.Job(

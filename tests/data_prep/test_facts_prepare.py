@@ -1,5 +1,6 @@
 """The source `facts` as TensorFlow Datasets tables, as a benchmark folder and through its command."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import folder
 from hbt_jax.training.checkpoint import Record
-from hbt_jax.training.loop import check_same_run
+from hbt_jax.training.loop import RELEASES, check_same_run
 from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,9 +215,29 @@ def test_another_cldr_is_another_fingerprint_which_a_run_refuses(raw_dir, tmp_pa
         "Unicode CLDR 99",
     ]
     assert stores[0].fingerprint != stores[1].fingerprint
-    saved, wanted = (Record(step=1, data={"stores": [store.fingerprint]}, configuration={}) for store in stores)
+    saved, wanted = (
+        Record(
+            step=1,
+            data={
+                "model": "tiny",
+                "stores": [store.fingerprint],
+                RELEASES: [data_release(store.manifest["source"])],
+            },
+            configuration={},
+        )
+        for store in stores
+    )
     check_same_run(saved, saved, tmp_path)
-    with pytest.raises(InputError, match="holds a run on other data: .*; give the same stores, or another --workdir"):
+    with pytest.raises(InputError) as refused:
+        check_same_run(saved, wanted, tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path} holds a run on other data: stores was ['{stores[0].fingerprint}'], now it is"
+        f" ['{stores[1].fingerprint}']; releases of public data was ['Unicode CLDR {cldr_version()}'], now it is"
+        " ['Unicode CLDR 99']; give the same stores, or another --workdir"
+    )
+    del saved.data[RELEASES]  # as early versions wrote it
+    check_same_run(saved, dataclasses.replace(wanted, data={**saved.data, RELEASES: ["Unicode CLDR 99"]}), tmp_path)
+    with pytest.raises(InputError, match="releases of public data was None, now it is"):
         check_same_run(saved, wanted, tmp_path)
 
 

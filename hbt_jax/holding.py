@@ -112,7 +112,7 @@ def held(
         if record in _holds:
             _holds[record].times += 1
         else:
-            check_writable(os.path.dirname(path) or "." if beside else os.fspath(path))
+            check_writable(str(record.parent) if beside else os.fspath(path))
             with disk_errors(record.parent, flag):
                 _holds[record] = _claim(record, os.fspath(path), flag, wait)
     try:

@@ -114,7 +114,7 @@ def test_a_live_run_is_not_joined_but_read_and_goes_on_after_a_kill(few_facts, t
         refused(run("launch/train.py", *arguments, "--learning_rate=1e-3"), workdir, first.pid)
         (tmp_path / "texts.txt").write_text("Paris\n")
         texts = [f"--input={tmp_path / 'texts.txt'}", f"--output={tmp_path / 'texts.npy'}"]
-        read = run("launch/embed.py", f"--model={workdir}", *texts)
+        read = run("launch/embed.py", f"--model={workdir}", "--checkpoint=untrained", *texts)
         assert read.returncode == 0, read.stderr
         reached = len(read_metrics(workdir))
         wait_for_rows(workdir, first, reached + 5)

@@ -144,7 +144,12 @@ def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dic
 
 
 def summary(manifest: dict) -> list[str]:
-    """The lines printed after a build: languages, items, texts, tokens, pairs, what counts as one, what was dropped."""
+    """The lines printed after a build: what `holds` gives, and warnings."""
+    return holds(manifest) + [f"warning: {line}" for line in class_warnings(manifest, SIDES)]
+
+
+def holds(manifest: dict) -> list[str]:
+    """What is in a store: languages, items, texts, tokens, pairs, what counts as one, what was dropped."""
     lines = [f"store {manifest['name']}/{manifest['split']}: {len(manifest['languages'])} languages"
              f" ({' '.join(manifest['languages'])})"]  # fmt: skip
     if release := data_release(manifest.get("source")):
@@ -161,7 +166,7 @@ def summary(manifest: dict) -> list[str]:
     ]
     lines += [f"  {line}" for line in class_lines(manifest, SIDES)]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in manifest["dropped"].items()]
-    return lines + [f"warning: {line}" for line in class_warnings(manifest, SIDES)]
+    return lines
 
 
 def _shown_text(writer: StoreWriter, side: str, shared: Shared | None, tokenizer: Tokenizer) -> dict:

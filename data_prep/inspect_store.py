@@ -17,7 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_prep.build_store import summary  # noqa: E402
+from data_prep.build_store import holds  # noqa: E402
 from data_prep.store_classes import class_warnings  # noqa: E402
 from data_prep.store_figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
 from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
@@ -51,7 +51,7 @@ def inspect_store(
       InputError: no store, no tokenizer or another, or a token outside its vocabulary.
     """
     store, tokenizer = open_with_tokenizer(path, tokenizer_path, cache_dir)
-    yield from (line for line in summary(store.manifest) if not line.startswith("warning: "))
+    yield from holds(store.manifest)
     yield f"  tokenizer: {tokenizer.path}, {tokenizer.vocab_size:,} pieces; store {store.fingerprint}"
     if sample:
         yield f"--sample={sample}: what follows is of at most {sample:,} texts a side and language, and as many pairs"

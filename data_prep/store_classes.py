@@ -60,7 +60,7 @@ def repeated(keys_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(keys, kind="stable")
     rows, keys = rows[order], keys[order]
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(rows) else rows
-    return rows, np.repeat(rows[starts], np.diff([*starts, len(rows)]))
+    return rows, np.repeat(rows[starts], np.diff(np.append(starts, len(rows))))
 
 
 def first_with(keys_N: np.ndarray) -> np.ndarray:
@@ -87,9 +87,10 @@ def classes(columns: Mapping[str, GrowingArray], count: int) -> tuple[np.ndarray
         rows, first = repeated(column.rows(count))
         edges.append(np.stack([first, rows])[:, first != rows])
         if len(rows):
-            row, items = max(zip(*np.unique(first, return_counts=True), strict=True), key=lambda found: found[1])
-            if most is None or items > most.items:
-                most = Shared(code, int(items), int(row))
+            texts, items = np.unique(first, return_counts=True)
+            place = items.argmax()
+            if most is None or items[place] > most.items:
+                most = Shared(code, int(items[place]), int(texts[place]))
     return _connected(np.concatenate(edges, axis=1), count), most
 
 
@@ -132,8 +133,8 @@ def class_warnings(manifest: Mapping, sides: Sequence[str]) -> Iterator[str]:
         if is_large(Classes(found["shared"], found["classes"], found["largest"]), rows):
             yield (
                 f"{found['largest']:,} of {rows:,} {side} count as one, joined by texts that they share in some"
-                f" language{_example(manifest, side)}: they are never negatives of each other's queries, although they"
-                " may say different things; leave generic texts out (--shortest_text), or correct the source"
+                f" language{_example(manifest, side)}: no passage of one is ever a negative of another, although they may"
+                " say different things; leave generic texts out (--shortest_text), or correct the source"
             )
 
 

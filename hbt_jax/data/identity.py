@@ -134,7 +134,9 @@ class Classes:
 def identity_of(
     pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], query_Q: np.ndarray, passage_N: np.ndarray
 ) -> Identity:
-    """The identity of a store from its pairs.  Memory holds two 64-bit keys a pair while they are sorted.
+    """The identity of a store from its pairs, which are sorted in memory.
+
+    That takes two 64-bit numbers a pair, and three more for each different pair of a query with several answers.
 
     Args:
       pairs: (query rows, passage rows, groups), int64, of some pairs each; mapped ones are read some at a time.
@@ -176,7 +178,10 @@ def _keys_of(lists: Lists) -> np.ndarray:
 
 def _swapped(keys: np.ndarray) -> np.ndarray:
     """Keys of the pairs with their numbers exchanged, ascending."""
-    return np.sort(keys << _LOW | keys >> _LOW)
+    swapped = keys << _LOW
+    swapped |= keys >> _LOW
+    swapped.sort()
+    return swapped
 
 
 def _pair_keys(pairs: Sequence[tuple], high: int, low: int, high_of: np.ndarray | None, low_of: np.ndarray):

@@ -9,8 +9,9 @@ column of query i's own passage.  Which columns are masked is decided with the b
 import jax
 import jax.numpy as jnp
 
+from hbt_jax.data.false_negatives import WORD
+
 _MASKED = -1e9  # finite: exp of it is zero in float32, and no gradient becomes nan
-_WORD = 32  # bits
 
 
 def positive_columns(shares: int, queries: int, passages: int):
@@ -30,7 +31,7 @@ def masked_columns(masked_BW, columns: int):
 
     With W = 2 words of which the first is 0b101 and the second 0b1, the columns 0, 4 and 1 are masked.
     """
-    bits = jnp.arange(_WORD, dtype=jnp.int32)
+    bits = jnp.arange(WORD, dtype=jnp.int32)
     masked = (masked_BW[:, None, :] >> bits[None, :, None]) & 1
     return masked.reshape(len(masked_BW), -1)[:, :columns] != 0
 

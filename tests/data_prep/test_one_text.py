@@ -1,21 +1,23 @@
 """One text is one item: however it is typed, in whichever languages it comes, through sources, stores and masks."""
 
+import doctest
 import json
 import unicodedata
 
 import numpy as np
 import pytest
 
-from data_prep import sources
+from data_prep import sources, store_classes
 from data_prep.build_store import build_store, summary
 from data_prep.clean_copy import write_clean_copy
 from data_prep.filters import DUPLICATE, EQUAL, Filters
 from data_prep.inspect_store import inspect_store
 from data_prep.jsonl_rows import AGAIN, rows
 from data_prep.row import BadRow, Dropped
-from data_prep.store_classes import class_warnings, classes, first_with, repeated
+from data_prep.store_classes import class_warnings, classes, first_with, is_large, repeated
 from hbt_jax.config import PlanConfig, TextConfig
 from hbt_jax.data.audit import describe
+from hbt_jax.data.identity import Classes
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import packed_batch
 from hbt_jax.data.plan import Plan
@@ -180,6 +182,18 @@ def test_a_chain_over_three_languages_is_one_class_and_the_table_says_so():
     assert (shared.language, shared.items, shared.row) == ("en", 2, 0)
     none, shared = classes({"en": Column([1, 2, 0, 0])}, 4)
     assert none.tolist() == [0, 1, 2, 3] and shared is None
+
+
+@pytest.mark.parametrize(("largest", "rows", "large"), [
+    (101, 10**6, True), (100, 10**6, False), (11, 1000, True), (10, 500, False), (50, 10_000, False), (2, 2, False),
+])  # fmt: skip
+def test_which_classes_are_large(largest, rows, large):
+    assert is_large(Classes(largest, 1, largest), rows) == large
+
+
+def test_examples_of_the_docstrings():
+    found = doctest.testmod(store_classes)
+    assert found.attempted and not found.failed
 
 
 def test_repeated_keys_of_many_rows(monkeypatch):

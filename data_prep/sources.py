@@ -24,6 +24,7 @@ from data_prep.downloads import DOWNLOADS, fetched
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.data.remote import is_remote
 from hbt_jax.errors import InputError
+from hbt_jax.files import check_name
 
 SOURCES = {
     "cc3m35l": "data_prep.captions_builder:Cc3m35l",
@@ -98,6 +99,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
             f"--raw_dir={raw_dir}: expected a folder of this machine, where the source is prepared; only the store can"
             " go to a bucket (--out_dir of build_store.py)"
         )
+    check_name(raw_dir, "raw_dir", "TensorFlow's files")
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
     module, _, name = SOURCES[source].partition(":")

@@ -15,6 +15,7 @@ from hbt_jax.data import pipeline
 from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import Plan
 from hbt_jax.errors import Interrupted
+from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import assumption
 from hbt_jax.models.tokenizer import Tokenizer
@@ -90,6 +91,7 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
       TrainingDiverged: see loop.train.
     """
     folder = Path(config.run.workdir)
+    check_name(folder, "workdir", "checkpoints and event files")
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
     start = open_start(config)

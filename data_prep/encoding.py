@@ -176,8 +176,8 @@ class Encoders:
                 yield done, future.result()
         except BrokenProcessPool as error:
             raise InputError(
-                f"one of {self.workers} tokenising processes ended before its time, as when memory is short; repeat the"
-                " command with fewer --workers"
+                f"one of {self.workers} tokenising processes ended before its time, without a message of its own: look"
+                " for it in the system's log; where memory ran short, repeat the command with fewer --workers"
             ) from error
 
 

@@ -22,7 +22,7 @@ from absl import flags, logging
 from data_prep.downloads import DOWNLOADS, fetched
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.errors import InputError
-from hbt_jax.files import named_errors
+from hbt_jax.files import check_name, named_errors
 from hbt_jax.holding import held
 from hbt_jax.places import check_local
 
@@ -95,6 +95,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     """
     _check_known(source)
     check_local("--raw_dir", raw_dir)
+    check_name(raw_dir, "raw_dir", "TensorFlow's files")
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
     module, _, name = SOURCES[source].partition(":")

@@ -47,6 +47,16 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def check_name(folder: str | os.PathLike, flag: str, content: str) -> None:
+    """Raises InputError for a folder whose name is not UTF-8, where libraries that write `content` cannot write."""
+    try:
+        os.path.abspath(folder).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"--{flag}={os.fspath(folder)}: its name is not UTF-8, as {content} need it: choose another folder"
+        ) from error
+
+
 @contextlib.contextmanager
 def named_errors(path: str | os.PathLike) -> Iterator[None]:
     """Lets a full disk's error name the file, which writing into an open one leaves out; always an OSError."""

@@ -1,12 +1,18 @@
 """Commands print on any output encoding: letters where it has them, escapes where it does not, never a traceback."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from hbt_jax.errors import InputError
+from hbt_jax.files import check_name, utf8
+from tests.data.make_stores import make_store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -93,3 +99,20 @@ def _is_text_without_encoding(call) -> bool:
         return False
     modes = [value for value in [*call.args, *keywords.values()] if isinstance(value, ast.Constant)]
     return not any(isinstance(value.value, str) and "b" in value.value and len(value.value) <= 3 for value in modes)
+
+
+def test_names_that_are_not_utf_8_come_back_from_json_and_are_refused_where_a_library_cannot_write():
+    name = os.fsdecode(b"m\xff/\xe5\x8c\x97")
+    assert json.loads(utf8(json.dumps({"model": name}, ensure_ascii=False))) == {"model": name}
+    assert utf8("北 \udcff") == "北 ".encode() + rb"\udcff"
+    check_name("北京", "workdir", "checkpoints")
+    with pytest.raises(
+        InputError, match="^--workdir=m\udcff/北: its name is not UTF-8, as checkpoints need it: choose"
+    ):
+        check_name(name, "workdir", "checkpoints")
+
+
+def test_a_store_in_a_folder_whose_name_is_not_utf_8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"store\xff")
+    store = make_store(folder, np.ones((2, 3), bool), name="m\udcff")
+    assert (store.languages, store.name) == (("ar", "de", "en"), "m\udcff")

@@ -244,10 +244,11 @@ def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], r
     found = path.stat().st_size
     if found != size:
         raise InputError(
-            f"{path}: {found} bytes, expected {size} by the store's {MANIFEST}: truncated or changed; {REBUILD}"
+            f"{path}: {found} bytes, expected {size} by the store's {MANIFEST}, so it is not the file that was written;"
+            f" {REBUILD}"
         )
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        reader = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
         batch = reader.get_batch(0)
     except (pa.ArrowInvalid, OSError, IndexError) as error:
         raise InputError(f"{path}: not a readable Arrow file ({' '.join(str(error).split())}); {REBUILD}") from error

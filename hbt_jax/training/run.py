@@ -16,6 +16,7 @@ from hbt_jax.data.manifest import data_release
 from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.errors import Interrupted
+from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import assumption
 from hbt_jax.models.tokenizer import Tokenizer
@@ -96,6 +97,7 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
       TrainingDiverged: see loop.train.
     """
     folder = Path(config.run.workdir)
+    check_name(folder, "workdir", "checkpoints and event files")
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
     start = open_start(config)

@@ -171,3 +171,9 @@ def test_files_are_named_by_their_language(tmp_path):
     )
     with pytest.raises(InputError, match=message):
         squad_layout.language_files(tmp_path)
+    for other, code in (("zh-CN", "zh"), ("eng", "en"), ("iw", "he")):
+        (tmp_path / f"{other}.json").write_text("")
+        (tmp_path / "dev-v1.1.json").unlink(missing_ok=True)
+        with pytest.raises(InputError, match=f"{other}.json: unknown language '{other}': write {code}, its code here$"):
+            squad_layout.language_files(tmp_path)
+        (tmp_path / f"{other}.json").unlink()

@@ -105,6 +105,11 @@ def test_a_wrong_record_is_named_by_a_process_too(tmp_path, tokenizer_folder, sp
     with pytest.raises(InputError, match="queries: record 'q9' has the unknown language 'xx'"):
         build(tmp_path / "store", tokenizer_folder, queries=wrong, workers=2)
     assert list(tmp_path.iterdir()) == []
+    wrong = [*QUERIES, {"id": "q9", "language": "nob", "text": "?"}]
+    with pytest.raises(
+        InputError, match="queries: record 'q9' has the unknown language 'nob': write no, its code here$"
+    ):
+        build(tmp_path / "store", tokenizer_folder, queries=wrong)
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path, tokenizer_folder):  # noqa: F811

@@ -114,6 +114,8 @@ def test_a_line_that_cannot_be_used_stops_the_build_or_is_set_aside_in_every_tab
      "without german_queries.dev.small.tsv: expected both for each language of validation"),
     (lambda folder: (folder / "collections" / "german_collection.tsv").rename(folder / "klingon_collection.tsv"),
      "klingon_collection.tsv: unknown language 'klingon': expected one of arabic .* chinese"),
+    (lambda folder: (folder / "collections" / "german_collection.tsv").rename(folder / "deu_collection.tsv"),
+     "deu_collection.tsv: unknown language 'deu': write german, its code here$"),
     (lambda folder: (folder / "german_collection.tsv.gz").touch(), "german_collection.tsv.gz stands beside .*german_c"),
     (lambda folder: [shutil.rmtree(folder / name) for name in ("collections", "queries")],
      "holds pairs of train and no texts: expected {language}_collection.tsv and {language}_queries.train.tsv"),

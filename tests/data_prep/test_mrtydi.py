@@ -42,6 +42,7 @@ def test_only_judged_passages_are_kept(tmp_path):
 
 @pytest.mark.parametrize(("change", "message"), [
     (lambda folder: folder.rename(folder.with_name("klingon")), "unknown language 'klingon': .* arabic bengali .*thai"),
+    (lambda folder: folder.rename(folder.with_name("sw")), "unknown language 'sw': write swahili, its code here$"),
     (lambda folder: (folder / "qrels.dev.txt").unlink(), "qrels.dev.txt: no such file: expected the judgements of"),
     (lambda folder: shutil.rmtree(folder / "collection"), "docs.jsonl.gz: no such file: expected the passages of"),
 ])  # fmt: skip

@@ -45,7 +45,10 @@ def test_wrong_folders_are_named(tmp_path):
     (folder / "fi.txt").rename(folder / "xx.txt")
     with pytest.raises(InputError, match="xx.txt: unknown language 'xx': a file is named by the language of its lines"):
         made()
-    (folder / "xx.txt").unlink()
+    (folder / "xx.txt").rename(folder / "zh_CN.txt")
+    with pytest.raises(InputError, match="zh_CN.txt: unknown language 'zh_CN': write zh, its code here$"):
+        made()
+    (folder / "zh_CN.txt").unlink()
     (folder / "de.txt").unlink()
     with pytest.raises(InputError, match="en.txt: no other language in train: expected at least two LANG.txt files"):
         made()

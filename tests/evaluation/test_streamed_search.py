@@ -218,7 +218,7 @@ def test_vectors_that_are_not_finite_are_an_error(searched):
             vectors_ND[-1, 0] = np.nan if side == "passage" else 0.0
             return vectors_ND
 
-    with pytest.raises(InputError, match="1 of 7 candidate embeddings are not finite, the first is number 6: the ch"):
+    with pytest.raises(InputError, match="passage '7#0': the vector of this text is not finite: all parameters of"):
         searched("one", embedder=Broken())
 
 

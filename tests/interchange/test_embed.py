@@ -253,9 +253,34 @@ def test_vectors_that_are_no_numbers_are_not_written(folder, lines, tmp_path, mo
     found = np.zeros((len(TEXTS), 16), np.float32)
     found[4, 3] = np.nan
     monkeypatch.setattr(Embedder, "__call__", lambda *_: found)
-    with pytest.raises(InputError, match=r"texts.txt:5: the vector of this text is not finite: the model's weights"):
+    message = (
+        r"texts.txt:5: the vector of this text is not finite: all parameters of .*tiny are finite, so numbers over"
+    )
+    with pytest.raises(InputError, match=message):
         run(folder, input=lines, output=tmp_path / "out.npy")
     assert os.listdir(tmp_path) == ["texts.txt"]
+
+
+def test_the_parameter_that_makes_vectors_no_numbers_is_named(folder, lines, tmp_path, monkeypatch):
+    def broken(*arguments, **options):
+        model = load_model(*arguments, **options)
+        kernel = model.parameters["layers"][1]["expand"]["bias"]
+        kernel.set_value(kernel.get_value().at[3].set(np.inf))
+        return model
+
+    monkeypatch.setattr(embed_job, "load_model", broken)
+    message = (
+        r"texts.txt:1: the vector of this text is not finite: parameter layers.1.expand.bias of .*tiny is not finite"
+    )
+    with pytest.raises(InputError, match=message):
+        run(folder, input=lines, output=tmp_path / "out.npy")
+
+
+def test_an_id_that_is_null_is_told(folder, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": null, "text": "Nil"}\n')
+    with pytest.raises(InputError, match=r"rows.jsonl:1: id is null: expected a string or a whole number, or no id at"):
+        run(folder, input=path, output=tmp_path / "out.npy")
 
 
 def test_what_goes_wrong_late_leaves_no_file(folder, tmp_path, monkeypatch):

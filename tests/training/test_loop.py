@@ -24,7 +24,7 @@ from tests.training import toy
 CONFIGURATION = {"plan": {"batching": "x-y"}, "run": {"seed": 3, "compute_dtype": "float32", "steps": 6}}
 
 
-def job(workdir, mesh=(1, 1), recipe=None, validation=(), **run) -> loop.Job:
+def job(workdir, mesh=(1, 1), recipe=None, validation=(), weights=None, **run) -> loop.Job:
     devices = jax.devices()[: mesh[0] * mesh[1]]
     shares = len(devices)
     return loop.Job(
@@ -37,6 +37,7 @@ def job(workdir, mesh=(1, 1), recipe=None, validation=(), **run) -> loop.Job:
         global_batch=16,
         record=Record(0, CONFIGURATION, {"stores": ["a"]}),
         workdir=Path(workdir),
+        weights=lambda: weights,
     )
 
 
@@ -156,7 +157,7 @@ def test_weights_that_are_not_finite_are_named_before_the_first_step(tmp_path, v
         f" {'.'.join(map(str, path))}; start from another --model, or in another --workdir$"
     )
     with pytest.raises(InputError, match=message):
-        run(tmp_path, recipe=recipe, weights=lambda: weights)
+        run(tmp_path, recipe=recipe, weights=weights)
 
 
 def test_useless_parameters_are_neither_saved_nor_called_best(tmp_path):

@@ -78,6 +78,14 @@ def change(rows, index, **fields):
         ({"queries": change(QUERIES, 1, language=3)}, r"queries.jsonl:2: field 'language' is 3: expected a string"),
         ({"candidates": change(CANDIDATES, 1, language="xx")}, r"candidates.jsonl:2: unknown language 'xx': the known"),
         (
+            {"candidates": change(CANDIDATES, 1, language="ZH")},
+            r"candidates.jsonl:2: unknown language 'ZH': write zh, its",
+        ),
+        (
+            {"queries": change(QUERIES, 1, language="pt-BR")},
+            r"queries.jsonl:2: unknown language 'pt-BR': write pt, its",
+        ),
+        (
             {"candidates": change(CANDIDATES, 2, id="x/1:de")},
             r"candidates.jsonl:3: duplicate id 'x/1:de', first at .*candidates.jsonl:1",
         ),

@@ -145,6 +145,11 @@ def test_wrong_files_are_one_clear_error(folder, spoil, message):
 def test_wrong_choices_are_one_clear_error(folder, tmp_path):
     with pytest.raises(InputError, match="--miracl_languages: unknown language 'xx': MIRACL has ar bn"):
         load(folder, "sw", "xx")
+    for other, code in (("zh-CN", "zh"), ("cmn", "zh"), ("in", "id"), ("jp", "ja"), ("en_US", "en")):
+        with pytest.raises(
+            InputError, match=f"^--miracl_languages: unknown language '{other}': write {code}, its code h"
+        ):
+            load(folder, "sw", other)
     with pytest.raises(InputError, match="miracl: no corpus of de: expected miracl-corpus-v1.0-de: fetch it; --miracl"):
         load(folder, "sw", "de")
     (tmp_path / "empty" / "miracl").mkdir(parents=True)
@@ -160,7 +165,11 @@ ROW = '{"docid": "7#7", "title": "t", "text": "x"}\n'
     [
         ('{"docid": "1#1"\n', r"docs-0.jsonl.gz:2: not JSON \(.*\): expected one object a line"),
         ("[1]\n", r"docs-0.jsonl.gz:2: expected a JSON object with the fields of a passage, got list"),
-        ('{"docid": "1#1", "title": "t"}\n', r"docs-0.jsonl.gz:2: field 'text' is None: expected a text; a line has"),
+        ('{"docid": "1#1", "title": "t"}\n', r"docs-0.jsonl.gz:2: missing field 'text': a line has docid, title, text"),
+        (
+            '{"docid": "1#1", "title": null, "text": "t"}\n',
+            r":2: field 'title' is null: expected a text; a line has docid",
+        ),
         ('{"docid": 1, "title": "t", "text": "x"}\n', r":2: field 'docid' is 1: expected a text; a line has docid"),
         ('{"docid": "1 1", "title": "t", "text": "x"}\n', r":2: docid '1 1' is empty or holds white space, which TREC"),
         ('{"docid": "1#1", "title": "t", "text": "\\ud800"}\n', r":2: 'utf-8' codec can't encode character"),

@@ -188,7 +188,8 @@ def test_a_file_of_the_published_size_must_have_the_published_numbers(read, monk
     [
         (lines(TWO) + '{"image/key": \n', r"captions.jsonl:3: not JSON \(.*\): expected one object a line"),
         (lines(TWO) + "[]\n", r"captions.jsonl:3: expected a JSON object with image/key and the captions of each lan"),
-        ('{"en": {"caption": ["x"]}}\n', r"captions.jsonl:1: image/key is null: expected a string"),
+        ('{"en": {"caption": ["x"]}}\n', r"captions.jsonl:1: missing field 'image/key': expected the name"),
+        ('{"image/key": null, "en": {"caption": ["x"]}}\n', r"captions.jsonl:1: image/key is null: expected a string"),
         (line(3, {"en": ["x"]}), r"captions.jsonl:1: image/key is 3: expected a string, the name of the picture"),
         (line("a b", {"en": ["x"]}), r"captions.jsonl:1: image/key 'a b' is empty or holds white space"),
         (
@@ -196,6 +197,9 @@ def test_a_file_of_the_published_size_must_have_the_published_numbers(read, monk
             r"captions.jsonl:2: duplicate picture 'A', first at .*captions.jsonl:1: one line a picture",
         ),
         (line("A", {"xx": ["x"]}), r"captions.jsonl:1: unknown language 'xx': XM3600 has ar bn .* vi zh"),
+        (line("A", {"tl": ["x"]}), r"captions.jsonl:1: unknown language 'tl': write fil, its code here$"),
+        (line("A", {"iw": ["x"]}), r"captions.jsonl:1: unknown language 'iw': write he, its code here$"),
+        (line("A", {"zh-Hans": ["x"]}), r"captions.jsonl:1: unknown language 'zh-Hans': write zh, its code here$"),
         (line("A", {"yo": ["x"]}), r"captions.jsonl:1: unknown language 'yo': XM3600 has"),
         (line("A", {}, en=["x"]), r'captions.jsonl:1: en is \["x"\]: expected {"caption": \[texts\], ...}'),
         (line("A", {}, en={"caption": "x"}), r'captions.jsonl:1: en is {"caption": "x"}: expected {"caption": \[te'),

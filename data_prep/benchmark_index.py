@@ -1,12 +1,13 @@
-"""The queries and candidates of a benchmark as comparable tokens, ready to be found in a store."""
+"""The queries and candidates of a benchmark as letters, ready to be found in a store."""
 
 import collections
 import dataclasses
 
 import numpy as np
 
-from data_prep.comparable import comparable
-from data_prep.shingles import Found, Index, Rule
+from data_prep.comparable import Letters, letters_of
+from data_prep.piece_letters import PieceLetters
+from data_prep.shingles import Found, Index, Rules
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -21,16 +22,23 @@ class Count:
     Attributes:
       texts: number of texts.
       exact, near: how many of them are the same as, or near, a text of the other collection; none counts twice.
-      bare: how many have punctuation only and were not compared.
+      bare: how many have nothing visible to compare.
+      unsure: of a store, how many were not found but have so many unknown marks that a copy could be missed.
       tokens, unknown: number of tokens, and of tokens that the vocabulary lacks.
+      letters, kept: of a benchmark, number of letters, and of those that are left once it was tokenised.
+      altered: of a benchmark, how many texts have further or other letters once they were tokenised.
     """
 
     texts: int = 0
     exact: int = 0
     near: int = 0
     bare: int = 0
+    unsure: int = 0
     tokens: int = 0
     unknown: int = 0
+    letters: int = 0
+    kept: int = 0
+    altered: int = 0
 
     @property
     def found(self) -> int:
@@ -39,49 +47,47 @@ class Count:
 
 
 class BenchmarkIndex:
-    """Finds the texts of a benchmark, as they are and in lower case, and remembers which were found.
+    """Finds the texts of a benchmark, and remembers which were found.
+
+    Each text is looked for as it is written and, where that differs, as the tokenizer reads it: a store of an uncased
+    tokenizer, say, has lost the vowel signs of its Hindi texts.
 
     Attributes:
       sides: those of queries and candidates that are in memory -> Texts.
     """
 
-    def __init__(self, benchmark, tokenizer: Tokenizer, counts_as_V: np.ndarray, near: tuple[Rule, ...]):
-        """Tokenises and indexes what `load_benchmark` returned.
-
-        Args:
-          counts_as_V: of data_prep.comparable.comparable_pieces.
-          near: of data_prep.shingles.rules.
-        """
-        self._tokenizer, self._counts_as_V = tokenizer, counts_as_V
+    def __init__(self, benchmark, tokenizer: Tokenizer, pieces: PieceLetters, near: Rules):
+        """Reads and indexes what `load_benchmark` returned."""
+        self._tokenizer, self._pieces = tokenizer, pieces
         self.sides: dict[str, Texts] = {side: getattr(benchmark, side) for side in _SIDES if hasattr(benchmark, side)}
         self._keys = [(side, code) for side, texts in self.sides.items() for code in texts.languages]
         self._ids = [id_ for texts in self.sides.values() for id_ in texts.ids]
         self._texts = [text for texts in self.sides.values() for text in texts.texts]
-        lower = [text.lower() if text.lower() != text else "" for text in self._texts]
-        (values, ends), self._tokens_N, self._unknown_N = self._comparable(self._texts)
-        (lower_values, lower_ends), _, _ = self._comparable(lower)
-        ends = np.concatenate([ends, lower_ends[1:] + ends[-1]])
-        self._index = Index(np.concatenate([values, lower_values]), ends, near, tokenizer.vocab_size)
+        written, read, tokens_N, unknown_N = self._letters()
+        kept_N = np.minimum(written.lengths, read.lengths)
+        self._columns = (tokens_N, unknown_N, written.lengths, kept_N, _altered(written, read))
+        ends = np.concatenate([written.offsets, read.offsets[1:] + written.offsets[-1]])
+        self._index = Index(np.concatenate([written.values, read.values]), ends, near)
         numbers, first = np.unique(self._index.of, return_index=True)
-        self._first_U = first[numbers >= 0] % len(self._texts)  # a text for each number of the index
+        self._first_U = first[numbers >= 0] % max(len(self._texts), 1)  # a text for each number of the index
         self._exact_U, self._near_U = (np.zeros(len(self._index.lengths), bool) for _ in range(2))
 
-    def _comparable(self, texts: list[str]) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-        """((tokens, offsets) to compare, number of tokens of each text, number of unknown ones), int64 [N]."""
-        values, ends, lengths, lacking = [], [np.zeros(1, np.int64)], [], []
-        for first in range(0, len(texts), _BATCH):
-            tokens, offsets = self._tokenizer.encode(texts[first : first + _BATCH])
+    def _letters(self) -> tuple[Letters, Letters, np.ndarray, np.ndarray]:
+        """(letters as written, as the tokenizer reads them, tokens of each text, unknown ones of each), int64 [N]."""
+        written, read, lengths, lacking = [], [], [], []
+        for first in range(0, len(self._texts), _BATCH):
+            texts = self._texts[first : first + _BATCH]
+            tokens, offsets = self._tokenizer.encode(texts)
             unknown = np.concatenate([[0], np.cumsum(tokens == self._tokenizer.unk_id)])
             lengths.append(np.diff(offsets))
             lacking.append(np.diff(unknown[offsets]))
-            kept, own = comparable(self._counts_as_V, tokens, offsets)
-            values.append(kept)
-            ends.append(own[1:] + ends[-1][-1])
-        return (np.concatenate(values), np.concatenate(ends)), np.concatenate(lengths), np.concatenate(lacking)
+            written.append(letters_of(texts))
+            read.append(self._pieces.letters(tokens, offsets))
+        return _joined(written), _joined(read), np.concatenate(lengths), np.concatenate(lacking)
 
-    def find(self, tokens: np.ndarray, offsets: np.ndarray) -> Found:
-        """Compares comparable texts with all of the benchmark; see `shingles.Found`."""
-        found = self._index.find(tokens, offsets)
+    def find(self, letters: Letters) -> Found:
+        """Compares texts with all of the benchmark; see `shingles.Found`."""
+        found = self._index.find(letters)
         self._exact_U[found.exact[found.exact >= 0]] = True
         self._near_U[found.text] = True
         return found
@@ -93,14 +99,14 @@ class BenchmarkIndex:
 
     def counts(self) -> dict[tuple[str, str], Count]:
         """(side, language) -> what became of the benchmark's texts up to now."""
-        number_2N = self._index.of.reshape(2, -1)  # as it is, in lower case
+        number_2N = self._index.of.reshape(2, -1)  # as written, as read
         there_2N = number_2N >= 0
         exact_N, near_N = (
             (there_2N & np.append(found_U, False)[number_2N]).any(0) for found_U in (self._exact_U, self._near_U)
         )
         counts: dict[tuple[str, str], Count] = collections.defaultdict(Count)
-        columns = (exact_N, near_N & ~exact_N, ~there_2N[0], self._tokens_N, self._unknown_N)
-        for key, exact, near, bare, tokens, unknown in zip(
+        columns = (exact_N, near_N & ~exact_N, ~there_2N[0], *self._columns)
+        for key, exact, near, bare, tokens, unknown, letters, kept, altered in zip(
             self._keys, *(column.tolist() for column in columns), strict=True
         ):
             count = counts[key]
@@ -110,4 +116,26 @@ class BenchmarkIndex:
             count.bare += bare
             count.tokens += tokens
             count.unknown += unknown
+            count.letters += letters
+            count.kept += kept
+            count.altered += altered
         return dict(counts)
+
+
+def _joined(parts: list[Letters]) -> Letters:
+    """The letters of texts one after the other; where unknown marks stand is left out."""
+    ends = np.cumsum([0] + [part.offsets[-1] for part in parts])
+    offsets = [part.offsets[1:] + end for part, end in zip(parts, ends, strict=False)]
+    none = np.zeros(0, np.int64)
+    return Letters(np.concatenate([part.values for part in parts]), np.concatenate([[0], *offsets]), none, none)
+
+
+def _altered(written: Letters, read: Letters) -> np.ndarray:
+    """bool [N]: which texts as read are more than those as written with some letters left out."""
+    altered = np.zeros(len(written.lengths), bool)
+    for row in range(len(altered)):
+        (one, other) = (of.values[of.offsets[row] : of.offsets[row + 1]] for of in (written, read))
+        if not np.array_equal(one, other):
+            left = iter(one.tolist())
+            altered[row] = not all(letter in left for letter in other.tolist())
+    return altered

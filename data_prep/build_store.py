@@ -30,15 +30,18 @@ from data_prep.encoding import Columns, Encoders, encode_pairs, encode_texts  # 
 from data_prep.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.id_index import IdIndex  # noqa: E402
 from data_prep.kept_tokenizer import keep_tokenizer  # noqa: E402
+from data_prep.store_classes import Shared, class_lines, class_warnings, classes, first_with  # noqa: E402
 from data_prep.store_items import Items  # noqa: E402
 from data_prep.store_pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
+from hbt_jax.data.manifest import SIDES, data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.models.tokenizer import load_tokenizer  # noqa: E402
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
 
 _BATCH = 8192  # records that are given to `build_store` one by one, tokenised at a time
 _TABLES = ("queries", "passages", "pairs")
+_SHOWN = 60  # characters of a text that many items share
 _FEW = 50_000  # records that are tokenised before other processes would have started
 _KEEPS = {EQUAL: "--nodrop_equal", DUPLICATE: "--nodrop_duplicates"}  # what keeps pairs that were left out
 
@@ -84,12 +87,12 @@ def build_store(
         two texts for one id and language, a pair that names an unknown id.
       OSError: the disk is full, of a file that is needed meanwhile.
     """
-    metadata, dropped, filters = {}, collections.Counter(), filters or Filters()
+    metadata, merged, dropped, filters = {}, {}, collections.Counter(), filters or Filters()
     languages: dict[str, int] = {}
     tokenizer = load_tokenizer(tokenizer_path)  # a missing one is told of before a source is prepared for hours
     with StoreWriter(out_dir) as writer:
         if records is None:
-            tables, metadata, alike = _prepared(source, split, raw_dir, settings)
+            tables, metadata, merged, alike = _prepared(source, split, raw_dir, settings)
             dropped += collections.Counter(metadata.get("dropped", {}).get(split))
             filters = dataclasses.replace(filters, drop_equal=filters.drop_equal and not alike)
         else:
@@ -101,6 +104,10 @@ def build_store(
                 _write_texts(writer, Items(side, languages, writer.scratch), tables[side], encoders, dropped)
                 for side in ("queries", "passages")
             )
+            same, shared = {}, {}
+            for items in (queries, passages):
+                same[items.side], most = classes(items.identity, len(items))
+                shared |= _shown_text(writer, items.side, most, tokenizer)
             _write_pairs(writer, tables["pairs"], queries, passages, encoders, filters, dropped)
         rows = {"queries": len(queries), "passages": len(passages)}
         description = {
@@ -115,33 +122,61 @@ def build_store(
             "languages": sorted(languages),
             "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
+            "merged": merged,  # side -> items that differed from an earlier one as they were typed, not as texts
+            "folding": dataclasses.asdict(tokenizer.folding),  # what else makes no other text
+            "shared_texts": shared,  # side -> the text that most of its items have
         }
-        return writer.finish(rows, description)
+        return writer.finish(rows, description, same=same)
 
 
-def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, bool]:
-    """The tables of a source's split, what its builder says of them, and whether queries are passages by design."""
+def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, dict, bool]:
+    """The tables of a source's split, what its builder says of them, how many items of each side it merged, and whether
+    queries are passages by design."""
     from data_prep import sources
 
     made = {name: sources.prepared(source, name, split, raw_dir, **settings) for name in _TABLES}
     tables = {
         name: _Table(sources.columns(one, split), one.info.splits[split].num_examples) for name, one in made.items()
     }
-    return tables, dict(made["pairs"].info.metadata), getattr(made["pairs"], "ALIKE", False)
+    counts = {side: dict(made[side].info.metadata or {}).get("merged", {}).get(split) for side in SIDES}
+    merged = {side: count for side, count in counts.items() if count}
+    return tables, dict(made["pairs"].info.metadata), merged, getattr(made["pairs"], "ALIKE", False)
 
 
 def summary(manifest: dict) -> list[str]:
-    """The lines printed after a build: languages, items, texts, tokens, pairs and whatever was dropped."""
+    """The lines printed after a build: what `holds` gives, and warnings."""
+    return holds(manifest) + [f"warning: {line}" for line in class_warnings(manifest, SIDES)]
+
+
+def holds(manifest: dict) -> list[str]:
+    """What is in a store: languages, items, texts, tokens, pairs, what counts as one, what was dropped."""
     lines = [f"store {manifest['name']}/{manifest['split']}: {len(manifest['languages'])} languages"
              f" ({' '.join(manifest['languages'])})"]  # fmt: skip
+    if release := data_release(manifest.get("source")):
+        lines.append(f"  made from {release}")
     for side in ("queries", "passages"):
         files = manifest[side]["languages"].values()
         texts, tokens = sum(file["present"] for file in files), sum(file["tokens"] for file in files)
         lines.append(f"  {side}: {manifest[side]['rows']:,} items, {texts:,} texts, {tokens:,} tokens")
     pairs = manifest["pairs"]
     lines.append(f"  pairs: {pairs['rows']:,}, {pairs['with_negatives']:,} of them with explicit negatives")
+    lines += [
+        f"  {count:,} {side} that differ from another in normal form, spaces or invisible signs alone are one with it"
+        for side, count in manifest.get("merged", {}).items()
+    ]
+    lines += [f"  {line}" for line in class_lines(manifest, SIDES)]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in manifest["dropped"].items()]
     return lines
+
+
+def _shown_text(writer: StoreWriter, side: str, shared: Shared | None, tokenizer: Tokenizer) -> dict:
+    """What a manifest says of the text that most items of a side have: {side: {"language", "items", "text"}}."""
+    if shared is None:
+        return {}
+    tokens = writer.text(side, shared.language, shared.row)
+    text = tokenizer.decode(tokens, np.array([0, len(tokens)]))[0]
+    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return {side: {"language": shared.language, "items": shared.items, "text": text}}
 
 
 def _write_texts(
@@ -152,7 +187,7 @@ def _write_texts(
         for columns, found in encoders.map(functools.partial(encode_texts, side=items.side), table.batches):
             row_N = items.add(found.id_N2)
             for part in found.languages:
-                again = items.mark(part.code, row_N[part.place_N], part.count_N > 0, part.content_N)
+                again = items.mark(row_N[part.place_N], part)
                 if again is not None:
                     raise InputError(
                         f"{items.side}: {shown(columns['id'][part.place_N[again]])} has two texts in {part.code!r};"
@@ -179,16 +214,17 @@ def _write_pairs(
     dropped: collections.Counter,
 ) -> None:
     groups, earlier = (IdIndex(writer.scratch, name) for name in ("groups", "earlier"))
+    twins = [first_with(items.texts()) for items in (queries, passages)] if filters.drop_duplicates else []
     kept = 0
     with _bar(table, "pairs", " pairs") as bar:
         for columns, pairs in encoders.map(encode_pairs, table.batches):
             rows = PairRows.of(pairs, queries, passages, columns)
             rows = rows.only(rows.present(queries, passages, dropped))
             if filters.drop_equal:
-                rows = rows.only(rows.unequal(queries, passages, dropped))
+                rows = _kept(rows, rows.unequal(queries, passages, dropped), groups, writer)
             rows = rows.with_usable_negatives(passages, dropped)
             if filters.drop_duplicates:
-                rows = rows.only(rows.new(earlier, dropped))
+                rows = _kept(rows, rows.new(earlier, *twins, dropped), groups, writer)
             ends = np.concatenate([[0], np.cumsum(rows.count_N)])
             writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, ends)
             kept += len(rows.query_N)
@@ -203,6 +239,13 @@ def _write_pairs(
             f"pairs: the source has no usable pair for this split (left out: {left_out}); expected at least one"
             f"{kept_by}"
         )
+
+
+def _kept(rows: PairRows, kept_N: np.ndarray, groups: IdIndex, writer: StoreWriter) -> PairRows:
+    """The pairs that are kept; the others still say what answers what."""
+    others = rows.only(~kept_N)
+    writer.relate(others.query_N, others.passage_N, groups.add(others.group_N2))
+    return rows.only(kept_N)
 
 
 def _bar(table: _Table, name: str, unit: str) -> tqdm:
@@ -250,4 +293,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
     flags.DEFINE_integer("workers", 0, "processes that tokenise a source of 50,000 records or more; 0: one a core")
     define(Filters)
-    run_command(main)
+    run_command(main, remote=("out_dir",))

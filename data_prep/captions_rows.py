@@ -13,15 +13,17 @@ from data_prep.fields import field, language, text_field
 from data_prep.keys import key_in, name_key
 from data_prep.line_files import json_value, lines
 from data_prep.row import BadRow, Dropped
+from hbt_jax.text_identity import identity_text
 
 EMPTY = "empty translations, counted in each language"
+AGAIN = "translations that stand in the file already"
 UNTRANSLATED = "captions without a translation"
 _ALIASES = {"iw": "he", "nb": "no", "tl": "fil", "zh-CN": "zh", "zh-Hans": "zh"}  # Google's other codes -> ours
 _IDS = ("image_id", "rec_num")
 _NUMBERED = re.compile(r"(.+)_\d+")  # COCO's 391895_0: picture, number of the caption
 
 Line = tuple[str, str, int, str, str]  # image id, caption, line, language, translation
-Caption = tuple[str, str]  # image id, caption
+Caption = tuple[str, str]  # image id, what stands for the caption
 
 
 def picture(image_id: str) -> str:
@@ -43,7 +45,7 @@ def read(path: Path) -> Iterator[tuple[int, Line] | BadRow]:
             target = field(place, fields, "trg_lang", str)
             code = language(place, "trg_lang", _ALIASES.get(target, target))
             translation = field(place, fields, "translation_tokenized", str).strip()
-            if translation:
+            if identity_text(translation):
                 text_field(place, fields, "translation_tokenized")  # whole characters
             if code == "en":
                 raise BadRow(f"{place}: trg_lang is 'en': expected a language other than that of the caption")
@@ -60,9 +62,11 @@ def records(
     group, found = grouped
     captions: dict[Caption, dict[str, str]] = {}
     for name, caption, number, code, translation in sorted(found):
-        texts = captions.setdefault((name, caption), {"en": caption})
-        if not translation:
+        texts = captions.setdefault((name, identity_text(caption)), {"en": caption})
+        if not identity_text(translation):
             yield Dropped(EMPTY)
+        elif code in texts and identity_text(texts[code]) == identity_text(translation):
+            yield Dropped(AGAIN)
         elif code in texts:
             yield BadRow(
                 f"{path}:{number}: a second translation of the caption of {name} into {code!r}: expected one, as in"

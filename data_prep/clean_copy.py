@@ -25,7 +25,8 @@ def write_clean_copy(
     """Writes the store without the items that overlap, in any language, and without the pairs that use them.
 
     An item is left out in every language, as its translations say what the benchmark says.  Items that no pair uses any
-    more stay: no batch draws them.  Rows are numbered anew, groups keep their numbers.
+    more stay: no batch draws them.  Rows are numbered anew, groups keep their numbers.  What counts as one still does,
+    and what answers a query still does, though an item or pair that said so is left out.
 
     Args:
       masks: side -> uint64 [rows], not 0 where the item overlaps (overlap.Overlap.masks).
@@ -61,8 +62,10 @@ def write_clean_copy(
             "tokenizer": keep_tokenizer(writer.partial, tokenizer),
             "languages": [language for language in store.languages if language in languages],
             "dropped": dict(sorted((+dropped).items())),
+            **{name: store.manifest[name] for name in ("folding",) if name in store.manifest},
         }
-        return writer.finish({side: int(kept[side].sum()) for side in SIDES}, description)
+        identity = store.identity.of_rows(*(kept[side] for side in SIDES))
+        return writer.finish({side: int(kept[side].sum()) for side in SIDES}, description, identity=identity)
 
 
 def clean_copy_lines(manifest: dict) -> Iterator[str]:

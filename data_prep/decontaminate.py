@@ -9,10 +9,11 @@ Prints a table for each benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/ove
     OVERLAPS    something was found
     CLEAN       nothing was found, and everything was compared
     NOT KNOWN   nothing was found, but not everything was compared: the store has no text in a language of the
-                benchmark (whose translations it may hold in others), the tokenizer does not know a language, or the
-                benchmark's candidates are too many to hold in memory
+                benchmark (whose translations it may hold in others), the tokenizer does not know a language or so many
+                signs of some text that a copy could be missed, or the benchmark's candidates are too many to hold in
+                memory
 
-data_prep/overlap.py says what is compared, data_prep/shingles.py what counts as near.  Surface forms are compared: a
+Letters are compared: data_prep/comparable.py says what counts as one, data_prep/shingles.py what counts as near.  A
 translation of a benchmark's text is found only where --drop leaves out an item because of its text in another language.
 """
 
@@ -33,13 +34,14 @@ from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
 from data_prep.upload_store import check_absent, local_output  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
-from hbt_jax.data.remote import RemoteFolder, is_remote  # noqa: E402
+from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
+from hbt_jax.places import check_local, is_remote  # noqa: E402
 
 FILES = ("overlap.json", "overlap.txt")
-SHINGLE, NEAR = 13, 0.8
+SHINGLE, NEAR = 40, 0.8
 
 
 def decontaminate(
@@ -109,8 +111,7 @@ def decontaminate(
 
 def _report_dir(store_path: str, out_dir: str) -> str:
     """The absolute path of the report's folder."""
-    if is_remote(out_dir):
-        raise InputError(f"--out_dir={out_dir}: expected a folder of this machine for the report")
+    check_local("--out_dir", out_dir, remote=("STORE", "--drop"))
     if is_remote(store_path) and not out_dir:
         raise InputError(f"--out_dir is needed for the store {store_path}: a folder of this machine for the report")
     return os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
@@ -158,9 +159,13 @@ if __name__ == "__main__":
         "drop", "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist"
     )
     define_flags()
-    flags.DEFINE_integer("shingle", SHINGLE, "tokens of the runs that two near texts share", lower_bound=4)
+    flags.DEFINE_integer(
+        "shingle", SHINGLE, "letters of the runs that two near texts share; a third of it in short texts; an ideograph"
+        " counts as three letters, a syllable of kana as two", lower_bound=16,
+    )  # fmt: skip
     flags.DEFINE_float(
         "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
         upper_bound=1.0,
     )  # fmt: skip
-    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"})
+    store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
+    run_command(main, store, remote=("STORE", "drop"))

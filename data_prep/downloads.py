@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 
 from hbt_jax.errors import InputError
+from hbt_jax.holding import held
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,17 +78,23 @@ def fetched(source: str, raw_dir: str | os.PathLike) -> Path:
       InputError: a file cannot be fetched, or is not the one that was published.
     """
     folder = Path(raw_dir) / "downloads" / source
-    shown = sys.stderr.isatty()
-    for one in DOWNLOADS[source]:
-        if not (folder / one.name).is_file():
-            try:
-                pooch.retrieve(one.url, one.digest, fname=one.name, path=folder, progressbar=shown)
-            except (OSError, ValueError) as error:  # of the connection or the disk; of the digest
-                raise InputError(
-                    f"{one.url}: {_short(error)}: repeat the command, or fetch the files of"
-                    f" {source} yourself and name their folder by --input_dir"
-                ) from error
+    if all((folder / one.name).is_file() for one in DOWNLOADS[source]):
+        return folder
+    with held(folder, "--raw_dir"):
+        for one in DOWNLOADS[source]:
+            if not (folder / one.name).is_file():
+                _fetch(one, source, folder)
     return folder
+
+
+def _fetch(one: Download, source: str, folder: Path) -> None:
+    try:
+        pooch.retrieve(one.url, one.digest, fname=one.name, path=folder, progressbar=sys.stderr.isatty())
+    except (OSError, ValueError) as error:  # of the connection or the disk; of the digest
+        raise InputError(
+            f"{one.url}: {_short(error)}: repeat the command, or fetch the files of"
+            f" {source} yourself and name their folder by --input_dir"
+        ) from error
 
 
 def _short(error: Exception) -> str:

@@ -16,7 +16,7 @@ from data_prep.answer_window import best_window
 from data_prep.fields import field, shown, text_field
 from data_prep.json_list import elements
 from data_prep.row import BadRow, Dropped, Row
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import by_split
 
 NO_ANSWER = "questions without an answer"
@@ -26,8 +26,8 @@ NOT_THERE = "questions whose answers do not stand in the plot"
 class Duorc(RowsBuilder):
     """Questions about films and the part of the plot that answers them, in English."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "About 100 words of the plot as the passage."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "About 100 words of the plot as the passage.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://duorc.github.io/"
     LICENSE = "MIT (https://raw.githubusercontent.com/duorc/duorc/master/LICENSE)"
     CITATION = """@inproceedings{saha-etal-2018-duorc,

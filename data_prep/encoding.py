@@ -19,6 +19,7 @@ from data_prep.filters import EMPTY, Filters, content_keys
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.text_identity import identity_keys
 
 _AHEAD = 3  # batches that each process has been given or has finished
 
@@ -34,6 +35,7 @@ class LanguageTexts:
       place_N: int64, which records of the batch they are.
       tokens: int32, of all of them, one after the other.
       count_N: int64, tokens of each; 0 of texts that are left out.
+      identity_N: uint64, text_identity.identity_keys of what the tokenizer tells apart; 0 of texts that are left out.
       content_N: uint64, as filters.content_keys; 0 of texts that are left out, or where queries may equal passages.
     """
 
@@ -41,6 +43,7 @@ class LanguageTexts:
     place_N: np.ndarray
     tokens: np.ndarray
     count_N: np.ndarray
+    identity_N: np.ndarray
     content_N: np.ndarray
 
 
@@ -93,8 +96,10 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
         count_N = np.zeros(len(own), np.int64)
         count_N[kept_N] = np.diff(offsets)
         dropped += counts + collections.Counter({EMPTY: int((np.diff(offsets) == 0).sum())})
-        content_N = content_keys(own) if filters.drop_equal else np.zeros(len(own), np.uint64)
-        languages.append(LanguageTexts(code, place_N, tokens, count_N, np.where(count_N > 0, content_N, 0)))
+        identity_N = identity_keys(own, tokenizer.folding)
+        content_N = content_keys(own, tokenizer.folding) if filters.drop_equal else np.zeros(len(own), np.uint64)
+        identity_N[count_N == 0] = content_N[count_N == 0] = 0
+        languages.append(LanguageTexts(code, place_N, tokens, count_N, identity_N, content_N))
     return Texts(ids(columns["id"]), languages, dropped, sum(len(_bytes(text)) for text in columns["text"]))
 
 

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from data_prep.entityquestions_passages import Asked, asked, key, passages
 from data_prep.json_list import elements
 from data_prep.row import BadRow, Dropped, Row
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import needed, no_data
 
 NO_PASSAGE = "questions without a passage: no article is called like their entity and has an answer"
@@ -26,8 +26,8 @@ _PASSAGES = "psgs_w100.tsv"
 class Entityquestions(RowsBuilder):
     """Questions made of Wikidata's facts, and 100-word passages of Wikipedia that hold the answer, in English."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "The first passage of the entity's article that holds an answer."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "The first passage of the entity's article that holds an answer.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://github.com/princeton-nlp/EntityQuestions"
     LICENSE = "MIT; DPR's passages of Wikipedia: CC BY-SA 3.0"
     CITATION = """@inproceedings{sciavolino-etal-2021-simple,

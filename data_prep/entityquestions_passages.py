@@ -19,6 +19,7 @@ from data_prep.fields import field, shown, text, text_field
 from data_prep.json_list import elements
 from data_prep.line_files import check_header, columns, lines
 from data_prep.row import BadRow, titled
+from hbt_jax.text_identity import identity_text
 
 # The wording of each relation, with [E] for the entity (Sciavolino et al. 2021, arXiv 2109.08535).
 WORDINGS = {
@@ -89,7 +90,7 @@ def key(name: str) -> str:
     >>> key("Casablanca (film)")
     'casablanca'
     """
-    return _ADDITION.sub("", name.strip()).casefold()
+    return _ADDITION.sub("", identity_text(name)).casefold()
 
 
 @functools.lru_cache(maxsize=1)
@@ -126,7 +127,7 @@ def passages(
                 last, title_said = title, _unquoted(title)
                 entity = key(title_said)
                 answers = wanted.get(entity, ())
-                exactly = entity == title_said.casefold()
+                exactly = entity == identity_text(title_said).casefold()
                 kept = exact if exactly else other
             for answer in answers:
                 if (entity, answer) not in kept and holds(passage, answer):
@@ -142,7 +143,7 @@ def holds(passage: str, answer: str) -> bool:
     >>> holds("He moved to Rome.", "rome"), holds("A Roman villa", "Roma")
     (True, False)
     """
-    where, what = f" {passage.casefold()} ", answer.strip().casefold()
+    where, what = f" {identity_text(passage).casefold()} ", identity_text(answer).casefold()
     start = where.find(what)
     while start >= 0:
         if not (where[start - 1].isalnum() or where[start + len(what)].isalnum()):

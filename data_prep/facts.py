@@ -7,11 +7,13 @@ DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stor
 appears whole or not at all, so a run that was stopped is continued by the same command.
 """
 
+import contextlib
 import json
 import shutil
 import sys
 from pathlib import Path
 
+import babel
 from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,12 +21,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_prep import facts_counts, sources  # noqa: E402
 from data_prep.facts_groups import all_groups, groups_by_split  # noqa: E402
 from data_prep.facts_names import cldr_version  # noqa: E402
+from data_prep.unchanged import changes  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.holding import RECORD, held  # noqa: E402
+from hbt_jax.training.preemption import end_with_parent  # noqa: E402
 
 SOURCE = "facts"
 STORES = ("train", "validation")
+_ANOTHER_FOLDER = "another folder: --out_dir here, --prepared_dir of launch/train.py"
 
 
 def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
@@ -36,16 +42,31 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
       seed: chooses the held-out facts.
 
     Raises:
-      InputError: OUT_DIR was made with other settings, or the vocabulary does not suit the text.
+      InputError: OUT_DIR was made with other settings, or in part with another release of CLDR; another process is
+        filling it; or the vocabulary does not suit the text.
     """
     out_dir = Path(out_dir)
-    _claim(
-        out_dir,
-        {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version(), "facts": len(all_groups()[0])},
-    )
+    with contextlib.ExitStack() as stack:
+        if not _is_whole(out_dir):  # else it is only read, by any number of processes
+            stack.enter_context(held(out_dir, "--out_dir (--prepared_dir of launch/train.py)"))
+            for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
+                shutil.rmtree(stopped)
+        _fill(out_dir, vocabulary, seed)
+
+
+def _is_whole(out_dir: Path) -> bool:
+    """Whether everything is there; each piece appears whole."""
+    files = [f"{split}/manifest.json" for split in STORES] + ["settings.json", "tokenizer/training.json"]
+    return all((out_dir / name).exists() for name in (*files, f"benchmarks/{SOURCE}"))
+
+
+def _fill(out_dir: Path, vocabulary: int, seed: int) -> None:
+    settings = {"vocabulary": vocabulary, "seed": seed, "cldr": cldr_version(), "facts": len(all_groups()[0])}
+    earlier = _claim(out_dir, settings)
+    if earlier["cldr"] != settings["cldr"]:
+        print(_other_release(out_dir, earlier["cldr"]))
+        return
     raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
-    for stopped in raw_dir.glob("*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
-        shutil.rmtree(stopped)
     for table in sources.TABLES:
         sources.builder(SOURCE, table, raw_dir, seed=seed)
     print("\n".join(facts_counts.table(groups_by_split(seed), all_groups()[1])))
@@ -65,24 +86,48 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
         print("benchmark: " + ", ".join(f"{number} {name}" for name, number in written.items()))
 
 
-def _claim(out_dir: Path, settings: dict) -> None:
-    """Writes the settings beside the results before the first of them, or checks that they are the same."""
+def _other_release(out_dir: Path, earlier: str) -> str:
+    """The line on a folder that another release of CLDR was prepared in, which is used if nothing of it is missing."""
+    line = (
+        f"{out_dir} was prepared with Unicode CLDR {earlier}, but babel {babel.__version__} here has CLDR"
+        f" {cldr_version()}: "
+    )
+    if _is_whole(out_dir):
+        return line + f"used as it is; for CLDR {cldr_version()} remove it, or choose {_ANOTHER_FOLDER}"
+    raise InputError(
+        line + f"the rest cannot be made; install a babel with CLDR {earlier}, remove the folder, or choose"
+        f" {_ANOTHER_FOLDER}"
+    )
+
+
+def _claim(out_dir: Path, settings: dict) -> dict:
+    """Writes the settings beside the results before the first of them, or checks those that are there.
+
+    Returns:
+      what is written there: the settings, or those of another release of CLDR.
+    """
     path = out_dir / "settings.json"
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found != settings:
-            raise InputError(f"{out_dir} was made with {found}, now asked for {settings}: choose another --out_dir")
-        return
-    if out_dir.exists() and any(out_dir.iterdir()):
-        raise InputError(f"{out_dir} holds files but no settings.json of data_prep/facts.py: choose another --out_dir")
+        of_release = {"cldr", "facts"} if found.get("cldr") != settings.get("cldr") else set()
+        changed = changes(*({k: v for k, v in each.items() if k not in of_release} for each in (found, settings)))
+        if changed:
+            raise InputError(
+                f"{out_dir} was prepared with other settings: {', '.join(changed)}; choose {_ANOTHER_FOLDER}"
+            )
+        return found
+    if out_dir.exists() and any(path.name != RECORD for path in out_dir.iterdir()):
+        raise InputError(f"{out_dir} holds files but no settings.json of data_prep/facts.py: choose {_ANOTHER_FOLDER}")
     out_dir.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(settings) + "\n", encoding="utf-8")
     partial.rename(path)
+    return settings
 
 
 def main(_: list[str]) -> None:
     """Prepares everything as the flags say."""
+    end_with_parent()
     require(("out_dir",))
     prepare(flags.FLAGS.out_dir, flags.FLAGS.vocabulary, flags.FLAGS.seed)
 

@@ -8,7 +8,7 @@ import collections
 import functools
 
 from babel import localedata
-from babel.core import get_global
+from babel.core import get_cldr_version, get_global
 
 from hbt_jax.languages import XM3600
 
@@ -76,4 +76,4 @@ def ambiguous(language: str, kind: str, codes: frozenset[str]) -> frozenset[str]
 
 def cldr_version() -> str:
     """The version of CLDR that the installed babel carries."""
-    return get_global("cldr")["version"]
+    return get_cldr_version()

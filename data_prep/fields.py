@@ -4,6 +4,7 @@ import json
 
 from data_prep.row import BadRow
 from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.text_identity import identity_text
 
 _SHOWN = 60  # characters of a wrong value that a message repeats
 _KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}
@@ -32,7 +33,7 @@ def text_field(place: str, fields: object, name: str) -> str:
 
 
 def text(place: str, name: str, value: object, otherwise: str = "expected a text") -> str:
-    """A value that is a string of whole characters, not only white space; raises BadRow for another.
+    """A value that is a string of whole characters, some of them visible; raises BadRow for another.
 
     Args:
       place, name: where it stands, for the message.
@@ -40,12 +41,12 @@ def text(place: str, name: str, value: object, otherwise: str = "expected a text
     """
     if not isinstance(value, str):
         raise BadRow(f"{place}: {name} is {shown(value)}: expected a string")
-    if not value.strip():
-        raise BadRow(f"{place}: {name} is empty: {otherwise}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise BadRow(f"{place}: {name} holds {value[error.start]!r}: expected whole characters") from error
+    if not identity_text(value):
+        raise BadRow(f"{place}: {name} is empty: {otherwise}")
     return value
 
 

@@ -7,7 +7,6 @@ sets of such rows.  Each filter counts what it leaves out, by reason.
 
 import collections
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from data_prep.letters import letter_counts
 from hbt_jax.config import check_limits, option
 from hbt_jax.languages import LANGUAGES
+from hbt_jax.text_identity import Folding, identity_keys
 
 EMPTY = "texts without a single token"
 EQUAL = "pairs whose query equals the passage in a language"
@@ -36,11 +36,12 @@ class Filters:
     )
     drop_equal: bool = option(
         True,
-        "leave out a pair whose query and passage are the same text in a language that both have, case and spaces"
-        " apart; not for sources whose rows are query and passage alike (parallel, wordpairs, coco35l, cc3m35l)",
+        "leave out a pair whose query and passage are the same text in a language that both have, whatever the case,"
+        " the spaces and what else the tokenizer does not tell apart; not for sources whose rows are query and passage"
+        " alike (parallel, wordpairs, coco35l, cc3m35l)",
     )
     drop_duplicates: bool = option(
-        True, "leave out a pair that has query, passage and negatives of an earlier one, whose group stays"
+        True, "leave out a pair whose query, passage and negatives have the same texts as those of an earlier one"
     )
 
     def __post_init__(self):
@@ -76,12 +77,9 @@ class Filters:
         kept_N &= ~wrong_N
 
 
-def content_keys(texts: Sequence[str]) -> np.ndarray:
-    """uint64 [N]: the same for texts that are the same but for case and spaces; never 0."""
-    digests = b"".join(
-        hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=8).digest() for text in texts
-    )
-    return np.maximum(np.frombuffer(digests, np.uint64), 1)
+def content_keys(texts: Sequence[str], folding: Folding) -> np.ndarray:
+    """uint64 [N]: as text_identity.identity_keys, but the same for texts that differ in case."""
+    return identity_keys(texts, dataclasses.replace(folding, case=True))
 
 
 def pair_ids(query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, counts_N: np.ndarray) -> np.ndarray:
@@ -93,12 +91,12 @@ def pair_ids(query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, 
       counts_N: negatives of each pair.
     """
     pair_N = query_N.astype(np.uint64) << np.uint64(32) | passage_N.astype(np.uint64)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mixed(negatives.astype(np.uint64) + np.uint64(1)))])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed(negatives.astype(np.uint64) + np.uint64(1)))])
     ends_N = np.cumsum(counts_N)
-    return np.stack([_mixed(pair_N + _mixed(sums[ends_N] - sums[ends_N - counts_N])), pair_N], axis=1)
+    return np.stack([mixed(pair_N + mixed(sums[ends_N] - sums[ends_N - counts_N])), pair_N], axis=1)
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def mixed(values: np.ndarray) -> np.ndarray:
     """splitmix64's finaliser (Steele, Lea, Flood 2014): another number for each, with bits that look random."""
     values = (values ^ values >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ values >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)

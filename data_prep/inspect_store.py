@@ -17,11 +17,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_prep.build_store import summary  # noqa: E402
+from data_prep.build_store import holds  # noqa: E402
+from data_prep.store_classes import class_warnings  # noqa: E402
 from data_prep.store_figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
 from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
+from hbt_jax.data.permutation import key, sampled  # noqa: E402
 from hbt_jax.data.store import Store, Texts  # noqa: E402
+from hbt_jax.draws import below, stream  # noqa: E402
 from hbt_jax.languages import language  # noqa: E402
 from hbt_jax.models.tokenizer import Tokenizer  # noqa: E402
 
@@ -48,14 +51,18 @@ def inspect_store(
       InputError: no store, no tokenizer or another, or a token outside its vocabulary.
     """
     store, tokenizer = open_with_tokenizer(path, tokenizer_path, cache_dir)
-    yield from summary(store.manifest)
+    yield from holds(store.manifest)
     yield f"  tokenizer: {tokenizer.path}, {tokenizer.vocab_size:,} pieces; store {store.fingerprint}"
     if sample:
         yield f"--sample={sample}: what follows is of at most {sample:,} texts a side and language, and as many pairs"
     table: _Table = {(side, code): made for side, code, made in figures(store, tokenizer, sample, seed)}
     yield from _tables(table)
     yield from _shown_pairs(store, tokenizer, pairs, seed)
-    warnings = [*warnings_of(store, table), *_same_text_warnings(same_texts(store, sample, seed))]
+    warnings = [
+        *warnings_of(store, table),
+        *class_warnings(store.manifest, SIDES),
+        *_same_text_warnings(same_texts(store, sample, seed)),
+    ]
     yield from (f"warning: {line}" for line in warnings)
     if not warnings:
         yield "no warnings"
@@ -113,12 +120,14 @@ def _same_text_warnings(found: dict[str, SameText]) -> Iterator[str]:
 
 def _shown_pairs(store: Store, tokenizer: Tokenizer, count: int, seed: int) -> Iterator[str]:
     """Some pairs, query and passage in two languages where they have two."""
-    rng = np.random.default_rng(seed)
-    for pair in np.sort(rng.choice(len(store.pairs), min(count, len(store.pairs)), replace=False)).tolist():
+    chosen = sampled(len(store.pairs), count, key(seed)).tolist()
+    bits_N2 = stream(seed, purpose=0).random_raw(2 * len(chosen)).reshape(-1, 2)
+    for pair, bits in zip(chosen, bits_N2, strict=True):
         query, passage = int(store.pairs.query_P[pair]), int(store.pairs.passage_P[pair])
         asked, answered = _languages(store.queries.tokens, query), _languages(store.passages.tokens, passage)
-        first = str(rng.choice(asked))
-        second = str(rng.choice([code for code in answered if code != first] or answered))
+        first = asked[below(bits[0], len(asked))]
+        others = [code for code in answered if code != first] or answered
+        second = others[below(bits[1], len(others))]
         yield f"pair {pair:,}"
         yield f"  query {first}: {_text(store.queries.tokens[first], query, tokenizer)}"
         yield f"  passage {second}: {_text(store.passages.tokens[second], passage, tokenizer)}"
@@ -151,6 +160,7 @@ if __name__ == "__main__":
 
     flags.DEFINE_integer("sample", 0, "texts read of each side and language, and pairs read; 0: all", lower_bound=0)
     flags.DEFINE_integer("pairs", 3, "pairs shown", lower_bound=0)
-    flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0, upper_bound=2**31 - 1)
     define_flags()
-    run_command(main, {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"})
+    store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
+    run_command(main, store, remote=("STORE",))

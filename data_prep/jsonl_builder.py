@@ -9,8 +9,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from data_prep.jsonl_rows import rows
-from data_prep.row import BadRow, Row
-from data_prep.rows_builder import RowsBuilder
+from data_prep.row import BadRow, Dropped, Row
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from hbt_jax.errors import InputError
 
 _NAMES = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
@@ -19,10 +19,11 @@ _NAMES = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
 class Jsonl(RowsBuilder):
     """Pairs of texts in one or more languages, from JSON lines."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {
         "1.0.0": "Rows with query, passage, negatives, group and id.",
         "1.1.0": "Rows of one language, which their group joins.",
+        "1.2.0": ONE_TEXT,
     }
     FILES = f"{', '.join(_NAMES.values())} or some of them"
 
@@ -37,7 +38,7 @@ class Jsonl(RowsBuilder):
             raise InputError(f"--input_dir={input_dir} holds no data: expected {cls.FILES}")
         return found
 
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow]:
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields the rows of a file, see data_prep/jsonl_rows.py."""
         for path in files:
             yield from rows(path)

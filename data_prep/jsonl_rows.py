@@ -16,7 +16,9 @@ Then the rows of one group are translations of each other and make one row, with
 most one row in a language.  They may stand anywhere in the file, which costs memory for all such rows of a file; their
 row comes after the others, in the order in which the groups begin.  A negative is an item of its own language.
 
-Every row is used or told to be wrong; blank lines alone are skipped.
+Names and texts are the same whatever their normal form, their outer spaces and invisible signs
+(hbt_jax/text_identity.py).  Every row is used or told to be wrong; blank lines are skipped, and so are rows of a group
+that give a language's texts again, which are counted.
 """
 
 from collections.abc import Iterator
@@ -24,13 +26,15 @@ from pathlib import Path
 
 from data_prep.fields import language, shown, text
 from data_prep.line_files import json_value, lines
-from data_prep.row import BadRow, Row
+from data_prep.row import BadRow, Dropped, Row, identity
 from hbt_jax.errors import InputError
+from hbt_jax.text_identity import identity_text
 
+AGAIN = "rows of a group that give the texts of a language again"
 _NEEDED, _OPTIONAL, _ONE_LANGUAGE = ("query", "passage"), ("id", "negatives", "group"), "language"
 
 
-def rows(path: Path) -> Iterator[Row | BadRow]:
+def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
     """Yields the rows of a file in their order, and a BadRow in the place of each line that is wrong.
 
     Raises:
@@ -50,7 +54,10 @@ def rows(path: Path) -> Iterator[Row | BadRow]:
             if _ONE_LANGUAGE in fields:
                 row = _row(place, _spread(place, fields), name)
                 if "group" in fields:
-                    translated[row.group] = _joined(place, translated.get(row.group), row)
+                    before = translated.get(row.group)
+                    translated[row.group] = _joined(place, before, row)
+                    if before is not None and row.query.keys() <= before.query.keys():
+                        yield Dropped(AGAIN)
                     continue
             else:
                 row = _row(place, fields, name)
@@ -66,7 +73,7 @@ def _check_id(place: str, fields: dict, first_place: dict[str, str]) -> None:
     """Notes the place of a row's id; raises BadRow for one that an earlier row has."""
     if "id" not in fields:
         return
-    name = _string(place, "id", fields["id"])
+    name = identity_text(_string(place, "id", fields["id"]))
     if name in first_place:
         raise BadRow(
             f"{place}: duplicate id {name!r}, first in line {first_place[name].rpartition(':')[2]}: ids are unique in a"
@@ -89,16 +96,19 @@ def _spread(place: str, fields: dict) -> dict:
 
 
 def _joined(place: str, before: Row | None, row: Row) -> Row:
-    """A row with its translation; raises BadRow for one in a language that is there already."""
+    """A row with its translation; raises BadRow for one in a language that has other texts already."""
     if before is None:
         return row
     for code in row.query:
-        if code in before.query:
+        if code in before.query and not (
+            identity_text(before.query[code]) == identity_text(row.query[code])
+            and identity_text(before.passage[code]) == identity_text(row.passage[code])
+        ):
             raise BadRow(
                 f"{place}: {row.group} has a row in {code!r} already: rows of one group are translations of each other,"
                 " one in each language; give this one another group"
             )
-    return Row(before.query | row.query, before.passage | row.passage, before.negatives + row.negatives, row.group)
+    return Row(row.query | before.query, row.passage | before.passage, before.negatives + row.negatives, row.group)
 
 
 def _fields(place: str, line: bytes) -> dict:
@@ -130,17 +140,18 @@ def _row(place: str, fields: dict, line_name: str) -> Row:
     if not isinstance(listed, list):
         raise BadRow(f"{place}: negatives is {shown(listed)}: expected a list of objects like passage")
     negatives = tuple(_texts(place, f"negatives[{index}]", texts) for index, texts in enumerate(listed))
+    own = identity(passage)
     for index, negative in enumerate(negatives):
-        same = [code for code, written in negative.items() if passage.get(code) == written]
+        same = [code for code, written in identity(negative).items() if own.get(code) == written]
         if same:
             raise BadRow(
                 f"{place}: negatives[{index}] is in {same[0]!r} the row's own passage: expected passages that do not"
                 " answer the query; remove it"
             )
     if "group" in fields:
-        group = f"group {_string(place, 'group', fields['group'])}"
+        group = f"group {identity_text(_string(place, 'group', fields['group']))}"
     else:
-        group = f"row {fields['id']}" if "id" in fields else f"line {line_name}"
+        group = f"row {identity_text(fields['id'])}" if "id" in fields else f"line {line_name}"
     return Row(query, passage, negatives, group)
 
 

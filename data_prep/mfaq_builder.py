@@ -17,8 +17,9 @@ import tensorflow_datasets as tfds
 from data_prep.fields import field, language, text
 from data_prep.line_files import json_value, lines
 from data_prep.row import BadRow, Dropped, Row, item_id
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import no_data
+from hbt_jax.text_identity import identity_text
 
 EMPTY = "pairs without a question or an answer"
 _NAMES = {"train": "train.jsonl", "validation": "valid.jsonl"}
@@ -27,8 +28,8 @@ _NAMES = {"train": "train.jsonl", "validation": "valid.jsonl"}
 class Mfaq(RowsBuilder):
     """Questions and answers of the FAQ pages of the web, in 21 languages; a pair has one language."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "The nested and the flat form."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "The nested and the flat form.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://huggingface.co/datasets/clips/mfaq"
     LICENSE = "CC0 1.0"
     CITATION = """@inproceedings{de-bruyn-etal-2021-mfaq,
@@ -67,7 +68,7 @@ class Mfaq(RowsBuilder):
 
 def _row(place: str, code: str, pair: object) -> Row | Dropped:
     question, answer = (field(place, pair, name, str) for name in ("question", "answer"))
-    if not question.strip() or not answer.strip():
+    if not identity_text(question) or not identity_text(answer):
         return Dropped(EMPTY)
     query = {code: text(place, "question", question)}
     return Row(query, {code: text(place, "answer", answer)}, (), f"query {item_id(query)}")

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from data_prep.fields import text, text_field
 from data_prep.line_files import columns, json_value, lines
 from data_prep.row import BadRow, Dropped, Row
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import no_data
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
@@ -30,8 +30,8 @@ _QRELS = ("question", "Q0", "passage", "relevance")
 class Mrtydi(RowsBuilder):
     """Questions of native speakers and passages of Wikipedia, in 11 languages; a pair has one language."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "The judged passages."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "The judged passages.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://github.com/castorini/mr.tydi"
     LICENSE = "Apache-2.0; passages of Wikipedia: CC BY-SA 3.0"
     CITATION = """@inproceedings{zhang-etal-2021-mr,

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.newsqa_rows import rows
 from data_prep.row import BadRow, Dropped, Row
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import by_split
 from hbt_jax.errors import InputError
 
@@ -25,8 +25,8 @@ _COMBINED = ("combined-newsqa-data-v1.csv", "combined-newsqa-data-v1.json")
 class Newsqa(RowsBuilder):
     """Questions about CNN's news stories and the part of the story that answers them, in English."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "About 100 words of the story as the passage."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "About 100 words of the story as the passage.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://github.com/Maluuba/newsqa"
     LICENSE = "Microsoft's NewsQA licence for research (LICENSE.txt of the repository); stories: CNN's own terms"
     CITATION = """@inproceedings{trischler-etal-2017-newsqa,

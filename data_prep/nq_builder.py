@@ -14,8 +14,9 @@ import tensorflow_datasets as tfds
 from data_prep.fields import field, text_field
 from data_prep.json_list import elements
 from data_prep.row import BadRow, Dropped, Row, item_id, read_each, titled
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import by_split
+from hbt_jax.text_identity import identity_text
 
 NO_PASSAGE = "questions without a passage that answers them"
 
@@ -23,8 +24,8 @@ NO_PASSAGE = "questions without a passage that answers them"
 class Nq(RowsBuilder):
     """Questions of Google's users and 100-word passages of Wikipedia, in English, as DPR prepared them."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "The first positive passage and all hard negatives of DPR's files."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "The first positive passage and all hard negatives of DPR's files.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://github.com/facebookresearch/DPR"
     LICENSE = "Natural Questions: CC BY-SA 3.0; DPR's files: CC BY-NC 4.0"
     CITATION = """@article{kwiatkowski-etal-2019-natural,
@@ -58,7 +59,8 @@ def _row(place: str, asked: object) -> Row | Dropped:
     positives, negatives = (_passages(place, asked, name) for name in ("positive_ctxs", "hard_negative_ctxs"))
     if not positives:
         return Dropped(NO_PASSAGE)
-    wrong = tuple({"en": passage} for passage in negatives if passage not in positives)
+    right = set(map(identity_text, positives))
+    wrong = tuple({"en": passage} for passage in negatives if identity_text(passage) not in right)
     return Row(query, {"en": positives[0]}, wrong, f"query {item_id(query)}")
 
 

@@ -1,32 +1,32 @@
 """Compares the texts of a store with the queries and candidates of one benchmark, language by language.
 
-What is compared is tokens, not text.  A store holds no text, and the tokens read back are normalised text; the
-benchmark is tokenised by the store's own tokenizer instead, so that the same text gives the same tokens, in scripts
-without spaces too.  Pieces that differ in case, spaces and punctuation only count as one (data_prep/comparable.py).  As
-case decides how words are cut into pieces, too, a benchmark's text is also looked for in lower case, in which many
-collections have their questions.  data_prep/shingles.py says what is exact and near.  The benchmark is held in
-memory; the store streams by.
+What is compared is letters (data_prep/comparable.py).  A store holds no text, but its tokens are read as letters
+(data_prep/piece_letters.py), and so are those of the benchmark, of which the text itself is compared, too.
+data_prep/shingles.py says what is exact and near.  The benchmark is held in memory; the store streams by.
 
 Every text of the store is compared with every text of the benchmark whatever their languages, so that a text left
-untranslated is found too.  A benchmark is called clean only if nothing is found and everything was compared: see
-`Overlap.not_compared`.
+untranslated is found too; short texts that two languages write with the same letters are the same.  A benchmark is
+called clean only if nothing is found and everything was compared: see `Overlap.not_compared`.
 """
 
 import collections
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
 
 from data_prep.benchmark_index import BenchmarkIndex, Count
-from data_prep.comparable import comparable, comparable_pieces
-from data_prep.shingles import Found, Rule, rules
+from data_prep.piece_letters import PieceLetters
+from data_prep.shingles import Found, Rules, rules, unsure
 from data_prep.store_rows import Rows, read_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
 from hbt_jax.models.tokenizer import Tokenizer
 
-MOST_UNKNOWN = 0.2  # of a language's tokens: above, its texts are not told apart well enough to be called compared
+MOST_UNKNOWN = 0.2  # of the tokens of a benchmark's language, or of its texts that are read as other letters
+LEAST_KEPT = 0.5  # of the letters of a benchmark's language, once it was tokenised
+TOKENS = 1 << 17  # compared at a time: what arrays of that size need stays in a processor's cache
 EXAMPLES = 2  # of each kind, side and language
 
 
@@ -81,7 +81,7 @@ class Comparison:
     def __init__(self, tokenizer: Tokenizer, shingle: int, near: float):
         """See data_prep/shingles.py for `shingle` and `near`; raises InputError if no piece can be read as text."""
         self._tokenizer, self._rules = tokenizer, rules(shingle, near)
-        self._counts_as_V = comparable_pieces(tokenizer)
+        self._pieces = PieceLetters(tokenizer)
 
     def compare(self, store: Store, benchmark) -> Overlap:
         """Compares all texts of a store with all of a benchmark.
@@ -91,15 +91,17 @@ class Comparison:
           benchmark: what `load_benchmark` returns.  One whose candidates are not in memory (no `candidates`) has its
             queries compared, and its candidates listed in `not_compared`.
         """
-        return _Comparing(self._tokenizer, self._counts_as_V, self._rules, store, benchmark).run()
+        return _Comparing(self._tokenizer, self._pieces, self._rules, store, benchmark).run()
 
 
 class _Comparing:
     """The state of comparing one store with one benchmark."""
 
-    def __init__(self, tokenizer: Tokenizer, counts_as_V: np.ndarray, near: tuple[Rule, ...], store: Store, benchmark):
-        self._tokenizer, self._counts_as_V, self._store, self._benchmark = tokenizer, counts_as_V, store, benchmark
-        self._index = BenchmarkIndex(benchmark, tokenizer, counts_as_V, near)
+    def __init__(self, tokenizer: Tokenizer, pieces: PieceLetters, near: Rules, store: Store, benchmark):
+        self._tokenizer, self._pieces, self._near, self._store = tokenizer, pieces, near, store
+        self._benchmark = benchmark
+        self._index = BenchmarkIndex(benchmark, tokenizer, pieces, near)
+        self._first_unsure: dict[str, str] = {}
         self._counts: dict[tuple[str, str], Count] = collections.defaultdict(Count)
         self._examples: dict[tuple[str, str, str], list[Example]] = collections.defaultdict(list)
 
@@ -110,7 +112,7 @@ class _Comparing:
         with tqdm(total=total, desc=self._benchmark.name, unit=" tokens", unit_scale=True, disable=None) as bar:
             for side in SIDES:
                 for bit, (language, texts) in enumerate(getattr(store, side).tokens.items()):
-                    for rows in read_rows(texts):
+                    for rows in read_rows(texts, TOKENS):
                         found = self._compare(side, language, rows)
                         masks[side][rows.rows[found]] |= np.uint64(1 << bit)
                         bar.update(len(rows.tokens))
@@ -121,8 +123,8 @@ class _Comparing:
     def _compare(self, side: str, language: str, rows: Rows) -> np.ndarray:
         """Counts some rows; returns which of them overlap."""
         self._tokenizer.check_ids(rows.tokens)
-        values, offsets = comparable(self._counts_as_V, rows.tokens, rows.offsets)
-        found = self._index.find(values, offsets)
+        letters = self._pieces.letters(rows.tokens, rows.offsets)
+        found = self._index.find(letters)
         exact = found.exact >= 0
         near = np.zeros(len(rows.rows), bool)
         near[found.row] = True
@@ -131,7 +133,13 @@ class _Comparing:
         count.texts += len(rows.rows)
         count.exact += int(exact.sum())
         count.near += int(near.sum())
-        count.bare += int((np.diff(offsets) == 0).sum())
+        torn = np.zeros(len(rows.rows), bool)
+        torn[letters.hole_rows] = True
+        count.bare += int(((letters.lengths == 0) & ~torn).sum())
+        missed = np.flatnonzero(unsure(letters, self._near.torn) & ~exact & ~near)
+        count.unsure += len(missed)
+        if len(missed):
+            self._first_unsure.setdefault(language, f"{side} row {rows.rows[missed[0]]}")
         count.tokens += len(rows.tokens)
         count.unknown += int((rows.tokens == self._tokenizer.unk_id).sum())
         self._keep_examples(side, language, rows, found, exact)
@@ -155,19 +163,39 @@ class _Comparing:
                 )
 
     def _not_compared(self, of_benchmark: dict[tuple[str, str], Count]) -> dict[str, str]:
-        reasons = {}
+        reasons: dict[str, list[str]] = collections.defaultdict(list)
+        own, theirs = _by_language(self._counts), _by_language(of_benchmark)
         for code in self._benchmark.languages:
-            own, theirs = (
-                [count for (_, language), count in counts.items() if language == code]
-                for counts in (self._counts, of_benchmark)
+            if code not in own:
+                reasons[code].append("the store has no text in it")
+            reasons[code] += _lost(theirs.get(code, []))
+        for code, first in self._first_unsure.items():
+            missed, texts = (sum(getattr(count, name) for count in own[code]) for name in ("unsure", "texts"))
+            reasons[code].append(
+                f"the tokenizer does not know so much of {missed:,} of the store's {texts:,} texts (such as {first})"
+                " that a copy could be missed"
             )
-            if not own:
-                reasons[code] = "the store has no text in it"
-                continue
-            for whose, counts in (("store's", own), ("benchmark's", theirs)):
-                share = sum(count.unknown for count in counts) / max(sum(count.tokens for count in counts), 1)
-                if share > MOST_UNKNOWN:
-                    reasons[code] = f"{share:.0%} of the {whose} tokens are unknown to the tokenizer"
         if "candidates" not in self._index.sides:
-            reasons["candidates"] = "they are read from shards, too many to hold in memory"
-        return reasons
+            reasons["candidates"].append("they are read from shards, too many to hold in memory")
+        return {what: "; ".join(why) for what, why in reasons.items() if why}
+
+
+def _lost(counts: list[Count]) -> Iterator[str]:
+    """What the tokenizer does to a benchmark's texts in one language that leaves too little to compare."""
+    unknown, tokens, kept, letters, altered, texts = (
+        sum(getattr(count, name) for count in counts)
+        for name in ("unknown", "tokens", "kept", "letters", "altered", "texts")
+    )
+    if unknown > MOST_UNKNOWN * tokens:
+        yield f"{unknown / tokens:.0%} of the benchmark's tokens are unknown to the tokenizer"
+    elif kept < LEAST_KEPT * letters:
+        yield f"the tokenizer leaves {kept / letters:.0%} of the benchmark's letters"
+    if altered > MOST_UNKNOWN * texts:
+        yield f"the tokenizer reads other letters in {altered / texts:.0%} of the benchmark's texts"
+
+
+def _by_language(counts: dict[tuple[str, str], Count]) -> dict[str, list[Count]]:
+    found: dict[str, list[Count]] = {}
+    for (_, language), count in counts.items():
+        found.setdefault(language, []).append(count)
+    return found

@@ -57,7 +57,7 @@ def lines(store: Store, overlap: Overlap) -> Iterator[str]:
             name = f"{title[:18]} {side} {language}"
             yield f"  {name:34} {count.texts:12,} {count.exact:10,} {count.near:10,} {share:8.2%}"
             if count.bare:
-                yield f"    {count.bare:,} of them have punctuation only and were not compared"
+                yield f"    {count.bare:,} of them have nothing visible to compare"
     for example in overlap.examples:
         yield (
             f"  {example.kind} {example.share:.0%}: {example.side} {example.language} row {example.row}"

@@ -14,10 +14,11 @@ import tensorflow_datasets as tfds
 
 from data_prep.line_files import decoded, lines
 from data_prep.row import BadRow, Dropped, Row, item_id
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import folders_by_split
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.text_identity import identity_text
 
 BLANK = "blank lines, counted in each language"
 ALONE = "lines that are not blank in one language only"
@@ -27,8 +28,8 @@ class Parallel(RowsBuilder):
     """Lines of text and their translations."""
 
     ALIKE = True
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "A line is query and passage alike."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "A line is query and passage alike.", "1.1.0": ONE_TEXT}
     FILES = "LANG.txt files, such as en.txt and de.txt, or folders of them named train, validation, test"
 
     @classmethod
@@ -56,7 +57,7 @@ class Parallel(RowsBuilder):
                 texts = {
                     path.stem: written
                     for path, (place, line) in zip(files, translations, strict=True)
-                    if (written := decoded(place, line).strip())
+                    if identity_text(written := decoded(place, line).strip())
                 }
             except BadRow as bad:
                 yield bad

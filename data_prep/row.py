@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from hbt_jax.errors import InputError
+from hbt_jax.text_identity import identity_text
 
 Unit = TypeVar("Unit")
 
@@ -68,7 +69,20 @@ def titled(title: str, text: str) -> str:
     return f"{title}\n\n{text}" if title.strip() else text
 
 
+def identity(texts: dict[str, str]) -> dict[str, str]:
+    """Language code -> the text that stands for all that are the same."""
+    return {code: identity_text(text) for code, text in texts.items()}
+
+
 def item_id(texts: dict[str, str]) -> str:
-    """The id of a query or passage: the same for the same texts in the same languages, in any row and file."""
+    """The id of a query or passage: the same for the same texts in the same languages, in any row and file.
+
+    Texts are the same whatever their normal form, their spaces and their invisible signs (hbt_jax/text_identity.py).
+    """
+    return typed_id(identity(texts))
+
+
+def typed_id(texts: dict[str, str]) -> str:
+    """The same for texts of the same characters."""
     canonical = json.dumps(texts, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]

@@ -15,17 +15,22 @@ from tqdm import tqdm
 
 from data_prep.id_index import IdIndex
 from data_prep.keys import in_order
-from data_prep.row import BadRow, Dropped, Row, item_id
+from data_prep.row import BadRow, Dropped, Row, item_id, typed_id
 from data_prep.source_builder import SourceBuilder
 
+ONE_TEXT = "Texts that differ in normal form, spaces or invisible signs alone are one item."  # a release note
 _BATCH = 4096  # rows whose items are looked up at a time
 
 
 class RowsBuilder(SourceBuilder, skip_registration=True):
     """Pairs of texts from the files of `input_dir`.
 
-    Rows with the same query share one query item, rows with the same passage share one passage item; negatives are
-    passages like the others.  A source is a subclass with what SourceBuilder asks for and `read`.
+    Rows with the same query share one query item, rows with the same passage share one passage item, which has the
+    texts of the first of them; negatives are passages like the others.  Texts that differ in normal form, spaces or
+    invisible signs alone are the same (hbt_jax/text_identity.py); the metadata of the tables `queries` and `passages`
+    count the items that were merged so, {"merged": {split: items}}.
+
+    A source is a subclass with what SourceBuilder asks for and `read`.
     """
 
     @abc.abstractmethod
@@ -43,7 +48,10 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
             yield from in_order(pairs(read))
             return
         with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
-            yield from in_order(texts(read, table, Path(scratch)))
+            items = DifferentItems(table, Path(scratch))
+            yield from in_order(items.records(read))
+        if items.merged:
+            self.info.metadata.setdefault("merged", {})[split] = items.merged
 
     def _usable(self, split: str, files: Sequence[Path]) -> Iterator[Row]:
         """Yields the rows; counts what is left out, and sets the bad rows aside or raises the first."""
@@ -59,21 +67,45 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
                 raise self._nothing_left(split, left_out.counts)
 
 
-def texts(rows: Iterable[Row], table: str, scratch: Path) -> Iterator[dict]:
-    """Yields the records of the table `queries` or `passages`, each different item once.
+class DifferentItems:
+    """The different items of one side.
+
+    Attributes:
+      merged: items that differ from an earlier one as they were typed, not as texts.
 
     Args:
+      table: `queries` or `passages`.
       scratch: existing folder, for the ids of the items that were met.
     """
-    seen, iterator = IdIndex(scratch, table), iter(rows)
-    while batch := list(itertools.islice(iterator, _BATCH)):
-        of_rows = ([row.query] if table == "queries" else [row.passage, *row.negatives] for row in batch)
-        named = {item_id(item): item for item in itertools.chain.from_iterable(of_rows)}
-        before = len(seen)
-        number_N = seen.add(np.frombuffer(bytes.fromhex("".join(named)), ">u8").astype(np.uint64).reshape(-1, 2))
-        for (name, item), number in zip(named.items(), number_N.tolist(), strict=True):
-            if number >= before:
-                yield from ({"id": name, "language": code, "text": text} for code, text in sorted(item.items()))
+
+    def __init__(self, table: str, scratch: Path):
+        self._table = table
+        self._seen, self._typed = IdIndex(scratch, table), IdIndex(scratch, f"{table}-typed")
+
+    @property
+    def merged(self) -> int:
+        """See the class's text."""
+        return len(self._typed) - len(self._seen)
+
+    def records(self, rows: Iterable[Row]) -> Iterator[dict]:
+        """Yields the records of the table, each different item once, as it was first typed."""
+        iterator = iter(rows)
+        while batch := list(itertools.islice(iterator, _BATCH)):
+            of_rows = ([row.query] if self._table == "queries" else [row.passage, *row.negatives] for row in batch)
+            items = list(itertools.chain.from_iterable(of_rows))
+            named: dict[str, dict[str, str]] = {}
+            for item in items:
+                named.setdefault(item_id(item), item)
+            self._typed.add(_halves(map(typed_id, items)))
+            before = len(self._seen)
+            for (name, item), number in zip(named.items(), self._seen.add(_halves(named)).tolist(), strict=True):
+                if number >= before:
+                    yield from ({"id": name, "language": code, "text": text} for code, text in sorted(item.items()))
+
+
+def _halves(ids: Iterable[str]) -> np.ndarray:
+    """uint64 [N, 2] of ids of 128 bits in hexadecimal."""
+    return np.frombuffer(bytes.fromhex("".join(ids)), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def pairs(rows: Iterable[Row]) -> Iterator[dict]:

@@ -9,7 +9,6 @@ Every source is one builder with three configs:
 """
 
 import contextlib
-import fcntl
 import importlib
 import io
 import itertools
@@ -22,9 +21,10 @@ from absl import flags, logging
 
 from data_prep.downloads import DOWNLOADS, fetched
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
-from hbt_jax.data.remote import is_remote
 from hbt_jax.errors import InputError
-from hbt_jax.files import check_name
+from hbt_jax.files import check_name, named_errors
+from hbt_jax.holding import held
+from hbt_jax.places import check_local
 
 SOURCES = {
     "cc3m35l": "data_prep.captions_builder:Cc3m35l",
@@ -94,11 +94,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
       InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
     """
     _check_known(source)
-    if is_remote(raw_dir):
-        raise InputError(
-            f"--raw_dir={raw_dir}: expected a folder of this machine, where the source is prepared; only the store can"
-            " go to a bucket (--out_dir of build_store.py)"
-        )
+    check_local("--raw_dir", raw_dir)
     check_name(raw_dir, "raw_dir", "TensorFlow's files")
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
@@ -113,35 +109,13 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     with _quiet(tfds):
         made = made_by(config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings)
         if not made.is_prepared():
-            with _alone(Path(made.data_dir).parent):
-                made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+            table_dir = Path(made.data_dir).parent
+            with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE, other sources may be prepared meanwhile
+                for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets leaves of a killed build
+                    shutil.rmtree(stopped)
+                with named_errors(table_dir):
+                    made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     return made
-
-
-@contextlib.contextmanager
-def _alone(table_dir: Path) -> Iterator[None]:
-    """Keeps other processes from preparing the table, and removes what a killed one left of it.
-
-    The kernel lets go of the lock of a process that ends in any way.
-    """
-    table_dir.mkdir(parents=True, exist_ok=True)
-    folder = os.open(table_dir, os.O_RDONLY)
-    try:
-        _lock(folder, table_dir)
-        for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets writes to before it renames it
-            shutil.rmtree(stopped)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _lock(folder: int, table_dir: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(
-            f"{table_dir}: another process is preparing it: wait until it has ended, or choose another --raw_dir"
-        ) from error
 
 
 def define_flags() -> None:
@@ -193,11 +167,7 @@ def settings(source: str, **given: str | None) -> dict[str, str]:
     for name, value in found.items():
         if name not in USES[source]:
             raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
-    if is_remote(found.get("input_dir", "")):
-        raise InputError(
-            f"--input_dir={found['input_dir']}: expected a folder of this machine: copy the files to one first"
-            " (gcloud storage cp -r)"
-        )
+    check_local("--input_dir", found.get("input_dir", ""))
     if "input_dir" in USES[source] and "input_dir" not in found and source not in DOWNLOADS:
         raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from data_prep.row import BadRow, Dropped, Row, item_id
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import no_data
 from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
@@ -22,8 +22,8 @@ NO_ANSWER = "questions without an answer"
 class Squadshifts(RowsBuilder):
     """Questions and paragraphs of new Wikipedia articles, the New York Times, Reddit and Amazon reviews, in English."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Paragraphs as passages."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "Paragraphs as passages.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://modestyachts.github.io/squadshifts-website/"
     LICENSE = "CC BY 4.0"
     CITATION = """@inproceedings{miller-etal-2020-effect,

@@ -8,6 +8,7 @@ import numpy as np
 from data_prep.letters import letter_counts
 from data_prep.store_rows import gather, read_rows, sample_rows
 from hbt_jax.data.manifest import SIDES
+from hbt_jax.data.permutation import key, sampled
 from hbt_jax.data.store import Store, Texts
 from hbt_jax.languages import language
 from hbt_jax.models.tokenizer import Tokenizer
@@ -60,17 +61,16 @@ def figures(store: Store, tokenizer: Tokenizer, sample: int, seed: int) -> Itera
     Raises:
       InputError: a token is outside the tokenizer's vocabulary.
     """
-    rng = np.random.default_rng(seed)
-    for side in SIDES:
-        for code, texts in getattr(store, side).tokens.items():
-            made = _figures(texts, code, tokenizer, sample, rng)
+    for number, side in enumerate(SIDES):
+        for place, (code, texts) in enumerate(getattr(store, side).tokens.items()):
+            made = _figures(texts, code, tokenizer, sample, key(seed, number, place))
             if made.texts:
                 yield side, code, made
 
 
-def _figures(texts: Texts, code: str, tokenizer: Tokenizer, sample: int, rng: np.random.Generator) -> Figures:
+def _figures(texts: Texts, code: str, tokenizer: Tokenizer, sample: int, keys: np.ndarray) -> Figures:
     made, script = Figures(), language(code).script
-    for rows in sample_rows(texts, sample, rng) if sample else read_rows(texts):
+    for rows in sample_rows(texts, sample, keys) if sample else read_rows(texts):
         lengths = np.diff(rows.offsets)
         made.texts += len(lengths)
         made.tokens += len(rows.tokens)
@@ -101,16 +101,16 @@ def same_texts(store: Store, sample: int, seed: int) -> dict[str, SameText]:
       sample: pairs read, drawn by `seed`; 0: all.
     """
     found = {code: SameText() for code in store.languages}
-    for pairs in _chosen_pairs(len(store.pairs), sample, np.random.default_rng(seed)):
+    for pairs in _chosen_pairs(len(store.pairs), sample, seed):
         for code, same in found.items():
             _count_same(store, code, pairs, same)
     return {code: same for code, same in found.items() if same.pairs}
 
 
-def _chosen_pairs(total: int, sample: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _chosen_pairs(total: int, most: int, seed: int) -> Iterator[np.ndarray]:
     """Numbers of the pairs to read, ascending, some at a time."""
-    if 0 < sample < total:
-        yield from np.array_split(np.sort(rng.choice(total, sample, replace=False)), -(-sample // _PAIRS))
+    if 0 < most < total:
+        yield from np.array_split(sampled(total, most, key(seed)), -(-most // _PAIRS))
         return
     for first in range(0, total, _PAIRS):
         yield np.arange(first, min(first + _PAIRS, total))

@@ -4,6 +4,8 @@ import pathlib
 
 import numpy as np
 
+from data_prep.encoding import LanguageTexts
+from data_prep.filters import mixed
 from data_prep.growing import GrowingArray
 from data_prep.id_index import IdIndex
 from hbt_jax.data.store import MOST_LANGUAGES
@@ -16,6 +18,7 @@ class Items:
     Attributes:
       side: its name, queries or passages.
       languages: code -> bit, in the order of appearance, of both sides.
+      identity: code -> text_identity.identity_keys of the texts that are kept, 0 without one.
 
     Args:
       side, languages: likewise; the languages grow.
@@ -25,7 +28,10 @@ class Items:
     def __init__(self, side: str, languages: dict[str, int], scratch: pathlib.Path):
         self.side, self.languages = side, languages
         self._scratch, self._index = scratch, IdIndex(scratch, side)
-        self._seen, self._kept = (GrowingArray(scratch / f"{side}.{name}", np.uint64) for name in ("seen", "kept"))
+        self._seen, self._kept, self._texts = (
+            GrowingArray(scratch / f"{side}.{name}", np.uint64) for name in ("seen", "kept", "texts")
+        )
+        self.identity: dict[str, GrowingArray] = {}
         self._content: dict[str, GrowingArray] = {}
 
     def __len__(self) -> int:
@@ -39,9 +45,10 @@ class Items:
         """int64 [N]: the rows of ids, -1 where there are none."""
         return self._index.find(id_N2)
 
-    def mark(self, code: str, row_N: np.ndarray, kept_N: np.ndarray, content_N: np.ndarray) -> int | None:
+    def mark(self, row_N: np.ndarray, texts: LanguageTexts) -> int | None:
         """Notes that rows have texts in a language, of which some are kept; the place of one that had one before."""
-        bit = np.uint64(1 << self._bit(code))
+        bit = np.uint64(1 << self._bit(texts.code))
+        kept_N = texts.count_N > 0
         seen, kept = self._seen.rows(len(self)), self._kept.rows(len(self))
         again = seen[row_N] & bit != 0
         _, first = np.unique(row_N, return_index=True)
@@ -50,11 +57,15 @@ class Items:
             return int(again.argmax())
         seen[row_N] |= bit
         kept[row_N[kept_N]] |= bit
-        if content_N.any():
-            path = self._scratch / f"{self.side}-{code}.content"
-            column = self._content.setdefault(code, GrowingArray(path, np.uint64))
-            column.rows(len(self))[row_N] = content_N
+        self._column(self.identity, texts.code, "identity")[row_N] = texts.identity_N
+        self._texts.rows(len(self))[row_N[kept_N]] += mixed(mixed(texts.identity_N[kept_N]) ^ bit)
+        if texts.content_N.any():
+            self._column(self._content, texts.code, "content")[row_N] = texts.content_N
         return None
+
+    def _column(self, columns: dict[str, GrowingArray], code: str, name: str) -> np.ndarray:
+        path = self._scratch / f"{self.side}-{code}.{name}"
+        return columns.setdefault(code, GrowingArray(path, np.uint64)).rows(len(self))
 
     def present(self, row_N: np.ndarray) -> np.ndarray:
         """bool [N]: whether items hold tokens in some language."""
@@ -64,6 +75,10 @@ class Items:
         """uint64 [N]: filters.content_keys of the texts of rows, 0 without one; None where there are none."""
         column = self._content.get(code)
         return None if column is None else column.rows(len(self))[row_N]
+
+    def texts(self) -> np.ndarray:
+        """uint64 [rows]: the same for items that have the same texts in the same languages, 0 without any."""
+        return self._texts.rows(len(self))
 
     def _bit(self, code: str) -> int:
         """The language's bit, new at its first text."""

@@ -65,10 +65,20 @@ class PairRows:
                 equal_N |= (query_N == passage_N) & (query_N != 0)
         return _counted(~equal_N, EQUAL, dropped)
 
-    def new(self, earlier: IdIndex, dropped: collections.Counter) -> np.ndarray:
-        """bool [N]: whether a pair is none of the earlier ones, which it then joins."""
+    def new(
+        self, earlier: IdIndex, query_twin: np.ndarray, passage_twin: np.ndarray, dropped: collections.Counter
+    ) -> np.ndarray:
+        """bool [N]: whether a pair is none of the earlier ones, which it then joins.
+
+        Args:
+          earlier: ids of pairs.
+          query_twin, passage_twin: the first row with the very texts of each row, in the very languages: nothing is
+            lost with a pair of such rows.
+        """
         before = len(earlier)
-        number_N = earlier.add(pair_ids(self.query_N, self.passage_N, self.negatives, self.count_N))
+        number_N = earlier.add(
+            pair_ids(query_twin[self.query_N], passage_twin[self.passage_N], passage_twin[self.negatives], self.count_N)
+        )
         is_first_N = np.zeros(len(number_N), bool)
         is_first_N[np.unique(number_N, return_index=True)[1]] = True
         return _counted(is_first_N & (number_N >= before), DUPLICATE, dropped)

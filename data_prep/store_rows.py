@@ -8,6 +8,7 @@ import numpy as np
 from absl import flags
 
 from hbt_jax.config import RunConfig
+from hbt_jax.data.permutation import sampled
 from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
@@ -66,11 +67,11 @@ def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple
     return tokens[places], ends
 
 
-def read_rows(texts: Texts) -> Iterator[Rows]:
-    """Yields all texts that are there, in the order of their rows."""
+def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
+    """Yields all texts that are there, in the order of their rows, `most_tokens` at a time (0: a few million)."""
     offsets, first, rows = texts.offsets, 0, len(texts.offsets) - 1
     while first < rows:
-        last = int(np.searchsorted(offsets, offsets[first] + _MOST_TOKENS, side="right")) - 1
+        last = int(np.searchsorted(offsets, offsets[first] + (most_tokens or _MOST_TOKENS), side="right")) - 1
         last = min(max(last, first + 1), first + _MOST_ROWS, rows)
         ends = offsets[first : last + 1] - offsets[first]
         there = np.flatnonzero(ends[1:] > ends[:-1])
@@ -80,11 +81,14 @@ def read_rows(texts: Texts) -> Iterator[Rows]:
         first = last
 
 
-def sample_rows(texts: Texts, most: int, rng: np.random.Generator) -> Iterator[Rows]:
-    """Yields `most` texts drawn without replacement, or all where there are no more, in the order of their rows."""
+def sample_rows(texts: Texts, most: int, keys: np.ndarray) -> Iterator[Rows]:
+    """Yields `most` texts drawn without replacement, or all where there are no more, in the order of their rows.
+
+    Args:
+      keys: uint64 [1], of hbt_jax/data/permutation.py; another key draws others.
+    """
     there = np.flatnonzero(texts.offsets[1:] > texts.offsets[:-1])
-    if len(there) > most:
-        there = np.sort(rng.choice(there, most, replace=False))
+    there = there[sampled(len(there), most, keys)]
     lengths = texts.offsets[there + 1] - texts.offsets[there]
     batch = np.cumsum(lengths) // _MOST_TOKENS + np.arange(len(there)) // _MOST_ROWS
     for rows in np.split(there, np.flatnonzero(np.diff(batch)) + 1):

@@ -24,6 +24,7 @@ from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import utf8
+from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.models.tokenizer import composed  # noqa: E402
 
 SPLIT = "train"
@@ -64,8 +65,14 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
       what training.json holds.
 
     Raises:
-      InputError: an unknown source, a vocabulary too small or too large for the text, or OUT_DIR holds other files.
+      InputError: an unknown source, a vocabulary too small or too large for the text, OUT_DIR holds other files, or
+        another process writes it.
     """
+    with held(out_dir, "--out_dir", beside=True):
+        return _train_and_write(source, raw_dir, Path(out_dir), vocabulary, settings)
+
+
+def _train_and_write(source: str, raw_dir: str | Path, out_dir: Path, vocabulary: int, settings: dict) -> dict:
     counts, texts = collections.Counter(), []
     for table, prefix in PREFIXES.items():
         for record in sources.records(source, table, SPLIT, raw_dir, **settings):
@@ -81,7 +88,7 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
         "texts_by_language": dict(sorted(counts.items())),
         "fingerprint": f"sha256:{hashlib.sha256(model).hexdigest()}",
     }
-    _write(Path(out_dir), model, report)
+    _write(out_dir, model, report)
     return report
 
 

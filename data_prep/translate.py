@@ -84,7 +84,8 @@ def translate(
 
     Raises:
       InputError: a language is unknown, not the model's or not the source's; an unknown source or split; OUT_DIR
-        cannot be written or holds translations of other texts or settings.
+        cannot be written, holds translations of other texts or settings, or another process translates there to one of
+        the languages.
       Interrupted: `stop` was requested; the shards that are whole are kept.
     """
     _check_languages(source_language, languages, translator)
@@ -98,7 +99,8 @@ def translate(
     made_from = {"source": source, "split": split, "source_language": source_language, "texts": digest}
     settings_of_shards = {**made_from, **translator.settings, "shard_texts": shard_texts}
     shards = Shards(Path(out_dir) / f"{split}-shards", settings_of_shards)
-    translate_missing(texts, characters, shards, translator, languages, stop)
+    with shards.languages_held(languages):
+        translate_missing(texts, characters, shards, translator, languages, stop)
     limits = limits or Limits()
     with shards.alone():
         report = {

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from data_prep.letters import letter_counts
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
+from hbt_jax.text_identity import identity_text
 
 UNFINISHED = "too long for the model, or without an end"
 EMPTY = "empty"
@@ -70,7 +71,7 @@ def failures(
     for index, (before, after) in enumerate(zip(sources, texts, strict=True)):
         if translations[index] is None:
             failed = UNFINISHED
-        elif not after.strip():
+        elif not identity_text(after):
             failed = EMPTY
         elif len(before.split()) >= _FEWEST_WORDS and _bare(before) == _bare(after):
             failed = COPIED
@@ -87,7 +88,7 @@ def failures(
 
 
 def _bare(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())
+    return "".join(character for character in identity_text(text).casefold() if character.isalnum())
 
 
 def _length(text: str, script: str) -> int:

@@ -11,12 +11,14 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from data_prep.row import identity
 from data_prep.translation_texts import text_key
 from hbt_jax.errors import InputError
+from hbt_jax.text_identity import identity_text
 
 SAME = "texts of negatives that are the row's own passage"
 NO_NEGATIVE = "negatives without another text"
-BLANK = "texts of white space alone"
+BLANK = "texts of white space and invisible signs alone"
 NO_SIDE = "rows with a side without text"
 
 
@@ -56,7 +58,7 @@ class Gathered:
 
         def rows() -> Iterator[tuple]:
             for record in records:
-                if record["text"].strip():
+                if identity_text(record["text"]):
                     yield side, record["id"], record["language"], record["text"]
                 else:
                     dropped[BLANK] += 1
@@ -120,10 +122,10 @@ def lines(
         if not (query and passage):
             dropped[NO_SIDE] += 1
             continue
-        negatives = []
+        own, negatives = identity(passage), []
         for identifier in pair["negatives"]:
             listed = texts("passages", identifier)
-            other = {language: text for language, text in listed.items() if passage.get(language) != text}
+            other = {language: text for language, text in listed.items() if own.get(language) != identity_text(text)}
             dropped[SAME] += len(listed) - len(other)
             if other:
                 negatives.append(other)

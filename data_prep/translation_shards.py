@@ -4,19 +4,19 @@
     FOLDER/de-00000.jsonl    one shard of one language, {"text": ..., "translation": ...} for each text in order; null
                              where the translation did not end
 
-A shard is whole or absent.  Languages share the folder, so that more of them can be added later.
+A shard is whole or absent.  Languages share the folder, so that more of them can be added later, and processes may
+translate to different ones at the same time: each holds its languages (hbt_jax/holding.py).
 """
 
 import contextlib
-import fcntl
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.unchanged import changes
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file, utf8
+from hbt_jax.holding import held
 
 _SETTINGS = "settings.json"
 
@@ -40,9 +40,10 @@ class Shards:
         path = folder / _SETTINGS
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                with atomic_file(str(path)) as file:
-                    file.write(utf8(json.dumps(settings, indent=1, ensure_ascii=False) + "\n"))
+            with self.alone():
+                if not path.exists():
+                    with atomic_file(str(path)) as file:
+                        file.write(utf8(json.dumps(settings, indent=1, ensure_ascii=False) + "\n"))
             before = json.loads(path.read_text(encoding="utf-8"))
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise InputError(
@@ -90,15 +91,17 @@ class Shards:
         for row in rows:
             yield row["translation"]
 
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Waits until no other process is in such a block for this folder."""
+        return held(self.folder, "--out_dir", wait=f"which writes the rows of {self.folder}")
+
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Waits until no other process is in such a block for this folder; a process that ends in any way is out."""
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+    def languages_held(self, languages: Iterable[str]) -> Iterator[None]:
+        """Holds the shards of some languages; raises InputError if another process is translating to one of them."""
+        with contextlib.ExitStack() as stack:
+            for language in languages:
+                stack.enter_context(held(self.folder / language, "--out_dir", beside=True))
             yield
-        finally:
-            os.close(folder)
 
     def _path(self, language: str, number: int) -> Path:
         return self.folder / f"{language}-{number:05d}.jsonl"

@@ -21,10 +21,11 @@ from tqdm import tqdm
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from hbt_jax.data.manifest import MANIFEST, files, read_manifest  # noqa: E402
-from hbt_jax.data.remote import RemoteFolder, is_remote  # noqa: E402
+from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.data.store import open_store  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import DISK_FULL  # noqa: E402
+from hbt_jax.places import is_remote  # noqa: E402
 
 _FILES = 4  # uploaded at the same time
 
@@ -137,4 +138,5 @@ if __name__ == "__main__":
         main,
         {"STORE": "folder of a store, as data_prep/build_store.py writes it",
          "PLACE": "gs://BUCKET/FOLDER, where no store may be yet"},
+        ("PLACE",),
     )  # fmt: skip

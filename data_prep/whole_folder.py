@@ -7,20 +7,22 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
+from hbt_jax.files import named_errors
+from hbt_jax.holding import held
 
 
 @contextlib.contextmanager
 def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator[Path]:
-    """Gives a folder to write to, which takes the place of OUT_DIR once the block ends without an error.
+    """Gives a folder to write to, which takes the place of OUT_DIR once the block ends without an error; holds OUT_DIR.
 
     Args:
       out_dir: an older folder of the same files is replaced.
       names: the files of the folder.
 
     Raises:
-      InputError: OUT_DIR holds anything else, which replacing it would remove.
+      InputError: OUT_DIR holds anything else, which replacing it would remove; or another process writes it.
     """
-    out_dir = Path(out_dir).absolute()
+    out_dir = Path(out_dir).resolve()
     if out_dir.exists() and not out_dir.is_dir():
         raise InputError(f"--out_dir={out_dir} is a file: expected a folder to write")
     others = sorted(path.name for path in out_dir.iterdir() if path.name not in names) if out_dir.exists() else []
@@ -29,9 +31,14 @@ def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator
             f"--out_dir={out_dir} holds {others[0]!r} and would be replaced by a folder of {', '.join(names)}:"
             " choose another --out_dir"
         )
-    partial = out_dir.with_name(out_dir.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    shutil.rmtree(out_dir, ignore_errors=True)
-    partial.rename(out_dir)
+    with held(out_dir, "--out_dir", beside=True):
+        partial = out_dir.with_name(out_dir.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            with named_errors(out_dir):
+                partial.mkdir(parents=True)
+                yield partial
+            shutil.rmtree(out_dir, ignore_errors=True)
+            partial.rename(out_dir)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

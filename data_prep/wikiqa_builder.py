@@ -13,8 +13,9 @@ import tensorflow_datasets as tfds
 from data_prep.fields import text
 from data_prep.line_files import check_header, columns, lines
 from data_prep.row import BadRow, Dropped, Row
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import by_split
+from hbt_jax.text_identity import identity_text
 
 COLUMNS = ("QuestionID", "Question", "DocumentID", "DocumentTitle", "SentenceID", "Sentence", "Label")
 NO_POSITIVE = "questions without a sentence that answers them"
@@ -24,8 +25,11 @@ BOTH = "judgements that a sentence does not answer its question, where another o
 class Wikiqa(RowsBuilder):
     """Questions of Bing's users and the sentences of a Wikipedia article, in English, judged by people."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Sentences that answer as passages, the others of the article as negatives."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.0.0": "Sentences that answer as passages, the others of the article as negatives.",
+        "1.1.0": ONE_TEXT,
+    }
     HOMEPAGE = "https://www.microsoft.com/en-us/download/details.aspx?id=52419"
     LICENSE = "Microsoft Research Data License Agreement (LICENSE.pdf in WikiQACorpus.zip)"
     CITATION = """@inproceedings{yang-etal-2015-wikiqa,
@@ -53,6 +57,7 @@ class Wikiqa(RowsBuilder):
             judged: dict[tuple[str, str], dict[str, set[str]]] = collections.defaultdict(
                 lambda: collections.defaultdict(set)
             )  # id and text of the question -> sentence -> labels
+            typed: dict[str, str] = {}  # what stands for a text -> the text as it was first typed
             for place, line in lines(path):
                 try:
                     found = columns(place, line, COLUMNS)
@@ -62,12 +67,22 @@ class Wikiqa(RowsBuilder):
                     question_id, question, _, _, _, sentence, label = found
                     if label not in ("0", "1"):
                         raise BadRow(f"{place}: Label is {label!r}: expected 0 or 1")
-                    key = text(place, "QuestionID", question_id), text(place, "Question", question)
-                    judged[key][text(place, "Sentence", sentence)].add(label)
+                    key, question, sentence = (
+                        _first(typed, text(place, name, value))
+                        for name, value in (
+                            ("QuestionID", question_id), ("Question", question), ("Sentence", sentence),
+                        )
+                    )  # fmt: skip
+                    judged[key, question][sentence].add(label)
                 except BadRow as bad:
                     yield bad
             for (question_id, question), labels in judged.items():
                 yield from _rows(question_id, question, labels)
+
+
+def _first(typed: dict[str, str], value: str) -> str:
+    """The first of the texts that are the same as a text."""
+    return typed.setdefault(identity_text(value), value)
 
 
 def _rows(question_id: str, question: str, labels: dict[str, set[str]]) -> Iterator[Row | Dropped]:

@@ -17,8 +17,8 @@ import tensorflow_datasets as tfds
 
 from data_prep.fields import text
 from data_prep.line_files import columns, lines
-from data_prep.row import BadRow, Dropped, Row, item_id
-from data_prep.rows_builder import RowsBuilder
+from data_prep.row import BadRow, Dropped, Row, identity, item_id
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import folders_by_split
 from hbt_jax.data.squad_layout import connected
 from hbt_jax.errors import InputError
@@ -31,8 +31,8 @@ class Wordpairs(RowsBuilder):
     """Words and their translations."""
 
     ALIKE = True
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "A pair is query and passage alike."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "A pair is query and passage alike.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://arxiv.org/abs/2506.15415"
     FILES = ".tsv files of two columns with the languages' codes in the first line, or folders of them named train, ..."
 
@@ -58,7 +58,7 @@ class Wordpairs(RowsBuilder):
                     continue
                 if words.setdefault(item_id(pair), pair) is not pair:
                     yield Dropped(TWICE)
-        groups = connected({name: pair.items() for name, pair in words.items()})
+        groups = connected({name: identity(pair).items() for name, pair in words.items()})
         for name, pair in words.items():
             yield Row(pair, pair, (), f"words {groups[name]}")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a held-out split as a benchmark folder: queries.jsonl, candidates.jsonl, qrels.trec.
+"""Writes a held-out split as a benchmark folder: queries.jsonl, candidates.jsonl, qrels.trec, made_from.json.
 
     python data_prep/write_benchmark.py --source=jsonl --input_dir=DIR --split=test --raw_dir=DIR --out_dir=DIR/mine
 
@@ -8,77 +8,145 @@ OUT_DIR is evaluated by its path: --benchmarks=DIR/mine.
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep import sources  # noqa: E402
 from data_prep.whole_folder import whole_folder  # noqa: E402
+from hbt_jax.evaluation.benchmarks.benchmark import Texts  # noqa: E402
+from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
+from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 
 HELD_OUT = ("test", "validation")
-_FILES = ("queries.jsonl", "candidates.jsonl", "qrels.trec")
+_COUNTED = ("queries", "candidates", "judgements")
 
 
 def write_benchmark(
-    source: str, raw_dir: str | Path, out_dir: str | Path, split: str = "test", **settings
+    source: str,
+    raw_dir: str | Path,
+    out_dir: str | Path,
+    split: str = "test",
+    *,
+    say: Callable[[str], None] = print,
+    **settings,
 ) -> dict[str, int]:
     """Writes OUT_DIR whole or not at all.
 
     Queries are those of the split, in every language; candidates are all passages of the split and of the held-out
     splits (test, validation) that the source has, in every language; a query's relevant candidates are its passages
-    in each language that has them.  A text that two splits share is one candidate.
+    in each language that has them.
+
+    Texts of one language that are one text (`hbt_jax.text_identity`) are one query or one candidate, under the first
+    id; items that share a text are judged as one, in all their languages (`benchmarks/judged_alike.py`), and have one
+    name.  So a question that two rows ask has the passages of both.
+
+    made_from.json says what the texts were made from.
 
     Args:
       source: a name in `data_prep.sources.SOURCES`.
       raw_dir: folder of the prepared sources.
       out_dir: the benchmark's folder, such as DATA_DIR/facts; an older one is replaced.
       split: the split whose queries are asked.
+      say: takes a sentence, with an example, for each kind of copies that were merged.
       **settings: passed to the source's builder.
 
     Returns:
       counts: {"queries", "candidates", "judgements"}.
 
     Raises:
-      InputError: an unknown source or split, or OUT_DIR holds other files.
+      InputError: an unknown source or split, OUT_DIR holds other files, or another process writes it.
     """
-    queries = list(sources.records(source, "queries", split, raw_dir, **settings))
-    there = sources.builder(source, "pairs", raw_dir, **settings).info.splits
+    with held(out_dir, "--out_dir", beside=True):
+        return _write_benchmark(source, raw_dir, out_dir, split, say, settings)
+
+
+def _write_benchmark(
+    source: str, raw_dir: str | Path, out_dir: str | Path, split: str, say: Callable[[str], None], settings: dict
+) -> dict[str, int]:
+    asked = {_id(record) for record in sources.records(source, "queries", split, raw_dir, **settings)}
+    info = sources.builder(source, "pairs", raw_dir, **settings).info
+    there = info.splits
     splits = dict.fromkeys([split, *(other for other in HELD_OUT if other in there)])
 
     def everywhere(table: str) -> Iterable[dict]:
         return (record for other in splits for record in sources.records(source, table, other, raw_dir, **settings))
 
-    candidates = list({_id(record): record for record in everywhere("passages")}.values())
-    judgements = list(_judgements(queries, candidates, everywhere("pairs")))
-    with whole_folder(out_dir, _FILES) as folder:
-        for name, lines in zip(_FILES, (map(_line, queries), map(_line, candidates), judgements), strict=True):
-            _write_lines(folder / name, lines)
-    return {"queries": len(queries), "candidates": len(candidates), "judgements": len(judgements)}
+    queries, candidates = _texts(everywhere("queries")), _texts(everywhere("passages"))
+    alike = judge_alike(queries, candidates, _judgements(queries, candidates, everywhere("pairs")), {})
+    kept = [n for n in _firsts(alike.queries) if queries.ids[n] in asked]
+    relevant = _of_firsts(alike)
+    judgements = [f"{queries.ids[n]} 0 {candidates.ids[one]} 1" for n in kept for one in sorted(relevant[n])]
+    lines = {
+        "queries.jsonl": _lines(queries, alike.queries, kept),
+        "candidates.jsonl": _lines(candidates, alike.candidates, _firsts(alike.candidates)),
+        "qrels.trec": judgements,
+        "made_from.json": [_made_from(source, split, info.metadata)],
+    }
+    with whole_folder(out_dir, tuple(lines)) as folder:
+        for name, content in lines.items():
+            _write_lines(folder / name, content)
+    for note in _notes(queries, candidates, alike, asked):
+        say(note)
+    return {side: len(content) for side, content in zip(_COUNTED, lines.values(), strict=False)}
+
+
+def _made_from(source: str, split: str, metadata: Mapping) -> str:
+    return json.dumps({"source": source, "split": split, "metadata": dict(metadata)}, ensure_ascii=False)
 
 
 def _id(record: dict) -> str:
     return f"{record['id']}:{record['language']}"
 
 
-def _line(record: dict) -> str:
-    fields = {"id": _id(record), "item": record["id"], "language": record["language"], "text": record["text"]}
-    return json.dumps(fields, ensure_ascii=False)
+def _texts(records: Iterable[dict]) -> Texts:
+    """The texts of some splits; a record that two splits share is one."""
+    found = list({_id(record): record for record in records}.values())
+    return Texts(list(map(_id, found)), *([record[field] for record in found] for field in ("id", "language", "text")))
 
 
-def _judgements(queries: list[dict], candidates: list[dict], pairs: Iterable[dict]) -> Iterable[str]:
-    texts_of: dict[str, list[str]] = {}
-    for candidate in candidates:
-        texts_of.setdefault(candidate["id"], []).append(_id(candidate))
-    passages_of: dict[str, dict[str, None]] = {}  # a pair that stands twice is judged once
+def _lines(texts: Texts, same: Same, kept: Sequence[int]) -> list[str]:
+    items = joined_items(texts.items, same)
+    fields = ("id", "item", "language", "text")
+    rows = ((texts.ids[n], items[n], texts.languages[n], texts.texts[n]) for n in kept)
+    return [json.dumps(dict(zip(fields, row, strict=True)), ensure_ascii=False) for row in rows]
+
+
+def _judgements(queries: Texts, candidates: Texts, pairs: Iterable[dict]) -> list[set[int]]:
+    """Of each query, the indexes of its passages in every language."""
+    texts_of: dict[str, list[int]] = {}
+    for n, item in enumerate(candidates.items):
+        texts_of.setdefault(item, []).append(n)
+    passages_of: dict[str, set[str]] = {}
     for pair in pairs:
-        passages_of.setdefault(pair["query"], {})[pair["passage"]] = None
-    for query in queries:
-        for passage in passages_of[query["id"]]:
-            for text in texts_of[passage]:
-                yield f"{_id(query)} 0 {text} 1"
+        passages_of.setdefault(pair["query"], set()).add(pair["passage"])
+    return [{n for passage in passages_of[item] for n in texts_of[passage]} for item in queries.items]
+
+
+def _firsts(same: Same) -> list[int]:
+    return np.flatnonzero(~same.is_copy_N).tolist()
+
+
+def _of_firsts(alike: Alike) -> dict[int, set[int]]:
+    """First query of a text -> what is relevant to any that is the same, each candidate by the first of its text."""
+    relevant: dict[int, set[int]] = {}
+    for query, found in zip(alike.queries.first_N.tolist(), alike.relevant, strict=True):
+        relevant.setdefault(query, set()).update(alike.candidates.first_N[list(found)].tolist())
+    return relevant
+
+
+def _notes(queries: Texts, candidates: Texts, alike: Alike, asked: Set[str]) -> Iterator[str]:
+    for side, texts, same in (("queries", queries, alike.queries), ("candidates", candidates, alike.candidates)):
+        copies = [n for n in np.flatnonzero(same.is_copy_N).tolist() if side == "candidates" or texts.ids[n] in asked]
+        if copies:
+            first = int(same.first_N[copies[0]])
+            yield f"{said(side, len(copies), texts.ids, copies[0], first)}: each text is written once"
+        yield from not_joined_note(side, texts, same)
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
@@ -91,8 +159,11 @@ def main(_: list[str]) -> None:
     require(("source", "raw_dir", "out_dir"))
     given = flags.FLAGS
     settings = sources.flag_settings()
-    counts = write_benchmark(given.source, given.raw_dir, given.out_dir, given.split, **settings)
+    notes: list[str] = []
+    counts = write_benchmark(given.source, given.raw_dir, given.out_dir, given.split, say=notes.append, **settings)
     print(f"{given.out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    for note in notes:
+        print(f"  {note}")
     for line in sources.dropped_lines(given.source, given.raw_dir, **settings):
         print(line)
 

@@ -18,9 +18,10 @@ from data_prep.fields import field, shown, text
 from data_prep.json_list import elements
 from data_prep.line_files import json_value, lines
 from data_prep.row import BadRow, Dropped, Row, item_id
-from data_prep.rows_builder import RowsBuilder
+from data_prep.rows_builder import ONE_TEXT, RowsBuilder
 from data_prep.source_files import by_split
 from hbt_jax.errors import InputError
+from hbt_jax.text_identity import identity_text
 
 EMPTY = "rows without a question or an answer"
 OTHERS = "answers to a question beside the best one"
@@ -29,8 +30,8 @@ OTHERS = "answers to a question beside the best one"
 class Yahoo(RowsBuilder):
     """Questions of the users of Yahoo Answers and the best answer to each, in English."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "The best answer as the passage."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "The best answer as the passage.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://ciir.cs.umass.edu/downloads/nfL6/"
     LICENSE = "Yahoo Webscope L6: for research that is not commercial, not to be passed on"
     CITATION = """@inproceedings{cohen-croft-2016-end,
@@ -61,7 +62,8 @@ def _of_questions(path: Path) -> Iterator[Row | BadRow | Dropped]:
     for place, asked in elements(path):
         try:
             answer = field(place, asked, "answer", str)
-            others = set(map(str, field(place, asked, "nbestanswers", list))) - {answer}
+            listed = map(str, field(place, asked, "nbestanswers", list))
+            others = set(map(identity_text, listed)) - {identity_text(answer)}
             if others:
                 yield Dropped(OTHERS, len(others))
             yield _row(place, field(place, asked, "question", str), answer)
@@ -81,7 +83,7 @@ def _of_titles(path: Path) -> Iterator[Row | BadRow | Dropped]:
 
 
 def _row(place: str, question: str, answer: str) -> Row | Dropped:
-    if not question.strip() or not answer.strip():
+    if not identity_text(question) or not identity_text(answer):
         return Dropped(EMPTY)
     query = {"en": text(place, "question", question)}
     return Row(query, {"en": text(place, "answer", answer)}, (), f"query {item_id(query)}")

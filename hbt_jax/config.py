@@ -25,7 +25,15 @@ SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and so
 
 
 def option(
-    default: Any, text: str, *, choices=None, minimum=None, above=None, maximum=None, spaces_count: bool = False
+    default: Any,
+    text: str,
+    *,
+    choices=None,
+    minimum=None,
+    above=None,
+    maximum=None,
+    remote: bool = False,
+    spaces_count: bool = False,
 ) -> Any:
     """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
 
@@ -35,10 +43,12 @@ def option(
       choices: the allowed values, for an enumeration.
       minimum, maximum: inclusive limits of a number.
       above: exclusive lower limit of a number.
+      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; refused of all others.
       spaces_count: whether spaces at the ends of a text mean something, so that none is dropped in silence.
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
-    return dataclasses.field(default=default, metadata={"help": text, "spaces_count": spaces_count, **limits})
+    kinds = {"remote": remote, "spaces_count": spaces_count}
+    return dataclasses.field(default=default, metadata={"help": text, **kinds, **limits})
 
 
 def check_limits(config: Any) -> None:
@@ -127,7 +137,9 @@ class PlanConfig:
     """Which texts and languages make a batch (hbt_jax/data/plan.py)."""
 
     stores: tuple = option(
-        (), "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated"
+        (),
+        "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated",
+        remote=True,
     )
     batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
     mono_probability: float = option(
@@ -232,7 +244,7 @@ class RunConfig:
     log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
     validate_every: int = option(0, "steps between two validations; 0: at the end only", minimum=0)
     validation_stores: tuple = option(
-        (), "stores, likewise, whose loss picks the best checkpoint; empty: the last step is kept"
+        (), "stores, likewise, whose loss picks the best checkpoint; empty: the last step is kept", remote=True
     )
     store_cache: str = option(
         "",

@@ -11,6 +11,8 @@ from hbt_jax.errors import InputError
 
 PARTIAL = ".partial"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# In messages of errors that are no OSError: of TensorFlow and TensorStore, of SQLite.
+_FULL_WORDS = (*map(os.strerror, DISK_FULL), "database or disk is full")
 
 
 def check_writable(folder: str) -> None:
@@ -27,6 +29,13 @@ def check_writable(folder: str) -> None:
         raise InputError(
             f"{folder}: cannot write there: {there} is not writable: change its permissions or choose another folder"
         )
+
+
+def says_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full, whichever library raises it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in DISK_FULL
+    return any(words in str(error) for words in _FULL_WORDS)
 
 
 def utf8(text: str) -> bytes:
@@ -50,12 +59,15 @@ def check_name(folder: str | os.PathLike, flag: str, content: str) -> None:
 
 @contextlib.contextmanager
 def named_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Lets a full disk's error name the file, which writing into an open one leaves out."""
+    """Lets a full disk's error name the file, which writing into an open one leaves out; always an OSError."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None and error.errno in DISK_FULL:
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    except InputError:
+        raise
+    except Exception as error:
+        if says_full(error) and getattr(error, "filename", None) is None:
+            number = error.errno if isinstance(error, OSError) and error.errno else errno.ENOSPC
+            raise OSError(number, os.strerror(number), os.fspath(path)) from error
         raise
 
 
@@ -74,7 +86,7 @@ def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterato
         with named_errors(folder):
             yield
     except OSError as error:
-        if error.errno in DISK_FULL:
+        if says_full(error):
             end = f"; {kept}" if kept else ""
             raise InputError(
                 f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}{end}"
@@ -92,7 +104,7 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     partial = path + PARTIAL
     try:
-        with open(partial, "wb") as file:
+        with named_errors(path), open(partial, "wb") as file:
             yield file
         os.replace(partial, path)
     finally:
@@ -103,7 +115,7 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Opens a binary file whose bytes are on the disk when the block ends."""
-    with open(path, "wb") as file:
+    with named_errors(path), open(path, "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -120,7 +132,8 @@ def atomic_folder(path: str) -> Iterator[str]:
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
     try:
-        yield partial
+        with named_errors(path):
+            yield partial
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
     finally:

@@ -6,16 +6,20 @@ Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal
 import dataclasses
 import difflib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
-from hbt_jax.files import DISK_FULL
+from hbt_jax.files import says_full
 from hbt_jax.flagfile import expanded
 from hbt_jax.output import escape_what_cannot_be_shown
+from hbt_jax.places import check_local, check_scheme
 
 flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
+
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field")  # flags whose values are no paths and may begin like a scheme
+_remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -35,6 +39,8 @@ def define(*parts: type) -> None:
 
 def _define_one(field: dataclasses.Field) -> None:
     text, choices = field.metadata["help"], field.metadata["choices"]
+    if field.metadata["remote"]:
+        _remote.add(field.name)
     if field.metadata["spaces_count"]:
         _SPACES_COUNT.add(field.name)
     if choices is not None:
@@ -75,6 +81,30 @@ def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
         raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder a benchmark")
 
 
+def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
+    """Raises InputError for a value that begins with a scheme where only a path of this machine works.
+
+    Args:
+      given: the arguments without a flag, by name.
+      remote: names of flags and arguments that take a scheme.
+    """
+    takes = {name for name in (*_remote, *remote) if name in flags.FLAGS or name in given}
+    shown = sorted(name if name in given else f"--{name}" for name in takes)
+    found = [(name, name, [value]) for name, value in given.items()]
+    found += [(name, f"--{name}", _texts(flags.FLAGS[name].value)) for name in flags.FLAGS]
+    for name, called, texts in found:
+        for text in () if name in _FREE_TEXT else texts:
+            if name in takes:
+                check_scheme(called, text)
+            else:
+                check_local(called, text, shown)
+
+
+def _texts(value: object) -> list[str]:
+    """The texts in a flag's value."""
+    return [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
+
+
 def _takes_value(name: str) -> bool:
     return name in flags.FLAGS and not flags.FLAGS[name].boolean
 
@@ -91,13 +121,17 @@ def _parse(arguments: list[str]) -> list[str]:
         raise InputError(f"{' '.join(str(error).split())}") from error
 
 
-def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None) -> None:
+def run_command(
+    main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None, remote: Sequence[str] = ()
+) -> None:
     """Parses the flags, runs `main([program, *arguments])` and exits with the code that its ending stands for.
 
     Args:
       main: the command.
       positional: name -> meaning of each argument that must be given without a flag, in their order; None: there are
         none.  They stand before, between or after the flags.
+      remote: names of flags and arguments that take a place with a scheme, such as gs://BUCKET/FOLDER, beside those
+        that the configuration says it of; of all others a scheme is refused.
     """
     names = dict(positional or {})
     escape_what_cannot_be_shown()
@@ -109,6 +143,7 @@ def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str]
         missing = [f"{name} is needed: {text}" for name, text in list(names.items())[len(given) :]]
         if missing:
             raise InputError(missing[0])
+        _check_places(dict(zip(names, given, strict=True)), remote)
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes; commands print their own
         main(arguments)
@@ -118,16 +153,15 @@ def run_command(main: Callable[[list[str]], None], positional: Mapping[str, str]
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        print(
-            f"error: no space left on the disk of {error.filename or 'the output folder'}: make room", file=sys.stderr
-        )
-        sys.exit(EXIT_BAD_INPUT)
     except Interrupted as error:
         print(f"stopped: {error}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
+    except Exception as error:
+        if not says_full(error):
+            raise
+        place = getattr(error, "filename", None) or "the output folder"
+        print(f"error: no space left on the disk of {place}: make room and repeat the command", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)

@@ -52,7 +52,7 @@ def first_process_first(action: Callable[[], None]) -> None:
         except (InputError, Interrupted) as error:
             failure = error
     if any_process(failure is not None):
-        raise failure or InputError("process 0 could not prepare the data; its message says why")
+        raise failure or InputError("process 0 could not go on; its message says why")
 
 
 def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import CompareConfig  # noqa: E402
 from hbt_jax.errors import Interrupted  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 
@@ -21,8 +22,8 @@ def main(_: list[str]) -> None:
     """Checks the flags, then compares."""
     config = command.values(CompareConfig)
     command.require(["a", "b", "out"])
-    with StopRequest("stopping; a second signal stops at once") as stop:
-        # This imports scipy and jax: only once the flags are known to be good.
+    with StopRequest("stopping; a second signal stops at once") as stop, held(config.out, "--out"):
+        # This imports scipy: only once the flags are known to be good.
         from hbt_jax.evaluation.compare import compare_command
 
         def poll() -> None:

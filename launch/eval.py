@@ -6,6 +6,7 @@
 Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal, 1 anything else.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -13,6 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
+from hbt_jax.evaluation.benchmarks import benchmark_folder  # noqa: E402
+from hbt_jax.files import check_writable  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 
@@ -21,12 +25,19 @@ def main(_: list[str]) -> None:
     config, processes = command.values(EvalConfig), command.values(ProcessConfig)
     command.require(["model", "benchmarks", "out"])
     command.require_data_dir(config.benchmarks, config.data_dir)
-    with StopRequest("stopping; a second signal stops at once") as stop:
+    check_writable(config.out)
+    for name in config.benchmarks:
+        benchmark_folder(name, config.data_dir)
+    with StopRequest("stopping; a second signal stops at once") as stop, contextlib.ExitStack() as stack:
+        if not processes.coordinator:
+            stack.enter_context(held(config.out, "--out"))
         # These import jax: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_command
-        from hbt_jax.mesh import join_processes
+        from hbt_jax.mesh import first_process_first, join_processes
 
         join_processes(processes)
+        if processes.coordinator:  # the first process holds it for all
+            first_process_first(lambda: stack.enter_context(held(config.out, "--out")))
         evaluate_command(config, stop)
 
 

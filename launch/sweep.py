@@ -3,12 +3,14 @@
 
     python launch/sweep.py --flagfile=launch/flagfiles/quickstart.flags --batching=x-x-mono,x-y,hybrid --seeds=3
 
-Runs lie in WORKDIR/KIND-seedN.  A finished one is kept, an interrupted one goes on: the same command can be repeated.
+Runs lie in WORKDIR/KIND-seedN.  A finished one is kept, an interrupted or killed one goes on from its last checkpoint:
+the same command can be repeated.
 Writes WORKDIR/sweep.json and WORKDIR/sweep.md.
 """
 
 import dataclasses
 import json
+import os
 import statistics
 import sys
 from pathlib import Path
@@ -21,7 +23,9 @@ from absl import flags  # noqa: E402
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
+from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
 COLUMNS = (  # heading, setting, metric, digits
@@ -33,14 +37,16 @@ COLUMNS = (  # heading, setting, metric, digits
     ("multi R@1", "multilingual", "recall@1", 3),
     ("rank distance", "multilingual", "rank_distance", 1),
 )
-
-
 OF_STREAMED = (  # of a benchmark whose passages are streamed
     ("mono nDCG@10", "monolingual", "ndcg@10", 3),
     ("multi nDCG@10", "multilingual", "ndcg@10", 3),
     ("mono R@100", "monolingual", "recall@100", 3),
     ("multi R@100", "multilingual", "recall@100", 3),
 )
+NO_RESULT = {  # options that may change when a sweep is repeated: where a run lies, and how often it says or saves
+    "workdir", "resume", "log_every", "save_every", "save_minutes", "store_cache",
+}  # fmt: skip
+PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks"}
 
 
 def configuration(kind: str, seed: int, workdir: Path) -> TrainConfig:
@@ -56,10 +62,14 @@ def configuration(kind: str, seed: int, workdir: Path) -> TrainConfig:
     return TrainConfig(**parts)
 
 
+def flat(config: TrainConfig) -> dict[str, object]:
+    """The options of a configuration by name; tuples become lists."""
+    return {name: value for part in config.to_json().values() for name, value in part.items()}
+
+
 def arguments(config: TrainConfig) -> list[str]:
     """A configuration as flags of launch/train.py."""
-    told = {name: value for part in config.to_json().values() for name, value in part.items()}
-    return [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in told.items()]
+    return [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in flat(config).items()]
 
 
 def train(config: TrainConfig, stop: StopRequest) -> None:
@@ -78,22 +88,48 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
 
 
 def check_kept(config: TrainConfig) -> None:
-    """Raises InputError if a run found in the workdir was told anything else than this one."""
-    workdir, wanted = Path(config.run.workdir), config.to_json()
+    """Raises InputError if a run found in the workdir was told anything else than this one that changes its result.
+
+    A run writes its options as they are once the model's files have been asked, so they are compared with the same of
+    this one.
+    """
+    workdir = Path(config.run.workdir)
     file = workdir / "config.json"
     if not file.exists():
         return
-    found = json.loads(file.read_text(encoding="utf-8"))
-    names = sorted(name for part in wanted for name in wanted[part] if wanted[part][name] != found[part].get(name))
+    from hbt_jax.training.start import resolved  # imports jax: only where there is a run to compare with
+
+    try:
+        found = TrainConfig.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
+    before, wanted = (flat(each) for each in (found, resolved(config)))
+    names = [name for name in sorted(wanted) if name not in NO_RESULT and _differ(name, before[name], wanted[name])]
     if names:
-        raise InputError(
-            f"{workdir} holds a run with another {', '.join('--' + name for name in names)}: choose another --workdir"
-        )
+        changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)
+        raise InputError(f"{workdir} holds a run with another {changes}: give the same flags, or another --workdir")
+
+
+def _differ(name: str, before: object, wanted: object) -> bool:
+    """Whether an option has another value; a folder or file is the same however its path is written."""
+    if name not in PATHS:
+        return before != wanted
+    places = ([_place(path) for path in (each if isinstance(each, list) else [each])] for each in (before, wanted))
+    return next(places) != next(places)
+
+
+def _place(path: str) -> str:
+    return os.path.realpath(path) if os.path.exists(path) else path  # else a preset, a hub id or a benchmark's name
+
+
+def _shown(value: object) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if text and text == text.strip() else repr(text)
 
 
 def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict | None:
     """The metrics of a finished run on one benchmark (a name or a path), None before it is finished."""
-    folder = workdir / "evaluation" / ("untrained" if untrained else "") / Path(benchmark).name
+    folder = workdir / "evaluation" / ("untrained" if untrained else "") / os.path.basename(os.path.abspath(benchmark))
     file = folder / "results.json"
     return json.loads(file.read_text(encoding="utf-8"))["metrics"] if file.exists() else None
 
@@ -101,7 +137,8 @@ def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict |
 def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
     """Mean and sample standard deviation over seeds, a row a batch kind, in Markdown; of the columns that it has."""
     everyone = [metrics for of_kind in runs.values() for metrics in of_kind]
-    columns = [column for column in COLUMNS if _in_all(everyone, column)] or OF_STREAMED
+    shown, streamed = ([column for column in some if _in_all(everyone, column)] for some in (COLUMNS, OF_STREAMED))
+    columns = shown or streamed
     lines = [
         f"| {benchmark}: batches | seeds | " + " | ".join(heading for heading, *_ in columns) + " |",
         "|---" * (len(columns) + 2) + "|",
@@ -115,7 +152,7 @@ def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
 def _in_all(runs: list[dict], column: tuple) -> bool:
     """Whether all results have a column: bitext, say, has no monolingual queries."""
     _, setting, metric, _ = column
-    return all(metric in metrics.get(setting, {}) for metrics in runs)
+    return all(metrics.get(setting, {}).get(metric) is not None for metrics in runs)
 
 
 def _cell(values: list[float], digits: int) -> str:
@@ -124,12 +161,21 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def main(_: list[str]) -> None:
-    """Checks the flags, runs what is not finished yet, and writes the table."""
+    """Holds the folder of the sweep, and does it."""
     command.require(["workdir", "benchmarks"])
+    with held(flags.FLAGS.workdir, "--workdir"):  # each run holds a folder of its own in it
+        sweep()
+
+
+def sweep() -> None:
+    """Checks the flags, runs what is not finished yet, and writes the table."""
     kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
     if not kinds or set(kinds) - set(BATCHINGS):
         raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list out of {', '.join(BATCHINGS)}")
     root, benchmarks = Path(flags.FLAGS.workdir), flags.FLAGS.benchmarks
+    command.require_data_dir(benchmarks, flags.FLAGS.data_dir)
+    for benchmark in benchmarks:
+        check_known(benchmark)
     runs = {(kind, seed): root / f"{kind}-seed{seed}" for kind in kinds for seed in range(seeds)}
     with StopRequest() as stop:
         for number, ((kind, seed), workdir) in enumerate(runs.items(), 1):

@@ -6,7 +6,9 @@
 Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 all else.
 """
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,8 +16,12 @@ sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, ProcessConfig, TrainConfig  # noqa: E402
+from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
+from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
+from hbt_jax.places import is_remote  # noqa: E402
+from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402
 
 PREPARED = {"facts": ROOT / "data_prep" / "facts.py"}
 
@@ -55,23 +61,41 @@ def check(config: TrainConfig) -> None:
     if config.run.prepare and config.run.prepare not in PREPARED:
         raise InputError(f"--prepare={config.run.prepare}: expected one of {', '.join(PREPARED)}")
     command.require_data_dir(config.run.benchmarks, config.run.data_dir)
+    for name in config.run.benchmarks:  # not after hours of training
+        check_known(name)
+    for store in (*config.plan.stores, *config.run.validation_stores):  # not after the seconds that imports take
+        if not (config.run.prepare or is_remote(store)):
+            read_manifest(store)
+
+
+@contextlib.contextmanager
+def folders_held(config: TrainConfig) -> Iterator[None]:
+    """Holds the folders that the run writes: of several processes of a job, the first one holds them for all."""
+    workdir = Path(config.run.workdir)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(held(workdir, "--workdir"))
+        if config.run.benchmarks:  # launch/eval.py may be writing there, which would be known after hours otherwise
+            stack.enter_context(held(workdir / "evaluation", "--workdir"))
+        yield
 
 
 def main(_: list[str]) -> None:
     """Checks the flags, then prepares, trains and evaluates what they ask for."""
+    end_with_parent()
     config = TrainConfig(**{part: command.values(kind) for part, kind in TRAIN_PARTS.items()})
     processes = command.values(ProcessConfig)
     check(config)
-    with StopRequest() as stop:
+    with StopRequest() as stop, contextlib.ExitStack() as stack:
+        if not processes.coordinator:
+            stack.enter_context(folders_held(config))
         # These import jax and tensorflow: only once the flags are known to be good.
-        from hbt_jax.evaluation.benchmarks import check_known
         from hbt_jax.evaluation.job import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.run import train_run
 
-        for name in config.run.benchmarks:  # not after hours of training
-            check_known(name)
         join_processes(processes)
+        if processes.coordinator:
+            first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.run.prepare:
             first_process_first(lambda: prepare(config, stop))
         mesh = train_run(config, stop)

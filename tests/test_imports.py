@@ -7,8 +7,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = {
     "hbt_jax.errors",
     "hbt_jax.files",
+    "hbt_jax.holding",
     "hbt_jax.languages",
     "hbt_jax.config",
+    "hbt_jax.draws",
+    "hbt_jax.places",
     "hbt_jax.spans",
     "hbt_jax.text_identity",
     "hbt_jax.flagfile",

@@ -27,10 +27,11 @@ def test_every_language_has_a_name_and_a_script():
         assert re.fullmatch("[A-Z][a-z]{3}", language.script), code
 
 
+@pytest.mark.peer
 def test_scripts_are_those_that_unicode_expects():
     likely = get_global("likely_subtags")  # language -> language_SCRIPT_TERRITORY
     known = {code: likely[code].split("_")[1] for code in languages.LANGUAGES if code in likely}
-    assert {*languages.LANGUAGES} - {*known} == {"ber", "kzj", "mhr", "quz"}
+    assert {*languages.LANGUAGES} - {*known} <= {"ber", "kzj", "mhr", "quz"}  # a later CLDR may know these too
     assert {code: languages.language(code).script for code in known} == known
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.mixture import MONO, Mixture
 from hbt_jax.data.plan import BatchPlan, Plan
 
@@ -19,7 +20,8 @@ def store_name(mixture: Mixture, store: int) -> str:
 
 
 def describe(plan: Plan) -> list[str]:
-    """Expected shares of kinds and stores, and what is unusual: stores of one language, languages with few pairs."""
+    """Expected shares of kinds and stores, items that count as one, and what is unusual: stores of one language,
+    languages with few pairs."""
     lines = []
     for kind, share in plan.kinds.items():
         lines.append(f"{kind}: {share:.1%} of batches")
@@ -32,8 +34,18 @@ def describe(plan: Plan) -> list[str]:
                 f"--negatives={plan.config.negatives}: {listed:,} of the {pairs:,} pairs of"
                 f" {store_name(plan.mixture, store)} have explicit negatives"
             )
+        lines += _counted_as_one(opened.manifest, store_name(plan.mixture, store))
         lines += [f"note: {line}" for line in _unusual(plan, store, len(opened.languages))]
     return lines
+
+
+def _counted_as_one(manifest: dict, name: str) -> list[str]:
+    """Which items of a store the loss takes for one, a line if there are any."""
+    shared = [f"{manifest[side]['identity']['shared']:,} of {manifest[side]['rows']:,} {side}"
+              for side in SIDES if manifest[side]["identity"]["shared"]]  # fmt: skip
+    if not shared:
+        return []
+    return [f"{name}: {' and '.join(shared)} share a text with another in some language: the loss counts them as one"]
 
 
 def _served_by(plan: Plan, kind: str, store: int) -> str:

@@ -7,13 +7,18 @@ import pathlib
 
 from hbt_jax.errors import InputError
 
-FORMAT, VERSION, MANIFEST = "hbt_jax store", 1, "manifest.json"
+FORMAT, VERSION, MANIFEST = "hbt_jax store", 2, "manifest.json"
 SIDES = ("queries", "passages")
 REBUILD = "build it again with data_prep/build_store.py"
+_OLDER = {1: " (which does not say which items are one text)"}
 MOST_ROWS = 2**31 - 1  # items of a side: rows and groups are int32 in a batch
 
 _ENTRY = {"file": str, "bytes": int, "sha256": str}
-_SIDE = {"rows": int, "languages": {str: {**_ENTRY, "present": int, "tokens": int}}}
+_SIDE = {
+    "rows": int,
+    "languages": {str: {**_ENTRY, "present": int, "tokens": int}},
+    "identity": {**_ENTRY, "shared": int, "classes": int, "largest": int},
+}
 _LAYOUT = {
     "name": str,
     "split": str,
@@ -21,7 +26,7 @@ _LAYOUT = {
     "tokenizer": {"path": str, "fingerprint": str},
     "queries": _SIDE,
     "passages": _SIDE,
-    "pairs": {**_ENTRY, "rows": int, "with_negatives": int},
+    "pairs": {**_ENTRY, "rows": int, "with_negatives": int, "answering_negatives": int},
 }
 _WORDS = {str: "a text", int: "a whole number of at least 0", dict: "an object", list: "a list"}
 
@@ -53,8 +58,10 @@ def parse_manifest(content: bytes, file: str) -> dict:
         raise InputError(f"{file}: not JSON ({error}); {REBUILD}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{file}: not the manifest of a store (expected format {FORMAT!r}); {REBUILD}")
-    if manifest.get("version") != VERSION:
-        raise InputError(f"{file}: format version {manifest.get('version')}, expected {VERSION}; {REBUILD}")
+    version = manifest.get("version")
+    if version != VERSION:
+        known = _OLDER.get(version, "") if isinstance(version, int) else ""
+        raise InputError(f"{file}: format version {version}{known}, expected {VERSION}; {REBUILD}")
     problem = _problem(manifest, _LAYOUT, "")
     problem = problem or _problem(manifest["tokenizer"].get("files", []), [_ENTRY], "tokenizer.files")
     if problem:
@@ -74,7 +81,8 @@ def parse_manifest(content: bytes, file: str) -> dict:
 def files(manifest: dict) -> list[dict]:
     """All files of a store but its manifest: {"file", "bytes", "sha256"} each, small ones of the tokenizer first."""
     texts = [entry for side in SIDES for entry in manifest[side]["languages"].values()]
-    return [*manifest["tokenizer"].get("files", []), *texts, manifest["pairs"]]
+    identity = [manifest[side]["identity"] for side in SIDES]
+    return [*manifest["tokenizer"].get("files", []), *texts, *identity, manifest["pairs"]]
 
 
 def _problem(value: object, layout: object, place: str) -> str | None:
@@ -97,14 +105,28 @@ def _problem(value: object, layout: object, place: str) -> str | None:
     return next((found for name, item, inner in parts if (found := _problem(item, inner, name))), None)
 
 
+def data_release(source: object) -> str:
+    """The release of public data that texts were made from, such as "Unicode CLDR 47"; empty if it is not known.
+
+    Args:
+      source: a store's manifest["source"], or what a benchmark's made_from.json holds: its "metadata" is what the
+        source's builder says of its input.
+    """
+    metadata = source.get("metadata") if isinstance(source, dict) else None
+    release = metadata.get("cldr") if isinstance(metadata, dict) else None
+    return f"Unicode CLDR {release}" if isinstance(release, str) and release else ""
+
+
 def fingerprint(manifest: dict) -> str:
     """ "sha256:" and a digest of the data: the Arrow files' own digests, the languages in order and the tokenizer.
 
     Not the place of the tokenizer, the store's name or where its texts came from: the same data elsewhere is the same.
+    Another release of public data (`data_release`) is other texts, and so another fingerprint.
     """
     lines = [f"tokenizer {manifest['tokenizer']['fingerprint']}", f"languages {' '.join(manifest['languages'])}"]
     for side in SIDES:
         files = manifest[side]["languages"]
         lines += [f"{side} {code} {files[code]['sha256']}" for code in manifest["languages"] if code in files]
+        lines.append(f"{side} identity {manifest[side]['identity']['sha256']}")
     lines.append(f"pairs {manifest['pairs']['sha256']}")
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

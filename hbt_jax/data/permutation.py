@@ -48,6 +48,18 @@ def permute(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
     return result.astype(np.int64)
 
 
+def sampled(size: int, count: int, keys: np.ndarray) -> np.ndarray:
+    """int64 [count], different numbers from 0 to size - 1, ascending; all [size] where count is not below size.
+
+    >>> len(set(sampled(40_000_000, 3, key(0)).tolist()))
+    3
+
+    Args:
+      keys: uint64 [1]; another key gives another sample.
+    """
+    return np.arange(size) if count >= size else np.sort(permute(np.arange(count), size, keys))
+
+
 def _feistel(index: np.ndarray, bits: int, keys: np.ndarray) -> np.ndarray:
     """One pass over indices of `bits` bits: each half in turn is changed by a function of the other half."""
     low_bits = np.uint64(bits // 2)

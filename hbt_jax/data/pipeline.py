@@ -18,6 +18,7 @@ from types import TracebackType
 import numpy as np
 
 from hbt_jax.config import TextConfig
+from hbt_jax.data.false_negatives import masks
 from hbt_jax.data.packing import (
     PackedRows,
     Placement,
@@ -34,8 +35,8 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 
 NAMES = (
-    "tokens", "segments", "positions", "query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids",
-    "passage_groups", "truncated", "absent_negatives",
+    "tokens", "segments", "positions", "query_slots", "passage_slots", "masked", "false_negatives", "truncated",
+    "absent_negatives",
 )  # fmt: skip
 _AHEAD = 2  # finished batches that wait for the trainer
 _ENDLESS = 2**62
@@ -135,9 +136,11 @@ def packed_batch(
       int32 arrays whose first axis counts this host's shares:
         tokens, segments, positions [P, R, L]: the rows; segment 0 is padding;
         query_slots [P, b], passage_slots [P, c]: row * S + segment - 1 of each text; a share's passages are its b
-          positives in query order, then its explicit negatives, those of query i at b + i*K and on;
-        query_ids, group_ids [P, b]; passage_ids, passage_groups [P, c]: what the loss masks by.  An absent negative has
-          slot 0 and passage id -1; the group of a negative is -1, unknown;
+          positives in query order, then its explicit negatives, those of query i at b + i*K and on; an absent negative
+          has slot 0;
+        masked [P, b, W]: which passages of the global batch, share by share, must not count as negatives of each query,
+          and those that are absent (hbt_jax/data/false_negatives.py);
+        false_negatives [P]: how many are masked that are there;
         truncated [P]: texts that were cut;
         absent_negatives [P]: explicit negatives that --negatives asks for and that are absent.
 
@@ -179,25 +182,30 @@ def _packed(
     own = np.asarray(shares)
     everything, b = slice(None), queries.rows.shape[1]
     packed = PackedRows(placement.part(own, everything), lengths_PN[own], rows, text.row_tokens, pad_id)
+    masked, false_negatives = _masks(store, queries.rows, passages.rows, own)
     queries, passages = queries.of(own), passages.of(own)
     query_places, passage_places = placement.part(own, slice(0, b)), placement.part(own, slice(b, None))
     _write(packed, queries, query_places)
     _write(packed, passages, passage_places)
     truncated = sum((texts.count > texts.form.room).sum(1) for texts in (queries, passages))
-    groups = store.pairs.group_P[batch.pairs].reshape(share_count, b)[own].astype(np.int32)
-    passage_groups = np.full(passages.rows.shape, -1, np.int32)
-    passage_groups[:, :b] = groups
     return {
         **packed.arrays(),
         "query_slots": slots(query_places, text.segments),
         "passage_slots": slots(passage_places, text.segments),
-        "query_ids": queries.rows.astype(np.int32),
-        "group_ids": groups,
-        "passage_ids": passages.rows.astype(np.int32),
-        "passage_groups": passage_groups,
+        "masked": masked,
+        "false_negatives": false_negatives,
         "truncated": truncated.astype(np.int32),
         "absent_negatives": (passages.rows[:, b:] < 0).sum(1).astype(np.int32),
     }
+
+
+def _masks(store: Store, query_Pb: np.ndarray, passage_Pc: np.ndarray, own: np.ndarray) -> tuple:
+    """The masks of some shares' queries against the passages of all: int32 [p, b, W], and how many are false negatives
+    in each share, int32 [p]."""
+    b, c = query_Pb.shape[1], passage_Pc.shape[1]
+    own_column = (own[:, None] * c + np.arange(b)).reshape(-1)
+    masked, counts = masks(store.identity, query_Pb[own].reshape(-1), passage_Pc.reshape(-1), own_column)
+    return masked.reshape(len(own), b, -1), counts.reshape(len(own), b).sum(axis=1, dtype=np.int32)
 
 
 def _texts(

@@ -6,6 +6,9 @@ form a stream: its batches follow each other through a seeded permutation of the
 pair comes once an epoch, whatever the kind or language of the batches that show it.  A stream's position at step t is
 the number of earlier steps that drew it, a prefix sum.  Nothing here has state: a resumed run asks for step t.
 
+All is drawn from raw bits (hbt_jax/draws.py), so an update of numpy changes no batch.  What a batch is for a seed and a
+step is the plan's scheme; checkpoints hold its number, and a run goes on only by the scheme that it began with.
+
     python -m hbt_jax.data.plan --flagfile=launch/flagfiles/NAME.flags --steps=1000
 
 prints the realised shares of kinds, stores, languages and language pairs.
@@ -16,14 +19,16 @@ import threading
 
 import numpy as np
 
+from hbt_jax import draws
 from hbt_jax.config import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Eligible, Mixture
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.errors import InputError
 from hbt_jax.spans import spread
 
-_CHUNK = 1 << 16  # steps whose kind, store and language are drawn together
-_CHOICE, _LANGUAGES, _NEGATIVES = range(3)  # purposes of random numbers, each with generators of its own
+PLAN_SCHEME = 2  # add 1 with every change that gives another batch for some seed and step
+_CHUNK = 1 << 16  # steps whose kind, store and language are drawn together; part of the scheme
+_CHOICE, _LANGUAGES, _NEGATIVES = range(3)  # purposes of random numbers, each with streams of its own
 _NEEDS = {
     MONO: "a pair whose query and passage exist in one language",
     SAME: "a pair whose query and passage exist in one language",
@@ -182,7 +187,8 @@ class Plan:
 
     def _draw_chunk(self, chunk: int) -> np.ndarray:
         """int32 [_CHUNK], numbers of the choices of a chunk of steps."""
-        kind_draw, choice_draw = _generator(self.seed, _CHOICE, chunk).random((2, _CHUNK))
+        bits = draws.stream(self.seed, _CHOICE, chunk).random_raw(2 * _CHUNK)
+        kind_draw, choice_draw = draws.fractions(bits).reshape(2, _CHUNK)
         kinds = list(self.kinds)
         kind_of = _pick(list(self.kinds.values()), kind_draw)
         numbers = np.zeros(_CHUNK, np.int32)
@@ -206,14 +212,14 @@ class Plan:
         if choice.kind == MONO:
             language = np.full(len(pairs), choice.language, np.int16)
             return language, language
-        generator = _generator(self.seed, _LANGUAGES, step)
+        bits_B = draws.stream(self.seed, _LANGUAGES, step).random_raw(len(pairs))
         masks = self.mixture.available(choice.store, pairs)
         query_BL, passage_BL = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
         if choice.kind == SAME:
             both_BL = query_BL * passage_BL
-            language = _nth(both_BL, generator.integers(0, both_BL.sum(1)))
+            language = _nth(both_BL, draws.below(bits_B, both_BL.sum(1)))
             return language, language
-        return different_languages(query_BL, passage_BL, generator)
+        return different_languages(query_BL, passage_BL, bits_B)
 
     def _negatives(self, step: int, store: int, pairs: np.ndarray, language: np.ndarray) -> np.ndarray:
         """int64 [B, K]: explicit negatives, drawn without replacement from those of each pair's list that exist in the
@@ -222,12 +228,12 @@ class Plan:
         chosen = np.full((len(pairs), wanted), -1, np.int64)
         if not wanted or not len(table.negative_rows):
             return chosen
-        generator = _generator(self.seed, _NEGATIVES, step)
+        bits_KB = draws.stream(self.seed, _NEGATIVES, step).random_raw(wanted * len(pairs)).reshape(wanted, -1)
         rows, listed = self._listed_negatives(store, pairs, language)
         taken = np.minimum(listed, wanted)
         for k in range(wanted):  # Floyd's sampling: Bentley and Floyd 1987, "A sample of brilliance"
             last = np.maximum(listed - taken + k, 0)
-            drawn = generator.integers(0, last + 1)
+            drawn = draws.below(bits_KB[k], last + 1)
             again = (chosen[:, :k] == drawn[:, None]).any(1)
             chosen[:, k] = np.where(k < taken, np.where(again, last, drawn), -1)
         first = np.cumsum(listed) - listed
@@ -245,13 +251,13 @@ class Plan:
 
 
 def different_languages(
-    query_BL: np.ndarray, passage_BL: np.ndarray, generator: np.random.Generator
+    query_BL: np.ndarray, passage_BL: np.ndarray, bits_B: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One ordered pair of different languages for each example, uniform over all that exist.
 
     Args:
       query_BL, passage_BL: int64, 1 where the text exists in the language; each example has at least one such pair.
-      generator: gives one number for each example.
+      bits_B: random uint64.
 
     Returns:
       int16 [B] each: the query's and the passage's language.
@@ -260,7 +266,7 @@ def different_languages(
     """
     partners_BL = query_BL * (passage_BL.sum(1, keepdims=True) - passage_BL)
     ends_BL = np.cumsum(partners_BL, axis=1)
-    drawn = generator.integers(0, ends_BL[:, -1])
+    drawn = draws.below(bits_B, ends_BL[:, -1])
     query_language = (ends_BL <= drawn[:, None]).sum(1)
     row = np.arange(len(drawn))
     rest = drawn - (ends_BL - partners_BL)[row, query_language]
@@ -292,12 +298,6 @@ def _occurrence(values: np.ndarray) -> np.ndarray:
     result = np.empty(len(values), np.int64)
     result[order] = np.arange(len(values)) - first
     return result
-
-
-def _generator(seed: int, purpose: int, index: int) -> np.random.Generator:
-    """A generator of its own for each (seed, purpose, chunk or step): a counter-based one, placed by its counter."""
-    counter = np.array([0, 0, index, purpose], np.uint64)
-    return np.random.Generator(np.random.Philox(key=np.array([seed, 0], np.uint64), counter=counter))
 
 
 def main(_: list[str]) -> None:

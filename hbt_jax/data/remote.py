@@ -19,11 +19,6 @@ _BLOCK = 8 << 20  # bytes of one request
 _REQUESTS = 4  # made at the same time, where the file system can
 
 
-def is_remote(place: str | os.PathLike) -> bool:
-    """Whether a place has a scheme; everything else is a path of this machine."""
-    return "://" in os.fspath(place)
-
-
 class RemoteFolder:
     """A folder at a place with a scheme; every method raises InputError, in one line, for what the other side refuses.
 

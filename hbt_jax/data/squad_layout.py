@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.text_identity import identity_text
 
 _SHOWN = 40  # characters of a wrong value that a message repeats
 _NAMES = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
@@ -180,6 +181,7 @@ def _question(place: str, fields: dict) -> Question:
     id_ = _text(place, fields, "id")
     if id_.split() != [id_]:
         raise InputError(f"{place}: id {id_!r} holds white space, which TREC files cannot carry: rename it")
+    id_ = identity_text(id_)
     place = f"{place}, question {id_!r}"
     text = _text(place, fields, "question")
     impossible = fields.get("is_impossible", False)
@@ -236,7 +238,7 @@ def _objects(place: str, fields: dict, name: str) -> list[dict]:
 
 def _text(place: str, fields: dict, name: str) -> str:
     text = _field(place, fields, name, str)
-    if not text.strip():
+    if not identity_text(text):
         raise InputError(f"{place}: {name} is empty: expected a text")
     _check_whole(place, name, text)
     return text

@@ -3,6 +3,7 @@
     manifest.json           what is in the store; written last, so a folder without one is half-written
     queries/LANG.arrow      one record batch, column `tokens` large_list<int32>: row r is item r, empty where absent
     passages/LANG.arrow     the same for passages
+    SIDE/identity.arrow     which items are one text, and what answers what (hbt_jax/data/identity.py)
     tokenizer/              the files of the tokenizer that made the tokens
     pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
 
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from hbt_jax.data.identity import Identity, Lists
 from hbt_jax.data.manifest import MANIFEST, MOST_ROWS, REBUILD, SIDES, fingerprint, read_manifest
 from hbt_jax.errors import InputError
 
@@ -82,6 +84,7 @@ class Store:
       languages: codes, in the order of the availability bits.
       queries, passages: the two sides.
       pairs: the pair table.
+      identity: which items are one text, and what the loss must not count as wrong.
       manifest: the parsed manifest.
       fingerprint: "sha256:" and a digest of the data (hbt_jax.data.manifest.fingerprint).
     """
@@ -93,6 +96,7 @@ class Store:
     queries: Side
     passages: Side
     pairs: Pairs
+    identity: Identity
     manifest: dict
     fingerprint: str
 
@@ -108,7 +112,7 @@ def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None
 
     Raises:
       InputError: no folder, no or a wrong manifest, another format version, a file that is missing, truncated or
-        unreadable, a pair that names a row the store lacks, or tokens made by another tokenizer.
+        unreadable, a pair or list that names a row the store lacks, or tokens made by another tokenizer.
     """
     folder = pathlib.Path(path)
     manifest = read_manifest(folder)
@@ -123,6 +127,7 @@ def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None
         split=manifest["split"],
         languages=languages,
         pairs=pairs,
+        identity=_open_identity(folder, manifest),
         manifest=manifest,
         fingerprint=fingerprint(manifest),
         **sides,
@@ -179,6 +184,30 @@ def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
     return Pairs(*columns, _mapped(negatives.values), _mapped(negatives.offsets))
 
 
+def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
+    columns, lists = {}, pa.large_list(pa.int32())
+    limits = {"answers": manifest["passages"]["rows"], "asked": manifest["queries"]["rows"], "groups": MOST_ROWS + 1}
+    for side, names in zip(SIDES, (("answers", "groups"), ("asked", "groups")), strict=True):
+        entry, rows = manifest[side]["identity"], manifest[side]["rows"]
+        path, schema = folder / entry["file"], {"same": pa.int32(), **dict.fromkeys(names, lists)}
+        table = _open_table(path, entry["bytes"], schema, rows)
+        columns[side, "same"] = same = _mapped(table.column(0))
+        if not (np.array_equal(np.minimum(same, np.arange(rows, dtype=np.int32)), same) and (same >= 0).all()):
+            raise InputError(f"{path}: same names a row after its own or none, expected an earlier one; {REBUILD}")
+        for index, name in enumerate(names, start=1):
+            column = table.column(index)
+            columns[side, name] = found = Lists(_mapped(column.values), _mapped(column.offsets))
+            _check_numbers(path, name, found.values, limits[name])
+    return Identity(
+        columns["queries", "same"],
+        columns["passages", "same"],
+        columns["queries", "answers"],
+        columns["passages", "asked"],
+        columns["queries", "groups"],
+        columns["passages", "groups"],
+    )
+
+
 def _mapped(column: pa.Array) -> np.ndarray:
     """A numpy view of a column of integers without nulls; both call the type by one name, such as int64.
 
@@ -198,10 +227,14 @@ def _check_pairs(path: pathlib.Path, pairs: Pairs, queries: int, passages: int) 
         ("negatives", pairs.negative_rows, passages),
         ("group", pairs.group_P, MOST_ROWS + 1),
     ):
-        if len(values) and not (values.min() >= 0 and values.max() < limit):
-            wrong = values[np.flatnonzero((values < 0) | (values >= limit))[0]]
-            remedy = "split the source into several stores" if name == "group" and wrong > 0 else REBUILD
-            raise InputError(f"{path}: {name} {wrong}, expected 0 to {limit - 1}; {remedy}")
+        _check_numbers(path, name, values, limit)
+
+
+def _check_numbers(path: pathlib.Path, name: str, values: np.ndarray, limit: int) -> None:
+    if len(values) and not (values.min() >= 0 and values.max() < limit):
+        wrong = values[np.flatnonzero((values < 0) | (values >= limit))[0]]
+        remedy = "split the source into several stores" if name == "group" and wrong > 0 else REBUILD
+        raise InputError(f"{path}: {name} {wrong}, expected 0 to {limit - 1}; {remedy}")
 
 
 def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], rows: int) -> pa.RecordBatch:

@@ -3,15 +3,14 @@
     CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST/          a whole copy; of the fingerprint and of the manifest's digest, the
                                                     first digits: other data, or another tokenizer, is another folder
     CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST.partial/  one that is being made: files that have their name are whole
-    CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST.lock      held by the process that makes it; the others wait
+    CACHE/.NAME-SPLIT-FINGERPRINT-MANIFEST.held
+                                                    says which process makes it (hbt_jax/holding.py); the others wait
 
 A copy that was killed goes on after the files that were whole.  Nothing here is ever removed, but a copy that is found
 damaged: empty the folder when you like.
 """
 
 import concurrent.futures
-import contextlib
-import fcntl
 import hashlib
 import os
 import pathlib
@@ -19,14 +18,15 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
 
 from tqdm import tqdm
 
 from hbt_jax.data.manifest import MANIFEST, files, fingerprint, parse_manifest
-from hbt_jax.data.remote import RemoteFolder, is_remote
+from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, synced_file
+from hbt_jax.holding import held
+from hbt_jax.places import is_remote
 
 _FILES = 4  # copied at the same time
 
@@ -59,7 +59,7 @@ def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> p
     folder = cache / _name(content, manifest)
     with disk_errors(cache, "--store_cache", "files that are copied are not copied again"):
         if not _is_whole(folder, content, manifest):
-            with _alone(folder, remote.place):
+            with held(folder, "--store_cache", beside=True, wait=f"which is copying {remote.place} to {folder}"):
                 if not _is_whole(folder, content, manifest):  # another process may have made it meanwhile
                     _copy(remote, content, manifest, folder)
     return folder
@@ -92,22 +92,6 @@ def _is_whole(folder: pathlib.Path, content: bytes, manifest: dict) -> bool:
         return same and all((folder / file["file"]).stat().st_size == file["bytes"] for file in files(manifest))
     except FileNotFoundError:
         return False
-
-
-@contextlib.contextmanager
-def _alone(folder: pathlib.Path, place: str) -> Iterator[None]:
-    """Keeps other processes of this machine from making the same copy; they wait.
-
-    The kernel lets go of the lock of a process that ends in any way.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(folder.name + ".lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say(f"{place}: waiting for another process, which is copying it to {folder}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _copy(remote: RemoteFolder, content: bytes, manifest: dict, folder: pathlib.Path) -> None:

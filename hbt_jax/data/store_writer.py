@@ -1,10 +1,11 @@
 """Writes a store (hbt_jax/data/store.py) with bounded memory: token rows go to disk as they come, in any order.
 
-The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.
+The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.  Meanwhile
+OUT is held (hbt_jax/holding.py).
 """
 
 import contextlib
-import fcntl
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,12 +15,14 @@ import shutil
 import numpy as np
 import pyarrow as pa
 
+from hbt_jax.data.identity import Classes, Identity, Lists, identity_of
 from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, synced_file, utf8
+from hbt_jax.holding import held
 
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
-_LOCK = "lock"  # name of the file that a process holds while it writes
+_PAIRS = 1 << 20  # read at a time
 
 
 class StoreWriter:
@@ -38,21 +41,25 @@ class StoreWriter:
           InputError: OUT exists already, cannot be written, or another process is writing it.
         """
         self.out = pathlib.Path(out_dir)
+        self._check_absent()
         self.partial = self.out.with_name(self.out.name + ".partial")
-        if self.out.exists():
-            raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
         self.scratch = self.partial / "raw"
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
-        with disk_errors(self.partial, "--out_dir"):
-            self._lock = self._locked()
-            for left in self.partial.iterdir():  # by a process that was killed
-                if left.is_dir():
-                    shutil.rmtree(left)
-                elif left.name != _LOCK:
-                    left.unlink()
-            for folder in ("raw", *SIDES):
-                (self.partial / folder).mkdir(parents=True)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(held(self.out, "--out_dir", beside=True, again=False))
+            self._check_absent()  # again: another process may have finished it meanwhile
+            stack.callback(shutil.rmtree, self.partial, ignore_errors=True)
+            with disk_errors(self.partial, "--out_dir"):
+                if self.partial.exists():  # of a process that was killed
+                    shutil.rmtree(self.partial)
+                for folder in ("raw", *SIDES):
+                    (self.partial / folder).mkdir(parents=True)
+            self._held = stack.pop_all()
+
+    def _check_absent(self) -> None:
+        if self.out.exists():
+            raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -60,32 +67,7 @@ class StoreWriter:
     def __exit__(self, *_):
         with contextlib.suppress(OSError):  # a full disk again, of files that `finish` has closed or nobody wants
             self._close()
-        if self._lock is not None:
-            shutil.rmtree(self.partial, ignore_errors=True)
-            self._unlock()
-
-    def _locked(self) -> int:
-        """An open, locked file of OUT.partial, for two builds there would mix their files.
-
-        The kernel lets go of the lock of a process that ends in any way.
-        """
-        self.partial.mkdir(parents=True, exist_ok=True)
-        path = self.partial / _LOCK
-        file = os.open(path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
-        except (BlockingIOError, FileNotFoundError):  # another process has it, or has finished meanwhile
-            pass
-        os.close(file)
-        raise InputError(
-            f"{self.partial}: another process is writing this store: wait until it has ended, or name another --out_dir"
-        )
-
-    def _unlock(self) -> None:
-        os.close(self._lock)
-        self._lock = None
+        self._held.close()  # which removes what is not renamed
 
     def append(self, side: str, language: str, rows: np.ndarray, tokens: np.ndarray, offsets: np.ndarray) -> None:
         """Adds texts of one side and language: row `rows[i]` is `tokens[offsets[i]:offsets[i + 1]]`.
@@ -111,12 +93,37 @@ class StoreWriter:
         self._pairs += len(query)
         self._with_negatives += int((counts > 0).sum())
 
-    def finish(self, rows: dict[str, int], description: dict) -> dict:
+    def relate(self, query: np.ndarray, passage: np.ndarray, group: np.ndarray) -> None:
+        """Notes pairs that are not in the table, int64 [n] each: their passages answer their queries all the same."""
+        with disk_errors(self.partial, "--out_dir"):
+            for name, values in (("query", query), ("passage", passage), ("group", group)):
+                self._write(f"related-{name}", np.asarray(values, np.int64))
+
+    def text(self, side: str, language: str, row: int) -> np.ndarray:
+        """int32: the tokens of a text that was appended."""
+        name = f"{side}-{language}"
+        for kind in ("rows", "values"):
+            self._files[f"{name}.{kind}"].flush()
+        index = self._raw(f"{name}.rows", np.int64).reshape(-1, 2)
+        place = int(np.flatnonzero(index[:, 0] == row)[0])
+        start = int(index[:place, 1].sum())
+        return np.array(self._raw(f"{name}.values", np.int32)[start : start + int(index[place, 1])])
+
+    def finish(
+        self,
+        rows: dict[str, int],
+        description: dict,
+        *,
+        same: dict[str, np.ndarray] | None = None,
+        identity: Identity | None = None,
+    ) -> dict:
         """Writes the Arrow files and the manifest, and renames the folder.
 
         Args:
           rows: number of items of each side.
           description: name, split, source, tokenizer, languages and dropped, as the manifest holds them.
+          same: side -> int32 [rows], first row of the class of items that are one text; None: each item is its own.
+          identity: the whole of hbt_jax/data/identity.py; None: made of `same` and the pairs.
 
         Returns:
           The manifest.
@@ -129,12 +136,17 @@ class StoreWriter:
                 present = {language: entry for language, entry in files.items() if entry is not None}
                 manifest[side] = {"rows": rows[side], "languages": present}
             manifest["pairs"] = self._pairs_file()
+            if identity is None:
+                same = same or {side: np.arange(rows[side], dtype=np.int32) for side in SIDES}
+                identity = identity_of([self._related("pairs"), self._related("related")], *(same[s] for s in SIDES))
+            for side, entry in self._identity_files(identity).items():
+                manifest[side]["identity"] = entry
+            manifest["pairs"]["answering_negatives"] = self._answering_negatives(identity)
             shutil.rmtree(self.partial / "raw")
             with synced_file(self.partial / MANIFEST) as file:
                 file.write(utf8(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"))
-            (self.partial / _LOCK).unlink()
             self.partial.replace(self.out)
-        self._unlock()
+        self._held.close()
         return manifest
 
     def _write(self, name: str, values: np.ndarray) -> None:
@@ -194,6 +206,41 @@ class StoreWriter:
         columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), negatives)
         entry = _write_table(self.partial, "pairs.arrow", columns)
         return {**entry, "rows": self._pairs, "with_negatives": self._with_negatives}
+
+    def _related(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return tuple(self._raw(f"{name}-{column}", np.int64) for column in ("query", "passage", "group"))
+
+    def _identity_files(self, identity: Identity) -> dict[str, dict]:
+        tables = {
+            "queries": (identity.query_Q, {"answers": identity.answers, "groups": identity.query_groups}),
+            "passages": (identity.passage_N, {"asked": identity.asked, "groups": identity.passage_groups}),
+        }
+        return {
+            side: {
+                **_write_table(self.partial, f"{side}/identity.arrow", {"same": _arrow(same), **_list_columns(lists)}),
+                **dataclasses.asdict(Classes.of(same)),
+            }
+            for side, (same, lists) in tables.items()
+        }
+
+    def _answering_negatives(self, identity: Identity) -> int:
+        """How many explicit negatives the loss must mask for their own query."""
+        query, passage, _ = self._related("pairs")
+        counts, negatives = self._raw("pairs-counts", np.int64), self._raw("pairs-negatives", np.int64)
+        found = done = 0
+        for first in range(0, len(counts) if len(negatives) else 0, _PAIRS):
+            pairs = slice(first, first + _PAIRS)
+            own = negatives[done : done + int(counts[pairs].sum())]
+            done += len(own)
+            queries, passages = (np.repeat(rows[pairs], counts[pairs]) for rows in (query, passage))
+            found += int(identity.answering(queries, passages, own).sum())
+        return found
+
+
+def _list_columns(lists: dict[str, Lists]) -> dict[str, pa.Array]:
+    return {
+        name: pa.LargeListArray.from_arrays(pa.array(one.offsets), _arrow(one.values)) for name, one in lists.items()
+    }
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import string
 from collections.abc import Sequence
 
 from hbt_jax import languages
+from hbt_jax.evaluation.cards.parts import METRIC_NAMES
 from hbt_jax.evaluation.forest import forest_plot, point_key
 from hbt_jax.evaluation.metrics import RANK_DISTANCE
 from hbt_jax.files import atomic_file, utf8
@@ -17,7 +18,7 @@ _TITLES = {
     "multilingual": "Multilingual",
     RANK_DISTANCE: "Rank distance",
 }
-_METRICS = {"map": "mAP", RANK_DISTANCE: "ranks, lower is better"}
+_METRICS = METRIC_NAMES | {RANK_DISTANCE: "ranks, lower is better"}
 _FAMILY_TITLES = {
     "overall": "overall",
     "by_resource": "resources",

@@ -2,8 +2,8 @@
 
 So a damaged file, a wrong line, an id that occurs twice and a judged passage that is not there are known early, not
 after hours; progress has a total; and each shard has a digest, by which kept results know it.  The findings are kept
-beside the results, with 8 bytes a passage, and used again while a shard's size and time of change stay the same.  In
-memory are 8 bytes for each passage of one shard.
+beside the results, with 16 bytes a passage (digests of its id and of its text, for corpus_copies.py), and used again
+while a shard's size and time of change stay the same.  In memory are 16 bytes for each passage of one shard.
 """
 
 import dataclasses
@@ -21,10 +21,12 @@ from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own
 from hbt_jax.evaluation.corpus import passages
 from hbt_jax.evaluation.sharing import Processes, on_every_process, shares, work_together
 from hbt_jax.files import atomic_file
+from hbt_jax.text_identity import JUDGED, identity_keys
 
 _ID_BYTES = 8
 _LINES_A_POLL = 10_000
 _IDS_TOGETHER = 2**23  # digests compared at a time: 64 MiB
+NO_TEXT = identity_keys([""], JUDGED)[0]  # the digest of a text without a visible character
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +96,10 @@ def _check(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], None]) 
         _check_judged(own, folder, benchmark, code)
 
 
-def _paths(folder: str, shard: Shard) -> tuple[Path, Path]:
-    return Path(folder, f"{shard.name}.json"), Path(folder, f"{shard.name}.npy")
+def _paths(folder: str, shard: Shard) -> tuple[Path, Path, Path]:
+    """Files of the description, the digests of ids and those of texts."""
+    described, ids, texts = (Path(folder, f"{shard.name}.{end}") for end in ("json", "npy", "texts.npy"))
+    return described, ids, texts
 
 
 def _state(shard: Shard) -> dict:
@@ -106,8 +110,8 @@ def _state(shard: Shard) -> dict:
 
 def _read(folder: str, shard: Shard) -> Found | None:
     """The findings about a shard; None where there are none, or of what the file was before."""
-    described, ids = _paths(folder, shard)
-    if not described.is_file() or not ids.is_file():
+    described, *digests = _paths(folder, shard)
+    if not all(path.is_file() for path in (described, *digests)):
         return None
     try:
         content = json.loads(described.read_bytes())
@@ -121,28 +125,45 @@ def _read(folder: str, shard: Shard) -> Found | None:
 def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callable[[], None]) -> None:
     """Reads a shard and writes the findings about it."""
     state, digest, ids = _state(shard), hashlib.blake2b(digest_size=16), bytearray()
-    empty = 0
+    keys, texts = [], []
     for count, (_, line, id_, text) in enumerate(passages(shard, benchmark.passage)):
         if count % _LINES_A_POLL == 0:
             poll()
+            keys.append(identity_keys(texts, JUDGED))
+            texts.clear()
         digest.update(line.encode() + b"\n")
-        ids += _id_digest(id_)
-        empty += not text.strip()
-    found = Found(len(ids) // _ID_BYTES, empty, digest.hexdigest())
-    described, path = _paths(folder, shard)
-    with atomic_file(str(path)) as file:
-        np.save(file, np.sort(np.frombuffer(bytes(ids), np.uint64)))
+        ids += id_digest(id_)
+        texts.append(text)
+    id_N, text_N = np.frombuffer(bytes(ids), np.uint64), np.concatenate([*keys, identity_keys(texts, JUDGED)])
+    found = Found(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
+    order_N = np.argsort(id_N, kind="stable")
+    described, *paths = _paths(folder, shard)
+    for path, digests in zip(paths, (id_N, text_N), strict=True):
+        with atomic_file(str(path)) as file:
+            np.save(file, digests[order_N])
     with atomic_file(str(described)) as file:
         file.write(json.dumps({"shard": state, "found": dataclasses.asdict(found)}).encode())
 
 
-def _id_digest(id_: str) -> bytes:
+def id_digest(id_: str) -> bytes:
+    """8 bytes that stand for a passage's published id."""
     return hashlib.blake2b(id_.encode(), digest_size=_ID_BYTES).digest()
 
 
+def digests_of(folder: str, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept of a shard's passages, read from disk as needed.
+
+    Returns:
+      (digests of the ids in ascending order, digests of the texts in the same order), uint64 [N] each; passages whose
+      texts are one text have the same digest, NO_TEXT where nothing can be seen.
+    """
+    ids, texts = (np.load(path, mmap_mode="r") for path in _paths(folder, shard)[1:])
+    return ids, texts
+
+
 def _digests(folder: str, shards: Sequence[Shard]) -> list[np.ndarray]:
-    """Of each shard, the digests of its ids in ascending order, uint64, read from disk as needed."""
-    return [np.load(_paths(folder, shard)[1], mmap_mode="r") for shard in shards]
+    """Of each shard, the digests of its ids in ascending order."""
+    return [digests_of(folder, shard)[0] for shard in shards]
 
 
 def _check_unique(shards: Sequence[Shard], folder: str, benchmark: StreamedBenchmark, poll: Callable[[], None]) -> None:
@@ -173,7 +194,7 @@ def _check_repeated(
         for count, (place, _, id_, _) in enumerate(passages(shard, benchmark.passage)):
             if count % _LINES_A_POLL == 0:
                 poll()
-            if int(np.frombuffer(_id_digest(id_), np.uint64)[0]) in repeated:
+            if int(np.frombuffer(id_digest(id_), np.uint64)[0]) in repeated:
                 if id_ in first:
                     raise InputError(
                         f"{place}: duplicate docid {id_!r}, first at {first[id_]}: docids must be unique in a language"
@@ -185,7 +206,7 @@ def _check_judged(shards: Sequence[Shard], folder: str, benchmark: StreamedBench
     """Raises InputError if a judged passage is in no shard of its language."""
     queries = zip(benchmark.queries.ids, benchmark.queries.languages, benchmark.grades, strict=True)
     judged = [(query, id_) for query, language, grades in queries if language == code for id_ in grades]
-    wanted = np.frombuffer(b"".join(_id_digest(id_) for _, id_ in judged), np.uint64)
+    wanted = np.frombuffer(b"".join(id_digest(id_) for _, id_ in judged), np.uint64)
     there = np.zeros(len(wanted), bool)
     for digests in _digests(folder, shards):
         place = np.minimum(np.searchsorted(digests, wanted), len(digests) - 1)

@@ -21,7 +21,7 @@ from hbt_jax.evaluation.outcomes import Outcome
 from hbt_jax.evaluation.query_expansion import read_expansions
 from hbt_jax.evaluation.report import System, write_report
 from hbt_jax.evaluation.sharing import Processes
-from hbt_jax.evaluation.streamed_job import read_corpus
+from hbt_jax.evaluation.streamed_job import note_copies, read_corpus
 from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
@@ -81,7 +81,13 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         for benchmark in benchmarks
         if isinstance(benchmark, StreamedBenchmark)
     }
-    evaluated = ModelEvaluation(
+    benchmarks = [
+        note_copies(benchmark, config.out, processes, _poll(stop, config.out, bool))
+        if benchmark.name in inventories
+        else benchmark
+        for benchmark in benchmarks
+    ]
+    evaluation = ModelEvaluation(
         config,
         mesh,
         processes,
@@ -94,8 +100,12 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     untrained = []
     if baseline:
         folder = Path(config.out) / UNTRAINED
-        untrained = evaluated.all(benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, ")
-    results = evaluated.all(benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title="")
+        untrained = evaluation.all(
+            benchmarks, *_loaded(config, UNTRAINED, mesh), folder, title="untrained weights, "
+        ).results
+    results, expanded = evaluation.all(
+        benchmarks, *_loaded(config, config.checkpoint, mesh), Path(config.out), title=""
+    )
     lexical = []
     if config.lexical_baseline:
         lexical = lexical_baseline(
@@ -119,7 +129,7 @@ def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             results,
             training_curve=_curve(config.model),
             baselines=beside,
-            expanded=evaluated.expanded_results,
+            expanded=expanded,
         )
         print(f"report: {report}")
 

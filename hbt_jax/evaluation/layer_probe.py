@@ -23,13 +23,6 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.models.model import Model, why_not_finite
 from hbt_jax.models.pooling import normalize, pool
 
-LAYER_PROBE_DEFINITION = (
-    "cosines of queries after each layer (0: the embedding layer), each text one vector by the model's pooling of its"
-    " tokens, prefix and special tokens included; the queries of an item in two languages are parallel (of several in"
-    " one language the first counts); parallel: mean over the items that two languages share; random: mean over all"
-    " pairs of two different ones of these items, none left out; gap = parallel - random; of a language: mean over the"
-    " languages it shares two or more probed items with; mean: over languages"
-)
 _FEWEST = 2  # items two languages must share: one alone has no random pair
 _ROW_MULTIPLE = 32  # tokens
 _DECIMALS = 8  # a cosine of float32 vectors has no more

@@ -12,8 +12,6 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
 from hbt_jax.evaluation.counts import TILE
 
-TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval does)"
-
 
 @dataclasses.dataclass(frozen=True)
 class Layout:

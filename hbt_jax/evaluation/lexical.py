@@ -2,7 +2,8 @@
 
 Terms (no stemming, no stop words, no folding of accents; the same rule for every language, by the characters alone):
 
-    NFKC, lower case; a term is a run of letters, marks and digits, format characters such as joiners left out
+    NFKC, lower case; a term is a run of letters, marks and digits, format characters such as joiners left out, as are
+    other signs that cannot be seen: texts that are one text (hbt_jax/text_identity.py) have the same terms
     in Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese script every two neighbouring characters are a term, as
     in Lucene's CJKAnalyzer; a character between others is a term by itself, and a mark belongs to the one before it
 
@@ -36,6 +37,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation import layouts, ranking
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.run import evaluate_ranked
+from hbt_jax.text_identity import JUDGED, identity_text
 
 BM25 = "bm25"  # OUT/bm25 has its results
 NAME = "BM25"
@@ -70,7 +72,7 @@ def terms(text: str) -> list[str]:
     (['l', 'été', '2024'], ['iphone', '手机', '机壳'], ['ภา', 'าษ', 'ษา'])
     """
     found = []
-    for word in unicodedata.normalize("NFKC", text).lower().translate(_TERM_CHARACTERS).split():
+    for word in identity_text(text, JUDGED).lower().translate(_TERM_CHARACTERS).split():
         for is_unspaced, run in itertools.groupby(word, _is_unspaced):
             characters = "".join(run)
             found += _pairs(characters) if is_unspaced else [characters]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -33,6 +34,18 @@ def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, d
     return vectors, counts.rates()
 
 
+class Evaluated(NamedTuple):
+    """What one checkpoint was found to do; empty on the processes that do not rank.
+
+    Attributes:
+      results: contents of results.json, a benchmark each.
+      expanded: those of the evaluations with query expansions, likewise; empty where there are none.
+    """
+
+    results: list[dict]
+    expanded: list[dict]
+
+
 class ModelEvaluation:
     """Embeds and ranks benchmarks with the checkpoints of one model.
 
@@ -45,9 +58,6 @@ class ModelEvaluation:
       expansions: of the queries of each benchmark; none where there are no expansions.
       poll_together: raises Interrupted on every process at once; called as often by each of them.
       poll_alone: raises it on this one, in work that the processes do not do in step.
-
-    Attributes:
-      expanded_results: results with query expansions of the benchmarks evaluated so far, on the process that ranks.
     """
 
     def __init__(
@@ -63,29 +73,35 @@ class ModelEvaluation:
     ):
         self._config, self._mesh, self._processes = config, mesh, processes
         self._probed, self._inventories, self._expansions = probed, inventories, expansions
-        self.expanded_results: list[dict] = []
         self._poll_together, self._poll_alone = poll_together, poll_alone
 
     def all(
         self, benchmarks: list[Benchmark | StreamedBenchmark], model: Model, checkpoint: str, out: Path, title: str
-    ) -> list[dict]:
+    ) -> Evaluated:
         """Results of one model, whose checkpoint is called so, on every benchmark, printed as they come."""
-        results = []
+        evaluated = Evaluated([], [])
         for benchmark in benchmarks:
             streamed = isinstance(benchmark, StreamedBenchmark)
-            result = (self._streamed if streamed else self._one)(benchmark, model, checkpoint, str(out))
+            if streamed:
+                result, expanded = self._streamed(benchmark, model, checkpoint, str(out)), None
+            else:
+                result, expanded = self._one(benchmark, model, checkpoint, str(out))
             if result is not None:
-                results.append(result)
+                evaluated.results.append(result)
                 print(title + (format_streamed_table if streamed else format_table)(result), flush=True)
                 if "layer_probe" in result:
                     print(format_probe(result["layer_probe"]), flush=True)
-                if self._expansions:
-                    print(f"with expansions, {format_table(self.expanded_results[-1])}", flush=True)
-                    print(format_effect(self.expanded_results[-1]), flush=True)
-        return results
+            if expanded is not None:
+                evaluated.expanded.append(expanded)
+                print(f"{title}with expansions, {format_table(expanded)}", flush=True)
+                print(format_effect(expanded), flush=True)
+        return evaluated
 
-    def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> dict | None:
-        """Every process embeds and probes; the first one ranks and writes, the others wait for it and return None."""
+    def _one(self, benchmark: Benchmark, model: Model, checkpoint: str, out: str) -> tuple[dict | None, dict | None]:
+        """The results, and those with query expansions where there are any.
+
+        Every process embeds and probes; the first one ranks and writes, the others wait for it and return None.
+        """
         leader = jax.process_index() == 0
         embedder = Embedder(
             model, self._mesh, texts_per_device=self._config.eval_batch, poll=self._poll_together, shown=leader
@@ -100,9 +116,10 @@ class ModelEvaluation:
             combination = self._config.expansion_combination
             expanded = ExpandedRun.embedded(benchmark, expansions, combination, embedder, query_QD)
         probe = self._probe(benchmark.name, model, leader)
-        ranked = []
+        ranked: list[tuple[dict, dict | None]] = []
 
         def rank() -> None:
+            with_expansions = None
             result = self._ranked(benchmark, query_QD, candidate_ND, probe, tokens, counts, model, checkpoint, out)
             if expanded is not None:
                 found = self._ranked(
@@ -117,11 +134,11 @@ class ModelEvaluation:
                     os.path.join(out, EXPANDED),
                     expanded.settings,
                 )
-                self.expanded_results.append(expanded.with_effect(result, found, out))
-            ranked.append(result)
+                with_expansions = expanded.with_effect(result, found, out)
+            ranked.append((result, with_expansions))
 
         on_first_process(self._processes, rank)
-        return ranked[0] if ranked else None
+        return ranked[0] if ranked else (None, None)
 
     def _streamed(self, benchmark: StreamedBenchmark, model: Model, checkpoint: str, out: str) -> dict | None:
         """Every process embeds and searches its share of the corpus; the first one merges, the others return None."""
@@ -145,7 +162,7 @@ class ModelEvaluation:
         return {
             "checkpoint": checkpoint,
             "step": model.step,
-            "similarity": "cosine" if model.normalize else "dot product",
+            "similarity": model.similarity,
             "pooling": model.pooling,
             "query_prefix": text.query_prefix,
             "passage_prefix": text.passage_prefix,

@@ -94,6 +94,12 @@ def check_alike(first: Outcome, other: Outcome) -> None:
                     f"{first.folder} has {numbers[0]} {side} in {code!r} but {other.folder} has {numbers[1]}: expected"
                     " evaluations of the same files"
                 )
+    added = [one.summary["counts"].get("copies", {}).get("added_judgements", 0) for one in (first, other)]
+    if added[0] != added[1]:
+        raise InputError(
+            f"{first.folder} has {added[0]} judgements added for copies but {other.folder} has {added[1]}: expected the"
+            " same files, evaluated with one version"
+        )
     definitions = [one.summary["settings"].get("definitions", {}) for one in (first, other)]
     for name in sorted({*definitions[0]} & {*definitions[1]} - {*_FREE_DEFINITIONS}):
         if definitions[0][name] != definitions[1][name]:

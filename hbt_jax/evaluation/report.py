@@ -124,12 +124,16 @@ def _benchmark(place: int, summary: dict, baselines: Sequence[Baseline], expande
 
 
 def _definitions(results: Sequence[dict]) -> str:
-    """What the numbers mean, each term once."""
-    defined = {}
+    """What the numbers mean, each term once; a term of several meanings once for each, with its benchmarks' names."""
+    meanings: dict[str, dict[str, list[str]]] = {}
     for summary in results:
-        defined |= summary["settings"].get("definitions", {})
+        for name, text in summary["settings"].get("definitions", {}).items():
+            meanings.setdefault(name, {}).setdefault(text, []).append(summary["benchmark"])
+    defined = [
+        (metric_name(name) + (f" ({', '.join(benchmarks)})" if len(texts) > 1 else ""), text)
+        for name, texts in meanings.items()
+        for text, benchmarks in texts.items()
+    ]
     pools = "".join(f"<dt>{SETTING_NAMES[name]}</dt><dd>pool: {text}</dd>" for name, text in POOLS.items())
-    rest = "".join(
-        f"<dt>{html.escape(metric_name(name))}</dt><dd>{html.escape(text)}</dd>" for name, text in defined.items()
-    )
+    rest = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>" for term, text in defined)
     return f'<h2>Definitions</h2><div class="card"><dl>{pools}{rest}</dl></div>'

@@ -14,13 +14,13 @@ import numpy as np
 
 from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.bias import (
     RANK_DISTANCE_DEFINITION,
     SIMILARITY_GAP_DEFINITION,
     STRONG_ALIGNMENT_DEFINITION,
 )
-from hbt_jax.evaluation.layer_probe import LAYER_PROBE_DEFINITION
-from hbt_jax.evaluation.layouts import TIE_RULE
+from hbt_jax.evaluation.definitions import LAYER_PROBE_DEFINITION, TIE_RULE, TOKENS_DEFINITION, TOP_DEFINITION
 from hbt_jax.evaluation.metrics import (
     AP_DEFINITION,
     MRR_DEFINITION,
@@ -33,8 +33,6 @@ from hbt_jax.evaluation.metrics import (
     QueryMetrics,
 )
 from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
-from hbt_jax.evaluation.token_counts import TOKENS_DEFINITION
-from hbt_jax.evaluation.top_languages import TOP_DEFINITION
 from hbt_jax.files import atomic_file, utf8
 
 RESULTS, PER_QUERY = "results.json", "per_query.jsonl.gz"
@@ -52,6 +50,7 @@ DEFINITIONS = {
         " ordered pairs (query language, candidate language); a query without a relevant candidate in a pool does not"
         " count there, and a text that is a query and a candidate is never a candidate of its own"
     ),
+    "relevant": RELEVANT_DEFINITION,
     "robustness": ROBUSTNESS_DEFINITION,
     "ties": TIE_RULE,
 }
@@ -75,10 +74,11 @@ def summarise(benchmark: Benchmark, values: QueryMetrics, *, model: str, setting
     by_language = _by_query_language(values, by_pair)
     script_blocks = by_script(by_language)
     counted = _counted(values)
+    made_from = {"data_release": benchmark.release} if benchmark.release else {}
     summary = {
         "benchmark": benchmark.name,
         "model": model,
-        "settings": {"similarity": "inner product", **settings, "definitions": DEFINITIONS},
+        "settings": {"similarity": "inner product", **settings, **made_from, "definitions": DEFINITIONS},
         "counts": {
             "queries": benchmark.queries.count_by_language(),
             "candidates": benchmark.candidates.count_by_language(),

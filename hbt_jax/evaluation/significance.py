@@ -39,6 +39,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy import stats
 
+from hbt_jax.draws import Stream, below, coins, stream
+
+_SIGNS, _ITEMS, _A_RUNS, _B_RUNS = range(4)  # purposes of random numbers, each with a stream of its own
 _BLOCK_ELEMENTS = 2**21  # of a block of weights, 16 MiB
 _ROUNDING = 1e-12  # of a sum, relative to the sum of its terms' sizes
 
@@ -140,17 +143,17 @@ def compare_rows(
       cells: what they scored.
       rows: what to compare; each language of a row has a cell.
       samples: draws of the bootstrap and of the randomisation test, each.
-      seed: of the draws; the same seed gives the same result.
+      seed: of the draws; the same seed gives the same result, with any release of numpy.
       confidence: of the intervals.
       poll: called between blocks of draws; raises to stop.
     """
     table = _Table(cells, rows)
-    sign_rng, item_rng, a_rng, b_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
+    sign_bits, item_bits, a_bits, b_bits = (stream(seed, purpose) for purpose in (_SIGNS, _ITEMS, _A_RUNS, _B_RUNS))
     contribution_IY, influence_IY = _linear(cells, table)
-    p = _randomisation(contribution_IY, samples, sign_rng, poll)
+    p = _randomisation(contribution_IY, samples, sign_bits, poll)
     a_XY, b_XY = (table(runs_XK, np.ones(runs_XK.shape, bool)) for runs_XK in (cells.a_XK, cells.b_XK))
-    draws_WY = np.concatenate(list(_over_items(cells, table, samples, item_rng, poll)))
-    draws_WY += _over_runs(a_XY, samples, a_rng) - _over_runs(b_XY, samples, b_rng)
+    draws_WY = np.concatenate(list(_over_items(cells, table, samples, item_bits, poll)))
+    draws_WY += _over_runs(a_XY, samples, a_bits) - _over_runs(b_XY, samples, b_bits)
     several = max(len(a_XY), len(b_XY)) > 1
     found = []
     for y, row in enumerate(rows):
@@ -238,53 +241,53 @@ def _blocks(samples: int, width: int) -> Iterator[int]:
         yield min(most, samples - start)
 
 
-def _randomisation(contribution_IY: np.ndarray, samples: int, rng: np.random.Generator, poll) -> np.ndarray:
+def _randomisation(contribution_IY: np.ndarray, samples: int, bits: Stream, poll) -> np.ndarray:
     """p of each row, two-sided: the signs of the items' contributions are drawn anew."""
     observed_Y = np.abs(contribution_IY.sum(axis=0)) - _ROUNDING * np.abs(contribution_IY).sum(axis=0)
     extreme_Y = np.zeros(contribution_IY.shape[1], np.int64)
     exact = 2 ** len(contribution_IY) <= samples
-    for sign_WI in _signs(contribution_IY.shape, None if exact else samples, rng):
+    for sign_WI in _signs(contribution_IY.shape, None if exact else samples, bits):
         poll()
         extreme_Y += (np.abs(sign_WI @ contribution_IY) >= observed_Y).sum(axis=0)
     return extreme_Y / 2 ** len(contribution_IY) if exact else (1 + extreme_Y) / (1 + samples)
 
 
-def _signs(shape: tuple[int, int], samples: int | None, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _signs(shape: tuple[int, int], samples: int | None, bits: Stream) -> Iterator[np.ndarray]:
     """Yields blocks of signs [W, I] for contributions [I, Y]: every one there is, or as many as `samples` drawn."""
     items, start = shape[0], 0
     for draws in _blocks(2**items if samples is None else samples, max(shape)):
         if samples is None:
             bit_WI = np.arange(start, start + draws)[:, None] >> np.arange(items) & 1
         else:
-            bit_WI = rng.integers(2, size=(draws, items), dtype=np.int8)
+            bit_WI = coins(bits, (draws, items))
         start += draws
         yield 2.0 * bit_WI - 1.0
 
 
-def _over_items(cells: Cells, table: _Table, samples: int, rng: np.random.Generator, poll) -> Iterator[np.ndarray]:
+def _over_items(cells: Cells, table: _Table, samples: int, bits: Stream, poll) -> Iterator[np.ndarray]:
     """Yields differences [W, Y] of the mean of the runs, in blocks of draws of items."""
     items, width = cells.count_IK.shape
     sums_IK = np.concatenate([cells.count_IK, cells.gap_IK], axis=1)
     for draws in _blocks(samples, max(sums_IK.shape)):
         poll()
-        drawn_WK = _times_taken(rng, draws, items) @ sums_IK
+        drawn_WK = _times_taken(bits, draws, items) @ sums_IK
         count_WK, gap_WK = drawn_WK[:, :width], drawn_WK[:, width:]
         yield table(gap_WK / np.maximum(count_WK, 1.0), count_WK > 0)
 
 
-def _over_runs(runs_XY: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+def _over_runs(runs_XY: np.ndarray, samples: int, bits: Stream) -> np.ndarray:
     """Deviations [W, Y] of means of drawn runs from the mean of the runs; 0 for a single run, taken as it is."""
     runs = len(runs_XY)
     if runs == 1:
         return np.zeros((1, runs_XY.shape[1]))
-    return _times_taken(rng, samples, runs) / (runs - 1) @ (runs_XY - runs_XY.mean(axis=0))
+    return _times_taken(bits, samples, runs) / (runs - 1) @ (runs_XY - runs_XY.mean(axis=0))
 
 
-def _times_taken(rng: np.random.Generator, draws: int, size: int) -> np.ndarray:
+def _times_taken(bits: Stream, draws: int, size: int) -> np.ndarray:
     """float64 [W, size]: how often each is taken in a draw of one fewer than there are; a single one always."""
     if size == 1:
         return np.ones((draws, 1))
-    taken = rng.integers(size, size=(draws, size - 1)) + size * np.arange(draws)[:, None]
+    taken = below(bits.random_raw(draws * (size - 1)), size).reshape(draws, -1) + size * np.arange(draws)[:, None]
     return np.bincount(taken.ravel(), minlength=draws * size).reshape(draws, size).astype(np.float64)
 
 

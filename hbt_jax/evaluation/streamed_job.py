@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from hbt_jax import files
 from hbt_jax.evaluation import results, streamed_results
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
+from hbt_jax.evaluation.corpus_copies import with_copies
 from hbt_jax.evaluation.embed import Embedder, check_finite
 from hbt_jax.evaluation.inventory import Found, take_inventory
 from hbt_jax.evaluation.kept import KeptShards, run_key
@@ -36,6 +37,15 @@ def read_corpus(
         passages = sum(found.passages for found in inventory.values())
         print(f"{benchmark.name}: {passages:,} passages in {len(inventory):,} files", flush=True)
     return inventory
+
+
+def note_copies(
+    benchmark: StreamedBenchmark, out_dir: str, processes: Processes, poll: Callable[[], None]
+) -> StreamedBenchmark:
+    """The benchmark with what the first process, which writes the results, says of copies; after `read_corpus`."""
+    folder, noted = os.path.join(out_dir, benchmark.name, KEPT, INVENTORY), []
+    on_first_process(processes, lambda: noted.append(with_copies(benchmark, folder, poll)))
+    return noted[0] if noted else benchmark
 
 
 def evaluate_streamed(

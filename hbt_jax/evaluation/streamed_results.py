@@ -18,10 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hbt_jax.evaluation import results, top_metrics
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
+from hbt_jax.evaluation.definitions import TIE_RULE
 from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.inventory import Found
-from hbt_jax.evaluation.layouts import TIE_RULE
 from hbt_jax.evaluation.metrics import SETTINGS
 from hbt_jax.evaluation.robustness import ROBUSTNESS_DEFINITION, robustness
 from hbt_jax.evaluation.running_top import RunningTop
@@ -37,6 +38,7 @@ _DEFINITIONS = top_metrics.DEFINITIONS | {
         "mean over query languages of the mean over their queries; a query without a relevant candidate has the value"
         " 0, as in trec_eval"
     ),
+    "relevant": RELEVANT_DEFINITION,
     "robustness": ROBUSTNESS_DEFINITION.replace("setting's map", f"setting's {NDCG}"),
     "ties": TIE_RULE,
     "unjudged_in_top_10": "share of the first 10 candidates that have no judgement; mean over all queries",
@@ -103,6 +105,7 @@ def summarise(
             **_judgements(benchmark),
             "empty_passages": sum(inventory[shard.name].empty for shard in benchmark.shards),
             "shards": len(benchmark.shards),
+            **benchmark.counts,
             **counts,
         },
         "notes": [*benchmark.notes, *_remarks(benchmark)],

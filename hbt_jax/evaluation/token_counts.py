@@ -8,12 +8,6 @@ from hbt_jax.data.packing import text_format
 from hbt_jax.evaluation.embed import Tokenised
 from hbt_jax.models.model import Model
 
-TOKENS_DEFINITION = (
-    "by language, of the texts as given (no prefix, no special tokens): truncated = share of texts with more tokens"
-    " than fit; unknown = share of tokens that the vocabulary lacks; per_character = tokens per character (Unicode code"
-    " point)"
-)
-
 
 class TokenCounts:
     """Adds up, language by language.

@@ -6,11 +6,6 @@ from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
 from hbt_jax.evaluation.layouts import Layout, top_slots
 from hbt_jax.evaluation.ranking import Block
 
-TOP_DEFINITION = (
-    "languages of the first 10 candidates in the pool of all, as shares of these 10, beside the shares of all"
-    " candidates that the query searches; mean over the queries of a language, then over query languages"
-)
-
 _TOP = 10
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from hbt_jax.config import EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embed import Embedder, check_finite
+from hbt_jax.holding import held
 from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table
 from hbt_jax.mesh import make_mesh
@@ -53,12 +54,19 @@ def embed_command(config: EmbedConfig, stop: StopRequest) -> None:
     """Embeds the texts of --input into --output, and prints the nearest ones where --nearest asks for them.
 
     Raises:
-      InputError: input, output or model is wrong; input and output are looked at before the model is loaded.
+      InputError: input, output or model is wrong, or another process writes the output; input and output are looked at
+        before the model is loaded.
       Interrupted: a signal came.
     """
+    with contextlib.ExitStack() as stack:
+        if config.output:
+            check_output(config.output)
+            stack.enter_context(held(config.output, "--output", beside=True))
+        _embed_command(config, stop)
+
+
+def _embed_command(config: EmbedConfig, stop: StopRequest) -> None:
     poll = _poll(stop, "nothing is written; repeat the command")
-    if config.output:
-        check_output(config.output)
     source = TextInput(config.input, config.field)
     if config.input == STANDARD_INPUT and os.isatty(0):
         print("reading texts from standard input, one a line; Ctrl-D ends them", file=sys.stderr)
@@ -128,9 +136,8 @@ def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> 
         "query": (text.query_prefix, text.query_length),
         "passage": (text.passage_prefix, text.passage_length),
     }[config.side]
-    similarity = "cosine" if model.normalize else "dot product"
     lines = [
-        f"{model.name}: {seen.count:,} texts as {plural} (prefix {prefix!r}), {similarity};"
+        f"{model.name}: {seen.count:,} texts as {plural} (prefix {prefix!r}), {model.similarity};"
         f" {truncated:,} cut at {longest} tokens"
     ]
     if seen.empty:

@@ -20,6 +20,7 @@ import hbt_jax
 from hbt_jax.config import OF_MODEL, ExportConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.files import atomic_folder, utf8
+from hbt_jax.holding import held
 from hbt_jax.interchange import earlier
 from hbt_jax.interchange.layout import DENSE, module_files, tokenizer_config
 from hbt_jax.interchange.model_card import model_card
@@ -40,7 +41,8 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
     """What launch/export.py does once its flags are checked.
 
     Raises:
-      InputError: there is no such model, or the folder cannot be written without a loss or at all.
+      InputError: there is no such model; the folder cannot be written, at all or without a loss, or another process
+        writes it.
       Interrupted: a signal came; nothing is written.
     """
 
@@ -48,6 +50,11 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
         if stop.requested:
             raise Interrupted(f"during the export; {config.out} is as it was before")
 
+    with held(config.out, "--out", beside=True):
+        _load_and_write(config, poll)
+
+
+def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
     out = Path(config.out)
     earlier.check_out(out, config.model)
     model = load_model(config.model, config.checkpoint, make_mesh(0, 1, jax.devices()[:1]), "float32")

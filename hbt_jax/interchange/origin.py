@@ -4,11 +4,12 @@ import dataclasses
 import json
 from pathlib import Path
 
-from hbt_jax.data.manifest import fingerprint, read_manifest
-from hbt_jax.data.remote import RemoteFolder, is_remote
+from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
+from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store_cache import remote_manifest
 from hbt_jax.errors import InputError
 from hbt_jax.models.model import Model
+from hbt_jax.places import is_remote
 from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.load import is_run
 from hbt_jax.training.workdir import Run, read_run
@@ -23,7 +24,8 @@ class StoreFacts:
     Attributes:
       name: its name; its folder's, where the store itself is not known any more.
       fingerprint: "sha256:" and the digest of the data that training read.
-      split, languages, pairs: of the same data; None where the store is gone or holds other data now.
+      split, languages, pairs, release: of the same data; None where the store is gone or holds other data now.  The
+        release is that of public data, as "Unicode CLDR 47", empty if it is not known.
     """
 
     name: str
@@ -31,6 +33,7 @@ class StoreFacts:
     split: str | None = None
     languages: tuple[str, ...] | None = None
     pairs: int | None = None
+    release: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +135,7 @@ def _store(path: str, trained: str) -> StoreFacts:
         split=manifest["split"],
         languages=tuple(manifest["languages"]),
         pairs=manifest["pairs"]["rows"],
+        release=data_release(manifest.get("source")),
     )
 
 
@@ -153,6 +157,7 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
             settings = content["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{file} is damaged ({error}): evaluate again, or remove it") from error
-        if all(settings.get(name) == value for name, value in wanted.items()):
+        same_similarity = settings.get("similarity", model.similarity) == model.similarity  # early ones do not say it
+        if same_similarity and all(settings.get(name) == value for name, value in wanted.items()):
             found.append(content)
     return tuple(found)

@@ -1,16 +1,19 @@
 """What a model card says of the run: data, training, results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
-from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE, SETTINGS
+from hbt_jax.evaluation.cards.parts import main_metric, metric_name, metrics_in, number, settings_of
+from hbt_jax.evaluation.metrics import METRICS, RANK_DISTANCE
+from hbt_jax.evaluation.top_metrics import RECALL
 from hbt_jax.interchange.markdown import table
 from hbt_jax.interchange.origin import UNTRAINED, Origin, StoreFacts
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
 
+_SHOWN = (*METRICS, RANK_DISTANCE)  # of a benchmark that has them; of others all that they have
 _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "hybrid": lambda plan: (
         f"hybrid, alpha {plan.mono_probability:g}: with that probability a batch is in one language (x-x-mono),"
@@ -42,6 +45,7 @@ def _store(store: StoreFacts) -> str:
         known = "the store was not there any more when the model was exported, or held other data"
     else:
         known = f"{store.pairs:,} pairs of a query and a passage, in {len(store.languages)} languages"
+        known += f", made from {store.release}" if store.release else ""
     name = store.name + (f" ({store.split})" if store.split else "")
     return f"- {name}: {known}; fingerprint `{store.fingerprint}`"
 
@@ -119,34 +123,62 @@ def results(origin: Origin) -> list[str]:
         return []
     if not origin.results:
         return [*lines, "None of these weights lay in the run's folder when they were exported."]
-    lines.append(
-        "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates). Monolingual: candidates in the"
-        " query's language; cross-lingual: in one other language, mean over all; multilingual: all candidates, where"
-        " rank distance is the gap between the best and the worst rank of the relevant ones, in places."
-    )
+    lines.append(" ".join(_definitions(origin.results)))
     for result in origin.results:
         lines += ["", *_result(result)]
     return lines
 
 
+def _definitions(results: Sequence[dict]) -> Iterator[str]:
+    """What the settings are, and what the metrics of these results are: recall is not the same in all of them."""
+    whole = [result for result in results if "map" in _metrics(result)]
+    top = [result["benchmark"] for result in results if RECALL in _metrics(result)]
+    distance = ", where rank distance is the gap between the best and the worst rank of the relevant ones, in places"
+    yield (
+        "Monolingual: candidates in the query's language; cross-lingual: in one other language, mean over all;"
+        f" multilingual: all candidates{distance * any(RANK_DISTANCE in _metrics(result) for result in whole)}."
+    )
+    if whole:
+        yield "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates)."
+    if top:
+        yield (
+            f"{', '.join(top)}: nDCG@10 and recall@100 of graded judgements as trec_eval takes them, so recall@100"
+            " divides by all relevant candidates, and a query without any counts as 0."
+        )
+
+
+def _metrics(result: dict) -> set[str]:
+    return {name for block in result["metrics"].values() for name in block}
+
+
 def _result(result: dict) -> list[str]:
+    """A table of the settings and metrics that the benchmark has, and the accuracy of bitext below it."""
     sides = {side: result["counts"][side] for side in ("queries", "candidates")}
     queries, candidates = (sum(counts.values()) for counts in sides.values())
-    head = (
-        f"{result['benchmark']}: {queries:,} queries, {candidates:,} candidates,"
-        f" {len(set().union(*sides.values()))} languages"
-    )
-    columns = (*METRICS, RANK_DISTANCE)
+    release = result["settings"].get("data_release")
+    name = result["benchmark"] + (f", made from {release}" if release else "")
+    head = f"{name}: {queries:,} queries, {candidates:,} candidates, {len(set().union(*sides.values()))} languages"
+    present = metrics_in(result["metrics"].values())
+    main = main_metric(result)
+    columns = [name for name in _SHOWN if name in present] or [main, *(name for name in present if name != main)]
+    spreads = result["robustness"]
+    spread_of = next((spread.get("metric", "map") for spread in spreads.values() if spread), main)
     rows = []
-    for setting in SETTINGS:
-        block, spread = result["metrics"][setting], result["robustness"][setting]
+    for setting in settings_of(result["metrics"]):
+        block, spread = result["metrics"][setting], spreads.get(setting)
         worst = f"{spread['worst_language']} {spread['worst']:.4f}" if spread else ""
-        rows.append((setting.replace("_", "-"), *(_number(name, block) for name in columns), worst))
-    names = {"map": "mAP", RANK_DISTANCE: "rank distance"}
-    return table((head, *(names.get(name, name) for name in columns), "worst query language, mAP"), rows)
+        rows.append((setting.replace("_", "-"), *(number(block.get(name), name) for name in columns), worst))
+    lines = table((head, *map(_name, columns), f"worst query language, {_name(spread_of)}"), rows)
+    accuracy = result.get("accuracy@1")
+    if accuracy:
+        lines += [
+            "",
+            f"{result['benchmark']}: accuracy@1 both ways {accuracy['mean']:.4f}, mean of {len(accuracy['by_pair']):,}"
+            f" language pairs; worst {accuracy['worst_pair']} {accuracy['worst']:.4f}.",
+        ]
+    return lines
 
 
-def _number(name: str, block: dict) -> str:
-    if name not in block:
-        return ""
-    return f"{block[name]:,.1f}" if name == RANK_DISTANCE else f"{block[name]:.4f}"
+def _name(metric: str) -> str:
+    """How the card writes a metric."""
+    return metric if metric.startswith("recall@") else metric_name(metric)

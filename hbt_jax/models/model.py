@@ -52,6 +52,11 @@ class Model:
         length = {"max_length": f"texts of at most {self.text.longest} tokens, all its positions"}
         return [*self.notes, *assumption(self.name, self.assumed, self.pooling, self.normalize, self.text, length)]
 
+    @property
+    def similarity(self) -> str:
+        """What the inner product of two embeddings is, as results call it."""
+        return "cosine" if self.normalize else "dot product"
+
 
 def assumption(
     name: str, assumed: Collection[str], pooling: str, normalize: bool, text: TextConfig, further: Mapping[str, str]

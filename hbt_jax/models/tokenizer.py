@@ -13,13 +13,15 @@ text, with these exceptions, where the ids are those of the text without the pre
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
-Once XLM-R's has met 131,072 different words, a word that can be cut in several ways with the same sum of scores may be
-cut in another of them, about one such word in ten thousand: see hbt_jax/models/unigram_words.py.
+A text's ids depend on that text alone: not on the texts beside it, nor on those that were given before, nor on the
+number of threads or processes.  Words that XLM-R's was given before are remembered, and once they are many, new ones
+are cut by hbt_jax/models/unigram_words.py, but only where it is sure to cut as the library tokenizers does.
 
 A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter and its marks typed apart
 are the letter with the marks, in whatever order they were typed.
 """
 
+import functools
 import hashlib
 import itertools
 import os
@@ -35,6 +37,18 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer_folder import read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
+from hbt_jax.text_identity import Folding
+
+# Letters and signs in two forms, of several scripts, by attribute of Folding.  A tokenizer that gives both the same
+# known tokens does not tell them apart.
+_TWO_FORMS = {
+    "compatibility": (
+        ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"),
+        ("…", "..."),
+    ),
+    "case": (("A", "a"), ("E", "e"), ("N", "n"), ("T", "t"), ("Д", "д"), ("Н", "н"), ("Σ", "σ"), ("Ա", "ա")),
+    "accents": (("é", "e"), ("á", "a"), ("ö", "o"), ("ñ", "n"), ("ç", "c"), ("й", "и"), ("ό", "ο"), ("が", "か")),
+}  # fmt: skip
 
 _LINE_ENDS = ("\n", "\t", "\r")  # white space that no mark after it combines with, unlike U+3000
 _PROBES = ("a b", "1", "北京 x", "été", "-x")  # texts after a prefix
@@ -122,6 +136,24 @@ class Tokenizer:
         lists = [values[start:end] for start, end in itertools.pairwise(ends)]
         return self._decode_lists(lists) if lists else []
 
+    @functools.cached_property
+    def folding(self) -> Folding:
+        """Which differences between texts the tokenizer does not tell apart, found by trying some letters.
+
+        A pair of letters that it does not know says nothing: all that is unknown has the same token.
+        """
+        return Folding(**{kind: self._folds(pairs) for kind, pairs in _TWO_FORMS.items()})
+
+    def _folds(self, pairs: Sequence[tuple[str, str]]) -> bool:
+        """Whether most of the pairs that say something have the same tokens."""
+        tokens, offsets = self.encode([form for pair in pairs for form in pair])
+        ids = [tuple(tokens[start:end].tolist()) for start, end in itertools.pairwise(offsets.tolist())]
+        same = different = 0
+        for one, other in zip(ids[::2], ids[1::2], strict=True):
+            same += one == other and one != () and self.unk_id not in one
+            different += one != other
+        return same > different
+
     def check_ids(self, tokens: np.ndarray) -> None:
         """Raises InputError if a token id is outside the vocabulary."""
         if len(tokens) and not (tokens.min() >= 0 and tokens.max() < self.vocab_size):
@@ -178,7 +210,7 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     if path.is_file():
         return _sentencepiece(path, path, threads)
     if (path / "tokenizer.json").is_file():
-        return _hugging_face(path, threads)
+        return _hugging_face(path)
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path, path / "tokenizer.model", threads)
     older = [name for name in _OLDER_FILES if (path / name).is_file()]
@@ -230,7 +262,7 @@ def _sentencepiece(path: pathlib.Path, file: pathlib.Path, threads: int) -> Toke
     return tokenizer
 
 
-def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
+def _hugging_face(folder: pathlib.Path) -> Tokenizer:
     read = read_folder(folder)
 
     def encode_lists(texts: list[str]) -> Iterable[list[int]]:
@@ -243,7 +275,7 @@ def _hugging_face(folder: pathlib.Path, threads: int) -> Tokenizer:
     def read_faster() -> UnigramWords | None:
         steps = read.backend.normalizer
         normalize = steps.normalize_str if steps is not None else str
-        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize, _threads(threads))
+        return read_unigram_words(read.contents["tokenizer.json"], read.words.special, normalize)
 
     words = None if read.words is None else WordCache(encode_lists, read.words, read_faster)
     ends_apart = _ends_apart(read.backend, cuts_at_spaces=words is not None)

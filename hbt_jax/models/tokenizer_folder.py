@@ -3,6 +3,13 @@
 tokenizer.json says nearly all of it.  Yet transformers 5 takes only the vocabulary and the special tokens from that
 file when the tokenizer is of BERT's or XLM-R's class, and makes the steps before the model anew from
 tokenizer_config.json (so do_lower_case there wins); and it finds in texts every special token that is named there.
+One of these that the vocabulary lacks gets the next free id, as transformers gives it, if the model has a row for it:
+config.json's vocab_size says so.  Without a row it stays text, where transformers gives an id that the model cannot
+look up.
+
+Copied by hand from transformers, release 5.23 and 5.24 alike, and compared with the installed release by
+tests/models/test_tokenizer_parity.py: _CLASS_OF_MODEL, _TOKENS_OF_CLASS, _USES, _AROUND, `_class`, `_settings`,
+`_named`, `_steps` and `_add_named`.
 """
 
 import dataclasses
@@ -22,6 +29,7 @@ FILES = (
 )  # fmt: skip
 _BERT, _XLM_R = "BertTokenizer", "XLMRobertaTokenizer"
 _CLASS_OF_MODEL = {"bert": _BERT, "xlm-roberta": _XLM_R}
+_USES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")  # get ids in order
 _MODEL_OF_CLASS = {_BERT: "WordPiece", _XLM_R: "Unigram"}
 _TOKENS_OF_CLASS = {
     _BERT: {
@@ -59,7 +67,8 @@ class FolderTokenizer:
       vocab_size: one more than the largest id.
       words: where it cuts a text, if it tokenises each word for itself; else None.
       contents: the files that define it, by name, tokenizer.json first; where tokenizer_config.json changes what that
-        says, it is as changed, and a class that only the model's config.json names is in tokenizer_config.json.
+        says, it is as changed, and what depends on the model's config.json, which a copy may not have, is written into
+        tokenizer_config.json: the class, and null for special tokens without a row in the model's table.
     """
 
     backend: tokenizers.Tokenizer
@@ -87,17 +96,17 @@ def read_folder(folder: Path) -> FolderTokenizer:
     _check_cut(file, definition, settings)
     kind = _class(folder, definition, settings)
     _check_kinds(folder, settings, _KINDS_OF_CLASS.get(kind, {}))
-    if kind and not settings.get("tokenizer_class"):  # known by the model's config.json, which a copy does not have
-        stated = json.loads(contents.get("tokenizer_config.json", b"{}")) | {"tokenizer_class": kind}
-        contents["tokenizer_config.json"] = json.dumps(stated, ensure_ascii=False).encode()
-    names = _TOKENS_OF_CLASS.get(kind, {}) | _named(settings)
+    named = _named(kind, settings)
     backend.no_truncation()
     backend.no_padding()
-    if _apply(backend, kind, settings, names):
+    added, without_row = _add_named(backend, named, _table_rows(folder))
+    changed = _apply(backend, kind, settings, named)
+    _write_into_settings(contents, "" if settings.get("tokenizer_class") else kind, named, without_row)
+    if changed or added:
         definition = json.loads(backend.to_str()) | {"padding": definition.get("padding")}
         contents["tokenizer.json"] = json.dumps(definition, ensure_ascii=False).encode()
     backend.encode_special_tokens = bool(settings.get("split_special_tokens"))
-    special = _special_ids(file, backend, definition, names)
+    special = _special_ids(file, backend, definition, named)
     return FolderTokenizer(backend, special, _vocab_size(definition), _words(backend), contents)
 
 
@@ -150,12 +159,25 @@ def _class(folder: Path, definition: dict, settings: dict) -> str:
     return name if _MODEL_OF_CLASS.get(name) == definition["model"].get("type") else ""
 
 
-def _named(settings: dict) -> dict[str, str]:
-    """Special tokens that the settings name, by the name of their use; further ones by numbers."""
-    names = {use: _text(token) for use, token in settings.items() if use.endswith("_token") and _text(token)}
+def _table_rows(folder: Path) -> int | None:
+    """Rows of the model's token table; None if unknown: there is no config.json, or it does not say."""
+    if not (folder / "config.json").is_file():
+        return None
+    rows = read_json(folder / "config.json").get("vocab_size")
+    return rows if type(rows) is int else None
+
+
+def _named(kind: str, settings: dict) -> dict[str, tokenizers.AddedToken]:
+    """Special tokens of the class and the settings, by the name of their use, in the order in which they get ids.
+
+    A use that the settings set to null has no token, whatever the class has.  Further tokens are named by numbers.
+    """
+    names = _TOKENS_OF_CLASS.get(kind, {}) | {use: token for use, token in settings.items() if use.endswith("_token")}
     further = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
     further = list(further.values() if isinstance(further, dict) else further)
-    return names | {str(number): _text(token) for number, token in enumerate(further) if _text(token)}
+    ordered = [use for use in _USES if use in names] + [use for use in names if use not in _USES]
+    given = [(use, names[use]) for use in ordered] + [(str(number), token) for number, token in enumerate(further)]
+    return {use: _token(token) for use, token in given if _text(token)}
 
 
 def _text(token: object) -> str:
@@ -164,27 +186,82 @@ def _text(token: object) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _apply(backend: tokenizers.Tokenizer, kind: str, settings: dict, names: dict[str, str]) -> bool:
-    """Changes what transformers changes; returns whether that was anything."""
+def _token(token: str | dict) -> tokenizers.AddedToken:
+    given = token if isinstance(token, dict) else {}
+    switches = {name: bool(given.get(name, False)) for name in ("lstrip", "rstrip", "single_word", "normalized")}
+    return tokenizers.AddedToken(_text(token), special=True, **switches)
+
+
+def _write_into_settings(
+    contents: dict[str, bytes], kind: str, named: dict[str, tokenizers.AddedToken], without_row: set[str]
+) -> None:
+    """Writes into the copies of the settings what the model's config.json decided, so that they read the same alone.
+
+    Args:
+      contents: as of FolderTokenizer; changed.
+      kind: the class that the settings do not name, empty for none.
+      named: special tokens by use.
+      without_row: texts of those without a row in the model's table.
+    """
+    if not kind and not without_row:
+        return
+    unset = dict.fromkeys(use for use, token in named.items() if token.content in without_row and not use.isdecimal())
+    stated = {"tokenizer_config.json": unset | ({"tokenizer_class": kind} if kind else {})}
+    if "special_tokens_map.json" in contents:
+        stated["special_tokens_map.json"] = unset
+    for name, values in stated.items():
+        values = json.loads(contents.get(name, b"{}")) | values
+        for key in ("extra_special_tokens", "additional_special_tokens"):
+            tokens = values.get(key)
+            if isinstance(tokens, dict):
+                values[key] = {use: token for use, token in tokens.items() if _text(token) not in without_row}
+            elif isinstance(tokens, list):
+                values[key] = [token for token in tokens if _text(token) not in without_row]
+        contents[name] = json.dumps(values, ensure_ascii=False).encode()
+
+
+def _apply(backend: tokenizers.Tokenizer, kind: str, settings: dict, named: dict[str, tokenizers.AddedToken]) -> bool:
+    """Changes the steps that transformers makes anew; returns whether that was anything."""
     changed = False
     for part, wanted in _steps(backend, kind, settings).items():
         if _state(getattr(backend, part)) != _state(wanted):
             setattr(backend, part, wanted)
             changed = True
-    around = [names.get(use) for use in _AROUND.get(kind, ())]
-    ids = [backend.token_to_id(name) for name in around if name]
+    around = [named[use].content for use in _AROUND.get(kind, ()) if use in named]
+    ids = [backend.token_to_id(name) for name in around]
     if len(ids) == 2 and None not in ids and backend.encode("").ids != ids:
         backend.post_processor = processors.TemplateProcessing(
             single=[around[0], "$A", around[1]], special_tokens=list(zip(around, ids, strict=True))
         )
         changed = True
+    return changed
+
+
+def _add_named(
+    backend: tokenizers.Tokenizer, named: dict[str, tokenizers.AddedToken], rows: int | None
+) -> tuple[bool, set[str]]:
+    """Makes the named special tokens known, with the next free ids for those that the vocabulary lacks.
+
+    Returns:
+      (added, without_row): whether any was added; the texts of those that were not, because their ids would be beyond
+      the `rows` of the model's table.
+    """
     known = {token.content for token in backend.get_added_tokens_decoder().values()}
-    # A name that the vocabulary lacks would get an id that the model's table lacks too.
-    named = [name for name in dict.fromkeys(names.values()) if backend.token_to_id(name) is not None]
-    missing = [name for name in named if name not in known]
-    if missing:
-        backend.add_special_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in missing])
-    return changed or bool(missing)
+    missing = {token.content: token for token in named.values() if token.content not in known}
+    without_row = set()
+    for name, token in missing.items():
+        if backend.token_to_id(name) is None and rows is not None and _next_id(backend) >= rows:
+            without_row.add(name)
+        else:
+            backend.add_special_tokens([token])
+    return len(missing) > len(without_row), without_row
+
+
+def _next_id(backend: tokenizers.Tokenizer) -> int:
+    """The id that the library gives to the next token that is added."""
+    return max(
+        [backend.get_vocab_size(with_added_tokens=False), *(id_ + 1 for id_ in backend.get_added_tokens_decoder())]
+    )
 
 
 def _steps(backend: tokenizers.Tokenizer, kind: str, settings: dict) -> dict[str, object]:
@@ -214,7 +291,9 @@ def _state(step: object) -> bytes | None:
     return step.__getstate__() if step is not None else None
 
 
-def _special_ids(file: Path, backend: tokenizers.Tokenizer, definition: dict, names: dict[str, str]) -> dict[str, int]:
+def _special_ids(
+    file: Path, backend: tokenizers.Tokenizer, definition: dict, named: dict[str, tokenizers.AddedToken]
+) -> dict[str, int]:
     """Begin and end are what the template puts around an empty text."""
     around = backend.encode("").ids
     if len(around) != 2:
@@ -223,10 +302,11 @@ def _special_ids(file: Path, backend: tokenizers.Tokenizer, definition: dict, na
             " [SEP] or XLM-R's <s> and </s>"
         )
     model = definition["model"]
-    unknown = names.get("unk_token") or model.get("unk_token")
+    unknown = named["unk_token"].content if "unk_token" in named else model.get("unk_token")
     if unknown is None and model.get("unk_id") is not None:
         unknown = model["vocab"][model["unk_id"]][0]  # unigram: [piece, score]
-    padding = names.get("pad_token") or (definition.get("padding") or {}).get("pad_token")
+    of_file = (definition.get("padding") or {}).get("pad_token")
+    padding = named["pad_token"].content if "pad_token" in named else of_file
     found = {"padding": padding, "unknown": unknown}
     ids = {use: backend.token_to_id(name) if name else None for use, name in found.items()}
     return {"begin": around[0], "end": around[1]} | {use: -1 if id_ is None else id_ for use, id_ in ids.items()}

@@ -4,6 +4,9 @@ XLM-R's cuts a text at spaces before it looks for pieces, and half of a text's w
 tokens are those of its words, most of which are known.  Words that could lean on their neighbours are left to the
 tokenizer, with their whole texts.  New words go to the tokenizer some at a time, with a special token between them,
 which it cuts out before anything else; once they are many, most of them are cut by hbt_jax/models/unigram_words.py.
+
+What was seen before decides how fast a word's tokens are found, never which they are: every way here gives the tokens
+that the tokenizer makes of the whole text.
 """
 
 import array
@@ -21,7 +24,8 @@ from hbt_jax.spans import spread
 
 _MOST_WORDS = 1 << 19  # that are remembered, and as many that were met before them, about 200 bytes each
 _LONGEST = 40  # characters of a word that is remembered: in languages without spaces a word is a sentence
-_MANY = 1 << 17  # new words: as long as it takes to read the pieces anew for a UnigramWords
+_MANY = 1 << 17  # new words: tokenizers needs as long for them as it takes to read the pieces anew for a UnigramWords
+_AT_ONCE = 1 << 8  # new words in one call: for fewer, tokenizers is as fast
 _NEW, _LEANS = -1, -2  # in the place of a word's number
 _TOGETHER = 64  # new words that are tokenised as one text
 _END = -1  # after the tokens of a word
@@ -130,7 +134,7 @@ class WordCache:
     Args:
       encode_lists: texts -> the token ids of each.
       cuts: the tokenizer's.
-      read_faster: reads what cuts most words as the tokenizer does, and faster; None: it has nothing such.
+      read_faster: reads what cuts most words as the tokenizer does, and faster; gives None if there is no such thing.
     """
 
     def __init__(
@@ -182,11 +186,11 @@ class WordCache:
         return long
 
     def _learn_faster(self, words: list[str]) -> list[str]:
-        """Remembers the new words that are surely cut so; returns the others."""
+        """Remembers the new words that are surely cut as the tokenizer does; returns the others."""
         if self._learned < _MANY <= self._learned + len(words):
             self._faster = self._read_faster()
         self._learned += len(words)
-        if self._faster is None:
+        if self._faster is None or len(words) < _AT_ONCE:
             return words
         tokens, count_M, sure_M = self._faster.encode(words)
         self._known.add([words[place] for place in np.flatnonzero(sure_M).tolist()], tokens, count_M[sure_M])

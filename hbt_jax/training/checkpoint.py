@@ -1,19 +1,27 @@
 """Checkpoints by Orbax, written in the background: the latest, and the best by validation loss.
 
-A checkpoint holds arrays and a JSON record: step, data fingerprint, configuration, best validation loss so far and how
-many validations ago it was.  Nothing about the position in the data is saved: the step is the position.
+A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, best validation
+loss so far and how many validations ago it was.  Nothing about the position in the data is saved: that is the step.
 """
 
+import contextlib
 import dataclasses
+import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import LatestN
 
 from hbt_jax.errors import InputError
+from hbt_jax.files import says_full
+from hbt_jax.training.held_logs import HeldLogs
 from hbt_jax.training.step import TrainState
+
+_PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
+_WRITING = "Error writing"  # in the ValueError of TensorStore, whose errors of the disk are no OSError
 
 
 @dataclasses.dataclass
@@ -23,7 +31,9 @@ class Record:
     Attributes:
       step: updates applied.
       configuration: TrainConfig.to_json() of the run.
-      data: fingerprint of the stores and the tokenizer, in order.
+      data: fingerprints of the model, the tokenizer and the stores, in order, and the stores' releases of public data,
+        which are not compared: early versions did not write them.
+      plan_scheme: PLAN_SCHEME of hbt_jax/data/plan.py that drew the batches; None: the first, which was not written.
       best_loss, best_step: the best validation so far, None before the first.
       worse_validations: validations since the best one.
       validated_step: step of the last validation, None before the first.
@@ -36,6 +46,7 @@ class Record:
     best_step: int | None = None
     worse_validations: int = 0
     validated_step: int | None = None
+    plan_scheme: int | None = None
 
 
 class Checkpoints:
@@ -47,6 +58,7 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
         folder = workdir.absolute() / "checkpoints"
+        self._logs = HeldLogs(_is_of_the_disk)
         self._managers = {
             name: ocp.CheckpointManager(folder / name, options=_options(name, read_only)) for name in ("last", "best")
         }
@@ -66,7 +78,7 @@ class Checkpoints:
 
     def save_best(self, state: TrainState, record: Record) -> None:
         """Starts to write the parameters alone, as the best so far."""
-        self._save("best", {"parameters": state.parameters}, record)
+        self._save("best", {_PARAMETERS: state.parameters}, record)
 
     def _save(self, name: str, arrays: dict, record: Record) -> None:
         if record.step == self.step(name):  # of this very run, so the same
@@ -74,10 +86,8 @@ class Checkpoints:
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(dataclasses.asdict(record))
         )
-        try:
-            self._managers[name].save(record.step, args=arguments, force=True)
-        except (OSError, ValueError) as error:
-            raise _unwritable(self._managers[name].directory, error) from error
+        with self._writing(name) as manager:
+            manager.save(record.step, args=arguments, force=True)
 
     def record(self, name: str) -> Record:
         """The record of the checkpoint "last" or "best"."""
@@ -86,37 +96,77 @@ class Checkpoints:
         return Record(**restored["record"])
 
     def restore_last(self, target: TrainState) -> TrainState:
-        """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state)."""
-        return TrainState(**self._restore("last", target._asdict()))
+        """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state), to train on."""
+        manager = self._managers["last"]
+        arguments = ocp.args.Composite(state=ocp.args.StandardRestore(target._asdict()))
+        with _readable(self._folder("last")):
+            return TrainState(**manager.restore(self.step("last"), args=arguments)["state"])
 
-    def restore_best(self, target: TrainState):
-        """The best parameters, with the shapes, dtypes and shardings of `target`'s."""
-        return self._restore("best", {"parameters": target.parameters})["parameters"]
+    def restore_parameters(self, name: str, target: TrainState):
+        """The parameters alone of the checkpoint "last" or "best": the optimizer's state of "last" is not read.
 
-    def _restore(self, name: str, target: dict) -> dict:
-        manager = self._managers[name]
-        step = manager.latest_step()
-        try:
-            return manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))["state"]
-        except (ValueError, KeyError, OSError) as error:
-            raise InputError(
-                f"checkpoint {manager.directory / str(step)} cannot be read as this model:"
-                f" {str(error).splitlines()[0]}; it is damaged, or was written with another configuration"
-            ) from error
+        Args:
+          name: "last" or "best".
+          target: the abstract state of the run (step.abstract_state), whose parameters' shapes, dtypes and shardings
+            the arrays get.
+
+        Raises:
+          InputError: the checkpoint is damaged, or is not of this state.
+        """
+        folder = self._folder(name) / "state"
+        saved = {_PARAMETERS: target.parameters} if name == "best" else target._asdict()
+        wanted = {
+            part: tree if part == _PARAMETERS else jax.tree.map(lambda _: ocp.PLACEHOLDER, tree)
+            for part, tree in saved.items()
+        }
+        restore_args = ocp.checkpoint_utils.construct_restore_args(wanted)
+        with _readable(folder.parent), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+            return reader.restore(folder, args=ocp.args.PyTreeRestore(wanted, restore_args))[_PARAMETERS]
+
+    def _folder(self, name: str) -> Path:
+        """The folder of the complete checkpoint of this name."""
+        return Path(self._managers[name].directory) / str(self.step(name))
 
     def wait(self) -> None:
         """Returns when everything is on disk; raises InputError if it could not be written."""
-        for manager in self._managers.values():
-            try:
+        for name in self._managers:
+            with self._writing(name) as manager:
                 manager.wait_until_finished()
-            except (OSError, ValueError) as error:
-                raise _unwritable(manager.directory, error) from error
+        self._logs.show()
+
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[ocp.CheckpointManager]:
+        """Turns what goes wrong with the disk, in this or an earlier save, into one line, and its logs into none."""
+        manager = self._managers[name]
+        try:
+            yield manager
+        except (OSError, ValueError) as error:
+            if not (isinstance(error, OSError) or _is_of_the_disk(error)):
+                raise
+            self._logs.drop()
+            raise InputError(_unwritable(manager, error)) from error
 
     def close(self) -> None:
         """Waits, then closes."""
-        self.wait()
-        for manager in self._managers.values():
-            manager.close()
+        try:
+            self.wait()
+            for manager in self._managers.values():
+                manager.close()
+        finally:
+            self._logs.close()
+
+
+@contextlib.contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Raises InputError where what it encloses cannot read the checkpoint in this folder."""
+    try:
+        yield
+    except (ValueError, KeyError, OSError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"checkpoint {folder} cannot be read as this model: {said}; it is damaged, or was written with another"
+            " configuration"
+        ) from error
 
 
 def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
@@ -133,13 +183,19 @@ def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
     )
 
 
-def _unwritable(folder: Path, error: Exception) -> Exception:
-    """A full disk reaches us as OSError from Orbax, as ValueError from TensorStore; other errors stay what they are."""
-    if isinstance(error, ValueError) and "Error writing" not in str(error):
-        return error
-    return InputError(
-        f"cannot write a checkpoint in {folder}: {' '.join(str(error).split())}; make room or choose another --workdir"
-    )
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether an error of a save says that the disk takes no more."""
+    of_tensorstore = isinstance(error, ValueError) and _WRITING in str(error)
+    return of_tensorstore or says_full(error) or (isinstance(error, OSError) and error.errno == errno.EFBIG)
+
+
+def _unwritable(manager: ocp.CheckpointManager, error: OSError | ValueError) -> str:
+    """Why a checkpoint could not be written, and what is left of the run."""
+    text = "the disk is full" if says_full(error) else " ".join(str(error).split())
+    manager.reload()  # from the disk: it counts the failed one, too
+    steps = manager.all_steps()
+    kept = f"the last whole one is of step {max(steps)}" if steps else "there is no whole one yet"
+    return f"cannot write a checkpoint in {manager.directory}: {text}; {kept}; make room or choose another --workdir"
 
 
 class SaveClock:

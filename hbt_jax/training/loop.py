@@ -26,6 +26,7 @@ from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress
 
 _BATCHES_AHEAD = 2
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
+RELEASES = "releases of public data"  # of the stores: told where the data differ, but not compared
 _COMPARED_OF_RUN = {"seed", "compute_dtype", "validation_batches"}
 _COMPARED_BY_FINGERPRINT = {"stores", "tokenizer", "model"}
 
@@ -136,7 +137,7 @@ def check_resume(
 
 
 def check_same_run(saved: Record, wanted: Record, workdir: Path, said: Mapping[str, str] = _BY_FLAGS) -> None:
-    """Raises InputError, naming each difference, if a checkpoint was made with other data or another configuration.
+    """Raises InputError, naming each difference, if a checkpoint was made with other data, settings or plan scheme.
 
     Of the part `run` only what changes a result must be equal: intervals and the length of a run may change.  Stores,
     tokenizer and weights are compared by their fingerprints, so their folders may move.  `said` tells of options that
@@ -156,10 +157,21 @@ def check_same_run(saved: Record, wanted: Record, workdir: Path, said: Mapping[s
             f"{workdir} holds a run with other settings: {'; '.join(differences)};"
             " give the same flags, or another --workdir"
         )
-    if saved.data != wanted.data:
+    changed = [
+        f"{name} was {saved.data.get(name)}, now it is {wanted.data.get(name)}"
+        for name in dict.fromkeys([*saved.data, *wanted.data])
+        if saved.data.get(name) != wanted.data.get(name)
+    ]
+    if any(saved.data.get(name) != wanted.data.get(name) for name in {*saved.data, *wanted.data} - {RELEASES}):
         raise InputError(
-            f"{workdir} holds a run on other data: it had {saved.data}, now it is {wanted.data};"
-            " give the same stores, or another --workdir"
+            f"{workdir} holds a run on other data: {'; '.join(changed)}; give the same stores, or another --workdir"
+        )
+    if saved.plan_scheme != wanted.plan_scheme:
+        before = "1 (no scheme on record)" if saved.plan_scheme is None else saved.plan_scheme
+        raise InputError(
+            f"{workdir} holds a run at step {saved.step} with batches of plan scheme {before}, but this version of"
+            f" hbt_jax draws by scheme {wanted.plan_scheme} and would go on with other texts: finish the run with the"
+            " version that began it, or give another --workdir (launch/eval.py and launch/export.py read it as it is)"
         )
 
 

@@ -1,33 +1,17 @@
-"""InfoNCE over all passages of a step, with false negatives masked by id (arXiv 2408.10536, section 3.1).
+"""InfoNCE over all passages of a step, with false negatives masked (arXiv 2408.10536, section 3.1).
 
     loss_i = -log( exp(s_i,y(i)) / sum over columns j of row i that are not masked of exp(s_i,j) )
 
 where s is the cosine divided by the temperature, row i is a query, a column is a passage of any share, and y(i) is the
-column of query i's own passage.
+column of query i's own passage.  Which columns are masked is decided with the batch (hbt_jax/data/false_negatives.py).
 """
-
-import dataclasses
 
 import jax
 import jax.numpy as jnp
 
+from hbt_jax.data.false_negatives import WORD
+
 _MASKED = -1e9  # finite: exp of it is zero in float32, and no gradient becomes nan
-
-
-@dataclasses.dataclass(frozen=True)
-class Ids:
-    """Which texts are the same fact, per share; ids are equal in every language.
-
-    Attributes:
-      query_Pb, group_Pb: int32, item id and translation-group id of each query.
-      passage_Pc, passage_group_Pc: int32, the same of each passage; -1 stands for an absent passage in `passage_Pc`
-        and for an unknown group in `passage_group_Pc`.  The first b passages of a share belong to its b queries.
-    """
-
-    query_Pb: jax.Array
-    group_Pb: jax.Array
-    passage_Pc: jax.Array
-    passage_group_Pc: jax.Array
 
 
 def positive_columns(shares: int, queries: int, passages: int):
@@ -38,51 +22,35 @@ def positive_columns(shares: int, queries: int, passages: int):
     return (jnp.arange(shares, dtype=jnp.int32)[:, None] * passages + jnp.arange(queries, dtype=jnp.int32)).reshape(-1)
 
 
-def masked_columns(ids: Ids):
-    """Which passages must not count as negatives of which query.
+def masked_columns(masked_BW, columns: int):
+    """bool [B, C]: which passages are left out of which query's sum.
 
-    A column is masked for a query where it is absent, or not the query's own passage but the same passage, a passage
-    that answers the same query, or one of the same translation group.
+    Args:
+      masked_BW: int32; column j of a row is bit j // W of word j % W.
+      columns: C, passages of all shares; at most 32 W.
 
-    Returns:
-      masked_BC: bool, the columns left out of the sum.
-      false_negatives: int32, how many of them are there for another reason than being absent.
-
-    With queries [q0, q0, q1] and their passages [p0, p1, p2]: p1 is masked for row 0 and p0 for row 1, so
-    false_negatives = 2.
+    With W = 2 words of which the first is 0b101 and the second 0b1, the columns 0, 4 and 1 are masked.
     """
-    shares, queries = ids.query_Pb.shape
-    passages = ids.passage_Pc.shape[1]
-    label_B = positive_columns(shares, queries, passages)
-    query_B, group_B = ids.query_Pb.reshape(-1), ids.group_Pb.reshape(-1)
-    passage_C, passage_group_C = ids.passage_Pc.reshape(-1), ids.passage_group_Pc.reshape(-1)
-    own_passage_B = ids.passage_Pc[:, :queries].reshape(-1)
-    answered_C = jnp.pad(ids.query_Pb, ((0, 0), (0, passages - queries)), constant_values=-1).reshape(-1)
-    own_BC = label_B[:, None] == jnp.arange(shares * passages, dtype=jnp.int32)
-    same_BC = (
-        (own_passage_B[:, None] == passage_C)
-        | (query_B[:, None] == answered_C)
-        | ((group_B[:, None] == passage_group_C) & (passage_group_C >= 0))
-    )
-    absent_C = passage_C < 0
-    false_BC = same_BC & ~own_BC & ~absent_C
-    return false_BC | absent_C, jnp.sum(false_BC, dtype=jnp.int32)
+    bits = jnp.arange(WORD, dtype=jnp.int32)
+    masked = (masked_BW[:, None, :] >> bits[None, :, None]) & 1
+    return masked.reshape(len(masked_BW), -1)[:, :columns] != 0
 
 
-def info_nce(query_PbD, passage_PcD, ids: Ids, *, temperature: float, symmetric: bool = False, constrain=lambda x: x):
+def info_nce(query_PbD, passage_PcD, masked_PbW, *, temperature: float, symmetric: bool = False, constrain=lambda x: x):
     """The mean loss of a step and what it saw.
 
     Args:
       query_PbD: float32 unit vectors of the queries, share by share.
       passage_PcD: float32 unit vectors; the first b of a share are the positives of its queries.
-      ids: see Ids.
+      masked_PbW: int32, which columns must not count as negatives of each query, as `masked_columns` reads them; never
+        a query's own.
       temperature: cosines are divided by it.
       symmetric: average with the loss of each positive passage against all queries.
       constrain: puts a sharding on arrays whose first axis is B; identity on one device.
 
     Returns:
-      (loss, metrics): float32 scalar and a dict of scalars: `accuracy`, the share of queries whose own passage scores
-      highest among what is not masked, and `false_negatives`, the number of masked pairs.
+      (loss, accuracy): float32 scalars; the accuracy is the share of queries whose own passage scores highest among
+      what is not masked.
     """
     shares, queries, width = query_PbD.shape
     passages = passage_PcD.shape[1]
@@ -91,7 +59,7 @@ def info_nce(query_PbD, passage_PcD, ids: Ids, *, temperature: float, symmetric:
     scores_BC = jnp.einsum(
         "bd,cd->bc", query_BD, passage_CD, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
     )
-    masked_BC, false_negatives = masked_columns(ids)
+    masked_BC = masked_columns(masked_PbW.reshape(shares * queries, -1), shares * passages)
     logits_BC = constrain(jnp.where(masked_BC, _MASKED, scores_BC / temperature))
     label_B = positive_columns(shares, queries, passages)
     own_BC = label_B[:, None] == jnp.arange(shares * passages, dtype=jnp.int32)
@@ -101,4 +69,4 @@ def info_nce(query_PbD, passage_PcD, ids: Ids, *, temperature: float, symmetric:
     if symmetric:
         to_queries_BB = logits_BC.reshape(-1, shares, passages)[:, :, :queries].reshape(-1, shares * queries)
         loss = 0.5 * (loss + jnp.mean(jax.nn.logsumexp(to_queries_BB, axis=0) - own_B))
-    return loss, {"accuracy": accuracy, "false_negatives": false_negatives}
+    return loss, accuracy

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
-from tensorboard.summary import Writer
 from tqdm import tqdm
+
+from hbt_jax.files import disk_errors
+from hbt_jax.training.event_file import EventFile
 
 
 class MetricLog:
@@ -22,17 +24,21 @@ class MetricLog:
         self._path = workdir / "metrics.jsonl"
         kept = [row for row in read_metrics(workdir) if row["step"] <= step]
         temporary = self._path.with_suffix(".partial")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        temporary.replace(self._path)
-        self._file = self._path.open("a", encoding="utf-8")
-        self._events = Writer(str(workdir / "tensorboard"))
+        with self._writing():
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+            temporary.replace(self._path)
+            self._file = self._path.open("a", encoding="utf-8")
+            self._events = EventFile(workdir / "tensorboard")
 
     def write(self, step: int, split: str, values: dict[str, float]) -> None:
-        """Appends one row, flushed to disk."""
-        self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            self._events.add_scalar(f"{split}/{name}", value, step)
+        """Appends one row, flushed to disk; raises InputError if the disk is full."""
+        with self._writing():
+            self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
+            self._file.flush()
+            self._events.write(step, {f"{split}/{name}": value for name, value in values.items()})
+
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        return disk_errors(self._path.parent, "--workdir", "the last whole checkpoint is kept")
 
     def close(self) -> None:
         """Closes both files."""

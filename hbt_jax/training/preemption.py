@@ -4,6 +4,8 @@ A process without a handler is simply killed.  The first signal asks the run to 
 once.
 """
 
+import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +13,11 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from hbt_jax.errors import Interrupted
+
 _POLL_SECONDS = 0.1
+_PARENT = "HBT_JAX_PARENT"  # in the environment of a command that another one runs: the other's process id
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,9 +59,10 @@ def run_child(command: Sequence[str], stop: StopRequest) -> int:
     """Runs a command to its end and returns its exit code; a stop request is passed on as SIGTERM, a second one kills.
 
     The child gets a session of its own, so that a Ctrl-C at the terminal reaches it through `stop` alone and does not
-    count as two signals.
+    count as two signals.  It is told whose child it is, see `end_with_parent`.
     """
-    with subprocess.Popen(command, start_new_session=True) as process:
+    environment = {**os.environ, _PARENT: str(os.getpid())}
+    with subprocess.Popen(command, start_new_session=True, env=environment) as process:
         passed_on = False
         while (code := process.poll()) is None:
             if stop.requested and not passed_on:
@@ -65,3 +72,22 @@ def run_child(command: Sequence[str], stop: StopRequest) -> int:
                     signal.signal(each, lambda *_: process.kill())
             time.sleep(_POLL_SECONDS)
     return code
+
+
+def end_with_parent() -> None:
+    """In a command that `run_child` runs: has the kernel kill it as soon as the command that runs it has ended.
+
+    Otherwise it would go on alone after a `kill -9` of the other one, in folders that the repeated command writes to.
+    Linux alone offers this; elsewhere, and in a command that a user runs, this does nothing.
+
+    Raises:
+      Interrupted: the other command has ended already.
+    """
+    parent = os.environ.pop(_PARENT, None)
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    try:
+        os.kill(int(parent), 0)  # asks whether it is there
+    except ProcessLookupError as error:
+        raise Interrupted(f"the command that started this one (process {parent}) has ended; repeat it") from error

@@ -12,8 +12,9 @@ from jax.sharding import Mesh
 from hbt_jax import mesh as meshes
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import pipeline
+from hbt_jax.data.manifest import data_release
 from hbt_jax.data.mixture import Mixture, open_mixture
-from hbt_jax.data.plan import Plan
+from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.errors import Interrupted
 from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
@@ -41,6 +42,11 @@ class Batches:
     def fingerprints(self) -> list[str]:
         """What the stores hold, in order."""
         return [store.fingerprint for store in self.mixture.stores]
+
+    @property
+    def releases(self) -> list[str]:
+        """The release of public data that each store was made from, in order; empty where it is not known."""
+        return [data_release(store.manifest.get("source")) for store in self.mixture.stores]
 
     def __call__(self, start: int, stop: int | None = None) -> Iterator[dict]:
         """Batches of the steps from `start` to `stop`, without end if that is None."""
@@ -125,6 +131,7 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
         "tokenizer": tokenizer.fingerprint,
         "stores": batches.fingerprints,
         "validation_stores": validation[0].fingerprints if validation else [],
+        loop.RELEASES: batches.releases,
     }
     share = -(-config.run.validation_batches // max(1, len(validation)))
     return loop.Job(
@@ -136,7 +143,7 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
         validation=[batch for kind in validation for batch in kind(0, share)],
         describe=batches.describe,
         global_batch=config.plan.global_batch,
-        record=Record(step=0, configuration=config.to_json(), data=data),
+        record=Record(step=0, configuration=config.to_json(), data=data, plan_scheme=PLAN_SCHEME),
         workdir=Path(config.run.workdir),
         leader=jax.process_index() == 0,
         said=start.said,

@@ -85,8 +85,7 @@ def open_start(config: TrainConfig) -> Start:
     Raises:
       InputError: there is no such model, or a flag does not fit it.
     """
-    model = config.model
-    pretrained = None if model.model in PRESETS else files.read(model.model)
+    model, pretrained = config.model, _pretrained(config)
     tokenizer = load_tokenizer(_tokenizer_path(config, pretrained))
     if pretrained:
         check_vocabulary(pretrained, tokenizer)
@@ -109,11 +108,11 @@ def open_start(config: TrainConfig) -> Start:
     told = {field: getattr(part, field) for part in (config.text, model) for field in _OF_FILES if hasattr(part, field)}
     left = [name for name in _OF_FILES if pretrained and told[name] == OF_MODEL]
     said = {name: pretrained.said[name] for name in left if name in pretrained.said}
-    resolved = _resolved(config, habits(pretrained, config.text, model.pooling, model.normalize))
+    settled = _resolved(config, pretrained)
     for side in ("query", "passage"):
-        stored_format(resolved.text, tokenizer, side, said)
+        stored_format(settled.text, tokenizer, side, said)
     return Start(
-        config=resolved,
+        config=settled,
         encoder=encoder,
         tokenizer=tokenizer,
         lora=lora,
@@ -122,6 +121,17 @@ def open_start(config: TrainConfig) -> Start:
         said=said,
         assumed=tuple(name for name in left if name in pretrained.unstated),
     )
+
+
+def resolved(config: TrainConfig) -> TrainConfig:
+    """The configuration without options left to the model: what a run of it writes to WORKDIR/config.json.
+
+    Reads of the model only the files that its options are taken from, none for a preset.
+
+    Raises:
+      InputError: there is no such model, or a file of it is wrong.
+    """
+    return _resolved(config, _pretrained(config))
 
 
 def habits(pretrained: Pretrained | None, text: TextConfig, pooling: str, normalize: str) -> Habits:
@@ -168,7 +178,12 @@ def _check_lengths(text: TextConfig, encoder: EncoderConfig) -> None:
             )
 
 
-def _resolved(config: TrainConfig, of_model: Habits) -> TrainConfig:
+def _pretrained(config: TrainConfig) -> Pretrained | None:
+    return None if config.model.model in PRESETS else files.read(config.model.model)
+
+
+def _resolved(config: TrainConfig, pretrained: Pretrained | None) -> TrainConfig:
+    of_model = habits(pretrained, config.text, config.model.pooling, config.model.normalize)
     text = dataclasses.replace(config.text, query_prefix=of_model.query_prefix, passage_prefix=of_model.passage_prefix)
     model: ModelConfig = dataclasses.replace(
         config.model, pooling=of_model.pooling, normalize="true" if of_model.normalize else "false"

@@ -85,7 +85,7 @@ class Recipe:
 def batch_loss(
     recipe: Recipe, graph: nnx.GraphDef, parameters, batch: dict, *, dropout_key=None, constrain=lambda x: x
 ):
-    """The loss of one packed batch and its metrics; see losses.info_nce."""
+    """The loss of one packed batch and its accuracy; see losses.info_nce."""
     vectors = embed_slots(
         graph,
         parameters,
@@ -99,11 +99,10 @@ def batch_loss(
     query_PbD, passage_PcD = (
         jnp.take_along_axis(vectors, batch[slots][:, :, None], axis=1) for slots in ("query_slots", "passage_slots")
     )
-    ids = losses.Ids(batch["query_ids"], batch["group_ids"], batch["passage_ids"], batch["passage_groups"])
     return losses.info_nce(
         query_PbD,
         passage_PcD,
-        ids,
+        batch["masked"],
         temperature=recipe.learning.temperature,
         symmetric=recipe.learning.symmetric,
         constrain=constrain,
@@ -133,11 +132,13 @@ def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
             parameters = nnx.merge_state(trained, frozen)
             return batch_loss(recipe, graph, parameters, batch, dropout_key=key, constrain=constrain)
 
-        (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
+        (loss, accuracy), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
         changes, optimizer_state = optimizer.update(gradients, state.optimizer, trained)
         parameters = nnx.merge_state(optax.apply_updates(trained, changes), frozen)
-        metrics |= {
+        metrics = {
             "loss": loss,
+            "accuracy": accuracy,
+            "false_negatives": jnp.sum(batch["false_negatives"]),
             "gradient_norm": optax.global_norm(gradients),
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
             "row_fill": jnp.mean(batch["segments"] > 0, dtype=jnp.float32),

@@ -176,14 +176,14 @@ def _initial(run: Run, recipe: steps.Recipe, mesh: Mesh) -> nnx.State:
     return steps.sharded_parameters(recipe, shardings, given)
 
 
-def _trained(workdir: Path, checkpoint: str, target: steps.TrainState):
+def _trained(workdir: Path, checkpoint: str, target: steps.TrainState) -> tuple[nnx.State, int]:
+    """The parameters of a checkpoint, placed as those of `target`, and its step."""
     checkpoints = Checkpoints(workdir, read_only=True)
     try:
-        if checkpoint == "best" and checkpoints.step("best") is not None:
-            return checkpoints.restore_best(target), checkpoints.step("best")
-        step = checkpoints.step("last")
+        name = "last" if checkpoints.step(checkpoint) is None else checkpoint  # without validation there is no best
+        step = checkpoints.step(name)
         if step is None:
             raise InputError(f"{workdir} holds no checkpoint yet: train first, or evaluate with --checkpoint=untrained")
-        return checkpoints.restore_last(target).parameters, step
+        return checkpoints.restore_parameters(name, target), step
     finally:
         checkpoints.close()

@@ -35,6 +35,7 @@ def make_store(
     pairs: list[tuple[int, int, int, list[int]]] | None = None,
     languages: tuple[str, ...] | None = None,
     name: str = "made",
+    same: dict[str, list[int]] | None = None,
 ) -> Store:
     """Writes and opens a store.
 
@@ -44,6 +45,7 @@ def make_store(
       pairs: (query, passage, group, negatives); None: row i with row i in group i, no negatives.
       languages: codes; None: the first of ar de en es.
       name: the store's name.
+      same: side -> the first row of each row's class; None: each row is its own.
     """
     passages = queries if passages is None else passages
     languages = languages or ("ar", "de", "en", "es")[: queries.shape[1]]
@@ -70,6 +72,7 @@ def make_store(
                 "languages": list(languages),
                 "dropped": {},
             },
+            same=same and {side: np.array(rows, np.int32) for side, rows in same.items()},
         )
     return open_store(folder)
 

@@ -12,6 +12,7 @@ from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import NAMES, batches, packed_batch, signals_held_back
 from hbt_jax.data.plan import Plan
 from hbt_jax.errors import InputError
+from hbt_jax.training import losses
 from tests.data.make_stores import SpecialTokens, make_store, text
 
 TEXT = TextConfig("query: ", "passage: ", query_length=9, passage_length=10, row_length=32, row_segments=6)
@@ -72,7 +73,7 @@ def test_a_packed_batch_holds_the_plans_texts(plan, step):
         for k, negative in enumerate(negatives[2 * first : 2 * last]):
             if negative is None:
                 assert slots[8 + k] == 0
-                assert packed["passage_ids"][share, 8 + k] == -1
+                assert masked_columns(packed)[:, share * 24 + 8 + k].all()
             else:
                 assert share_texts(packed, share, slots[8 + k : 9 + k]) == [negative]
     present = sum(negative is not None for negative in negatives)
@@ -83,15 +84,49 @@ def test_a_packed_batch_holds_the_plans_texts(plan, step):
     assert np.count_nonzero(packed["segments"]) == kept  # and nothing else
 
 
-def test_identities_are_rows_and_groups(plan):
-    packed = packed_batch(plan, TEXT, TOKENIZER, 4, range(2), 2)
-    batch = plan.batch(4)
+def masked_columns(packed: dict) -> np.ndarray:
+    """bool [B, C], as the loss reads the masks of all shares."""
+    masked = packed["masked"].reshape(-1, packed["masked"].shape[2])
+    return np.asarray(losses.masked_columns(masked, packed["passage_slots"].size))
+
+
+def wanted_masks(plan: Plan, step: int) -> np.ndarray:
+    """bool [B, B + B*K], by the definition, positives first; from the pair table alone."""
+    batch = plan.batch(step)
     table = plan.mixture.stores[batch.store].pairs
-    assert packed["query_ids"].ravel().tolist() == table.query_P[batch.pairs].tolist()
-    assert packed["group_ids"].ravel().tolist() == table.group_P[batch.pairs].tolist()
-    assert packed["passage_ids"][:, :8].ravel().tolist() == table.passage_P[batch.pairs].tolist()
-    assert packed["passage_groups"][:, :8].tolist() == packed["group_ids"].tolist()
-    assert (packed["passage_groups"][:, 8:] == -1).all()
+    available = plan.mixture.stores[batch.store].passages.available
+    columns = table.passage_P[batch.pairs].tolist()
+    for language, rows in zip(batch.passage_language.tolist(), batch.negatives.tolist(), strict=True):
+        columns += [row if row >= 0 and int(available[row]) >> language & 1 else -1 for row in rows]
+    answered, groups = {}, ({}, {})
+    for query, passage, group in zip(
+        *(c.tolist() for c in (table.query_P, table.passage_P, table.group_P)), strict=True
+    ):
+        answered.setdefault(query, set()).add(passage)
+        groups[0].setdefault(query, set()).add(group)
+        groups[1].setdefault(passage, set()).add(group)
+
+    def alike(query, passage):
+        return passage in answered[query] or not groups[0][query].isdisjoint(groups[1].get(passage, ()))
+
+    return np.array([
+        [passage < 0 or (column != row and alike(query, passage)) for column, passage in enumerate(columns)]
+        for row, query in enumerate(table.query_P[batch.pairs].tolist())
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("shares", [1, 2, 8])
+@pytest.mark.parametrize("step", range(4))
+def test_masks_are_those_of_the_definition_on_any_number_of_devices(plan, step, shares):
+    packed = packed_batch(plan, TEXT, TOKENIZER, step, range(shares), shares)
+    wanted, b = wanted_masks(plan, step), 16 // shares
+    order = [[*range(p * b, p * b + b), *range(16 + 2 * p * b, 16 + 2 * (p + 1) * b)] for p in range(shares)]
+    wanted = wanted[:, np.concatenate(order)]
+    np.testing.assert_array_equal(masked_columns(packed), wanted)
+    absent = wanted.all(axis=0)
+    false_negatives = (wanted & ~absent).reshape(shares, -1).sum(axis=1)
+    assert packed["false_negatives"].tolist() == false_negatives.tolist()
+    assert false_negatives.sum() > 5
 
 
 def test_padding_is_one_segment_a_row_with_the_same_texts(plan):

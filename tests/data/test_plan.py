@@ -14,6 +14,7 @@ from hbt_jax.config import PlanConfig
 from hbt_jax.data.audit import Audit
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Mixture
 from hbt_jax.data.plan import Plan, different_languages
+from hbt_jax.draws import stream as bit_stream
 from hbt_jax.errors import InputError
 from tests.data.make_stores import make_store, parallel
 
@@ -115,7 +116,7 @@ def test_cross_language_pairs_are_uniform_where_texts_are_missing():
     query, passage = np.array([1, 1, 0, 1]), np.array([0, 1, 1, 0])
     draws = 6000
     batch = (np.tile(side, (draws, 1)) for side in (query, passage))
-    languages = different_languages(*batch, np.random.default_rng(0))
+    languages = different_languages(*batch, bit_stream(0, 0).random_raw(draws))
     drawn = collections.Counter(zip(*(side.tolist() for side in languages), strict=True))
     possible = [(a, b) for a, b in itertools.permutations(range(4), 2) if query[a] and passage[b]]
     assert len(possible) == 5

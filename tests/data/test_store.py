@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_a_disk_that_is_full_in_truth_leaves_nothing_behind(tmp_path, tokens):
 def test_two_builds_of_one_store_do_not_mix(tmp_path):
     with StoreWriter(tmp_path / "store") as first:
         first.append("queries", "en", np.arange(1), np.full(1, 7, np.int32), np.arange(2))
-        with pytest.raises(InputError, match=r"store\.partial: another process is writing this store: wait until"):
+        with pytest.raises(InputError, match=rf"store is in use by process {os.getpid()} on host .*: wait until"):
             StoreWriter(tmp_path / "store")
         assert (first.scratch / "queries-en.values").is_file()
     assert list(tmp_path.iterdir()) == []
@@ -136,7 +137,12 @@ def test_bad_manifests(tmp_path):
     for content, message in (
         ("{", r"not JSON .*; build it again with data_prep/build_store\.py"),
         ('{"format": "other"}', "not the manifest of a store"),
-        (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 1"),
+        (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 2; build it again"),
+        (
+            json.dumps({**store.manifest, "version": 1}),
+            r"format version 1 \(which does not say which items are one text\), expected 2; build it again",
+        ),
+        (json.dumps({**store.manifest, "version": [1]}), r"format version \[1\], expected 2"),
     ):
         file.write_text(content)
         with pytest.raises(InputError, match=message):
@@ -157,6 +163,8 @@ def _without(manifest: dict, *path: str) -> dict:
     (lambda m: _without(m, "tokenizer", "fingerprint"), "tokenizer.fingerprint is missing"),
     (lambda m: _without(m, "pairs", "sha256"), "pairs.sha256 is missing"),
     (lambda m: _without(m, "queries", "languages", "de", "sha256"), "queries.languages.de.sha256 is missing"),
+    (lambda m: _without(m, "passages", "identity"), "passages.identity is missing"),
+    (lambda m: _without(m, "queries", "identity", "largest"), "queries.identity.largest is missing"),
     (lambda m: {**m, "languages": "de"}, 'languages is "de", expected a list'),
     (lambda m: {**m, "languages": ["de", 3]}, r"languages\[1\] is 3, expected a text"),
     (lambda m: {**m, "pairs": []}, r"pairs is \[\], expected an object"),
@@ -183,8 +191,42 @@ def test_a_manifest_that_lacks_something_says_what(tmp_path, change, message):
     ((0, 0, 2**31, []), "group 2147483648, expected 0 to 2147483647; split the source into several stores"),
 ])  # fmt: skip
 def test_pairs_that_point_outside_the_store_are_refused(tmp_path, pair, message):
+    store = make_store(tmp_path / "store", parallel(3, 2), parallel(4, 2), pairs=[(2, 3, 2**31 - 1, [3])])
+    pairs = [(2, 3, 2**31 - 1, [3]), pair]
+    columns = {
+        name: pa.array([one[place] for one in pairs]) for place, name in enumerate(("query", "passage", "group"))
+    }
+    columns["negatives"] = pa.array([one[3] for one in pairs], pa.large_list(pa.int64()))
+    replace(store, columns, "pairs.arrow", store.manifest["pairs"])
+    store.manifest["pairs"]["rows"] = 2
+    (store.path / "manifest.json").write_text(json.dumps(store.manifest))
     with pytest.raises(InputError, match=rf"pairs\.arrow: {message}"):
-        make_store(tmp_path / "store", parallel(3, 2), parallel(4, 2), pairs=[(2, 3, 2**31 - 1, [3]), pair])
+        open_store(store.path)
+
+
+def replace(store, columns, name, entry):
+    """Writes another table in the place of one of a store's."""
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    with pa.OSFile(str(store.path / name), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    entry["bytes"] = (store.path / name).stat().st_size
+    (store.path / "manifest.json").write_text(json.dumps(store.manifest))
+
+
+@pytest.mark.parametrize(("same", "answers", "groups", "message"), [
+    ([0, 1, 3], [], [], "same names a row after its own or none, expected an earlier one"),
+    ([0, -1, 2], [], [], "same names a row after its own or none"),
+    ([0, 0, 2], [0, 4], [], "answers 4, expected 0 to 3"),
+    ([0, 0, 2], [], [-1], "groups -1, expected 0 to 2147483647"),
+])  # fmt: skip
+def test_identities_that_point_outside_the_store_are_refused(tmp_path, same, answers, groups, message):
+    store = make_store(tmp_path / "store", parallel(3, 2), parallel(4, 2))
+    lists = {"answers": [answers, [], []], "groups": [[], groups, []]}
+    columns = {"same": pa.array(same, pa.int32())}
+    columns |= {name: pa.array(listed, pa.large_list(pa.int32())) for name, listed in lists.items()}
+    replace(store, columns, "queries/identity.arrow", store.manifest["queries"]["identity"])
+    with pytest.raises(InputError, match=rf"queries/identity\.arrow: {message}"):
+        open_store(store.path)
 
 
 def test_the_fingerprint_is_the_datas(tmp_path):
@@ -199,7 +241,10 @@ def test_the_fingerprint_is_the_datas(tmp_path):
     exists = parallel(4, 2)
     exists[3, 1] = False
     texts = make_store(tmp_path / "texts", exists, pairs=pairs)
-    assert len({opened.fingerprint for opened in (store, permuted, languages, texts)}) == 4
+    same = make_store(
+        tmp_path / "same", parallel(4, 2), pairs=pairs, same={"queries": [0, 1, 1, 3], "passages": range(4)}
+    )
+    assert len({opened.fingerprint for opened in (store, permuted, languages, texts, same)}) == 5
 
 
 @pytest.mark.parametrize(("changes", "same"), [({"path": "/elsewhere"}, True), ({"fingerprint": "sha256:b"}, False)])
@@ -217,7 +262,7 @@ def test_another_tokenizer_is_refused(tmp_path):
         open_store(store.path, "sha256:other")
 
 
-@pytest.mark.parametrize("name", ["queries/de.arrow", "passages/ar.arrow", "pairs.arrow"])
+@pytest.mark.parametrize("name", ["queries/de.arrow", "passages/ar.arrow", "passages/identity.arrow", "pairs.arrow"])
 def test_damaged_files(tmp_path, name):
     store = make_store(tmp_path / "store", parallel(50, 2))
     file = store.path / name

@@ -5,6 +5,7 @@ memory:// stands for a bucket inside this process, file:// for one that several 
 
 import errno
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,10 @@ from hbt_jax.errors import InputError
 from tests.data.make_stores import make_store, parallel
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("passages/ar.arrow", "passages/de.arrow", "pairs.arrow", "queries/ar.arrow", "queries/de.arrow")
+FILES = (
+    "passages/ar.arrow", "passages/de.arrow", "passages/identity.arrow", "pairs.arrow", "queries/ar.arrow",
+    "queries/de.arrow", "queries/identity.arrow",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -191,7 +195,7 @@ def test_a_full_disk_is_one_line(tmp_path, bucket, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store_cache.os, "fsync", full)
+    monkeypatch.setattr(store_cache, "synced_file", full)
     with pytest.raises(
         InputError, match="cache: the disk is full; .* by --store_cache; files that are copied are not copied again"
     ):
@@ -244,7 +248,9 @@ def test_processes_that_want_the_same_store_copy_it_once(tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), printed
     assert sorted(log.read_text().split()) == sorted(FILES)
     assert printed[0][0] == printed[1][0]
-    assert "waiting for another process, which is copying it to" in printed[1][1]
+    place = f"file://{store.path}"
+    assert f"waiting for process {first.pid} on host {socket.gethostname()} (python) since " in printed[1][1]
+    assert f", which is copying {place} to {printed[0][0].strip()}" in printed[1][1]
     open_store(printed[0][0].strip())
 
 
@@ -261,5 +267,12 @@ def test_a_killed_copy_goes_on(tmp_path):
     printed = again.communicate(timeout=120)
     assert again.returncode == 0, printed
     assert before == ["queries/ar.arrow", "queries/de.arrow", "passages/ar.arrow"]
-    assert log.read_text().split() == ["passages/ar.arrow", "passages/de.arrow", "pairs.arrow"]
+    rest = [
+        "passages/ar.arrow",
+        "passages/de.arrow",
+        "queries/identity.arrow",
+        "passages/identity.arrow",
+        "pairs.arrow",
+    ]
+    assert log.read_text().split() == rest
     open_store(printed[0].strip())

@@ -112,7 +112,7 @@ def test_building_twice_gives_the_same_bytes(tmp_path, tokenizer_folder):
     for name in ("one", "two"):
         build(tmp_path / name, tokenizer_folder)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(files) == 3 + 2 + 2  # manifest, pairs, tokenizer, two languages a side
+    assert len(files) == 3 + 2 + 2 + 2  # manifest, pairs, tokenizer; two languages and the identity a side
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 

@@ -1,5 +1,6 @@
 """Processes that tokenise: the same stores as without them, and an end to every failure."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -14,8 +15,11 @@ from data_prep.build_store import build_store
 from data_prep.encoding import Encoders
 from data_prep.filters import Filters
 from hbt_jax.errors import InputError
+from hbt_jax.models import word_cache
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.test_build_store import PAIRS, PASSAGES, QUERIES, build, tokenizer_folder  # noqa: F401
+from tests.models import make_tokenizers
+from tests.models.make_tokenizers import hostile_words
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -45,9 +49,31 @@ def test_processes_change_nothing(tmp_path, tokenizer_folder, spread_out):  # no
             filters=filters, workers=workers,
         )  # fmt: skip
     files = [path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*") if path.is_file()]
-    assert len(files) == 7
+    assert len(files) == 9
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
+
+
+def test_stores_are_the_same_whatever_a_process_tokenised_before(tmp_path, monkeypatch, spread_out):
+    """Words that are cut by another method in one process than in another: see hbt_jax/models/word_cache.py."""
+    monkeypatch.setattr(module, "_BATCH", 100)
+    monkeypatch.setattr(word_cache, "_AT_ONCE", 1)
+    words = hostile_words(3, 600)
+    records = [
+        {"id": str(n), "language": "en", "text": f"{word} {other}"}
+        for n, (word, other) in enumerate(itertools.pairwise(words))
+    ]
+    pairs = [{"query": str(n), "passage": str(n - 1), "group": str(n), "negatives": []} for n in range(1, len(records))]
+    tables = {"queries": records, "passages": records[::-1], "pairs": pairs}
+    folder, stores = make_tokenizers.xlm_r(tmp_path / "tokenizer"), []
+    for many, workers in ((1 << 17, 1), (1, 1), (250, 1), (250, 2)):  # the other processes have the constant as it is
+        monkeypatch.setattr(word_cache, "_MANY", many)
+        stores.append(tmp_path / f"{many} {workers}")
+        build_store("made", "train", "raw", stores[-1], folder, records=tables.__getitem__, workers=workers)
+    files = [path.relative_to(stores[0]) for path in stores[0].rglob("*") if path.is_file()]
+    assert len(files) > 5
+    for file in files:
+        assert len({(store / file).read_bytes() for store in stores}) == 1, file
 
 
 def test_batches_come_back_in_order(tokenizer_folder):  # noqa: F811

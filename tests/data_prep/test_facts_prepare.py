@@ -1,21 +1,27 @@
 """The source `facts` as TensorFlow Datasets tables, as a benchmark folder and through its command."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import babel
 import pytest
 
 from data_prep import facts, facts_builder, sources
-from data_prep.build_store import build_store
-from data_prep.facts_groups import all_groups
+from data_prep.build_store import build_store, summary
+from data_prep.facts_groups import Group, all_groups
 from data_prep.facts_names import cldr_version
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
+from hbt_jax.data.manifest import data_release
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import folder
+from hbt_jax.training.checkpoint import Record
+from hbt_jax.training.loop import RELEASES, check_same_run
 from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,8 +68,14 @@ def test_a_store_says_what_its_source_was_made_from(raw_dir, tmp_path):  # noqa:
     sources.builder("facts", "pairs", raw_dir, seed=7)
     train_sentencepiece("facts", raw_dir, tmp_path / "tokenizer", 400, seed=7)
     build_store("facts", "validation", raw_dir, tmp_path / "store", tmp_path / "tokenizer", seed=7)
-    made_from = open_store(tmp_path / "store").manifest["source"]["metadata"]
-    assert made_from == {"seed": 7, "cldr": cldr_version(), "groups": len(all_groups()[0])}
+    manifest = open_store(tmp_path / "store").manifest
+    assert manifest["source"]["metadata"] == {"seed": 7, "cldr": cldr_version(), "groups": len(all_groups()[0])}
+    assert f"  made from Unicode CLDR {cldr_version()}" in summary(manifest)
+    write_benchmark("facts", raw_dir, tmp_path / "benchmark")
+    assert folder.read(str(tmp_path / "benchmark"), "facts").release == f"Unicode CLDR {cldr_version()}"
+    (tmp_path / "benchmark" / "made_from.json").unlink()  # as of earlier versions
+    assert folder.read(str(tmp_path / "benchmark"), "facts").release == ""
+    write_benchmark("facts", raw_dir, tmp_path / "benchmark")
 
 
 def test_unknown_names_are_listed(raw_dir):  # noqa: F811
@@ -133,10 +145,113 @@ def test_a_second_run_keeps_what_is_whole_and_makes_the_rest_again(raw_dir, tmp_
     assert "store facts/validation" in printed and "store facts/train" not in printed
 
 
+@pytest.fixture
+def other_release(monkeypatch):
+    """A function after which CLDR is release 99, of other names."""
+
+    def install():
+        def renamed(seed):
+            return {
+                split: tuple(
+                    Group(
+                        group.fact,
+                        {code: tuple(text + "!" for text in texts) for code, texts in group.texts.items()},
+                    )
+                    for group in groups
+                )
+                for split, groups in few(seed).items()
+            }
+
+        for module in (facts, facts_builder):
+            monkeypatch.setattr(module, "cldr_version", lambda: "99")
+            monkeypatch.setattr(module, "groups_by_split", renamed)
+
+    return install
+
+
+def test_a_folder_of_another_cldr_is_used_as_it_is_and_says_so(
+    raw_dir,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+    other_release,
+):
+    monkeypatch.setattr(facts, "groups_by_split", few)
+    out = tmp_path / "out"
+    facts.prepare(out, 400, 0)
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    other_release()
+    facts.prepare(out, 400, 0)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == (
+        f"{out} was prepared with Unicode CLDR {cldr_version()}, but babel {babel.__version__} here has CLDR 99:"
+        " used as it is; for CLDR 99 remove it, or choose another folder: --out_dir here,"
+        " --prepared_dir of launch/train.py"
+    )
+    assert files == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="prepared with other settings: seed is changed from 0 to 1; choose another"):
+        facts.prepare(out, 400, 1)
+    for missing in ("train/manifest.json", "tokenizer/training.json", "benchmarks/facts/qrels.trec"):
+        (out / missing).unlink()
+    (out / "benchmarks" / "facts").rename(out / "gone")
+    with pytest.raises(InputError) as refused:
+        facts.prepare(out, 400, 0)
+    assert str(refused.value) == (
+        f"{out} was prepared with Unicode CLDR {cldr_version()}, but babel {babel.__version__} here has CLDR 99:"
+        f" the rest cannot be made; install a babel with CLDR {cldr_version()}, remove the folder, or choose another"
+        " folder: --out_dir here, --prepared_dir of launch/train.py"
+    )
+
+
+def test_another_cldr_is_another_fingerprint_which_a_run_refuses(raw_dir, tmp_path, monkeypatch, other_release):  # noqa: F811
+    monkeypatch.setattr(facts, "groups_by_split", few)
+    facts.prepare(tmp_path / "one", 400, 0)
+    other_release()
+    facts.prepare(tmp_path / "other", 400, 0)
+    stores = [open_store(tmp_path / name / "train") for name in ("one", "other")]
+    assert [data_release(store.manifest["source"]) for store in stores] == [
+        f"Unicode CLDR {cldr_version()}",
+        "Unicode CLDR 99",
+    ]
+    assert stores[0].fingerprint != stores[1].fingerprint
+    saved, wanted = (
+        Record(
+            step=1,
+            data={
+                "model": "tiny",
+                "stores": [store.fingerprint],
+                RELEASES: [data_release(store.manifest["source"])],
+            },
+            configuration={},
+        )
+        for store in stores
+    )
+    check_same_run(saved, saved, tmp_path)
+    with pytest.raises(InputError) as refused:
+        check_same_run(saved, wanted, tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path} holds a run on other data: stores was ['{stores[0].fingerprint}'], now it is"
+        f" ['{stores[1].fingerprint}']; releases of public data was ['Unicode CLDR {cldr_version()}'], now it is"
+        " ['Unicode CLDR 99']; give the same stores, or another --workdir"
+    )
+    del saved.data[RELEASES]  # as early versions wrote it
+    check_same_run(saved, dataclasses.replace(wanted, data={**saved.data, RELEASES: ["Unicode CLDR 99"]}), tmp_path)
+    with pytest.raises(InputError, match="releases of public data was None, now it is"):
+        check_same_run(saved, wanted, tmp_path)
+
+
+@pytest.mark.parametrize("source", [None, [], {}, {"metadata": None}, {"metadata": {"cldr": 47}}, {"metadata": []}])
+def test_data_of_no_known_release_has_none(source):
+    assert data_release(source) == ""
+
+
 def test_other_settings_need_another_folder(tmp_path):
     facts._claim(tmp_path / "out", {"seed": 0})
     facts._claim(tmp_path / "out", {"seed": 0})
-    with pytest.raises(InputError, match="was made with .* now asked for .*choose another --out_dir"):
+    with pytest.raises(
+        InputError, match="other settings: seed is changed from 0 to 1; choose another folder: --out_dir"
+    ):
         facts._claim(tmp_path / "out", {"seed": 1})
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "thesis.txt").write_text("x")

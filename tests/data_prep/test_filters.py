@@ -10,6 +10,7 @@ from data_prep.filters import DUPLICATE, EQUAL, Filters, content_keys, pair_ids
 from data_prep.store_pairs import NO_QUERY
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
+from hbt_jax.text_identity import Folding
 from tests.data_prep.source_rows import FIXTURES
 from tests.data_prep.test_build_store import build, tokenizer_folder  # noqa: F401
 
@@ -81,9 +82,12 @@ def test_a_wrong_value_is_named(given, message):
         Filters(**given)
 
 
-def test_case_and_spaces_make_no_other_content():
-    one, other, third = content_keys(["Straße  7 ", "STRASSE 7", "Straße 8"])
-    assert one == other != third
+def test_case_and_spaces_make_no_other_content_and_other_forms_only_where_the_tokenizer_tells_them_apart():
+    texts = ["Straße  7 ", "STRASSE 7", "stra\u00adße 7\u200b", "Ｓtraße 7", "Straße 8"]
+    one, other, invisible, wide, third = content_keys(texts, Folding())
+    assert one == other == invisible and len({one, wide, third}) == 3
+    one, *same, third = content_keys(texts, Folding(compatibility=True))
+    assert {one, *same} == {one} and one != third
 
 
 def test_the_order_of_negatives_makes_no_other_pair_but_any_other_row_does():

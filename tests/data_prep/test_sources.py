@@ -136,7 +136,9 @@ def test_what_a_killed_build_left_is_removed_and_a_running_one_is_not_disturbed(
         while not started.exists():
             assert running.poll() is None
             time.sleep(0.1)
-        with pytest.raises(InputError, match="yahoo/pairs: another process is preparing it: wait until it has ended, "):
+        with pytest.raises(
+            InputError, match=f"raw/yahoo is in use by process {running.pid} on host .* or choose another --raw_dir"
+        ):
             sources.builder("yahoo", "pairs", raw, input_dir=given)
     finally:
         running.kill()
@@ -144,7 +146,7 @@ def test_what_a_killed_build_left_is_removed_and_a_running_one_is_not_disturbed(
     left = [path.name for path in (raw / "yahoo" / "pairs").iterdir()]
     assert left and all(name.startswith("incomplete.") for name in left)
     assert len(rows("yahoo", raw)) == 2
-    assert [path.name for path in (raw / "yahoo" / "pairs").iterdir()] == ["1.0.0"]
+    assert [path.name for path in (raw / "yahoo" / "pairs").iterdir()] == ["1.1.0"]
 
 
 def test_counts_of_the_sources_own_rules_do_not_depend_on_bad_rows(tmp_path):
@@ -159,6 +161,26 @@ def test_an_item_is_written_once_however_many_rows_name_it(tmp_path, monkeypatch
         Row({"en": "q"}, {"en": f"p{number}", "de": f"d{number}"}, ({"en": f"n{number % 2}"},), "g")
         for number in numbers
     ]
-    found = [record["text"] for record in rows_builder.texts(rows, "passages", tmp_path)]
+
+    def written(table):
+        return [record["text"] for record in rows_builder.DifferentItems(table, tmp_path).records(rows)]
+
+    found = written("passages")
     assert found == ["d4", "p4", "n0", "d1", "p1", "n1", "d2", "p2", "d0", "p0", "d7", "p7"]
-    assert [record["text"] for record in rows_builder.texts(rows, "queries", tmp_path)] == ["q"]
+    assert written("queries") == ["q"]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_items_that_differ_as_they_were_typed_alone_are_one_as_first_typed_and_counted(tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(rows_builder, "_BATCH", batch)
+    first, *typed = [
+        "Málaga está aquí",
+        "Ma\u0301laga está aquí",
+        " Málaga  está\u00a0aquí\n",
+        "Málaga\u200b está aquí",
+    ]
+    rows = [Row({"es": "q"}, {"es": text}, (), "g") for text in [first, *typed, first, "MÁLAGA ESTÁ AQUÍ", typed[0]]]
+    items = rows_builder.DifferentItems("passages", tmp_path)
+    assert [record["text"] for record in items.records(rows)] == [first, "MÁLAGA ESTÁ AQUÍ"]
+    assert items.merged == 3
+    assert len({pair["passage"] for pair in rows_builder.pairs(rows)}) == 2

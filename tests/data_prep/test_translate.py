@@ -21,6 +21,7 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.languages import language
 from hbt_jax.training.preemption import StopRequest
 from tests.data_prep.tiny_translation import LONGEST, SENTENCES, tiny_model
+from tests.test_holding import CHILD
 
 pytest.importorskip("sentencex")
 
@@ -138,6 +139,20 @@ def test_a_run_goes_on_where_it_stopped(english, tmp_path):
     straight = translate(**english, out_dir=tmp_path / "straight", translator=again, **whole)
     assert report == straight and not set(rest.seen) & set(stopped.seen) and len(rest.seen) < len(again.seen)
     assert read(tmp_path / "out" / "train.jsonl") == read(tmp_path / "straight" / "train.jsonl")
+
+
+def test_processes_translate_to_different_languages_at_the_same_time(english, tmp_path):
+    out = {"out_dir": tmp_path / "out", "translator": Speller()}
+    shards, end = tmp_path / "out" / "train-shards", tmp_path / "end"
+    command = [sys.executable, "-c", CHILD, str(shards / "de"), "beside", str(end)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "holds\n"
+        with pytest.raises(InputError, match=rf"train-shards/de is in use by process {other.pid} on .* --out_dir"):
+            translate(**english, **out, languages=["ru", "de"])
+        translate(**english, **out, languages=["ru"])
+        end.touch()
+    translate(**english, **out, languages=["ru", "de"])
+    assert not list(shards.glob(".*"))
 
 
 def test_limits_and_languages_need_no_second_translation(english, tmp_path):

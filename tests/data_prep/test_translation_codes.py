@@ -18,6 +18,7 @@ def test_every_language_of_xm3600_but_those_without_training_data_has_a_token():
         assert same == {"fil", "tl"}  # two codes of one language
 
 
+@pytest.mark.peer
 def test_the_tokens_are_those_of_the_models():
     m2m = pytest.importorskip("transformers.models.m2m_100.tokenization_m2m_100")
     nllb = pytest.importorskip("transformers.models.nllb.tokenization_nllb")

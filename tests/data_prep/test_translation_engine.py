@@ -23,6 +23,7 @@ def translator(folder, **options):
     return CTranslate2Translator(folder, **{"beam_size": 1, "max_tokens": LONGEST, "threads": 1} | options)
 
 
+@pytest.mark.peer
 def test_translations_are_those_of_transformers(tiny):
     engine = translator(tiny[0])
     found = []

@@ -120,6 +120,16 @@ def test_recall_is_compared_without_the_cross_lingual_setting_and_says_so(system
     assert found["notes"] == ["made, cross-lingual: left out: per_query.jsonl.gz does not hold recall@1 there"]
 
 
+@pytest.mark.parametrize(("metric", "name"), [("map", "mAP"), ("recall@10", "R@10"), ("ndcg@10", "nDCG@10")])
+def test_the_page_names_the_metric_that_was_compared(systems, metric, name):
+    good, bad = systems
+    found = compare.compare(CompareConfig(good[:1], bad[:1], metric=metric, **QUICK))["benchmarks"]["made"]
+    assert compare_page._title("monolingual", found["comparisons"]["monolingual"]) == f"Monolingual ({name})"
+    assert compare_page._title("rank_distance", found["comparisons"]["rank_distance"]).endswith(
+        "(ranks, lower is better)"
+    )
+
+
 def test_settings_that_differ_are_named(systems, tmp_path):
     other = evaluated(tmp_path / "other", 0.5, 5, query_prefix="query: ")
     good, bad = systems
@@ -272,6 +282,19 @@ def test_other_definitions(pair):
     a, b = pair
     make_outcomes.edit_summary(b, lambda content: content["settings"]["definitions"].update(recall="of another kind"))
     refused(r"define 'recall' differently \(.*of another kind'\): evaluate both with one version", a, b)
+
+
+def test_other_judgements_of_copies(pair):
+    """As of results that an earlier version wrote, which judged copies as the files do."""
+    a, b = pair
+    for added, out in ((0, a), (7, b)):
+        counts = {"copies": {"added_judgements": added}}
+        make_outcomes.edit_summary(out, lambda content, counts=counts: content["counts"].update(counts))
+    refused(
+        r"/a/made has 0 judgements added for copies but .*/b/made has 7: expected the same files, evaluated with", a, b
+    )
+    make_outcomes.edit_summary(b, lambda content: content["counts"].pop("copies"))
+    assert compare.compare(CompareConfig((a,), (b,), **QUICK))["benchmarks"]
 
 
 def test_results_that_are_not(pair):

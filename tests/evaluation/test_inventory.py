@@ -101,7 +101,7 @@ def test_duplicates_are_found_a_part_at_a_time(take, folder, monkeypatch):
 
 
 def test_two_ids_of_one_digest_are_no_duplicates(take, monkeypatch):
-    monkeypatch.setattr(inventory, "_id_digest", lambda id_: id_.encode()[:8].ljust(8)[:1] * 8)
+    monkeypatch.setattr(inventory, "id_digest", lambda id_: id_.encode()[:8].ljust(8)[:1] * 8)
     assert len(take()) == 6
 
 
@@ -138,7 +138,7 @@ def test_a_poll_that_raises_stops_and_keeps_whole_findings_only(take, tmp_path, 
 
     with pytest.raises(Interrupted):
         take(poll=poll)
-    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".json", ".npy"]
+    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".json", ".npy", ".npy"]
     take()
     assert len(written) == 2 + 5
 
@@ -157,9 +157,28 @@ def test_a_signal_while_ids_are_compared_stops_all_processes(take):
     assert isinstance(other, Interrupted) and str(other) == "with another process; repeat the command for the rest"
 
 
-def test_what_is_kept_of_a_passage_is_eight_bytes(take, tmp_path):
-    take()
-    for path in (tmp_path / "kept").glob("*.npy"):
-        digests = np.load(path)
-        assert digests.dtype == np.uint64 and (digests[1:] > digests[:-1]).all()
-    assert len(os.listdir(tmp_path / "kept")) == 12
+def test_what_is_kept_of_a_passage_is_twice_eight_bytes(take, tmp_path):
+    found = take()
+    for name, shard in found.items():
+        ids, texts = (np.load(tmp_path / "kept" / f"{name}.{end}") for end in ("npy", "texts.npy"))
+        assert ids.dtype == texts.dtype == np.uint64 and len(ids) == len(texts) == shard.passages
+        assert (ids[1:] > ids[:-1]).all() and (texts == inventory.NO_TEXT).sum() == shard.empty
+    assert len(os.listdir(tmp_path / "kept")) == 18
+
+
+def test_findings_without_digests_of_texts_are_made_again(take, tmp_path, written):
+    """As an earlier version kept them."""
+    before = take("yo")
+    (tmp_path / "kept" / "yo-docs-0.texts.npy").unlink()
+    assert take("yo") == before and written == ["yo-docs-0"] * 2
+
+
+def test_texts_are_digested_a_part_at_a_time(take, tmp_path, monkeypatch):
+    take("en")
+    whole = [np.load(path) for path in sorted((tmp_path / "kept").glob("*.npy"))]
+    for path in (tmp_path / "kept").iterdir():
+        path.unlink()
+    monkeypatch.setattr(inventory, "_LINES_A_POLL", 4)
+    take("en")
+    for path, before in zip(sorted((tmp_path / "kept").glob("*.npy")), whole, strict=True):
+        np.testing.assert_array_equal(np.load(path), before)

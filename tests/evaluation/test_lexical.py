@@ -39,6 +39,11 @@ def test_terms(text, expected):
     assert lexical.terms(text) == expected
 
 
+@pytest.mark.parametrize("sign", ["\u200b", "\u00ad", "\ufe0f", "\u034f", "\u3164", "\x00", "\u2060"])
+def test_signs_that_cannot_be_seen_are_no_part_of_a_term(sign):
+    assert lexical.terms(f"été{sign} d{sign}it") == ["été", "dit"]
+
+
 def by_hand(query, texts):
     """Scores of one pool by the formula of the module's docstring, in float64."""
     documents = [lexical.terms(text) for text in texts]
@@ -84,6 +89,7 @@ def test_scores_equal_the_formula_in_each_pool(benchmark):
     np.testing.assert_array_equal(scores(1, 3)[1], own[1:3])
 
 
+@pytest.mark.peer
 def test_scores_equal_the_library(benchmark):
     documents = [lexical.terms(text) for text in benchmark.candidates.texts]
     model = bm25s.BM25(method="lucene", k1=0.9, b=0.4)

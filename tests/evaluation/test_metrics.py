@@ -69,6 +69,7 @@ def test_ndcg_forgets_what_is_past_the_depth_and_expects_no_more_than_it_holds()
     np.testing.assert_allclose(metrics.ndcg_at(ranks, 2)[2], 1.0)
 
 
+@pytest.mark.peer
 def test_trec_eval_agrees_on_many_relevant_candidates():
     """Up to 40 relevant ones among 60, more than the ten that nDCG reads, in rankings without ties."""
     rng = np.random.default_rng(2)

@@ -51,6 +51,22 @@ def test_every_number_of_the_summary_is_there(summary, tmp_path):
     assert "query: " in words and "7" in words
 
 
+def test_a_term_that_benchmarks_define_differently_is_explained_for_each(summary, tmp_path):
+    own = summary["settings"]["definitions"]
+    graded = {"ndcg@10": "of graded judgements", "map": own["map"], "recall@100": "of all"}
+    other = summary | {"benchmark": "miracl", "settings": {"definitions": graded}}
+    words = Page(written(tmp_path, [summary, other])).words
+    for term, meaning in (
+        ("nDCG@10 (small)", own["ndcg@10"]),
+        ("nDCG@10 (miracl)", "of graded judgements"),
+        ("mAP", own["map"]),
+        ("R@100", "of all"),
+    ):
+        assert (term, meaning) in zip(words, words[1:], strict=False)
+    assert "nDCG@10 (small, miracl)" not in words
+    assert "nDCG@10 (small)" not in Page(written(tmp_path, [summary, summary | {"benchmark": "twin"}])).words
+
+
 def test_the_baseline_stands_beside_the_model(summary, tmp_path):
     untrained, lexical = copy.deepcopy(summary), copy.deepcopy(summary)
     untrained["metrics"]["monolingual"]["map"] -= 0.125

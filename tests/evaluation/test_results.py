@@ -8,6 +8,7 @@ import pytest
 from hbt_jax import languages
 from hbt_jax.evaluation import results
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.cards.settings import settings_card
 from hbt_jax.evaluation.metrics import METRICS, QueryMetrics
 
 
@@ -23,6 +24,21 @@ def summary():
     multilingual["rank_distance"] = np.array([10.0, 30.0, 8.0, math.nan])
     values = QueryMetrics(("de", "sw", "zh"), np.array([0, 0, 1, 2]), columns, multilingual)
     return results.summarise(benchmark, values, model="m", settings={"similarity": "cosine"}, counts={})
+
+
+def test_the_release_of_the_data_is_a_setting(summary):
+    assert "data_release" not in summary["settings"]
+    texts = Texts(["q"], ["q"], ["de"], ["q"])
+    benchmark = Benchmark("facts", texts, texts, np.zeros((1, 1), np.int32), release="Unicode CLDR 47")
+    values = QueryMetrics(
+        ("de",),
+        np.array([0]),
+        {metric: np.zeros((1, 1)) for metric in METRICS},
+        {metric: np.zeros(1) for metric in (*METRICS, "rank_distance")},
+    )
+    found = results.summarise(benchmark, values, model="m", settings={}, counts={})
+    assert found["settings"]["data_release"] == "Unicode CLDR 47"
+    assert '<dt>data release</dt><dd><code dir="auto">Unicode CLDR 47</code>' in settings_card(found)
 
 
 def test_macro_averages(summary):

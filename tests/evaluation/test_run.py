@@ -53,6 +53,7 @@ def macro(values, language):
     }
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("setting", ["monolingual", "multilingual"])
 def test_trec_eval_agrees_on_one_pool_settings(evaluated, small_benchmark, setting):
     folder, summary = evaluated
@@ -65,6 +66,7 @@ def test_trec_eval_agrees_on_one_pool_settings(evaluated, small_benchmark, setti
         assert summary["metrics"][setting][metric] == pytest.approx(theirs[metric], abs=1e-6)
 
 
+@pytest.mark.peer
 def test_trec_eval_agrees_on_every_cross_lingual_pair(evaluated, small_benchmark):
     folder, summary = evaluated
     language = dict(zip(small_benchmark.queries.ids, small_benchmark.queries.languages, strict=True))

@@ -83,6 +83,7 @@ def mean(values, metric):
     return np.mean([value[metric] for value in values.values()])
 
 
+@pytest.mark.peer
 def test_trec_eval_finds_the_same_numbers_in_every_language(finished, data):
     out, summary = finished
     runs = out / "miracl" / "runs"
@@ -99,6 +100,7 @@ def test_trec_eval_finds_the_same_numbers_in_every_language(finished, data):
     assert 0 < np.mean(macro) < 1
 
 
+@pytest.mark.peer
 def test_trec_eval_finds_the_same_numbers_in_the_pool_of_all(finished):
     out, summary = finished
     values = by_trec_eval(out / "miracl" / "runs" / "multilingual.trec", out / "miracl" / "qrels.trec")

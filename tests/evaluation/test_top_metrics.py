@@ -14,6 +14,7 @@ def test_the_examples_in_docstrings_hold():
     assert doctest.testmod(top_metrics).failed == 0
 
 
+@pytest.mark.peer
 def test_trec_eval_agrees_on_random_rankings_with_grades():
     rng = np.random.default_rng(0)
     queries, candidates = 40, 150

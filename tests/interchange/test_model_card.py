@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import huggingface_hub
@@ -28,7 +29,8 @@ def front_matter(card: str) -> dict:
     return {name: json.loads(value) for name, value in (line.split(": ", 1) for line in fields.splitlines())}
 
 
-def put_results(folder: Path, benchmark: str, **settings) -> Path:
+def put_results(folder: Path, benchmark: str, parts: dict | None = None, **settings) -> Path:
+    """Writes results of step 3; `parts` take the place of its metrics and robustness, or are further ones."""
     text = {"query_prefix": "query: ", "passage_prefix": "passage: ", "query_length": 16, "passage_length": 24}
     content = {
         "benchmark": benchmark,
@@ -44,6 +46,7 @@ def put_results(folder: Path, benchmark: str, **settings) -> Path:
             "cross_lingual": {},
             "multilingual": {"worst_language": "sw", "worst": 0.1},
         },
+        **(parts or {}),
     }
     file = folder / benchmark / "results.json"
     file.parent.mkdir(parents=True)
@@ -86,6 +89,20 @@ def test_the_card_of_a_run(sources, exports):
     assert str(sources["preset"].parent) not in card
 
 
+def test_the_card_names_the_release_of_the_data(sources, tmp_path):
+    shutil.copytree(sources["preset"], tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    store, *others = config["plan"]["stores"]
+    shutil.copytree(store, tmp_path / "store")
+    manifest = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
+    manifest["source"] = {"builder": "facts", "metadata": {"seed": 0, "cldr": "47"}}
+    make_models.write_json(tmp_path / "store" / "manifest.json", manifest)
+    config["plan"]["stores"] = [str(tmp_path / "store"), *others]
+    make_models.write_json(tmp_path / "run" / "config.json", config)
+    line = "- made (train): 6 pairs of a query and a passage, in 3 languages, made from Unicode CLDR 47; fingerprint"
+    assert line in card_of(tmp_path / "run", tmp_path / "out")
+
+
 def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -93,6 +110,7 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
         (folder / path.name).symlink_to(path)
     evaluation = folder / "evaluation"
     put_results(evaluation, "facts")
+    put_results(evaluation, "tales", data_release="Unicode CLDR 47")
     put_results(evaluation, "other step", step=5)
     put_results(evaluation, "other prefix", query_prefix="")
     put_results(evaluation / "untrained", "facts", step=0)
@@ -101,10 +119,11 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
     for line in (
         head,
         "| monolingual | 0.5000 | 0.2500 | 0.7500 |  | no 0.4000 |",
-        "| cross-lingual |  |  |  |  |  |",
         "| multilingual | 0.1250 | 0.2500 | 0.7500 | 1,234.6 | sw 0.1000 |",
     ):
         assert line in card
+    assert "| tales, made from Unicode CLDR 47: 1,200 queries, 2,003 candidates, 3 languages | mAP |" in card
+    assert "| cross-lingual |" not in card  # it has no metric there
     assert "other" not in re.findall(r"^\| (\w+).*queries,", card, re.MULTILINE)
     assert "other step: 1,200" in card_of(folder, tmp_path / "last", checkpoint="last")
     untrained = card_of(folder, tmp_path / "untrained", checkpoint="untrained")
@@ -114,6 +133,108 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
     (evaluation / "facts" / "results.json").write_text("{")
     with pytest.raises(InputError, match=r"facts/results\.json is damaged .*: evaluate again, or remove it"):
         card_of(folder, tmp_path / "damaged")
+
+
+TOP = {"ndcg@10": 0.3125, "recall@100": 0.875}
+STREAMED = {  # as MIRACL has them
+    "metrics": {"monolingual": TOP, "cross_lingual": {}, "multilingual": TOP | {"ndcg@10": 0.0625}},
+    "robustness": {
+        "monolingual": {"metric": "ndcg@10", "worst_language": "yo", "worst": 0.2},
+        "cross_lingual": {},
+        "multilingual": {"metric": "ndcg@10", "worst_language": "sw", "worst": 0.05},
+    },
+}
+ALL = METRICS | {"mrr": 0.625, "ndcg@10": 0.6875}
+BITEXT = {  # without monolingual queries
+    "metrics": {"monolingual": {}, "cross_lingual": ALL, "multilingual": ALL | {"rank_distance": 7.0}},
+    "robustness": {
+        "monolingual": {},
+        "cross_lingual": {"metric": "map", "worst_language": "am", "worst": 0.3},
+        "multilingual": {"metric": "map", "worst_language": "am", "worst": 0.25},
+    },
+    "accuracy@1": {"mean": 0.75, "worst_pair": "am-de", "worst": 0.5, "by_pair": {"am-de": {}, "am-fr": {}}},
+}
+ONE_LANGUAGE = {  # nothing to be apart
+    "metrics": {"monolingual": ALL, "cross_lingual": {}, "multilingual": ALL},
+    "robustness": dict.fromkeys(("monolingual", "cross_lingual", "multilingual"), {}),
+}
+OTHER = {"metrics": {"monolingual": {"ndcg@10": 0.1, "hits": 0.2}}, "robustness": {}}
+
+
+def tables(card: str) -> dict[str, list[list[str]]]:
+    """Benchmark -> the cells of its table of results, head first, each row as long as the head."""
+    found = {}
+    for block in card.partition("## Results")[2].split("\n\n"):
+        rows = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in block.splitlines() if line[:2] == "| "]
+        if rows:
+            assert {len(row) for row in rows} == {len(rows[0])}
+            found[rows[0][0].partition(":")[0]] = [[rows[0][0].partition(":")[0], *rows[0][1:]], *rows[1:]]
+    return found
+
+
+@pytest.fixture
+def evaluated(sources, tmp_path) -> Path:
+    """A run without evaluations, to put some into its folder `evaluation`."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in sources["preset"].iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def test_each_benchmark_has_a_table_of_its_own_metrics(evaluated, tmp_path):
+    every = {"facts": None, "miracl": STREAMED, "bitext": BITEXT, "one": ONE_LANGUAGE, "strange": OTHER}
+    for name, parts in every.items():
+        put_results(evaluated / "evaluation", name, parts)
+    card = card_of(evaluated, tmp_path / "out")
+    usual = ["mAP", "recall@1", "recall@10"]
+    assert tables(card) == {
+        "facts": [
+            ["facts", *usual, "rank distance", "worst query language, mAP"],
+            ["monolingual", "0.5000", "0.2500", "0.7500", "", "no 0.4000"],
+            ["multilingual", "0.1250", "0.2500", "0.7500", "1,234.6", "sw 0.1000"],
+        ],
+        "miracl": [
+            ["miracl", "nDCG@10", "recall@100", "worst query language, nDCG@10"],
+            ["monolingual", "0.3125", "0.8750", "yo 0.2000"],
+            ["multilingual", "0.0625", "0.8750", "sw 0.0500"],
+        ],
+        "bitext": [
+            ["bitext", *usual, "rank distance", "worst query language, mAP"],
+            ["cross-lingual", "0.5000", "0.2500", "0.7500", "", "am 0.3000"],
+            ["multilingual", "0.5000", "0.2500", "0.7500", "7.0", "am 0.2500"],
+        ],
+        "one": [
+            ["one", *usual, "worst query language, mAP"],
+            ["monolingual", "0.5000", "0.2500", "0.7500", ""],
+            ["multilingual", "0.5000", "0.2500", "0.7500", ""],
+        ],
+        "strange": [
+            ["strange", "nDCG@10", "hits", "worst query language, nDCG@10"],
+            ["monolingual", "0.1000", "0.2000", ""],
+        ],
+    }
+    for line in (
+        "bitext: accuracy@1 both ways 0.7500, mean of 2 language pairs; worst am-de 0.5000.",
+        "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates).",
+        "miracl: nDCG@10 and recall@100 of graded judgements as trec_eval takes them",
+    ):
+        assert line in card
+
+
+def test_a_card_explains_the_metrics_that_it_has_alone(evaluated, tmp_path):
+    put_results(evaluated / "evaluation", "miracl", STREAMED)
+    card = card_of(evaluated, tmp_path / "out")
+    assert "mAP" not in card
+    assert "min(k" not in card
+    assert "rank distance" not in card
+    assert list(tables(card)) == ["miracl"]
+
+
+def test_another_similarity_is_another_result(evaluated, tmp_path):
+    put_results(evaluated / "evaluation", "facts", similarity="cosine")
+    put_results(evaluated / "evaluation", "dots", similarity="dot product")
+    assert list(tables(card_of(evaluated, tmp_path / "out"))) == ["facts"]
 
 
 def test_the_card_of_adapters_and_frozen_parts(sources, exports, tmp_path):

@@ -100,6 +100,7 @@ def without_ties(score_QN: np.ndarray, count: int) -> list[int]:
     return kept[:count]
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("layout", ["xlm-roberta", "bert"])
 def test_mteb_scores_a_task_as_our_own_ranking_does(folders, embed, layout, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", None)  # no network
@@ -115,6 +116,7 @@ def test_mteb_scores_a_task_as_our_own_ranking_does(folders, embed, layout, monk
     assert results[0].get_score() == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.peer
 def test_it_is_an_encoder_as_mteb_defines_it(folders):
     model = HbtModel.load(str(folders["xlm-roberta"]))
     assert isinstance(model, EncoderProtocol)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hbt_jax.data.plan import PLAN_SCHEME
 from tests.evaluation.make_outcomes import evaluated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,14 @@ def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_end(few_facts, t
     assert first == second
     page = (tmp_path / "stopped" / "evaluation" / "report.html").read_text()
     assert "untrained" in page
+    record = tmp_path / "stopped" / "checkpoints" / "last" / "6" / "record" / "metadata"
+    values = json.loads(record.read_text())
+    assert values.pop("plan_scheme") == PLAN_SCHEME
+    record.write_text(json.dumps(values))  # as of a version that drew other batches
+    older = run("train.py", *arguments, "--steps=8")
+    assert older.returncode == 2, older.stderr
+    last = older.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") and "with batches of plan scheme 1 (no scheme on record), but" in last
 
 
 def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts, tmp_path):

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -33,6 +34,9 @@ AWKWARD = (
     "中文,没有空格。", "한국어 띄어쓰기", "ತಕರಾರು", "\u200f\u05e9\u05b8\u05c1לום", "مَرْحَبًا",
 )  # fmt: skip
 
+SYLLABLES = ("a", "aa", "0", "00", "i", "ii", "la", "\u0430", "\u043d\u0430", "\u0647\u0627", "\u0e01\u0e32", "\u4e2d",
+             "\uac00", "\u0915\u093e", "\u3042", "\u03b1", "iii", "00iii", "aaaaaaaa", "ha", "-", "..")  # fmt: skip
+
 
 @functools.cache
 def texts_of(code: str) -> tuple[str, ...]:
@@ -40,6 +44,15 @@ def texts_of(code: str) -> tuple[str, ...]:
     found = names(code)  # not babel's Locale: in one process babel keeps a locale with or without what it inherits
     kinds = ("language", "territory", "currency", "city", "weekday")
     return tuple(name for kind in kinds for name in found[kind].values())
+
+
+def hostile_words(seed: int, count: int) -> list[str]:
+    """Words of few syllables again and again, in several scripts: many have several best ways to be cut."""
+    draw, words = np.random.default_rng(seed), {}
+    for _ in range(count):
+        few = draw.choice(SYLLABLES, size=draw.integers(1, 4))
+        words["".join(draw.choice(few, size=draw.integers(1, 12)))[:40]] = None
+    return list(words)
 
 
 @functools.cache

@@ -43,6 +43,7 @@ def test_activations(name, ours):
     assert huggingface.encoder_config(BERT | {"hidden_act": name}, "config.json").activation == ours
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize(("family", "kind"), [(XLM_R, "XLMRobertaConfig"), (BERT, "BertConfig")])
 def test_keys_left_out_have_the_defaults_of_transformers(family, kind):
     transformers = pytest.importorskip("transformers")

@@ -135,6 +135,7 @@ def computed_by_torch(folder: Path, lengths: list[int]) -> dict:
     return {"tokens": tokens, "lengths": np.array(lengths), "hidden": hidden[mask]}
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize(
     ("kind", "settings", "left_out"),
     [
@@ -154,6 +155,7 @@ def test_checkpoints_of_transformers(tmp_path, kind, settings, left_out):
         check(source, expected, layout)
 
 
+@pytest.mark.peer
 def test_transformers_computes_the_same_from_our_names(tmp_path):
     pytest.importorskip("torch")
     preset = EncoderConfig(61, width=24, layers=2, heads=3, feed_forward=40, max_positions=31, activation="gelu_tanh")
@@ -178,6 +180,7 @@ def random_parameters(config: EncoderConfig):
 TEXTS = ["a b query", "Passage: zz top", "", "xyz" * 30, "é word1 42"]
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("layout", ["of release 5", "of this release"])
 def test_sentence_transformers_embeds_the_same(tmp_path, layout):
     library = pytest.importorskip("sentence_transformers")

@@ -454,6 +454,7 @@ def test_an_adapter_is_refused(bert):
     refused(bert, "has adapter_config.json, a PEFT adapter, which is not applied here: merge it")
 
 
+@pytest.mark.peer
 def test_pickled_weights_are_refused_and_the_command_converts_them(bert, tmp_path, monkeypatch):
     (bert / "model.safetensors").rename(bert / "pytorch_model.bin")
     message = (

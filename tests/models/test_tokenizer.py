@@ -12,6 +12,8 @@ import tokenizers
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer
+from hbt_jax.text_identity import Folding
+from tests.models import make_tokenizers
 
 TEXTS = ["the currency of France", "die Währung von Frankreich", "", "  ", "フランスの通貨は何ですか", "عملة فرنسا 12"]
 
@@ -77,6 +79,7 @@ def test_prefix_and_text_are_tokenised_apart(sentencepiece_folder, hugging_face_
         assert bool(head) == bool(prefix)
 
 
+@pytest.mark.peer
 def test_hugging_face_ids_are_transformers_without_special_tokens(hugging_face_folder):
     transformers = pytest.importorskip("transformers")
     peer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(hugging_face_folder / "tokenizer.json"))
@@ -269,3 +272,35 @@ def test_a_model_without_padding_is_refused(tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(model.getvalue())
     with pytest.raises(InputError, match=r"no padding token \(id -1, .*data_prep/train_sentencepiece\.py"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(("make", "folding"), [
+    (make_tokenizers.xlm_r, Folding(compatibility=True)),
+    (make_tokenizers.bert, Folding()),
+    (lambda folder: make_tokenizers.bert(folder, lowercase=True), Folding(case=True, accents=True)),
+    (lambda folder: of_rule(folder, "nmt_nfkc"), Folding(compatibility=True)),
+    (lambda folder: of_rule(folder, "identity"), Folding()),
+    (lambda folder: of_rule(folder, "nmt_nfkc_cf"),
+     Folding(compatibility=True, case=True)),
+])  # fmt: skip
+def test_what_a_tokenizer_does_not_tell_apart_is_found_out(tmp_path, make, folding):
+    assert load_tokenizer(make(tmp_path / "tokenizer")).folding == folding
+
+
+def of_rule(folder, rule):
+    folder.mkdir()
+    model = make_tokenizers.sentencepiece_model(normalization_rule_name=rule)
+    (folder / "tokenizer.model").write_bytes(model)
+    return folder
+
+
+def test_letters_that_a_tokenizer_does_not_know_say_nothing(tmp_path):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["กขค งจฉ"] * 9), model_writer=model, vocab_size=20, pad_id=0, bos_id=1, eos_id=2,
+        unk_id=3, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    (tmp_path / "tokenizer.model").write_bytes(model.getvalue())
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode(["A"])[0].tolist() == tokenizer.encode(["b"])[0].tolist()
+    assert tokenizer.folding == Folding()

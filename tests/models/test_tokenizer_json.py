@@ -96,6 +96,7 @@ def test_files(written):
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}  # fmt: skip
 
 
+@pytest.mark.peer
 def test_transformers_gives_the_same_ids(written):
     transformers = pytest.importorskip("transformers")
     tokenizer, folder = written

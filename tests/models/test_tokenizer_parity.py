@@ -28,6 +28,7 @@ KINDS = {
     "bert uncased": lambda folder: make_tokenizers.bert(folder, lowercase=True),
     "pretrained": lambda folder: Path(PRETRAINED),
 }
+NEW = "zero\u200b"  # a special token that is in some of the texts and in no vocabulary
 FASTER = "with many words"  # the words that are new go to hbt_jax/models/unigram_words.py from the first on
 PREFIXES = ("query: ", "", "Represent this sentence (ā 中) for retrieval:  ")
 
@@ -57,11 +58,13 @@ def pair(request, tmp_path_factory) -> Iterator[Pair]:
     with pytest.MonkeyPatch.context() as patch:
         if kind != request.param:
             patch.setattr(word_cache, "_MANY", 1)
+            patch.setattr(word_cache, "_AT_ONCE", 1)
         made = Pair(KINDS[kind](tmp_path_factory.mktemp("tokenizer")))
         assert kind == request.param or made.ours._words._faster is not None
         yield made
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_all_languages_and_awkward_texts(pair, prefix):
     texts = [*AWKWARD, *(text for code in XM3600 for text in texts_of(code)[::5])]
@@ -70,6 +73,7 @@ def test_all_languages_and_awkward_texts(pair, prefix):
         assert pair.differing(texts, prefix, longest) == []
 
 
+@pytest.mark.peer
 def test_special_tokens_and_sizes_are_transformers(pair):
     begin, end = pair.peer("")["input_ids"]
     ours, peer = pair.ours, pair.peer
@@ -77,6 +81,7 @@ def test_special_tokens_and_sizes_are_transformers(pair):
     assert ours.vocab_size == len(peer)
 
 
+@pytest.mark.peer
 def test_very_long_texts(pair):
     words = " ".join(text for code in XM3600 for text in texts_of(code)[:300]).split()[:10_000]
     assert len(words) == 10_000
@@ -97,12 +102,14 @@ PARTS = st.sampled_from([*AWKWARD, *NAMES, "a", "e", "中", "か", " ", "\u0301"
 TEXTS = st.lists(PARTS, max_size=6).map("".join).filter(lambda text: not begins_with_replaced_mark(text))
 
 
+@pytest.mark.peer
 @settings(max_examples=25, derandomize=True, deadline=None, database=None)
 @given(texts=st.lists(TEXTS, min_size=20, max_size=40), prefix=st.sampled_from(PREFIXES), longest=st.integers(40, 70))
 def test_any_text(pair, texts, prefix, longest):
     assert pair.differing(texts, prefix, longest) == []
 
 
+@pytest.mark.peer
 def test_marks_that_the_normaliser_replaces_differ_only_after_a_prefix(tmp_path):
     pair = Pair(make_tokenizers.xlm_r(tmp_path))
     texts = ["\u200c\u0301a"]
@@ -157,27 +164,102 @@ VARIANTS = {  # what is changed: maker, tokenizer.json, tokenizer_config.json
     "tokens of the settings": (
         "xlm-r", without_added("<mask>", "<pad>"), {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>"},
     ),
-    "further tokens": ("bert cased", None, {"additional_special_tokens": ["qu", "a"]}),
+    "further tokens": ("bert cased", None, {"additional_special_tokens": ["a", "e"]}),
+    "further tokens that the vocabulary lacks": ("bert cased", None, {"extra_special_tokens": [NEW, "a", "query"]}),
+    "further tokens of a unigram": ("xlm-r", None, {"extra_special_tokens": ["query", NEW, "a"]}),
+    "further tokens by name": (
+        "bert cased", None, {"extra_special_tokens": {"image_token": NEW}, "own_token": "query"},
+    ),
+    "tokens of two uses": ("bert cased", None, {"extra_special_tokens": [NEW, "[CLS]", NEW], "bos_token": "[CLS]"}),
+    "ids in the order of the uses": (
+        "bert cased", None, {"extra_special_tokens": ["query"], "eos_token": NEW, "bos_token": "zero"},
+    ),
+    "a token with the spaces around it": (
+        "bert cased", without_added("[MASK]"),
+        {"mask_token": {"__type": "AddedToken", "content": NEW, "lstrip": True, "rstrip": True, "normalized": False,
+                        "single_word": False, "special": True}},
+    ),
+    "a token of the class that is set to null": ("bert cased", without_added("[MASK]"), {"mask_token": None}),
     "names of tokens are text": ("xlm-r", None, {"split_special_tokens": True}),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_what_the_settings_change(name, tmp_path):
-    kind, change_definition, values = VARIANTS[name]
+@pytest.fixture(params=VARIANTS)
+def variant(request, tmp_path) -> Path:
+    """The folder of a tokenizer whose settings change it."""
+    kind, change_definition, values = VARIANTS[request.param]
     folder = KINDS[kind](tmp_path / "folder")
     if change_definition:
         edit(folder, change_definition)
     change(folder / "tokenizer_config.json", **values)
-    pair = Pair(folder)
+    return folder
+
+
+@pytest.mark.peer
+def test_what_the_settings_change(variant):
+    pair = Pair(variant)
     for prefix in ("query: ", ""):
         assert pair.differing(AWKWARD, prefix, 64) == []
-    pair.ours.save(tmp_path / "saved")  # without config.json
-    again = load_tokenizer(tmp_path / "saved")
-    ids, expected = again.encode(AWKWARD), pair.ours.encode(AWKWARD)
+    assert pair.ours.vocab_size == len(pair.peer)
+
+
+def check_saved_alike(tokenizer: Tokenizer, folder: Path) -> None:
+    """A copy, which has no config.json, is the same tokenizer."""
+    tokenizer.save(folder)
+    again = load_tokenizer(folder)
+    ids, expected = again.encode(AWKWARD), tokenizer.encode(AWKWARD)
     assert [array.tolist() for array in ids] == [array.tolist() for array in expected]
-    assert (again.pad_id, again.unk_id, again.vocab_size) == (pair.ours.pad_id, pair.ours.unk_id, pair.ours.vocab_size)
-    assert again.fingerprint == pair.ours.fingerprint
+    assert (again.pad_id, again.unk_id, again.vocab_size) == (tokenizer.pad_id, tokenizer.unk_id, tokenizer.vocab_size)
+    assert again.fingerprint == tokenizer.fingerprint
+
+
+def test_what_the_settings_change_is_saved(variant, tmp_path):
+    check_saved_alike(load_tokenizer(variant), tmp_path / "saved")
+
+
+@pytest.mark.parametrize("kind", ["bert cased", "xlm-r"])
+@pytest.mark.parametrize("named_in", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize("spare", [0, 1, 2, None])
+def test_a_further_token_has_an_id_if_the_model_has_a_row_for_it(kind, named_in, spare, tmp_path):
+    """Rows of the model's table beyond the vocabulary: `spare`, None: unknown, as of a folder without a model."""
+    folder = KINDS[kind](tmp_path / "folder")
+    before = load_tokenizer(folder)
+    size = before.vocab_size
+    if spare is not None:
+        change(folder / "config.json", vocab_size=size + spare)
+    change(folder / named_in, extra_special_tokens=["<first>", "<second>"])
+    ours = load_tokenizer(folder)
+    added = 2 if spare is None else spare
+    assert ours.vocab_size == size + added
+    for number, name in enumerate(("<first>", "<second>")):
+        ids = ours.encode([f"a{name}"])[0].tolist()
+        if number < added:
+            assert ids == [*before.encode(["a"])[0].tolist(), size + number]
+        else:
+            assert ids == before.encode([f"a{name}"])[0].tolist() and max(ids) < size
+    assert (ours.fingerprint == before.fingerprint) == (added == 0)
+    check_saved_alike(ours, tmp_path / "saved")
+
+
+def test_a_token_of_the_class_without_a_row_is_text_and_set_to_null_in_copies(tmp_path):
+    folder = KINDS["xlm-r"](tmp_path / "folder")
+    size = load_tokenizer(folder).vocab_size
+    rows = size - 1  # <mask> is the last
+
+    def without_mask(definition: dict) -> None:
+        without_added("<mask>")(definition)
+        assert definition["model"]["vocab"].pop()[0] == "<mask>"
+
+    edit(folder, without_mask)
+    change(folder / "config.json", vocab_size=rows)
+    change(folder / "special_tokens_map.json", mask_token={"content": "<mask>", "lstrip": True})
+    ours = load_tokenizer(folder)
+    assert ours.vocab_size == rows and len(ours.encode(["<mask>"])[0]) > 1
+    check_saved_alike(ours, tmp_path / "saved")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        assert json.loads((tmp_path / "saved" / name).read_text(encoding="utf-8"))["mask_token"] is None
+    change(folder / "config.json", vocab_size=size)
+    assert load_tokenizer(folder).encode(["<mask>"])[0].tolist() == [rows]
 
 
 def test_settings_that_change_ids_change_the_fingerprint(tmp_path):

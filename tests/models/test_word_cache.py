@@ -9,7 +9,7 @@ from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.models.tokenizer_folder import read_folder
 from hbt_jax.models.word_cache import WordCache, find_cuts
 from tests.models import make_tokenizers
-from tests.models.make_tokenizers import AWKWARD, texts_of
+from tests.models.make_tokenizers import AWKWARD, hostile_words, texts_of
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +109,32 @@ def test_texts_with_words_that_lean_on_others_are_tokenised_whole(folder, word):
 def test_only_tokenizers_that_cut_at_spaces_remember_words(folder, tmp_path):
     assert read_folder(folder).words and load_tokenizer(folder)._words is not None
     assert read_folder(make_tokenizers.bert(tmp_path)).words is None
+
+
+HISTORIES = {
+    "none": (1 << 17, 1 << 8, 1 << 19),  # new words for the faster way, of which at once, words remembered
+    "the faster way from the first word on": (1, 1, 1 << 19),
+    "the faster way from somewhere on": (700, 5, 1 << 19),
+    "the faster way for some batches": (300, 40, 1 << 19),
+    "words forgotten, met again": (900, 5, 60),
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+@pytest.mark.parametrize("batch", [7, 500])
+def test_ids_do_not_depend_on_what_was_tokenised_before(folder, monkeypatch, history, batch):
+    for name, value in zip(("_MANY", "_AT_ONCE", "_MOST_WORDS"), HISTORIES[history], strict=True):
+        monkeypatch.setattr(word_cache, name, value)
+    lists = Counted(folder)
+    words = hostile_words(2, 900)
+    texts = [" ".join(words[start : start + 3]) for start in range(len(words) - 3)]
+    texts += [*AWKWARD, *words, *(text for code in XM3600 for text in texts_of(code)[::25])]
+    theirs = dict(zip(texts, lists(texts), strict=True))
+    tokenizer = load_tokenizer(folder)
+    for seed in range(2):  # another order each time: other words are new together, and others are known
+        mixed = [texts[place] for place in np.random.default_rng(seed).permutation(len(texts)).tolist()]
+        for start in range(0, len(mixed), batch):
+            some = mixed[start : start + batch]
+            tokens, offsets = tokenizer.encode(some)
+            assert [ids.tolist() for ids in np.split(tokens, offsets[1:-1])] == [theirs[text] for text in some]
+    assert (tokenizer._words._faster is not None) == (history != "none")

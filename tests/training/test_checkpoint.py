@@ -1,7 +1,11 @@
 """What is saved is what is restored; the newest and the best stay; a save is due when the clock says so."""
 
+import errno
+import json
+import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +18,7 @@ from hbt_jax.mesh import make_mesh
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from tests.training import toy
+from tests.training.lost_optimizer import without_optimizer
 
 
 def state_at(recipe, mesh, step):
@@ -28,68 +33,192 @@ def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
     one, many = make_mesh(1, 1, jax.devices()[:1]), make_mesh(2, 4)
     checkpoints = Checkpoints(tmp_path)
     for step, loss in [(1, 3.0), (2, 1.0), (3, 2.0)]:
-        record = Record(step, {"a": 1}, {"b": 2}, best_loss=min(loss, 1.0), best_step=2, validated_step=step)
+        record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, validated_step=step, plan_scheme=9)
         checkpoints.save_last(state_at(recipe, one, step), record)
         if loss == 1.0:
             checkpoints.save_best(state_at(recipe, one, step), record)
     checkpoints.close()
     again = Checkpoints(tmp_path)
     assert (again.step("last"), again.step("best")) == (3, 2)
-    assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3)
+    assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3, 9)
     target = steps.abstract_state(recipe, many)
-    restored, best = again.restore_last(target), again.restore_best(target)
+    restored = again.restore_last(target)
+    last, best = (again.restore_parameters(name, target) for name in ("last", "best"))
     again.close()
     expected = jax.tree.leaves(state_at(recipe, one, 3))
     for leaf, want, place in zip(jax.tree.leaves(restored), expected, jax.tree.leaves(target), strict=True):
         assert leaf.sharding == place.sharding
         np.testing.assert_array_equal(leaf, want)
-    for leaf, want in zip(jax.tree.leaves(best), jax.tree.leaves(state_at(recipe, one, 2).parameters), strict=True):
-        np.testing.assert_array_equal(leaf, want)
+    for parameters, step in ((last, 3), (best, 2)):
+        wanted = jax.tree.leaves(state_at(recipe, one, step).parameters)
+        places = jax.tree.leaves(target.parameters)
+        for leaf, want, place in zip(jax.tree.leaves(parameters), wanted, places, strict=True):
+            assert leaf.sharding == place.sharding
+            np.testing.assert_array_equal(leaf, want)
     assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["3"]
 
 
-def test_another_architecture_is_one_clear_error(tmp_path):
-    mesh = make_mesh(1, 1, jax.devices()[:1])
+def test_a_record_of_before_plan_schemes_is_read(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save_last(steps.sharded_initial_state(toy.recipe(), mesh), Record(0, {}, {}))
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    checkpoints.save_last(steps.sharded_initial_state(toy.recipe(), mesh), Record(4, {"a": 1}, {"b": 2}, plan_scheme=9))
+    checkpoints.close()
+    (file,) = (tmp_path / "checkpoints" / "last" / "4" / "record").glob("metadata")
+    values = json.loads(file.read_text())
+    assert values.pop("plan_scheme") == 9
+    file.write_text(json.dumps(values))
+    again = Checkpoints(tmp_path, read_only=True)
+    assert again.record("last") == Record(4, {"a": 1}, {"b": 2}, plan_scheme=None)
+    again.close()
+
+
+def saved(folder, recipe, mesh, step=4) -> Checkpoints:
+    """Both checkpoints of one state, whole on disk."""
+    checkpoints = Checkpoints(folder)
+    state = steps.sharded_initial_state(recipe, mesh)
+    for save in (checkpoints.save_last, checkpoints.save_best):
+        save(state, Record(step, {}, {}))
     checkpoints.wait()
-    wider = toy.recipe(encoder=steps.dataclasses.replace(toy.recipe().encoder, feed_forward=128))
-    with pytest.raises(InputError, match="cannot be read as this model.*another configuration"):
-        checkpoints.restore_last(steps.abstract_state(wider, mesh))
+    return checkpoints
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_parameters_are_read_without_the_optimizer(tmp_path, devices):
+    recipe, mesh = toy.recipe(), make_mesh(1, devices, jax.devices()[:devices])
+    saved(tmp_path, recipe, mesh).close()
+    gone = without_optimizer(tmp_path / "checkpoints" / "last" / "4")
+    target = steps.abstract_state(recipe, mesh)
+    assert gone == len(jax.tree.leaves(target.optimizer)) > 20
+    again = Checkpoints(tmp_path, read_only=True)
+    wanted = jax.tree.leaves(steps.sharded_initial_state(recipe, mesh).parameters)
+    for name in ("last", "best"):
+        found = jax.tree.leaves(again.restore_parameters(name, target))
+        for leaf, want in zip(found, wanted, strict=True):
+            assert leaf.sharding == want.sharding
+            np.testing.assert_array_equal(leaf, want)
+    with pytest.raises(InputError, match="last/4 cannot be read as this model"):  # what trains on needs the optimizer
+        again.restore_last(target)
+    again.close()
+
+
+def test_another_architecture_is_one_clear_error(tmp_path):
+    mesh, encoder = make_mesh(1, 1, jax.devices()[:1]), toy.recipe().encoder
+    checkpoints = saved(tmp_path, toy.recipe(), mesh)
+    for change in ({"feed_forward": 128}, {"layers": encoder.layers + 1}, {"layers": encoder.layers - 1}):
+        other = steps.abstract_state(toy.recipe(encoder=steps.dataclasses.replace(encoder, **change)), mesh)
+        with pytest.raises(InputError, match="cannot be read as this model.*another configuration"):
+            checkpoints.restore_last(other)
+        for name in ("last", "best"):
+            with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model.*another configuration"):
+                checkpoints.restore_parameters(name, other)
     checkpoints.close()
 
 
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
     mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save_last(steps.sharded_initial_state(recipe, mesh), Record(4, {}, {}))
-    checkpoints.wait()
-    for path in (tmp_path / "checkpoints" / "last" / "4" / "state").rglob("*"):
+    checkpoints, target = saved(tmp_path, recipe, mesh), steps.abstract_state(recipe, mesh)
+    for path in (tmp_path / "checkpoints").glob("*/4/state/**/*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:10])
     with pytest.raises(InputError, match="last/4 cannot be read as this model.*damaged"):
-        checkpoints.restore_last(steps.abstract_state(recipe, mesh))
+        checkpoints.restore_last(target)
+    for name in ("last", "best"):
+        with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model.*damaged"):
+            checkpoints.restore_parameters(name, target)
     checkpoints.close()
 
 
-def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path):
+@pytest.mark.parametrize("lost", ["_METADATA", "manifest.ocdbt", "d"])
+def test_a_checkpoint_without_one_of_its_files_is_one_clear_error(tmp_path, lost):
+    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
+    checkpoints, target = saved(tmp_path, recipe, mesh), steps.abstract_state(recipe, mesh)
+    for name in ("last", "best"):
+        path = tmp_path / "checkpoints" / name / "4" / "state" / lost
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model: .+; it is damaged"):
+            checkpoints.restore_parameters(name, target)
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path, kept):
+    """And nothing else is printed; the checkpoint from before stays whole."""
     code = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom hbt_jax.errors import InputError\n"
-        "from tests.training.test_checkpoint import *\n"
-        "mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()\n"
-        "state, checkpoints = steps.sharded_initial_state(recipe, mesh), Checkpoints(Path(sys.argv[1]))\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
-        "try:\n    checkpoints.save_last(state, Record(1, {}, {}))\n    checkpoints.wait()\n"
-        "except InputError as error:\n    print('caught', error)\n"
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom hbt_jax.flags import run_command\n"
+        "from hbt_jax.errors import InputError\nfrom tests.training.test_checkpoint import *\n"
+        "def main(_):\n"
+        "    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()\n"
+        "    state, checkpoints = state_at(recipe, mesh, 1), Checkpoints(Path(folder))\n"
+        f"    if {kept}:\n"
+        "        checkpoints.save_last(state, Record(1, {}, {}))\n        checkpoints.wait()\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "    try:\n"
+        "        checkpoints.save_last(state, Record(2, {}, {}))\n"
+        "        checkpoints.save_best(state, Record(2, {}, {}))\n"
+        "        checkpoints.wait()\n"
+        "    except InputError as error:\n        print('caught', error)\n"
+        "    try:\n        checkpoints.close()\n"
+        "    except InputError as error:\n        print('caught', error)\n"
+        "folder = sys.argv.pop()\nrun_command(main)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
     ended = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
     )
+    left = "the last whole one is of step 1" if kept else "there is no whole one yet"
     assert re.search(
-        "caught cannot write a checkpoint in .*last: .*; make room or choose another --workdir", ended.stdout
-    )
+        rf"caught cannot write a checkpoint in .*last: .*File too large.*; {left}; make room or choose another --workd",
+        ended.stdout,
+    ), ended.stdout
+    assert "Traceback" not in ended.stderr and "Error" not in ended.stderr, ended.stderr
+    if kept:
+        again, mesh = Checkpoints(tmp_path), make_mesh(1, 1, jax.devices()[:1])
+        restored = again.restore_last(steps.abstract_state(toy.recipe(), mesh))
+        again.close()
+        expected = jax.tree.leaves(state_at(toy.recipe(), mesh, 1))
+        for leaf, want in zip(jax.tree.leaves(restored), expected, strict=True):
+            np.testing.assert_array_equal(leaf, want)
+        assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        ValueError('RESOURCE_EXHAUSTED: Error writing "x" in OCDBT: Failed writing: "x": No space left on device'),
+    ],
+)
+def test_a_full_disk_is_said_in_plain_words(tmp_path, monkeypatch, error, caplog):
+    checkpoints = Checkpoints(tmp_path)
+
+    def full(*_):
+        record = logging.LogRecord("absl", logging.ERROR, "/x/orbax/y.py", 1, "failed", (), (type(error), error, None))
+        logging.getLogger("absl").handle(record)
+        raise error
+
+    monkeypatch.setattr(checkpoints._managers["last"], "wait_until_finished", full)
+    with pytest.raises(
+        InputError, match="last: the disk is full; there is no whole one yet; make room or choose another --workdir"
+    ):
+        checkpoints.wait()
+    monkeypatch.undo()
+    checkpoints.close()
+    assert caplog.records == []
+
+
+def test_an_error_of_a_bug_stays_what_it_is(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+
+    def broken(*_):
+        raise ValueError("no such item")
+
+    monkeypatch.setattr(checkpoints._managers["best"], "wait_until_finished", broken)
+    with pytest.raises(ValueError, match="no such item"):
+        checkpoints.wait()
+    monkeypatch.undo()
+    checkpoints.close()
 
 
 def test_the_save_clock_counts_steps_and_seconds():

@@ -220,6 +220,35 @@ def test_a_workdir_of_another_run_is_refused(tmp_path):
         run(tmp_path / "empty", resume="must")
 
 
+@pytest.mark.parametrize(("saved", "said"), [(None, r"1 \(no scheme on record\)"), (1, "1"), (3, "3")])
+def test_a_run_with_batches_of_another_scheme_is_refused_and_left_as_it_is(tmp_path, saved, said):
+    """A resumed run would train on other texts."""
+
+    def with_scheme(scheme):
+        made = job(tmp_path)
+        return dataclasses.replace(made, record=dataclasses.replace(made.record, plan_scheme=scheme))
+
+    checkpoints = Checkpoints(tmp_path)
+    asked = itertools.count()
+    _, record, _ = loop.train(with_scheme(saved), checkpoints, lambda: next(asked) == 2)
+    assert (record.step, record.plan_scheme) == (2, saved)
+    checkpoints.close()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    again = Checkpoints(tmp_path)
+    message = (
+        f"holds a run at step 2 with batches of plan scheme {said}, but this version of hbt_jax draws by scheme 2 and"
+        " would go on with other texts: finish the run with the version that began it, or give another --workdir"
+    )
+    with pytest.raises(InputError, match=message):
+        loop.check_resume("auto", again, with_scheme(2).record, tmp_path)
+    with pytest.raises(InputError, match=message):
+        loop.train(with_scheme(2), again, lambda: False)
+    assert again.record("last").plan_scheme == saved
+    assert loop.check_resume("auto", again, with_scheme(saved).record, tmp_path).step == 2
+    again.close()
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 def test_record_of_a_run_is_not_shared_between_runs(tmp_path):
     made = job(tmp_path)
     before = dataclasses.replace(made.record)

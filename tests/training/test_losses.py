@@ -1,4 +1,4 @@
-"""InfoNCE against a plain numpy version, worked masks, and every gradient."""
+"""InfoNCE against a plain numpy version, bits of masks, and every gradient."""
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,18 @@ def unit(rng, *shape):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def ids_of(query, passage, *, group=None, passage_group=None, shares=1):
-    query, passage = np.array(query, np.int32), np.array(passage, np.int32)
-    group = np.arange(len(query), dtype=np.int32) + 100 if group is None else np.array(group, np.int32)
-    passage_group = np.full(len(passage), -1, np.int32) if passage_group is None else np.array(passage_group, np.int32)
-    return losses.Ids(*(jnp.asarray(array.reshape(shares, -1)) for array in (query, group, passage, passage_group)))
+def words_of(masked):
+    """The words of a mask, bool [B, C], bit by bit: column j is bit j // W of word j % W."""
+    rows, columns = masked.shape
+    width = -(-columns // 32)
+    words = np.zeros((rows, width), np.uint32)
+    for row, column in zip(*np.nonzero(masked), strict=True):
+        words[row, column % width] |= np.uint32(1) << np.uint32(column // width)
+    return jnp.asarray(words.view(np.int32))
+
+
+def nothing(rows, columns, shares=1):
+    return jnp.zeros((shares, rows // shares, -(-columns // 32)), jnp.int32)
 
 
 def reference(query, passage, allowed, temperature):
@@ -30,88 +37,89 @@ def reference(query, passage, allowed, temperature):
 def test_equals_the_formula_with_in_batch_and_explicit_negatives():
     rng = np.random.default_rng(0)
     query, passage = unit(rng, 4, 8), unit(rng, 8, 8)
-    loss, metrics = losses.info_nce(
-        jnp.asarray(query)[None], jnp.asarray(passage)[None], ids_of(range(4), range(8)), temperature=0.1
+    loss, accuracy = losses.info_nce(
+        jnp.asarray(query)[None], jnp.asarray(passage)[None], nothing(4, 8), temperature=0.1
     )
+    logits = query @ passage.T
     assert float(loss) == pytest.approx(reference(query, passage, np.ones((4, 8), bool), 0.1), abs=1e-5)
-    assert int(metrics["false_negatives"]) == 0
+    assert float(accuracy) == np.mean(logits.argmax(axis=1) == np.arange(4))
 
 
-def test_a_shared_query_masks_both_passages_as_in_the_docstring():
-    masked, count = losses.masked_columns(ids_of([0, 0, 1], [0, 1, 2]))
-    assert np.array_equal(masked, [[False, True, False], [True, False, False], [False, False, False]])
-    assert int(count) == 2
+@pytest.mark.parametrize("columns", [1, 31, 32, 33, 64, 100, 2048])
+def test_bits_are_read_as_columns(columns):
+    masked = np.random.default_rng(columns).random((3, columns)) < 0.3
+    np.testing.assert_array_equal(losses.masked_columns(words_of(masked), columns), masked)
 
 
-def test_a_shared_passage_is_masked_among_positives_and_negatives():
-    masked, count = losses.masked_columns(ids_of([0, 1], [7, 8, 8, 7]))
-    assert np.array_equal(masked, [[False, False, False, True], [False, False, True, False]])
-    assert int(count) == 2
+def test_the_docstrings_words_are_its_columns():
+    masked = losses.masked_columns(jnp.asarray([[0b101, 0b1]], jnp.int32), 40)
+    assert np.flatnonzero(np.asarray(masked)[0]).tolist() == [0, 1, 4]
 
 
-def test_a_shared_translation_group_is_masked_and_an_unknown_group_is_not():
-    masked, count = losses.masked_columns(ids_of([0, 1], [0, 1, 5, 6], group=[9, 9], passage_group=[9, 9, -1, -1]))
-    assert np.array_equal(masked, [[False, True, False, False], [True, False, False, False]])
-    assert int(count) == 2
-
-
-def test_an_absent_passage_is_masked_for_all_and_not_counted():
-    masked, count = losses.masked_columns(ids_of([0, 1], [0, 1, -1, 3]))
-    assert np.array_equal(masked, [[False, False, True, False]] * 2)
-    assert int(count) == 0
-
-
-def test_masked_columns_leave_the_sum():
+def test_masked_columns_leave_the_sum_and_the_accuracy():
     rng = np.random.default_rng(1)
     query, passage = unit(rng, 3, 8), unit(rng, 3, 8)
-    loss, _ = losses.info_nce(
-        jnp.asarray(query)[None], jnp.asarray(passage)[None], ids_of([0, 0, 1], [0, 1, 2]), temperature=0.05
+    passage[1] = query[0]  # the best of row 0, and masked there
+    masked = np.array([[False, True, False], [True, False, False], [False, False, False]])
+    loss, accuracy = losses.info_nce(
+        jnp.asarray(query)[None], jnp.asarray(passage)[None], words_of(masked)[None], temperature=0.05
     )
-    allowed = ~np.array([[False, True, False], [True, False, False], [False, False, False]])
-    assert float(loss) == pytest.approx(reference(query, passage, allowed, 0.05), abs=1e-5)
+    assert float(loss) == pytest.approx(reference(query, passage, ~masked, 0.05), abs=1e-5)
+    best = np.where(masked, -2, query @ passage.T).argmax(axis=1)
+    assert float(accuracy) == pytest.approx(np.mean(best == np.arange(3)))
 
 
 def test_shares_change_nothing_but_the_order_of_columns():
     rng = np.random.default_rng(2)
     query, positive, negative = unit(rng, 4, 8), unit(rng, 4, 8), unit(rng, 4, 8)
+    masked = rng.random((4, 8)) < 0.3
+    masked[np.arange(4), np.arange(4)] = False
     whole = losses.info_nce(
         jnp.asarray(query)[None],
         jnp.asarray(np.concatenate([positive, negative]))[None],
-        ids_of(range(4), range(8)),
+        words_of(masked)[None],
         temperature=0.05,
     )
     passage_PcD = np.concatenate([positive.reshape(2, 2, 8), negative.reshape(2, 2, 8)], axis=1)
-    passages = np.array([[0, 1, 4, 5], [2, 3, 6, 7]]).reshape(-1)
     split = losses.info_nce(
         jnp.asarray(query.reshape(2, 2, 8)),
         jnp.asarray(passage_PcD),
-        ids_of(range(4), passages, shares=2),
+        words_of(masked[:, [0, 1, 4, 5, 2, 3, 6, 7]]).reshape(2, 2, -1),
         temperature=0.05,
     )
     assert float(whole[0]) == pytest.approx(float(split[0]), abs=1e-6)
-    assert float(whole[1]["accuracy"]) == float(split[1]["accuracy"])
+    assert float(whole[1]) == float(split[1])
 
 
-def test_symmetric_is_the_mean_of_both_directions():
+def test_symmetric_is_the_mean_of_both_directions_with_the_same_pairs_masked():
     rng = np.random.default_rng(3)
     query, passage = unit(rng, 4, 8), unit(rng, 4, 8)
-    arguments = {"ids": ids_of(range(4), range(4)), "temperature": 0.1}
-    forward = float(losses.info_nce(jnp.asarray(query)[None], jnp.asarray(passage)[None], **arguments)[0])
-    backward = float(losses.info_nce(jnp.asarray(passage)[None], jnp.asarray(query)[None], **arguments)[0])
-    both = losses.info_nce(jnp.asarray(query)[None], jnp.asarray(passage)[None], symmetric=True, **arguments)[0]
-    assert float(both) == pytest.approx((forward + backward) / 2, abs=1e-5)
+    masked = np.zeros((4, 4), bool)
+    masked[0, 2] = masked[3, 1] = True
+    given = {"temperature": 0.1}
+    forward, both = (
+        float(losses.info_nce(jnp.asarray(query)[None], jnp.asarray(passage)[None], words_of(masked)[None],
+                              symmetric=symmetric, **given)[0])
+        for symmetric in (False, True)
+    )  # fmt: skip
+    backward = float(
+        losses.info_nce(jnp.asarray(passage)[None], jnp.asarray(query)[None], words_of(masked.T)[None], **given)[0]
+    )
+    assert both == pytest.approx((forward + backward) / 2, abs=1e-5)
     assert abs(forward - backward) > 1e-3
 
 
 def test_every_gradient_equals_that_of_the_formula():
     rng = np.random.default_rng(4)
     query, passage = unit(rng, 4, 6), unit(rng, 8, 6)
-    ids = ids_of([0, 0, 1, 2], [0, 1, 2, 3, 0, -1, 5, 6])
+    masked = np.zeros((4, 8), bool)
+    masked[[0, 1, 0, 1], [1, 0, 4, 4]] = masked[:, 5] = True
+    words = words_of(masked)[None]
 
     def ours(pair):
-        return losses.info_nce(pair[0][None], pair[1][None], ids, temperature=0.1)[0]
+        return losses.info_nce(pair[0][None], pair[1][None], words, temperature=0.1)[0]
 
-    allowed = ~np.asarray(losses.masked_columns(ids)[0])
+    allowed = ~masked
 
     def numeric(array, index, pair):
         step, totals = 1e-5, []

@@ -6,8 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
-from hbt_jax.training.preemption import StopRequest, run_child
+import pytest
+
+from hbt_jax.errors import Interrupted
+from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child
 
 
 def test_a_signal_sets_the_flag_and_handlers_are_restored(capfd):
@@ -67,3 +71,53 @@ def test_a_second_signal_kills_the_child(tmp_path):
     with StopRequest() as stop:
         threading.Thread(target=interrupt).start()
         assert run_child([sys.executable, "-c", code, str(started)], stop) == -signal.SIGKILL
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone tells of a parent's end")
+def test_children_end_when_their_command_is_killed(tmp_path):
+    """As launch/sweep.py runs launch/train.py, and that data_prep/facts.py."""
+    code = (
+        "import os, pathlib, sys, time\n"
+        "from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child\n"
+        "end_with_parent()\nfolder, depth = sys.argv[1], int(sys.argv[2])\n"
+        "(pathlib.Path(folder) / f'{depth}.partial').write_text(str(os.getpid()))\n"
+        "(pathlib.Path(folder) / f'{depth}.partial').rename(pathlib.Path(folder) / str(depth))\n"
+        "with StopRequest() as stop:\n"
+        "    if depth < 2:\n        code = sys.argv[3]\n"
+        "        run_child([sys.executable, '-c', code, folder, str(depth + 1), code], stop)\n"
+        "    time.sleep(60)\n"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), "0", code])
+    while first.poll() is None and not (tmp_path / "2").exists():
+        time.sleep(0.02)
+    processes = [int((tmp_path / str(depth)).read_text()) for depth in range(3)]
+    assert processes[0] == first.pid and all(map(is_running, processes))
+    first.kill()
+    first.wait()
+    until = time.monotonic() + 10
+    while any(map(is_running, processes)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(map(is_running, processes))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone tells of a parent's end")
+def test_a_child_whose_command_has_ended_already_does_not_begin(monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    monkeypatch.setenv("HBT_JAX_PARENT", str(ended.pid))
+    code = "from hbt_jax.training.preemption import end_with_parent\nend_with_parent()\n"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"{Interrupted.__name__}: the command that started this one (process {ended.pid}) has ended" in found.stderr
+
+
+def test_a_command_of_a_user_has_no_such_parent(monkeypatch):
+    monkeypatch.delenv("HBT_JAX_PARENT", raising=False)
+    end_with_parent()
+    assert "HBT_JAX_PARENT" not in os.environ

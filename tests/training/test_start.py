@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,9 +17,11 @@ from hbt_jax.models.model import with_text
 from hbt_jax.models.pretrained import read, read_parameters
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
+from hbt_jax.training.checkpoint import Record
 from hbt_jax.training.load import load_model
+from hbt_jax.training.loop import check_same_run
 from hbt_jax.training.run import model_lines
-from hbt_jax.training.start import Habits, habits, open_start
+from hbt_jax.training.start import Habits, habits, open_start, resolved
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 from tests.interchange import make_models
 
@@ -58,6 +61,21 @@ def test_flags_come_before_files_and_defaults_after(folders, tmp_path):
     shutil.rmtree(bare / "1_Pooling")
     assert habits(read(str(bare)), SHORT, "model", "model") == Habits("mean", True, "query: ", "passage: ")
     assert habits(None, SHORT, "cls", "model") == Habits("cls", True, "query: ", "passage: ")
+
+
+@pytest.mark.parametrize("layout", make_models.LAYOUTS)
+def test_options_that_are_stated_as_the_files_have_them_are_the_same_run(folders, layout):
+    left, workdir = config(folders[layout]), Path("w")
+    own = resolved(left)
+    assert own == open_start(left).config == resolved(own)
+    text = dataclasses.replace(SHORT, query_prefix=own.text.query_prefix, passage_prefix=own.text.passage_prefix)
+    stated = config(folders[layout], text, pooling=own.model.pooling, normalize=own.model.normalize)
+    assert open_start(stated).config == own
+    saved = Record(3, own.to_json(), {})
+    check_same_run(saved, Record(0, open_start(stated).config.to_json(), {}), workdir)
+    other = "cls" if own.model.pooling == "mean" else "mean"
+    with pytest.raises(InputError, match=f"other settings: --pooling={own.model.pooling} became {other}"):
+        check_same_run(saved, Record(0, resolved(config(folders[layout], pooling=other)).to_json(), {}), workdir)
 
 
 def settings_of(folder, **values):

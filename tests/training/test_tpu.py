@@ -11,6 +11,7 @@ from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
 from hbt_jax.config import LearningConfig
+from hbt_jax.data.false_negatives import words
 from hbt_jax.mesh import BATCH_AXES, batch_sharding
 from hbt_jax.models.encoder import preset
 from hbt_jax.training import step as steps
@@ -35,11 +36,9 @@ def compiled(devices, axes) -> str:
     recipe = steps.Recipe(encoder, "mean", 16, LearningConfig(), steps=100, seed=0, compute_dtype="bfloat16")
     shares, b, rows = mesh.size, GLOBAL_BATCH // mesh.size, 144
     shapes = {name: (shares, rows, 128) for name in ("tokens", "segments", "positions")}
-    shapes |= {
-        name: (shares, b)
-        for name in ("query_slots", "passage_slots", "query_ids", "group_ids", "passage_ids", "passage_groups")
-    }
-    shapes |= {name: (shares,) for name in ("truncated", "absent_negatives")}
+    shapes |= {name: (shares, b) for name in ("query_slots", "passage_slots")}
+    shapes |= {"masked": (shares, b, words(GLOBAL_BATCH))}
+    shapes |= {name: (shares,) for name in ("false_negatives", "truncated", "absent_negatives")}
     batch = {
         name: jax.ShapeDtypeStruct(shape, np.int32, sharding=batch_sharding(mesh)) for name, shape in shapes.items()
     }

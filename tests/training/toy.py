@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from hbt_jax.config import LearningConfig, TextConfig
+from hbt_jax.data.false_negatives import masks
+from hbt_jax.data.identity import identity_of
 from hbt_jax.data.packing import pack_texts
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.training.step import Recipe
@@ -58,16 +60,16 @@ def batch(step: int, shares: int, pairs: int = 16) -> dict:
     queries, passages = texts(2 * step, pairs), texts(2 * step + 1, pairs)
     b = pairs // shares
     arrays, place = packed_rows([queries[p * b : p * b + b] + passages[p * b : p * b + b] for p in range(shares)])
-    ids = np.arange(pairs, dtype=np.int32).reshape(shares, b)
-    query_ids = np.where(ids == 1, 0, ids)  # the first two pairs share their query: one mask on each side
+    rows = np.arange(pairs, dtype=np.int32)
+    query_rows = np.where(rows == 1, 0, rows)  # the first two pairs share their query: one mask on each side
+    identity = identity_of([(query_rows, rows, rows)], rows, rows)
+    masked, counts = masks(identity, query_rows, rows, rows)
     return {
         **arrays,
         "query_slots": place[:, :b],
         "passage_slots": place[:, b:],
-        "query_ids": query_ids,
-        "group_ids": ids,
-        "passage_ids": ids,
-        "passage_groups": ids,
+        "masked": masked.reshape(shares, b, -1),
+        "false_negatives": counts.reshape(shares, b).sum(1, dtype=np.int32),
         "truncated": np.zeros(shares, np.int32),
         "absent_negatives": np.zeros(shares, np.int32),
     }

@@ -38,6 +38,25 @@ def _is_own(name: str) -> bool:
     return "/" in name or os.sep in name
 
 
+def benchmark_folder(name: str, data_dir: str) -> str:
+    """The folder of a benchmark; arguments as for `load_benchmark`.
+
+    Raises:
+      InputError: the name is unknown, or the folder is missing.
+    """
+    check_known(name)
+    if _is_own(name):
+        if not os.path.isdir(name):
+            raise InputError(f"--benchmarks={name}: no such folder: {folder.LAYOUT}")
+        return name
+    if not data_dir:
+        raise InputError(f"--benchmarks={name} needs --data_dir, the folder that holds {name}/")
+    path = os.path.join(data_dir, name)
+    if not os.path.isdir(path):
+        raise InputError(f"{path}: no such folder: --data_dir must hold one folder a benchmark, here {name}/")
+    return path
+
+
 def load_benchmark(
     name: str, data_dir: str, *, candidate_text: str = "sentence", miracl_languages: tuple[str, ...] = ()
 ) -> Benchmark | StreamedBenchmark:
@@ -62,15 +81,9 @@ def load_benchmark(
             f"--candidate_text={candidate_text}: the candidates of {name} have no context, only those of"
             f" {', '.join(WITH_CONTEXT)} have: leave it at sentence"
         )
+    path = benchmark_folder(name, data_dir)
     if own:
-        if not os.path.isdir(name):
-            raise InputError(f"--benchmarks={name}: no such folder: {folder.LAYOUT}")
-        return folder.read(name, os.path.basename(os.path.abspath(name)))
-    if not data_dir:
-        raise InputError(f"--benchmarks={name} needs --data_dir, the folder that holds {name}/")
-    path = os.path.join(data_dir, name)
-    if not os.path.isdir(path):
-        raise InputError(f"{path}: no such folder: --data_dir must hold one folder a benchmark, here {name}/")
+        return folder.read(path, os.path.basename(os.path.abspath(path)))
     options = {"candidate_text": candidate_text} if name in WITH_CONTEXT else {}
     if name == STREAMED:
         options["chosen"] = miracl_languages

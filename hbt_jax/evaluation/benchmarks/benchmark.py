@@ -51,6 +51,7 @@ class Benchmark:
         two languages is the accuracy of bitext retrieval.
       counts: further counts for the results.
       notes: what a reader of the results must know of the files, in sentences.
+      release: of the public data that its texts were made from, such as "Unicode CLDR 47"; empty if it is not known.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Benchmark:
     is_bitext: bool = False
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    release: str = ""
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ Every sentence is a query and a candidate; relevant are its translations, and it
 - Pairs: the ids are "CODE:N:CODE" and "CODE:N:en" for both sides of line N of the pair of CODE and English.  Each
   pair has an English pool of its own, in which the sentences in CODE search, as published accuracies are taken.  Pairs
   share English sentences, so in the pool of all, a sentence does not search those of other pairs that stand on a line
-  with the same English sentence: they would be right answers that nobody judged.
+  with the same English sentence (however it is typed): they would be right answers that nobody judged.
+
+A sentence that stands on two lines of one file is counted and reported; only its own line's translation is relevant, as
+published accuracies compare line numbers.
 
 Accuracy is recall@1 of the cross-lingual setting; no sentence counts in the monolingual one.
 """
@@ -27,6 +30,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark, Texts, others_of_item, pad_relevant
+from hbt_jax.evaluation.benchmarks.copies import copies_as_published, first_of_each
 from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
 from hbt_jax.languages import LANGUAGES, TATOEBA, same_language, unknown_language
 
@@ -34,6 +38,7 @@ LAYOUT = (
     "a bitext folder holds LANG.txt, one file a language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
     " (hbt_jax/evaluation/benchmarks/bitext.py)"
 )
+_AS_PUBLISHED = "only the translation on its own line is right, as published accuracies count"
 _SUFFIX, _TATOEBA, _ENGLISH = ".txt", "tatoeba.", "en"
 _PAIR = re.compile(r"tatoeba\.([a-z]{3})-eng\.([a-z]{3})")
 
@@ -67,6 +72,7 @@ def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
     columns = _parallel(sides)
     rows = [(f"{n}:{code}", f"{n}", code, text) for code, texts in columns.items() for n, text in enumerate(texts, 1)]
     texts = _as_texts(rows)
+    copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED)
     return Benchmark(
         name,
         texts,
@@ -74,7 +80,8 @@ def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
         others_of_item(texts.items),
         excluded_QX=np.arange(len(texts), dtype=np.int32)[:, None],
         is_bitext=True,
-        counts={"lines": len(rows) // len(columns)},
+        counts={"lines": len(rows) // len(columns), "copies": copies},
+        notes=notes,
     )
 
 
@@ -94,9 +101,11 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
             english += columns[_ENGLISH]
     texts = _as_texts(rows)
     excluded, shared = _unjudged(english, [item.partition(":")[0] for item in texts.items])
-    notes = ()
+    copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED, languages=pools)
     if shared:
-        notes = (f"{shared:,} sentences do not search those of other pairs with the same English sentence on the line",)
+        notes += (
+            f"{shared:,} sentences do not search those of other pairs with the same English sentence on the line",
+        )
     return Benchmark(
         name,
         texts,
@@ -105,7 +114,7 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
         excluded_QX=excluded,
         pools=pools,
         is_bitext=True,
-        counts={"lines": lines, "sentences_that_other_pairs_translate": shared},
+        counts={"lines": lines, "sentences_that_other_pairs_translate": shared, "copies": copies},
         notes=notes,
     )
 
@@ -122,7 +131,7 @@ def _unjudged(english: Sequence[str], pair: Sequence[str]) -> tuple[np.ndarray, 
     """
     number = {code: index for index, code in enumerate(dict.fromkeys(pair))}
     pair_N = np.array([number[code] for code in pair])
-    same_NX = others_of_item(english)
+    same_NX = others_of_item(first_of_each([_ENGLISH] * len(english), english).tolist())
     elsewhere_NX = np.where(pair_N[same_NX] == pair_N[:, None], NO_CANDIDATE, same_NX)
     elsewhere_NX = np.where(same_NX == NO_CANDIDATE, NO_CANDIDATE, elsewhere_NX)
     own_N1 = np.arange(len(english), dtype=np.int32)[:, None]

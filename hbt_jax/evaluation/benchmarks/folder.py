@@ -6,21 +6,32 @@
 
 `item` joins the languages; where it is absent it is the part of the id before its last ":".  Fields besides these four
 are ignored.  Ids are unique within a file and hold no white space.  Every query has at least one relevant candidate.
+made_from.json, which data_prep/write_benchmark.py writes too, may say what the texts were made from.
 Each file may be gzipped (queries.jsonl.gz).  Relevance is yes or no: the results say how many judgements were graded
-higher than 1, and how many say "not relevant", which is what a candidate without judgement is, too.
+higher than 1, and how many say "not relevant", which is what a candidate without judgement is, too, but for copies:
+a text that is in the files twice is judged once (benchmarks/judged_alike.py), and a judgement that says "not relevant"
+is kept all the same.  Queries that share a text share their item in the results, so that they are drawn together.
 """
 
+import dataclasses
 import os
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from hbt_jax import languages
+from hbt_jax.data.manifest import data_release
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said
+from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
+from hbt_jax.models.json_files import read_json
 
 QUERIES, CANDIDATES, QRELS = "queries.jsonl", "candidates.jsonl", "qrels.trec"
+MADE_FROM = "made_from.json"
 LAYOUT = f"a benchmark folder holds {QUERIES}, {CANDIDATES} and {QRELS} (hbt_jax/evaluation/benchmarks/folder.py)"
 
 
@@ -32,9 +43,66 @@ def read(path: str, name: str) -> Benchmark:
     """
     queries = _read_texts(os.path.join(path, QUERIES))
     candidates = _read_texts(os.path.join(path, CANDIDATES))
-    relevant_QG, grades = _read_qrels(os.path.join(path, QRELS), queries, candidates)
-    notes = _notes(queries, candidates, grades)
-    return Benchmark(name, queries, candidates, relevant_QG, counts={"judgements": grades}, notes=notes)
+    judged = _read_qrels(os.path.join(path, QRELS), queries, candidates)
+    alike = judge_alike(queries, candidates, judged.relevant, judged.rejected)
+    _check_answered(os.path.join(path, QRELS), queries, alike)
+    notes = (*_notes(queries, candidates, judged.grades), *_copy_notes(queries, candidates, alike))
+    return Benchmark(
+        name,
+        dataclasses.replace(queries, items=joined_items(queries.items, alike.queries)),
+        candidates,
+        pad_relevant(alike.relevant),
+        counts={"judgements": judged.grades, "copies": _copy_counts(alike)},
+        notes=notes,
+        release=_release(Path(path) / MADE_FROM),
+    )
+
+
+def _check_answered(path: str, queries: Texts, alike: Alike) -> None:
+    without = [id_ for id_, indexes in zip(queries.ids, alike.relevant, strict=True) if not indexes]
+    if without:
+        raise InputError(
+            f"{path}: {len(without)} of {len(queries)} queries have no relevant candidate, the first is {without[0]!r}:"
+            f" judge one or drop them from {QUERIES}"
+        )
+
+
+def _copy_counts(alike: Alike) -> dict[str, int]:
+    return {
+        "queries": int(alike.queries.is_copy_N.sum()),
+        "candidates": int(alike.candidates.is_copy_N.sum()),
+        "added_judgements": alike.added,
+        "kept_not_relevant": len(alike.kept),
+        "groups_not_joined": len(alike.queries.not_joined) + len(alike.candidates.not_joined),
+    }
+
+
+def _copy_notes(queries: Texts, candidates: Texts, alike: Alike) -> Iterator[str]:
+    """Sentences on copies and on what is judged because of them, each with an example."""
+    for side, texts, same in _sides(queries, candidates, alike):
+        copies = np.flatnonzero(same.is_copy_N)
+        if copies.size:
+            first = int(same.first_N[copies[0]])
+            yield f"{said(side, copies.size, texts.ids, int(copies[0]), first)}: they are judged alike"
+    if alike.added:
+        yield f"{alike.added:,} judgements were added, of copies of what is judged"
+    if alike.kept:
+        query, n = alike.kept[0]
+        yield (
+            f"{len(alike.kept):,} judgements say not relevant of copies of what is relevant, such as that of"
+            f" query {queries.ids[query]} and candidate {candidates.ids[n]}: they are kept"
+        )
+    for side, texts, same in _sides(queries, candidates, alike):
+        yield from not_joined_note(side, texts, same)
+
+
+def _sides(queries: Texts, candidates: Texts, alike: Alike) -> tuple[tuple[str, Texts, Same], ...]:
+    return ("queries", queries, alike.queries), ("candidates", candidates, alike.candidates)
+
+
+def _release(file: Path) -> str:
+    """The release of public data that made_from.json names, empty where there is no such file."""
+    return data_release(read_json(file)) if file.is_file() else ""
 
 
 def _notes(queries: Texts, candidates: Texts, grades: dict[str, int]) -> tuple[str, ...]:
@@ -88,11 +156,21 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
     return id_, fields.get("item", id_.rpartition(":")[0] or id_), code, text
 
 
-def _read_qrels(path: str, queries: Texts, candidates: Texts) -> tuple[np.ndarray, dict[str, int]]:
-    """Returns relevant_QG of the benchmark, and how many judgements there are of each kind."""
+@dataclasses.dataclass(frozen=True)
+class _Judged:
+    """The judgements of the file: indexes of each query's relevant candidates, and of those judged not relevant."""
+
+    relevant: list[set[int]]
+    rejected: dict[int, set[int]]
+    grades: dict[str, int]
+
+
+def _read_qrels(path: str, queries: Texts, candidates: Texts) -> _Judged:
+    """The judgements, and in `grades` how many there are of each kind."""
     query_index = {id_: index for index, id_ in enumerate(queries.ids)}
     candidate_index = {id_: index for index, id_ in enumerate(candidates.ids)}
-    relevant = [[] for _ in query_index]
+    relevant: list[set[int]] = [set() for _ in query_index]
+    rejected: dict[int, set[int]] = {}
     judged, grades = set(), Counter(relevant=0, not_relevant=0, above_1=0)
     for place, line in read_lines(path, LAYOUT):
         fields = line.split()
@@ -116,12 +194,7 @@ def _read_qrels(path: str, queries: Texts, candidates: Texts) -> tuple[np.ndarra
             raise InputError(f"{place}: relevance {grade!r}: expected a whole number, above 0 if relevant") from error
         grades["relevant" if number > 0 else "not_relevant"] += 1
         grades["above_1"] += number > 1
-        if number > 0:
-            relevant[query_index[query_id]].append(candidate_index[candidate_id])
-    without = [id_ for id_, indexes in zip(queries.ids, relevant, strict=True) if not indexes]
-    if without:
-        raise InputError(
-            f"{path}: {len(without)} of {len(queries)} queries have no relevant candidate, the first is {without[0]!r}:"
-            f" judge one or drop them from {QUERIES}"
-        )
-    return pad_relevant(relevant), dict(grades)
+        query = query_index[query_id]
+        of_query = relevant[query] if number > 0 else rejected.setdefault(query, set())
+        of_query.add(candidate_index[candidate_id])
+    return _Judged(relevant, rejected, dict(grades))

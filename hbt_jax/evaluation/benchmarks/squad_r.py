@@ -11,6 +11,7 @@ Copies on the Hugging Face hub lack the sentences, so they cannot stand in.
   "LANG:pP:sS", with paragraphs counted from 1 through the file and sentences from 0 in the paragraph, as LAReQA's own
   code counts them.  Sentences that answer one question share an item, directly or over other questions that they
   answer; every other candidate is an item of its own.
+- Sentences and questions that are copies of another one are counted and reported; only one is judged.
 - Relevant to a query are the sentences in which the answer of its ID starts, one in each language that has the ID.
 
 Candidate texts, of which a result must name the one it used:
@@ -28,6 +29,7 @@ from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 
 PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statistics" of the official repository
     "xquad-r": {
@@ -40,6 +42,7 @@ PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statist
         "vi": (511, 2828), "zh": (504, 2322),
     },
 }  # fmt: skip
+_AS_PUBLISHED = "they stay apart and are judged as the files say, as LAReQA counts"
 _ORIGIN = "the official files are those of https://github.com/google-research-datasets/lareqa"
 
 
@@ -72,7 +75,9 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
     item = {n: first for question, first in squad_layout.connected(golds).items() for n in golds[question]}
     candidates = [(id_, item.get(n, id_), code, text) for n, (id_, code, text) in enumerate(candidates)]
     relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
-    return Benchmark(name, _texts(queries), _texts(candidates), relevant_QG)
+    sides = {"queries": _texts(queries), "candidates": _texts(candidates)}
+    copies, notes = copies_as_published(sides, _AS_PUBLISHED)
+    return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes)
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:

@@ -37,6 +37,7 @@ class StreamedBenchmark:
       passage: what makes (id, text) of the fields of a JSON line; raises ValueError, saying what is wrong.
       settings: what a result must name of how texts are made and which were chosen.
       notes: what a reader of the results must know, in sentences.
+      counts: further counts for the results.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StreamedBenchmark:
     passage: Callable[[dict], tuple[str, str]]
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ One picture a line: {"image/key": "000411001ff7dd4f", "image/locale": "en", "ar"
 Of a language the captions under `caption` are read; tokenised copies beside them and the other fields are not.
 
 - Every caption is a query and a candidate, with the id "KEY:LANG:N", N from 0 in the order of the file; its item is the
-  picture's key.  Equal captions stay apart, as they are different people's.
+  picture's key.  Equal captions stay apart, as they are different people's; of two pictures' equal captions only those
+  of the same picture are relevant to a query, as published, and how many there are is counted.
 - Relevant to a caption are all others of its picture, in any language; the caption itself is not searched.
 - So a query counts in the monolingual setting where its picture has another caption in its language.
 - A caption that is its picture's only one is a candidate but no query; how many there are is counted.
@@ -23,12 +24,14 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, others_of_item
+from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
 from hbt_jax.languages import XM3600, unknown_language
 
 CAPTIONS = "captions.jsonl"
 PUBLISHED = {"pictures": 3600, "languages": 36, "captions": 261_375}  # the paper's abstract and section 2
 _ORIGIN = "the official file is that of https://google.github.io/crossmodal-3600"
+_AS_PUBLISHED = "they stay apart, as a caption is judged by its picture"
 _LISTED = f"XM3600 has {' '.join(XM3600)}"
 _KEY, _OF_PICTURE, _CAPTION = "image/key", "image/", "caption"
 
@@ -55,14 +58,20 @@ def read(path: str, name: str) -> Benchmark:
     lacking = {code: found["pictures"] - pictures_with[code] for code in XM3600}
     lacking = {code: number for code, number in lacking.items() if number}
     lonely = len(texts) - len(query_Q)
+    copies, copy_notes = copies_as_published({"captions": texts}, _AS_PUBLISHED)
     return Benchmark(
         name,
         texts if not lonely else _chosen(texts, query_Q),
         texts,
         others_NG[query_Q],
         excluded_QX=query_Q[:, None],
-        counts={"pictures": found["pictures"], "pictures_without": lacking, "captions_without_another": lonely},
-        notes=tuple(_notes(found, lacking, lonely)),
+        counts={
+            "pictures": found["pictures"],
+            "pictures_without": lacking,
+            "captions_without_another": lonely,
+            "copies": copies,
+        },
+        notes=(*_notes(found, lacking, lonely), *copy_notes),
     )
 
 

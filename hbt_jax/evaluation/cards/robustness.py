@@ -10,11 +10,11 @@ from hbt_jax.evaluation.cards.parts import (
     name_cells,
     number,
     percent,
+    settings_of,
     sortable_heads,
     table,
     value_cell,
 )
-from hbt_jax.evaluation.metrics import SETTINGS
 
 _COLUMNS = {
     "mean": "mean",
@@ -61,11 +61,12 @@ def tokens_card(summary: dict) -> str:
     if not tokens:
         return ""
     metric, sides = main_metric(summary), [side for side in _SIDES if tokens.get(side)]
+    settings = settings_of(summary["metrics"])
     codes = sorted({code for side in sides for code in tokens[side]})
     rows = []
     for code in codes:
         cells = [value_cell(*_shown(tokens[side].get(code, {}), rate)) for side in sides for rate in _RATES]
-        for setting in SETTINGS:
+        for setting in settings:
             value = block_of(summary["by_query_language"].get(code, {}), setting).get(metric)
             cells.append(value_cell(value, number(value, metric)))
         rows.append(name_cells(code) + "".join(cells))
@@ -73,8 +74,9 @@ def tokens_card(summary: dict) -> str:
         f'<th class="group" colspan="{len(_RATES)}" scope="colgroup">{_SIDES[side]}</th>' for side in sides
     )
     name = f"{metric_name(metric)} as query"
-    groups = f'<th class="group" colspan="3"></th>{groups}<th class="group" colspan="3" scope="colgroup">{name}</th>'
-    columns = ["code", "language", "script", *(list(_RATES.values()) * len(sides)), *map(SETTING_NAMES.get, SETTINGS)]
+    last = f'<th class="group" colspan="{len(settings)}" scope="colgroup">{name}</th>' if settings else ""
+    groups = f'<th class="group" colspan="3"></th>{groups}{last}'
+    columns = ["code", "language", "script", *(list(_RATES.values()) * len(sides)), *map(SETTING_NAMES.get, settings)]
     note = (
         "Truncated: share of texts that do not fit. Unknown: share of tokens that the vocabulary lacks. Per character:"
         " tokens per character; many mean that the tokenizer knows little of a language. A click on a column's name"

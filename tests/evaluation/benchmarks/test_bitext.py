@@ -46,7 +46,9 @@ def ids_of(benchmark, index_QG):
 
 def test_translations_are_relevant(read):
     benchmark = read(PARALLEL)
-    assert benchmark.is_bitext and benchmark.pools is None and benchmark.counts == {"lines": 2}
+    assert (
+        benchmark.is_bitext and benchmark.pools is None and benchmark.counts == {"lines": 2, "copies": {"sentences": 0}}
+    )
     assert benchmark.queries == benchmark.candidates
     assert benchmark.queries.ids == ["1:de", "2:de", "1:en", "2:en", "1:sw", "2:sw"]
     assert benchmark.queries.items == ["1", "2"] * 3
@@ -98,11 +100,32 @@ def test_right_answers_of_other_pairs_are_not_searched(read):
     )
 
 
+def test_right_answers_of_other_pairs_are_found_however_they_are_typed(read):
+    typed = {"tatoeba.deu-eng.eng": "Hello.\nCafe\u0301\u00a0 au lait. \n"}
+    typed["tatoeba.swh-eng.eng"] = "Cafe\u0301 au l\u200bait.\nYes.\nＨｅｌｌｏ.\n".replace("e\u0301", "\u00e9")
+    benchmark = read(PAIRS | typed)
+    excluded = ids_of(benchmark, benchmark.excluded_QX)
+    assert excluded["de:2:de"] == {"de:2:de", "sw:1:sw", "sw:1:en"}
+    assert excluded["sw:3:sw"] == {"sw:3:sw", "de:1:de", "de:1:en"}
+    assert benchmark.counts["sentences_that_other_pairs_translate"] == 8
+
+
+def test_a_sentence_on_two_lines_is_counted_and_stays_a_wrong_answer(read):
+    benchmark = read({"de.txt": "eins\nzwei\neins \n", "en.txt": "one\ntwo\none\u200b\n"})
+    assert ids_of(benchmark, benchmark.relevant_QG)["1:de"] == {"1:en"}
+    assert benchmark.counts["copies"] == {"sentences": 2}
+    assert benchmark.notes == (
+        "2 sentences have the text of another one of their language, such as 3:de that of 1:de: only the translation on"
+        " its own line is right, as published accuracies count",
+    )
+
+
 def test_a_sentence_twice_in_a_pair_stays_a_wrong_answer(read):
     """As in published accuracies, which compare line numbers."""
     files = {"tatoeba.deu-eng.deu": "Nein!\nNee!\n", "tatoeba.deu-eng.eng": "No!\nNo!\n"}
     benchmark = read(files)
     assert ids_of(benchmark, benchmark.excluded_QX) == {id_: {id_} for id_ in benchmark.queries.ids}
+    assert benchmark.counts["copies"] == {"sentences": 1}  # of No!; Thanks. of two pairs is left out of the search
 
 
 def test_accuracy_of_pairs_by_hand(read, tmp_path):

@@ -2,11 +2,15 @@
 
 import gzip
 import json
+import unicodedata
 
+import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import NAMES, load_benchmark
+from hbt_jax.evaluation.run import evaluate, format_table
+from tests.evaluation.test_run import by_trec_eval, macro
 
 QUERIES = [
     {"id": "x/1:de", "item": "x/1", "language": "de", "text": "eins?"},
@@ -17,6 +21,7 @@ CANDIDATES = [
     {"id": "x/1:en", "language": "en", "text": "one"},
     {"id": "x/2:en", "language": "en", "text": "two"},
 ]
+COPY_COUNTS = ("queries", "candidates", "added_judgements", "kept_not_relevant", "groups_not_joined")
 QRELS = "x/1:de 0 x/1:en 1\nx/1:de 0 x/1:de 1\nx/2:en 0 x/2:en 2\nx/2:en 0 x/1:en 0\n"
 
 
@@ -89,6 +94,7 @@ def change(rows, index, **fields):
             r"candidates.jsonl:1: id 'a b' is empty or holds white space",
         ),
         ({"candidates": change(CANDIDATES, 0, text=" ")}, r"candidates.jsonl:1: the text of 'x/1:de' is empty"),
+        ({"queries": change(QUERIES, 0, text="\u200b\ufeff")}, r"queries.jsonl:1: the text of 'x/1:de' is empty"),
         (
             {"candidates": '{"id": "a", "text": "x", "id": "b"}'},
             r"candidates.jsonl:1: field 'id' occurs twice in one object: keep one",
@@ -207,7 +213,8 @@ def test_what_does_not_count_in_full_is_said(folder, tmp_path):
         ),
         "",
     )
-    assert benchmark.counts == {"judgements": {"relevant": 4, "not_relevant": 1, "above_1": 1}}
+    assert benchmark.counts["judgements"] == {"relevant": 4, "not_relevant": 1, "above_1": 1}
+    assert benchmark.counts["copies"] == dict.fromkeys(COPY_COUNTS, 0)
     assert benchmark.notes == (
         "1 judgements of qrels.trec say not relevant, as if there were none",
         "1 judgements of qrels.trec are above 1: they count as 1, relevant",
@@ -219,3 +226,78 @@ def test_what_does_not_count_in_full_is_said(folder, tmp_path):
 def test_half_a_character_is_an_error(folder):
     with pytest.raises(InputError, match=r"queries\.jsonl:1: the text of 'x/1:de' holds '\\ud83d': expected whole ch"):
         load_benchmark(folder(queries=change(QUERIES, 0, text="eins \ud83d")), "")
+
+
+def with_copies(folder, qrels=""):
+    """Passages of two cities, "são tomé" once more in another form and with a French text; a query asked twice."""
+    nfd = unicodedata.normalize("NFD", "são tomé ")
+    texts = [
+        ("a:pt", "são tomé"), ("a:en", "saint thomas"), ("b:pt", nfd), ("b:fr", "saint thomas"), ("c:pt", "lima"),
+    ]  # fmt: skip
+    asked = [("p:pt", "onde?"), ("q:pt", "onde?\u200b"), ("r:en", "onde?")]
+    rows = [[{"id": id_, "language": id_[-2:], "text": text} for id_, text in side] for side in (asked, texts)]
+    judged = "p:pt 0 a:pt 1\np:pt 0 a:en 1\nq:pt 0 c:pt 1\nr:en 0 b:pt 1\n"
+    return folder(queries=as_lines(rows[0]), candidates=as_lines(rows[1]), qrels=judged + qrels)
+
+
+def test_copies_are_judged_alike_counted_and_said(folder):
+    benchmark = load_benchmark(with_copies(folder), "")
+    assert benchmark.candidates.ids == ["a:pt", "a:en", "b:pt", "b:fr", "c:pt"]
+    assert benchmark.relevant_QG.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 2, -1, -1, -1]]
+    assert benchmark.queries.items == ["p", "p", "r"]  # drawn together by intervals and comparisons
+    assert benchmark.counts["copies"] == dict(zip(COPY_COUNTS, (1, 1, 8, 0, 0), strict=True))
+    assert benchmark.notes[1:] == (
+        "1 queries have the text of another one of their language, such as q:pt that of p:pt: they are judged alike",
+        "1 candidates have the text of another one of their language, such as b:pt that of a:pt: they are judged alike",
+        "8 judgements were added, of copies of what is judged",
+    )
+
+
+def test_a_judgement_against_a_copy_is_kept_and_said(folder):
+    benchmark = load_benchmark(with_copies(folder, qrels="p:pt 0 b:pt 0\nr:en 0 a:pt 0\n"), "")
+    assert benchmark.relevant_QG.tolist() == [[0, 1, 3, 4, -1], [0, 1, 2, 3, 4], [2, -1, -1, -1, -1]]
+    assert benchmark.counts["copies"]["kept_not_relevant"] == 2
+    assert (
+        "2 judgements say not relevant of copies of what is relevant, such as that of query p:pt and candidate b:pt:"
+        " they are kept"
+    ) in benchmark.notes
+
+
+def test_items_that_share_a_text_but_are_two_are_said(folder):
+    """One sentence in Arabic is two in English."""
+    rows = [("a:ar", "both"), ("a:en", "one"), ("b:ar", "both"), ("b:en", "two")]
+    candidates = as_lines({"id": id_, "language": id_[-2:], "text": text} for id_, text in rows)
+    qrels = "x/1:de 0 a:ar 1\nx/1:de 0 a:en 1\nx/2:en 0 b:en 1\n"
+    benchmark = load_benchmark(folder(candidates=candidates, qrels=qrels), "")
+    assert benchmark.relevant_QG.tolist() == [[0, 1, 2], [3, -1, -1]]
+    assert benchmark.counts["copies"]["groups_not_joined"] == 1
+    assert "1 groups of candidates share a text, such as that of a:ar, but are not taken" in benchmark.notes[-1]
+
+
+def test_a_query_without_judgements_has_those_of_its_copy(folder):
+    path = with_copies(folder)
+    qrels = "p:pt 0 c:pt 1\nr:en 0 c:pt 1\n"
+    with open(f"{path}/qrels.trec", "w", encoding="utf-8") as file:
+        file.write(qrels)
+    assert load_benchmark(path, "").relevant_QG.tolist() == [[4], [4], [4]]
+
+
+@pytest.mark.parametrize("noise", [0, 2])
+def test_a_model_that_finds_every_copy_scores_one_and_trec_eval_agrees(folder, tmp_path, noise):
+    benchmark = load_benchmark(with_copies(folder), "")
+    of_text = np.eye(4, dtype=np.float32)
+    query = of_text.sum(axis=0) - [[0] * 4, [0] * 4, [0, 1, 1, 1]]
+    query = (query + noise * np.random.default_rng(0).standard_normal(query.shape)).astype(np.float32)
+    candidate = of_text[[0, 1, 0, 2, 3]]
+    found = evaluate(
+        benchmark, query, candidate, out_dir=str(tmp_path), model_name="m", settings={}, counts={}, run_depth=0
+    )
+    language = dict(zip(benchmark.queries.ids, benchmark.queries.languages, strict=True))
+    for setting, qrels in (("multilingual", "qrels.trec"), ("monolingual", "runs/monolingual.qrels")):
+        run = tmp_path / "mine" / "runs" / f"{setting}.trec"
+        theirs = macro(by_trec_eval(run, tmp_path / "mine" / qrels), language)
+        for metric, value in theirs.items():
+            assert found["metrics"][setting][metric] == pytest.approx(value, abs=1e-6)
+    assert (found["metrics"]["multilingual"]["map"] == 1) == (not noise)
+    assert "copies" in found["settings"]["definitions"]["relevant"]
+    assert found["notes"] == list(benchmark.notes) and benchmark.notes[-1] in format_table(found)

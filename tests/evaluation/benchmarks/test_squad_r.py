@@ -58,6 +58,16 @@ def test_every_sentence_of_every_language_is_a_candidate(data_dir):
     assert read.queries.items[5:8] == ["light-year", "light-what", "light-height"]
 
 
+def test_copies_are_counted_and_stay_apart(data_dir):
+    read = load_benchmark("mlqa-r", str(data_dir))
+    assert read.counts == {"copies": {"queries": 0, "candidates": 1}}
+    assert read.notes == (
+        "1 candidates have the text of another one of their language, such as en:p2:s2 that of en:p1:s2: they stay"
+        " apart and are judged as the files say, as LAReQA counts",
+    )
+    assert len(read.candidates) == 12
+
+
 def test_gold_sentences_of_every_language_are_relevant(data_dir):
     pairs = relevant(load_benchmark("mlqa-r", str(data_dir)))
     assert pairs["light-year:ar"] == pairs["light-what:en"] == ["ar:p1:s0", "en:p1:s0"]

@@ -137,6 +137,17 @@ def test_no_run_lists_the_query_itself(evaluated):
     assert all(row.split()[0] != row.split()[2] for row in (folder / "qrels.trec").read_text().splitlines())
 
 
+def test_a_caption_of_two_pictures_is_counted_and_judged_by_its_picture(read):
+    copies = {"C": {"en": ["two  boats", "a red\u200b bus"], "de": ["two boats"]}, "D": {"en": ["x", "x "]}}
+    benchmark = read(lines(TWO | copies))
+    assert benchmark.relevant_QG[5:].tolist() == [[6, 7], [5, 7], [5, 6], [9, -1], [8, -1]]
+    assert benchmark.counts["copies"] == {"captions": 2}
+    assert benchmark.notes[-1] == (
+        "2 captions have the text of another one of their language, such as C:en:0 that of B:en:0: they stay apart, as"
+        " a caption is judged by its picture"
+    )
+
+
 def test_a_caption_alone_is_a_candidate_only(read):
     benchmark = read(lines(TWO | {"C": {"te": ["ఒక పిల్లి"]}}))
     assert benchmark.candidates.ids[-1] == "C:te:0" and "C:te:0" not in benchmark.queries.ids

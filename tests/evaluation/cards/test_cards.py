@@ -100,6 +100,16 @@ def test_tokens_by_language(full):
     assert Page(robustness.tokens_card(full)).words.count("12.5 %") == 4
 
 
+def test_tokens_stand_beside_the_settings_that_were_evaluated(full, lean):
+    groups = [words for words in Page(robustness.tokens_card(full)).words if words in summary.POOLS or "-" in words]
+    assert [name for name in groups if name.endswith("lingual")] == ["monolingual", "cross-lingual", "multilingual"]
+    lean["tokens"] = {"queries": full["tokens"]["queries"]}
+    words = Page(robustness.tokens_card(lean)).words
+    assert "nDCG@10 as query" in words and "0.4321" in words
+    assert [name for name in words if name.endswith("lingual")] == ["monolingual"]
+    assert "mAP as query" not in words
+
+
 def test_language_bias(full):
     baseline = {"metrics": {"multilingual": {"strong_alignment": 0.0625}}}
     page = Page(bias.bias_card(full, [summary.Baseline("other", baseline)]))

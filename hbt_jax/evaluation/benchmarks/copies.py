@@ -1,0 +1,185 @@
+"""Texts of a benchmark that are one text, and items that are one item because they share a text.
+
+Two texts of one language are one where `identity_text` is the same (folding JUDGED): composed or decomposed, with a
+space more, in full width.  Texts of different languages never are.  judged_alike.py says what follows from it for
+judgements; benchmarks that are counted as they were published only report copies (`copies_as_published`).
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.text_identity import JUDGED, identity_text
+
+MOST_COPIES = 256  # of a text: as many judgements are added to each of as many queries
+
+
+def first_of_each(languages: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+    """int64 [N]: of each text, the index of the first one of its language that is the same text.
+
+    Args:
+      languages: of each text, its language, or what else must be equal, such as the name of its pool.
+      texts: the N texts.
+
+    >>> first_of_each(["en", "de", "en", "en"], ["Lima", "Lima", " Li\\u200bma", "Quito"])
+    array([0, 1, 0, 3])
+    """
+    first: dict[tuple[str, str], int] = {}
+    found = [
+        first.setdefault((code, identity_text(text, JUDGED)), n)
+        for n, (code, text) in enumerate(zip(languages, texts, strict=True))
+    ]
+    return np.array(found, np.int64)
+
+
+def said(side: str, copies: int, ids: Sequence[str], copy: int, first: int) -> str:
+    """The beginning of a sentence that reports copies.
+
+    >>> said("candidates", 1200, ["a:en", "b:en"], 1, 0)
+    '1,200 candidates have the text of another one of their language, such as b:en that of a:en'
+    """
+    return f"{copies:,} {side} have the text of another one of their language, such as {ids[copy]} that of {ids[first]}"
+
+
+def copies_as_published(
+    sides: Mapping[str, Texts], why: str, languages: Sequence[str] | None = None
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """What a benchmark that is counted as it was published reports of its copies.
+
+    Args:
+      sides: texts by what they are, such as "queries".
+      why: why copies stay apart, the end of a sentence.
+      languages: what must be equal beside the text, as for `first_of_each`; None: the language.
+
+    Returns:
+      (how many texts of each side are the same as one of another item, notes on them); no note where there are none.
+    """
+    counts, notes = {}, []
+    for side, texts in sides.items():
+        copies = _of_other_items(texts, texts.languages if languages is None else languages)
+        counts[side] = len(copies)
+        if copies:
+            notes.append(f"{said(side, len(copies), texts.ids, *copies[0])}: {why}")
+    return counts, tuple(notes)
+
+
+def _of_other_items(texts: Texts, languages: Sequence[str]) -> list[tuple[int, int]]:
+    """(copy, first) of the texts that stand under several items: for each item but the first, one of its texts."""
+    first_N = first_of_each(languages, texts.texts)
+    seen: set[tuple[int, str]] = set()
+    found = []
+    for n in np.flatnonzero(first_N != np.arange(len(first_N))).tolist():
+        first, item = int(first_N[n]), texts.items[n]
+        if item != texts.items[first] and (first, item) not in seen:
+            seen.add((first, item))
+            found.append((n, first))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Same:
+    """Which of the N texts of one side are one text, and which are about one item.
+
+    Attributes:
+      first_N: as `first_of_each` has it.
+      unit_N: number of each text's item; a text by itself where its item has several different texts of one language,
+        which are then no translations of each other.
+      class_N: number of each text's class: the items that share a text, directly or over others, and so are one item.
+        Where they have different texts of another language they are a class each: one sentence may be two in another
+        language, each answering another question, and a filler such as "-" may stand anywhere.  So are items that
+        share a text of more than MOST_COPIES copies.
+      not_joined: index of the most repeated text of each group of items that share one but are not one item.
+    """
+
+    first_N: np.ndarray
+    unit_N: np.ndarray
+    class_N: np.ndarray
+    not_joined: tuple[int, ...]
+
+    @property
+    def is_copy_N(self) -> np.ndarray:
+        """bool [N]: whether an earlier text is the same."""
+        return self.first_N != np.arange(len(self.first_N))
+
+
+def same_of(texts: Texts) -> Same:
+    """Finds the texts of one side that are one text, and the items that are one item."""
+    first_N = first_of_each(texts.languages, texts.texts)
+    unit_N = _units(texts, first_N)
+    class_N = _connected(unit_N, first_N)
+    apart = _not_one(class_N, unit_N, first_N, texts.languages)
+    if apart:
+        own_N = class_N.max() + 1 + unit_N
+        class_N = np.where(np.isin(class_N, list(apart)), own_N, class_N)
+    return Same(first_N, unit_N, class_N, tuple(apart.values()))
+
+
+def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
+    """A sentence on items that share a text but are not one item, if there are any; `side` is what texts are."""
+    if same.not_joined:
+        n = same.not_joined[0]
+        yield (
+            f"{len(same.not_joined):,} groups of {side} share a text, such as that of {texts.ids[n]}, but are not taken"
+            f" for one item, as they have different texts of another language, or more than {MOST_COPIES} copies of it,"
+            " which are then judged as the files say"
+        )
+
+
+def joined_items(items: Sequence[str], same: Same) -> list[str]:
+    """The item of each text, one name for items of one class: that of the first of them.
+
+    >>> texts = Texts(["a", "b", "c"], ["1", "2", "3"], ["en"] * 3, ["Lima", "Lima ", "Quito"])
+    >>> joined_items(texts.items, same_of(texts))
+    ['1', '1', '3']
+    """
+    number: dict[str, int] = {}
+    item_N = np.array([number.setdefault(item, len(number)) for item in items], np.int64)
+    group_N = _connected(item_N, same.class_N)
+    _, first, group_N = np.unique(group_N, return_index=True, return_inverse=True)
+    return [items[n] for n in first[group_N].tolist()]
+
+
+def _units(texts: Texts, first_N: np.ndarray) -> np.ndarray:
+    text_of: dict[tuple[str, str], int] = {}
+    mixed = set()
+    for item, code, first in zip(texts.items, texts.languages, first_N.tolist(), strict=True):
+        if text_of.setdefault((item, code), first) != first:
+            mixed.add(item)
+    number: dict[str | int, int] = {}
+    names = (n if item in mixed else item for n, item in enumerate(texts.items))
+    return np.array([number.setdefault(name, len(number)) for name in names], np.int64)
+
+
+def _connected(one_N: np.ndarray, other_N: np.ndarray) -> np.ndarray:
+    """int64 [N]: the same number where `one` or `other` is the same, directly or over others."""
+    ones, others = one_N.max(initial=-1) + 1, other_N.max(initial=-1) + 1
+    edges = coo_array((np.ones(len(one_N), bool), (one_N, ones + other_N)), shape=(ones + others,) * 2)
+    return connected_components(edges, directed=False)[1][one_N].astype(np.int64)
+
+
+def several_items(class_N: np.ndarray, unit_N: np.ndarray) -> np.ndarray:
+    """int64, ascending: the classes that have several items; arguments as the attributes of `Same`."""
+    _, first_U = np.unique(unit_N, return_index=True)
+    numbers, items = np.unique(class_N[first_U], return_counts=True)
+    return numbers[items > 1]
+
+
+def _not_one(class_N: np.ndarray, unit_N: np.ndarray, first_N: np.ndarray, languages: Sequence[str]) -> dict:
+    """Number of each class whose items are not one -> index of its most repeated text."""
+    first_T, copies_T = np.unique(first_N, return_counts=True)
+    within_T = np.isin(class_N[first_T], several_items(class_N, unit_N)) | (copies_T > MOST_COPIES)
+    first_T, copies_T = first_T[within_T], copies_T[within_T]
+    class_T = class_N[first_T].tolist()
+    wordings = Counter((number, languages[n]) for number, n in zip(class_T, first_T.tolist(), strict=True))
+    apart = {number for (number, _), count in wordings.items() if count > 1}
+    apart |= {number for number, copies in zip(class_T, copies_T.tolist(), strict=True) if copies > MOST_COPIES}
+    most: dict[int, tuple[int, int]] = {}
+    for number, copies, n in zip(class_T, copies_T.tolist(), first_T.tolist(), strict=True):
+        if number in apart and copies > most.get(number, (0, 0))[0]:
+            most[number] = copies, n
+    return {number: n for number, (_, n) in most.items()}

@@ -1,0 +1,351 @@
+"""Output folders are held while they are written, so that the files of two commands never mix.
+
+A command holds its output folder from before its work to its end.  A second command that would write there ends at
+once, with one line that says which process holds the folder, on which host and since when.
+
+    FOLDER/.held        of a folder that is written in place
+    PARENT/.NAME.held   of a file or folder that is made under another name and then renamed; it may not exist yet
+
+The holder locks this file (flock) and writes into it who it is.  It removes the file at its end.  The kernel drops the
+lock of a process that ends in any other way, so what a killed process leaves is taken over, with a line that says so.
+
+A file system that several hosts share may keep locks per host, or have none.  So a record of another host is believed
+even if its lock is free: whether that host still works is for the user to say, by removing the file.  Where there are
+no locks, a holder on this host is looked up by its process id and start time.
+
+The processes of one job are one holder: the first one holds for all of them, see launch/train.py.  A process that holds
+a folder may hold it again; workers that a holder starts hold nothing.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import errno
+import fcntl
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hbt_jax.errors import InputError
+from hbt_jax.files import check_writable, disk_errors
+
+RECORD = ".held"  # its name in a folder that is written in place
+
+# What flock says where there are no locks; EBADF: NFS, of a file that may not be written.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF)
+_SETTLE_SECONDS = 1.0  # without locks: longer than another process takes from reading a record to writing its own
+_UNWRITTEN_SECONDS = 2.0  # how long a holder may take from locking its record to writing it
+_POLL_SECONDS = 0.2
+_PARTS_OF_COMMAND = 2  # launch/train.py
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """A process that holds a folder.
+
+    Attributes:
+      host: name of its machine.
+      process: its id there.
+      boot: id of the machine's boot; empty where the system has none.
+      started: start time of the process, in clock ticks since the boot; None where the system does not say.
+      command: the program.
+      since: when it took the folder, UTC.
+    """
+
+    host: str
+    process: int
+    boot: str
+    started: int | None
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.process} on host {self.host} ({self.command}) since {self.since}"
+
+
+@dataclasses.dataclass
+class _Hold:
+    """What this process holds: its record, the locked file (None without locks), and the folders it made."""
+
+    holder: Holder
+    file: int | None
+    folders: set[Path] = dataclasses.field(default_factory=set)
+    times: int = 1
+
+
+_holds: dict[Path, _Hold] = {}
+_guard = threading.RLock()
+
+
+def record_of(path: str | os.PathLike, *, beside: bool = False) -> Path:
+    """The file that says who holds `path`, the same for every spelling of it and for links to it."""
+    real = Path(os.path.realpath(path))
+    return real.parent / f".{real.name}{RECORD}" if beside else real / RECORD
+
+
+@contextlib.contextmanager
+def held(
+    path: str | os.PathLike, flag: str, *, beside: bool = False, again: bool = True, wait: str = ""
+) -> Iterator[None]:
+    """Holds an output for the time of the block.
+
+    Args:
+      path: folder that is written in place, made when missing (and removed again where the block leaves it empty); with
+        `beside` a file or folder that is made under another name and then renamed.
+      flag: the option that names another place, for messages.
+      beside: where the record lies, see the module's text.
+      again: whether this process may hold it already, further out.
+      wait: what the user is told while another process of this host has it; empty: not waited for, but an error.
+
+    Raises:
+      InputError: another process holds it, or nothing can be written there.
+    """
+    record = record_of(path, beside=beside)
+    with _guard:
+        if record in _holds and not again:
+            raise InputError(_busy(path, _holds[record].holder, flag))
+        if record in _holds:
+            _holds[record].times += 1
+        else:
+            check_writable(str(record.parent) if beside else os.fspath(path))
+            with disk_errors(record.parent, flag):
+                _holds[record] = _claim(record, os.fspath(path), flag, wait)
+    try:
+        yield
+    finally:
+        with _guard:
+            _let_go(record)
+
+
+def _claim(record: Path, shown: str, flag: str, wait: str) -> _Hold:
+    """Takes a record, or raises InputError if another process has it."""
+    told, made = False, set()
+    try:
+        while True:
+            made |= _make(record.parent)
+            try:
+                file, locked = _open_locked(record)
+            except FileNotFoundError:  # its folder was removed again, by a process that left nothing in it
+                continue
+            if locked is not False:
+                hold = _take(record, file, locked, shown, flag)
+                if hold:
+                    hold.folders = made
+                    return hold
+                continue
+            os.close(file)
+            found = _written(record)
+            if not wait:
+                raise InputError(_busy(shown, found, flag))
+            if not told:
+                print(f"waiting for {found or 'another process'}, {wait}", file=sys.stderr, flush=True)
+            told = True
+            time.sleep(_POLL_SECONDS)
+    except BaseException:
+        _remove_empty(made)
+        raise
+
+
+def _take(record: Path, file: int, locked: bool | None, shown: str, flag: str) -> _Hold | None:
+    """Writes this process into an open record whose lock it has (None: there are no locks); None to look again."""
+    me, found = this_process(), _read(record)
+    try:
+        if not _is_at(file, record):  # removed between opening and locking
+            return None
+        if found and _may_live(found, me, locked):
+            raise InputError(_refusal(found, me, record, shown, flag))
+        if found:
+            print(f"{shown} was in use by {found}, which has ended: taken over", file=sys.stderr, flush=True)
+            record.unlink()  # not written over: it may be another user's
+            return None
+        _write(record, file, me)
+        if locked:
+            hold, file = _Hold(me, file), None
+            return hold
+    finally:
+        if file is not None:
+            os.close(file)
+    time.sleep(_SETTLE_SECONDS)
+    return _Hold(me, None) if _read(record) == me else None
+
+
+def _write(record: Path, file: int, me: Holder) -> None:
+    try:
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(dataclasses.asdict(me)).encode() + b"\n", 0)
+        os.fsync(file)  # so that other hosts see it
+    except BaseException:
+        record.unlink()
+        raise
+
+
+def _open_locked(record: Path) -> tuple[int, bool | None]:
+    """The open record; whether its lock is this process's now, None where there are no locks."""
+    try:
+        file = os.open(record, os.O_RDWR | os.O_CREAT, 0o666)  # children do not inherit it
+    except PermissionError:
+        if not record.exists():
+            raise
+        file = os.open(record, os.O_RDONLY)  # another user's: enough to see who holds it, and to lock
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return file, False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            os.close(file)
+            raise
+        return file, None
+    return file, True
+
+
+def _may_live(found: Holder, me: Holder, locked: bool | None) -> bool:
+    """Whether the process of a record may still work; with the lock (`locked`), none of this machine does."""
+    same_boot = bool(me.boot) and found.boot == me.boot
+    if locked and same_boot:  # of any name: a container has a host name of its own
+        return False
+    if found.host != me.host:
+        return True
+    if locked or (me.boot and found.boot and not same_boot):
+        return False
+    return _runs(found)
+
+
+def _busy(shown: str | os.PathLike, found: Holder | None, flag: str) -> str:
+    who = found or "another process"
+    return f"{os.fspath(shown)} is in use by {who}: wait until it has ended, or choose another {flag}"
+
+
+def _refusal(found: Holder, me: Holder, record: Path, shown: str, flag: str) -> str:
+    if found.host == me.host:
+        return _busy(shown, found, flag)
+    return (
+        f"{shown} is in use by {found}, which cannot be looked up from host {me.host}: wait until it has ended, or"
+        f" choose another {flag}; if that process or host is gone, remove {record} and repeat the command"
+    )
+
+
+def _let_go(record: Path) -> None:
+    """Ends one hold; the last one removes the record, and the folders that were made for it and are empty."""
+    hold = _holds.get(record)
+    if hold is None:  # of a process that was forked off the holder
+        return
+    hold.times -= 1
+    if hold.times:
+        return
+    del _holds[record]
+    try:
+        if _read(record) == hold.holder:  # else somebody removed it, and others may have it now
+            record.unlink()
+        _remove_empty(hold.folders)
+    finally:
+        if hold.file is not None:
+            os.close(hold.file)
+
+
+def _make(folder: Path) -> set[Path]:
+    """Makes a folder; returns those that were missing, it and above it."""
+    missing = {one for one in (folder, *folder.parents) if not one.exists()}
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: set[Path]) -> None:
+    """Removes the folders that are empty, the deepest first."""
+    for folder in sorted(folders, key=lambda one: len(one.parts), reverse=True):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file still has its name."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _read(record: Path) -> Holder | None:
+    """The holder in a record; None where there is none, or the record was not written to its end."""
+    try:
+        values, _ = json.JSONDecoder().raw_decode(record.read_text(encoding="utf-8"))
+        holder = Holder(**{field.name: values[field.name] for field in dataclasses.fields(Holder)})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return holder if isinstance(holder.process, int) else None
+
+
+def _written(record: Path) -> Holder | None:
+    """The holder in a record that is locked, which its holder may be about to write."""
+    end = time.monotonic() + _UNWRITTEN_SECONDS
+    while (found := _read(record)) is None and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS / 10)
+    return found
+
+
+def this_process() -> Holder:
+    """This process as a holder, from now on."""
+    script = sys.argv[0] if sys.argv and not sys.argv[0].startswith("-") else ""  # -c: given as text
+    command = "/".join(Path(script).parts[-_PARTS_OF_COMMAND:]) or "python"
+    now = datetime.datetime.now(datetime.UTC)
+    return Holder(
+        host=socket.gethostname(),
+        process=os.getpid(),
+        boot=_boot(),
+        started=_started(os.getpid()),
+        command=command,
+        since=f"{now:%Y-%m-%d %H:%M:%S} UTC",
+    )
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        return ""
+
+
+def _started(process: int) -> int | None:
+    """Start time of a running process, in clock ticks since the boot; None if there is none, or not on Linux."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    state, *further = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces
+    return None if state in "ZX" else int(further[18])  # ended, and only its exit code waits to be read
+
+
+def _runs(found: Holder) -> bool:
+    """Whether the process of a record of this host and boot still runs, and is not another one with its id."""
+    if found.started is not None:
+        return _started(found.process) == found.started
+    try:
+        os.kill(found.process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _forget() -> None:
+    """In a process that was forked off this one: closes its copies of the locked files, which would keep the locks."""
+    global _guard
+    _guard = threading.RLock()  # another thread may have had it
+    for hold in _holds.values():
+        if hold.file is not None:
+            os.close(hold.file)
+    _holds.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,67 @@
+"""Keeps back what a failed save prints until it is known whether its error is also raised.
+
+Orbax logs an error of its background threads several times, with tracebacks, and raises the same error at a later call.
+Of a save of many arrays, those that are still being written when the first one fails find asyncio's loop closed, and
+each of them prints a traceback.  Whoever turns the raised error into one line wants none of this; an error that is
+never raised must still be seen.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+
+_LOGGER = "absl"  # through which Orbax logs
+_FOLDER = "/orbax/"  # in the path of its source files
+_LOOP_CLOSED = "Event loop is closed"
+
+
+class HeldLogs(logging.Filter):
+    """Keeps back such prints, from the making of this object to `close`.
+
+    Args:
+      held: whether an error that Orbax is logging is to be kept back; all others are shown at once.
+    """
+
+    def __init__(self, held: Callable[[BaseException], bool]) -> None:
+        super().__init__()
+        self._held, self._failed = held, False
+        self._records: list[logging.LogRecord] = []
+        self._unraisable: list[sys.UnraisableHookArgs] = []
+        self._logger = logging.getLogger(_LOGGER)
+        self._logger.addFilter(self)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._take_unraisable
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is shown now."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or _FOLDER not in record.pathname or not self._held(error):
+            return True
+        self._records.append(record)
+        return False
+
+    def _take_unraisable(self, args: "sys.UnraisableHookArgs") -> None:
+        """An error in a callback that nobody can catch."""
+        if not (isinstance(args.exc_value, RuntimeError) and str(args.exc_value) == _LOOP_CLOSED):
+            self._hook(args)
+        elif not self._failed:  # of a failed save they come for a while
+            self._unraisable.append(args)
+
+    def drop(self) -> None:
+        """Forgets what was kept back: it was raised, too."""
+        self._failed, self._records, self._unraisable = True, [], []
+
+    def show(self) -> None:
+        """Shows what was kept back: it was not raised."""
+        records, self._records = self._records, []
+        for record in records:
+            self._logger.callHandlers(record)
+        unraisable, self._unraisable = self._unraisable, []
+        for args in unraisable:
+            self._hook(args)
+
+    def close(self) -> None:
+        """Shows what is left and keeps nothing back any more, but late callbacks of a save whose error was raised."""
+        self._logger.removeFilter(self)
+        self.show()
+        if not self._failed and sys.unraisablehook == self._take_unraisable:
+            sys.unraisablehook = self._hook

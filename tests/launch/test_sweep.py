@@ -1,0 +1,225 @@
+"""A sweep that was killed or stopped is repeated: finished runs are kept, the one in hand goes on, others are refused.
+
+The model is pretrained, so each run takes its prefixes, pooling and normalisation from the model's files.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data_prep.build_store import build_store
+from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.errors import InputError
+from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.start import resolved
+from tests.data_prep.few_facts import few
+from tests.interchange import make_models
+from tests.launch.test_commands import ROOT
+
+KINDS = ("x-x-mono", "hybrid")
+SMALL = ["--global_batch=16", "--query_length=24", "--passage_length=24", "--steps=40", "--log_every=2", "--dropout=0",
+         "--learning_rate=1e-3", "--seeds=1", f"--batching={','.join(KINDS)}"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    spec = importlib.util.spec_from_file_location("sweep", ROOT / "launch" / "sweep.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def given(few_facts, tmp_path_factory) -> list[str]:
+    """The flags of a sweep of a tiny XLM-R, all but --workdir."""
+    root = tmp_path_factory.mktemp("pretrained")
+    folder = make_models.folder_of("xlm-roberta", root / "xlm-r")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("data_prep.facts_builder.groups_by_split", few)
+        build_store("facts", "train", few_facts / "raw", root / "store", folder)
+    data = [f"--stores={root / 'store'}", f"--data_dir={few_facts / 'benchmarks'}", "--benchmarks=facts"]
+    return [*SMALL, f"--model={folder}", *data, "--evaluate_untrained", "--save_every=2"]
+
+
+def start(arguments: list[str], workdir: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "launch" / "sweep.py"), *arguments, f"--workdir={workdir}"],
+        env={**os.environ, "XLA_FLAGS": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def ended(process: subprocess.Popen, code: int) -> tuple[str, str]:
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == code, errors
+    return output, errors
+
+
+@pytest.fixture(scope="module")
+def straight(given, tmp_path_factory) -> Path:
+    """The workdir of a sweep that nobody interrupted."""
+    workdir = tmp_path_factory.mktemp("straight") / "sweep"
+    output, _ = ended(start(given, workdir), 0)
+    table = (workdir / "sweep.md").read_text(encoding="utf-8")
+    assert output.endswith(table)
+    assert re.findall(r"(?m)^\| ([\w-]+) \| 1 \|", table) == [*KINDS, "untrained"]
+    return workdir
+
+
+def states(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of every file in a folder."""
+    found = {str(path): path.stat() for path in folder.rglob("*") if path.is_file()}
+    return {path: (status.st_size, status.st_mtime_ns) for path, status in found.items()}
+
+
+def test_a_finished_sweep_is_repeated_without_a_change_from_wherever_it_is_called(given, straight, tmp_path):
+    before = states(straight / "x-x-mono-seed0") | states(straight / "hybrid-seed0")
+    table = (straight / "sweep.md").read_bytes()
+    moved = Path(os.path.relpath(straight, ROOT))
+    ended(start([*given, "--log_every=5", "--save_minutes=3"], moved), 0)
+    assert states(straight / "x-x-mono-seed0") | states(straight / "hybrid-seed0") == before
+    assert (straight / "sweep.md").read_bytes() == table
+
+
+def steps_saved(run: Path) -> list[int]:
+    """Steps of the checkpoints to go on from that are whole."""
+    return [int(path.name) for path in (run / "checkpoints" / "last").glob("*") if path.name.isdecimal()]
+
+
+def children_of(process: int) -> list[int]:
+    """Process ids of the children of a process, as /proc has them."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if int(status.read_text().rpartition(")")[2].split()[1]) == process:
+                found.append(int(status.parent.name))
+    return found
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; elsewhere a kill -9 leaves the training alone")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_sweep_killed_in_its_second_run_goes_on_to_the_same_table(given, straight, tmp_path, number):
+    workdir = tmp_path / "sweep"
+    shutil.copytree(straight / "x-x-mono-seed0", workdir / "x-x-mono-seed0")  # the first run, finished
+    finished, second = states(workdir / "x-x-mono-seed0"), workdir / "hybrid-seed0"
+    process = start(given, workdir)
+    while process.poll() is None and not steps_saved(second):
+        time.sleep(0.02)
+    (training,) = children_of(process.pid)
+    process.send_signal(number)
+    _, errors = ended(process, -signal.SIGKILL if number == signal.SIGKILL else 3)
+    assert number == signal.SIGKILL or f"stopped: during {second}; the same command goes on" in errors
+    until = time.monotonic() + 10
+    while is_running(training) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_running(training)  # or two would train in one folder
+    reached = max(steps_saved(second))
+    assert 2 <= reached < 40
+    known = [row for row in read_metrics(second) if row["step"] <= reached]
+    assert not (workdir / "sweep.md").exists()
+    ended(start(given, workdir), 0)
+    assert states(workdir / "x-x-mono-seed0") == finished
+    assert read_metrics(second)[: len(known)] == known  # with their pairs a second: not done again
+    assert read_metrics(second)[-1]["step"] == 40
+    assert (workdir / "sweep.md").read_text() == (straight / "sweep.md").read_text()
+    assert (workdir / "sweep.json").read_text() == (straight / "sweep.json").read_text()
+
+
+def test_other_flags_are_refused_by_name(given, straight):
+    for flag, said in (
+        ("--learning_rate=1e-2", "--learning_rate (0.001, now 0.01)"),
+        ("--normalize=false", "--normalize (true, now false)"),
+    ):
+        _, errors = ended(start([*given, flag], straight), 2)
+        told = f"error: {straight / 'x-x-mono-seed0'} holds a run with another {said}: give the same flags, or another"
+        assert errors.splitlines()[-1].startswith(told)
+
+
+def config_of(model, workdir: Path, text=None, batching="hybrid", **model_options) -> TrainConfig:
+    return TrainConfig(
+        text=text or TextConfig(query_length=16, passage_length=make_models.LENGTH),
+        plan=PlanConfig(stores=("s",), batching=batching),
+        model=ModelConfig(model=str(model), **model_options),
+        learning=LearningConfig(),
+        run=RunConfig(workdir=str(workdir)),
+    )
+
+
+def keep(workdir: Path, config: TrainConfig) -> None:
+    """Writes what a run of this configuration writes down of it."""
+    workdir.mkdir(exist_ok=True)
+    make_models.write_json(workdir / "config.json", resolved(config).to_json())
+
+
+@pytest.mark.parametrize("layout", [*make_models.LAYOUTS, "tiny", "small"])
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_kept_run_is_known_by_what_its_options_come_to(sweep, tmp_path, layout, batching):
+    model = make_models.folder_of(layout, tmp_path / layout) if layout in make_models.LAYOUTS else layout
+    config = config_of(model, tmp_path / "run", batching=batching)
+    sweep.check_kept(config)  # none is there
+    keep(tmp_path / "run", config)
+    sweep.check_kept(config)
+    own = resolved(config)
+    stated = {"pooling": own.model.pooling, "normalize": own.model.normalize}
+    text = TextConfig(own.text.query_prefix, own.text.passage_prefix, 16, make_models.LENGTH)
+    sweep.check_kept(config_of(model, tmp_path / "run", text, batching, **stated))
+    other = "cls" if own.model.pooling == "mean" else "mean"
+    with pytest.raises(InputError, match=rf"holds a run with another --pooling \({own.model.pooling}, now {other}\):"):
+        sweep.check_kept(config_of(model, tmp_path / "run", batching=batching, pooling=other))
+    text = TextConfig("ask: ", query_length=16, passage_length=make_models.LENGTH)
+    with pytest.raises(InputError, match=r"another --query_prefix \(.*, now 'ask: '\): give the same flags"):
+        sweep.check_kept(config_of(model, tmp_path / "run", text, batching))
+
+
+def test_a_path_is_the_same_however_it_is_written(sweep, tmp_path, monkeypatch):
+    model = make_models.folder_of("bert", tmp_path / "bert")
+    keep(tmp_path / "run", config_of(model, tmp_path / "run"))
+    monkeypatch.chdir(tmp_path)
+    sweep.check_kept(config_of("bert", Path("run")))
+    sweep.check_kept(config_of("./bert/", tmp_path / "run"))
+    (tmp_path / "linked").symlink_to(model)
+    sweep.check_kept(config_of("linked", Path("./run")))
+    make_models.folder_of("bert", tmp_path / "bert2")
+    with pytest.raises(InputError, match=r"another --model \(.*bert, now bert2\)"):
+        sweep.check_kept(config_of("bert2", Path("run")))
+
+
+def test_what_the_models_files_say_now_is_what_counts(sweep, tmp_path):
+    model = make_models.folder_of("xlm-roberta", tmp_path / "model")
+    config = config_of(model, tmp_path / "run")
+    keep(tmp_path / "run", config)
+    make_models.write_json(model / "config_sentence_transformers.json", {"prompts": {"query": "ask: ", "passage": ""}})
+    with pytest.raises(InputError, match=r"another --passage_prefix \('passage: ', now ''\), --query_prefix \('query"):
+        sweep.check_kept(config)
+
+
+def test_a_damaged_or_older_configuration(sweep, tmp_path):
+    config = config_of("tiny", tmp_path / "run")
+    keep(tmp_path / "run", config)
+    file = tmp_path / "run" / "config.json"
+    content = json.loads(file.read_text())
+    del content["run"]["patience"]  # as if written before there was such an option: then it had its default
+    make_models.write_json(file, content)
+    sweep.check_kept(config)
+    make_models.write_json(file, content | {"run": content["run"] | {"momentum": 1}})
+    with pytest.raises(InputError, match="configuration has unknown fields .*momentum"):
+        sweep.check_kept(config)
+    file.write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is not valid JSON .*: the run's folder is damaged, remove it"):
+        sweep.check_kept(config)

@@ -1,0 +1,139 @@
+"""A place with a scheme is refused, in one line and before any work, wherever only a path of this machine works."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hbt_jax import config
+from hbt_jax.errors import InputError
+from hbt_jax.places import check_local, check_scheme, is_remote
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = {  # command -> flags and arguments that name paths, those that take a scheme
+    "launch/train.py": (
+        ["workdir", "model", "tokenizer", "prepared_dir", "store_cache", "data_dir", "benchmarks"],
+        ["stores", "validation_stores"],
+    ),
+    "launch/sweep.py": (["workdir", "model", "store_cache"], ["stores", "validation_stores"]),
+    "launch/eval.py": (["model", "out", "data_dir", "benchmarks", "query_expansions"], []),
+    "launch/compare.py": (["a", "b", "out"], []),
+    "launch/export.py": (["model", "out"], []),
+    "launch/embed.py": (["model", "input", "output"], []),
+    "data_prep/build_store.py": (["input_dir", "raw_dir", "tokenizer"], ["out_dir"]),
+    "data_prep/inspect_store.py": (["tokenizer", "store_cache"], ["STORE"]),
+    "data_prep/decontaminate.py": (
+        ["benchmarks", "data_dir", "out_dir", "tokenizer", "store_cache"],
+        ["STORE", "drop"],
+    ),
+    "data_prep/upload_store.py": (["STORE"], ["PLACE"]),
+    "data_prep/facts.py": (["out_dir"], []),
+    "data_prep/train_sentencepiece.py": (["input_dir", "raw_dir", "out_dir"], []),
+    "data_prep/translate.py": (["input_dir", "raw_dir", "out_dir", "model"], []),
+    "data_prep/write_benchmark.py": (["input_dir", "raw_dir", "out_dir"], []),
+}
+ARGUMENTS = {
+    "data_prep/inspect_store.py": ["STORE"],
+    "data_prep/decontaminate.py": ["STORE"],
+    "data_prep/upload_store.py": ["STORE", "PLACE"],
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("gs://b/r", "not gs:// (nothing of this command can be one): give a local path and copy the files"),
+        ("S3://b/r", "not S3:// "),
+        ("hdfs://host:9000/r", "not hdfs:// "),
+        ("https://huggingface.co/a/b", "not https:// "),
+        ("abfs+x.y-z://b", "not abfs+x.y-z:// "),
+        (" gs://b/r", "not gs:// "),
+        ("file:///mnt/r", ": write /mnt/r"),
+        ("file:/mnt/r", ": write /mnt/r"),
+        ("gs:/b/r", "a local folder gs: is written ./gs:/b/r"),
+        (Path("gs://b/r"), "not gs:// "),
+    ],
+)
+def test_a_scheme_is_refused(value, words):
+    with pytest.raises(InputError) as caught:
+        check_local("--out", value)
+    assert str(caught.value).startswith(f"--out={value}: expected a path of this machine, ")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "-", "a", "/a/b", "./gs:/b", "a:b", "C:/a", "1:/2", "x=gs://b", "a b://c", "../x"]
+)
+def test_paths_of_this_machine_pass(value):
+    check_local("--out", value)
+    check_scheme("--out", value)
+
+
+def test_the_message_says_what_takes_a_scheme():
+    with pytest.raises(InputError, match=r"\(only --stores and STORE can be such a place\)"):
+        check_local("--out", "gs://b", ("--stores", "STORE"))
+
+
+def test_one_slash_is_a_slip_where_a_scheme_is_taken():
+    for value in ("gs://b/r", "file:///a", "a/b"):
+        check_scheme("--stores", value)
+    with pytest.raises(InputError, match="--stores=gs:/b/r: expected two slashes after the scheme: write gs://b/r"):
+        check_scheme("--stores", "gs:/b/r")
+
+
+def test_is_remote():
+    assert is_remote("gs://b") and not is_remote(Path("gs://b")) and not is_remote("/a")
+
+
+def called(command: str, name: str, value: str) -> list[str]:
+    """The command with one path given, and nothing else."""
+    arguments = ARGUMENTS.get(command, [])
+    places = [value if argument == name else "x" for argument in arguments]
+    return [command, *places, *([] if name in arguments else [f"--{name}={value}"])]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_it_of_every_path_at_once(command, tmp_path):
+    local, remote = COMMANDS[command]
+    ended = [
+        (name, subprocess.run(
+            [sys.executable, str(ROOT / command), *called(command, name, value)[1:]],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        ))
+        for name, value in [*((name, "gs://b/r") for name in local), *((name, "gs:/b/r") for name in remote)]
+    ]  # fmt: skip
+    for name, process in ended:
+        given = name if name in ARGUMENTS.get(command, ()) else f"--{name}"
+        expected = "a path of this machine, not gs:// " if name in local else "two slashes after the scheme"
+        assert process.returncode == 2, (name, process.stderr)
+        assert process.stderr.startswith(f"error: {given}="), process.stderr
+        assert f": expected {expected}" in process.stderr and process.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    for name in remote:
+        given = name if name in ARGUMENTS.get(command, ()) else f"--{name}"
+        assert all(given in process.stderr for other, process in ended if other in local)
+
+
+def test_no_flag_that_names_a_path_is_left_out_above():
+    """By their helps: a flag whose help has `folder`, `file` or `stores` names a path, with exceptions."""
+    no_paths = {"query_prefix", "passage_prefix", "field", "pooling", "normalize", "miracl_languages", "prepare"}
+    tested = {name for local, remote in COMMANDS.values() for name in (*local, *remote)}
+    found = set()
+    for part in (value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"):
+        for field in dataclasses.fields(part):
+            words = field.metadata["help"]
+            if isinstance(field.default, str | tuple) and any(w in words for w in ("folder", "file", "stores")):
+                found.add(field.name)
+    assert len(found) > 10
+    assert found - no_paths <= tested
+
+
+def test_what_is_no_path_may_look_like_a_scheme(tmp_path):
+    script = str(ROOT / "launch" / "embed.py")
+    ended = subprocess.run(
+        [sys.executable, script, "--field=http://schema.org/text", "--model=m", "--output=a.txt"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "--output=a.txt: expected a name that ends in" in ended.stderr

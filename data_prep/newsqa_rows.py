@@ -77,7 +77,7 @@ def _of_json(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | 
 
 def _consensus(place: str, asked: dict) -> list[tuple[int, int]] | None:
     agreed = field(place, asked, "consensus", dict)
-    if agreed.get("noAnswer") or agreed.get("badQuestion"):
+    if any([field(place, agreed, name, bool) for name in ("noAnswer", "badQuestion") if name in agreed]):
         return None
     return [(field(place, agreed, "s", int), field(place, agreed, "e", int))]
 

@@ -165,6 +165,9 @@ def test_broken_files_beside_it_are_errors(tmp_path, hugging_face_folder):
         ({"tokenizer_class": "BertTokenizer", "strip_accents": "no"}, "strip_accents is 'no'; expected true, false or"),
         ({"additional_special_tokens": 3}, "additional_special_tokens is 3; expected a list of tokens"),
         ({"extra_special_tokens": "<x>"}, "extra_special_tokens is '<x>'; expected a list of tokens, or an object"),
+        ({"truncation_side": None}, 'truncation_side is null; expected "right", or no such key'),
+        ({"split_special_tokens": None}, "split_special_tokens is null; expected true or false, or no such key"),
+        ({"split_special_tokens": "no"}, "split_special_tokens is 'no'; expected true or false"),
     ],
 )
 def test_settings_of_another_kind_are_errors(tmp_path, hugging_face_folder, settings, message):
@@ -172,6 +175,19 @@ def test_settings_of_another_kind_are_errors(tmp_path, hugging_face_folder, sett
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
     with pytest.raises(InputError, match=rf"^tokenizer {tmp_path}: its settings \(.*\) say that {message}"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("value", [None, "false", 1])
+@pytest.mark.parametrize("key", ["do_lower_case", "tokenize_chinese_chars"])
+def test_settings_of_berts_class_are_true_false_or_absent(tmp_path, key, value):
+    from tests.models import make_tokenizers
+
+    folder = make_tokenizers.bert(tmp_path)
+    make_tokenizers.change(folder / "tokenizer_config.json", **{"tokenizer_class": "BertTokenizer", key: ...})
+    assert load_tokenizer(folder).encode(["a"])[0].size
+    make_tokenizers.change(folder / "tokenizer_config.json", **{key: value})
+    with pytest.raises(InputError, match=f"say that {key} is .*; expected true or false, or no such key for true$"):
+        load_tokenizer(folder)
 
 
 def test_a_model_type_of_another_kind_makes_no_class(tmp_path, hugging_face_folder):

@@ -133,8 +133,8 @@ def class_warnings(manifest: Mapping, sides: Sequence[str]) -> Iterator[str]:
         if is_large(Classes(found["shared"], found["classes"], found["largest"]), rows):
             yield (
                 f"{found['largest']:,} of {rows:,} {side} count as one, joined by texts that they share in some"
-                f" language{_example(manifest, side)}: no passage of one is ever a negative of another, although they may"
-                " say different things; leave generic texts out (--shortest_text), or correct the source"
+                f" language{_example(manifest, side)}: no passage of one is ever a negative of another, although they"
+                " may say different things; leave generic texts out (--shortest_text), or correct the source"
             )
 
 

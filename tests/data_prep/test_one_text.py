@@ -272,7 +272,7 @@ def test_a_generic_text_is_warned_of(tmp_path, tokenizer):
     passages = {str(number): {"en": "yes" if number < 12 else f"no, {number}"} for number in range(40)}
     pairs = [(str(number), str(number), str(number), []) for number in range(40)]
     store, manifest = made(tmp_path / "store", tokenizer, queries, passages, pairs)
-    said = "12 of 40 passages count as one, joined by texts that they share in some language; 12 have 'yes' (en): they"
+    said = "12 of 40 passages count as one, joined by texts that they share in some language; 12 have 'yes' (en): no p"
     assert summary(manifest)[-1].startswith(f"warning: {said}")
     printed = list(inspect_store(store.path))
     assert sum(line.startswith(f"warning: {said}") for line in printed) == 1 and "no warnings" not in printed

@@ -12,6 +12,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+sys.stdout.reconfigure(errors="backslashreplace")  # on any output encoding
+
 _OWN_TOOLS = {"pip", "uv", "hbt-jax"}
 
 pinned = {}

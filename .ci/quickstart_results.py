@@ -12,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+sys.stdout.reconfigure(errors="backslashreplace")  # on any output encoding
+
 MARGIN = 0.10  # of mAP, above the untrained model's
 TOLERANCE = 0.05  # of mAP and recall: more than two standard deviations of README.md's runs with three seeds
 SETTINGS = {"monolingual": "monolingual", "cross-lingual": "cross_lingual", "multilingual": "multilingual"}

@@ -10,6 +10,8 @@ import re
 import sys
 from pathlib import Path
 
+sys.stdout.reconfigure(errors="backslashreplace")  # on any output encoding
+
 runs = sys.argv[1]
 text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 blocks = [block.strip() for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]

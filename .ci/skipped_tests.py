@@ -3,6 +3,8 @@
 import sys
 import xml.etree.ElementTree as ElementTree
 
+sys.stdout.reconfigure(errors="backslashreplace")  # on any output encoding
+
 for case in ElementTree.parse(sys.argv[1]).iter("testcase"):
     if case.find("skipped") is None:
         continue

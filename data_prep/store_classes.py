@@ -10,8 +10,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from data_prep.growing import GrowingArray
 from hbt_jax.data.identity import Classes
@@ -96,6 +94,9 @@ def classes(columns: Mapping[str, GrowingArray], count: int) -> tuple[np.ndarray
 
 def _connected(edges_2E: np.ndarray, count: int) -> np.ndarray:
     """int32 [count]: the smallest row that is connected to each, over any number of edges."""
+    from scipy import sparse  # takes a second to import, which a wrong flag need not wait for
+    from scipy.sparse import csgraph
+
     same = np.arange(count, dtype=np.int32)
     nodes, ends = np.unique(edges_2E, return_inverse=True)
     if len(nodes):

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.text_identity import JUDGED, identity_text
@@ -157,6 +155,9 @@ def _units(texts: Texts, first_N: np.ndarray) -> np.ndarray:
 
 def _connected(one_N: np.ndarray, other_N: np.ndarray) -> np.ndarray:
     """int64 [N]: the same number where `one` or `other` is the same, directly or over others."""
+    from scipy.sparse import coo_array  # takes a second to import, which a wrong flag need not wait for
+    from scipy.sparse.csgraph import connected_components
+
     ones, others = one_N.max(initial=-1) + 1, other_N.max(initial=-1) + 1
     edges = coo_array((np.ones(len(one_N), bool), (one_N, ones + other_N)), shape=(ones + others,) * 2)
     return connected_components(edges, directed=False)[1][one_N].astype(np.int64)

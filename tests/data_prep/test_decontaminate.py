@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from data_prep import clean_copy, overlap, store_rows
-from data_prep.decontaminate import decontaminate
+from data_prep.decontaminate import NEAR, SHINGLE, decontaminate
+from data_prep.overlap import Comparison
+from data_prep.overlap_report import lines
+from data_prep.store_rows import open_with_tokenizer
 from hbt_jax.config import PlanConfig, TextConfig
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import packed_batch
@@ -19,6 +22,7 @@ from hbt_jax.data.plan import Plan
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from tests.data_prep.kinds_of_tokenizers import KINDS
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_benchmark, make_text_store, make_tokenizer
@@ -161,11 +165,19 @@ def test_reading_a_few_tokens_at_a_time_finds_the_same(store, tmp_path, monkeypa
 
 
 def test_clean_is_said_when_every_language_was_compared(store, tmp_path, capsys):
-    result = compare(store, tmp_path, [("en", OTHER), ("de", "??")], [("en", OTHER), ("de", "\ufeff\u200b")])
+    result = compare(store, tmp_path, [("en", OTHER), ("de", "??")], [("en", OTHER), ("de", "!?")])
     assert result["verdict"] == "clean" and not result["not_compared"]
     printed = capsys.readouterr().out
     assert "CLEAN: none of the store's 16 texts is, or nearly is, a text of mine" in printed
-    assert "1 of them have nothing visible to compare" in printed
+
+
+def test_a_text_with_nothing_visible_is_counted(store):
+    texts = Texts(["1:de", "2:en"], ["1", "2"], ["de", "en"], ["\ufeff\u200b", OTHER])
+    benchmark = Benchmark("mine", texts, texts, pad_relevant([[0], [1]]))
+    opened, tokenizer = open_with_tokenizer(store)
+    overlap = Comparison(tokenizer, SHINGLE, NEAR).compare(opened, benchmark)
+    assert [overlap.of_benchmark["queries", code].bare for code in ("de", "en")] == [1, 0]
+    assert "    1 of them have nothing visible to compare" in list(lines(opened, overlap))
 
 
 @pytest.mark.parametrize(("language", "text", "reason"), [

@@ -35,10 +35,10 @@ def refused(ended: subprocess.CompletedProcess, folder: Path, process: int = os.
 @pytest.mark.parametrize(
     ("command", "arguments", "name", "beside"),
     [
-        ("launch/train.py", ["--stores=s", "--workdir={}"], "", False),
-        ("launch/train.py", ["--stores=s", "--benchmarks=./b", "--workdir={}"], "evaluation", False),
+        ("launch/train.py", ["--prepare=facts", "--stores=s", "--workdir={}"], "", False),
+        ("launch/train.py", ["--prepare=facts", "--stores=s", "--benchmarks=./b", "--workdir={}"], "evaluation", False),
         ("launch/sweep.py", ["--benchmarks=./b", "--workdir={}"], "", False),
-        ("launch/eval.py", ["--model=m", "--benchmarks=./b", "--out={}"], "", False),
+        ("launch/eval.py", ["--model=m", f"--benchmarks={ROOT}", "--out={}"], "", False),
         ("launch/compare.py", ["--a=a", "--b=b", "--out={}"], "", False),
         ("launch/export.py", ["--model=m", "--out={}"], "", True),
         ("launch/embed.py", ["--model=m", "--output={}/texts.npy"], "texts.npy", True),

@@ -106,7 +106,7 @@ def build_store(
             )
             same, shared = {}, {}
             for items in (queries, passages):
-                same[items.side], most = classes(items.identity, len(items))
+                same[items.side], most = classes(items.identity, items.read, len(items))
                 shared |= _shown_text(writer, items.side, most, tokenizer)
             _write_pairs(writer, tables["pairs"], queries, passages, encoders, filters, dropped)
         rows = {"queries": len(queries), "passages": len(passages)}

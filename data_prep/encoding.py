@@ -36,6 +36,7 @@ class LanguageTexts:
       tokens: int32, of all of them, one after the other.
       count_N: int64, tokens of each; 0 of texts that are left out.
       identity_N: uint64, text_identity.identity_keys of what the tokenizer tells apart; 0 of texts that are left out.
+      read_N: uint64, see `token_keys`; 0 of texts that are left out.
       content_N: uint64, as filters.content_keys; 0 of texts that are left out, or where queries may equal passages.
     """
 
@@ -44,6 +45,7 @@ class LanguageTexts:
     tokens: np.ndarray
     count_N: np.ndarray
     identity_N: np.ndarray
+    read_N: np.ndarray
     content_N: np.ndarray
 
 
@@ -99,8 +101,33 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
         identity_N = identity_keys(own, tokenizer.folding)
         content_N = content_keys(own, tokenizer.folding) if filters.drop_equal else np.zeros(len(own), np.uint64)
         identity_N[count_N == 0] = content_N[count_N == 0] = 0
-        languages.append(LanguageTexts(code, place_N, tokens, count_N, identity_N, content_N))
+        read_N = np.zeros(len(own), np.uint64)
+        read_N[kept_N] = token_keys(tokens, offsets, tokenizer.unk_id)
+        languages.append(LanguageTexts(code, place_N, tokens, count_N, identity_N, read_N, content_N))
     return Texts(ids(columns["id"]), languages, dropped, sum(len(_bytes(text)) for text in columns["text"]))
+
+
+def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarray:
+    """uint64 [N]: the same for texts of the same tokens, which a model cannot tell apart, however they are typed.
+
+    A text with a token that the vocabulary lacks has the key 0, as an empty one: such a token stands for any word.
+
+    Args:
+      tokens, offsets: as `Tokenizer.encode` returns them.
+
+    >>> one, same, unknown, none = token_keys(np.array([7, 8, 7, 8, 7, 3], np.int32), np.array([0, 2, 4, 6, 6]), 3)
+    >>> bool(one == same), int(unknown), int(none)
+    (True, 0, 0)
+    """
+    data, width = tokens.tobytes(), tokens.itemsize
+    ends = (offsets * width).tolist()
+    digests = b"".join(
+        hashlib.blake2b(data[first:end], digest_size=8).digest() for first, end in zip(ends, ends[1:], strict=False)
+    )
+    keys_N = np.maximum(np.frombuffer(digests, np.uint64), 1)
+    unknown = np.concatenate([[0], np.cumsum(tokens == unk_id)])[offsets]
+    keys_N[(np.diff(offsets) == 0) | (np.diff(unknown) > 0)] = 0
+    return keys_N
 
 
 def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> Pairs:

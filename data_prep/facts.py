@@ -24,12 +24,14 @@ from data_prep.facts_names import cldr_version  # noqa: E402
 from data_prep.unchanged import changes  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
+from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.holding import RECORD, held  # noqa: E402
 from hbt_jax.training.preemption import end_with_parent  # noqa: E402
 
 SOURCE = "facts"
 STORES = ("train", "validation")
+_FLAGS = "--out_dir (--prepared_dir of launch/train.py)"
 _ANOTHER_FOLDER = "another folder: --out_dir here, --prepared_dir of launch/train.py"
 
 
@@ -48,15 +50,25 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
     out_dir = Path(out_dir)
     with contextlib.ExitStack() as stack:
         if not _is_whole(out_dir):  # else it is only read, by any number of processes
-            stack.enter_context(held(out_dir, "--out_dir (--prepared_dir of launch/train.py)"))
-            for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them behind when killed
-                shutil.rmtree(stopped)
+            stack.enter_context(held(out_dir, _FLAGS))
+            with held(out_dir / "raw" / SOURCE, _FLAGS):  # as who prepares the source does
+                for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them when killed
+                    shutil.rmtree(stopped)
         _fill(out_dir, vocabulary, seed)
 
 
 def _is_whole(out_dir: Path) -> bool:
-    """Whether everything is there; each piece appears whole."""
-    files = [f"{split}/manifest.json" for split in STORES] + ["settings.json", "tokenizer/training.json"]
+    """Whether everything is there, in today's format; each piece appears whole."""
+    for split in STORES:
+        if (out_dir / split / MANIFEST).exists():
+            try:
+                read_manifest(out_dir / split)
+            except InputError as error:
+                raise InputError(
+                    f"{out_dir} was prepared by another version of hbt_jax, or is damaged ({error}): remove it, or"
+                    f" choose {_ANOTHER_FOLDER}"
+                ) from error
+    files = [f"{split}/{MANIFEST}" for split in STORES] + ["settings.json", "tokenizer/training.json"]
     return all((out_dir / name).exists() for name in (*files, f"benchmarks/{SOURCE}"))
 
 

@@ -69,11 +69,14 @@ def first_with(keys_N: np.ndarray) -> np.ndarray:
     return first_N
 
 
-def classes(columns: Mapping[str, GrowingArray], count: int) -> tuple[np.ndarray, Shared | None]:
+def classes(
+    identity: Mapping[str, GrowingArray], read: Mapping[str, GrowingArray], count: int
+) -> tuple[np.ndarray, Shared | None]:
     """The classes of a side's items.
 
     Args:
-      columns: language code -> text_identity.identity_keys by row.
+      identity: language code -> text_identity.identity_keys by row.
+      read: language code -> encoding.token_keys by row: texts that differ for a reader may be one for the model.
       count: number of rows.
 
     Returns:
@@ -81,7 +84,7 @@ def classes(columns: Mapping[str, GrowingArray], count: int) -> tuple[np.ndarray
       shared: the text that most items have, None where no two have one.
     """
     edges, most = [np.zeros((2, 0), np.int64)], None
-    for code, column in columns.items():
+    for code, column in (*identity.items(), *read.items()):
         rows, first = repeated(column.rows(count))
         edges.append(np.stack([first, rows])[:, first != rows])
         if len(rows):

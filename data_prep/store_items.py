@@ -19,6 +19,7 @@ class Items:
       side: its name, queries or passages.
       languages: code -> bit, in the order of appearance, of both sides.
       identity: code -> text_identity.identity_keys of the texts that are kept, 0 without one.
+      read: code -> encoding.token_keys of these.
 
     Args:
       side, languages: likewise; the languages grow.
@@ -32,6 +33,7 @@ class Items:
             GrowingArray(scratch / f"{side}.{name}", np.uint64) for name in ("seen", "kept", "texts")
         )
         self.identity: dict[str, GrowingArray] = {}
+        self.read: dict[str, GrowingArray] = {}
         self._content: dict[str, GrowingArray] = {}
 
     def __len__(self) -> int:
@@ -58,6 +60,7 @@ class Items:
         seen[row_N] |= bit
         kept[row_N[kept_N]] |= bit
         self._column(self.identity, texts.code, "identity")[row_N] = texts.identity_N
+        self._column(self.read, texts.code, "read")[row_N] = texts.read_N
         self._texts.rows(len(self))[row_N[kept_N]] += mixed(mixed(texts.identity_N[kept_N]) ^ bit)
         if texts.content_N.any():
             self._column(self._content, texts.code, "content")[row_N] = texts.content_N

@@ -14,6 +14,7 @@ from pathlib import Path
 from data_prep.row import identity
 from data_prep.translation_texts import text_key
 from hbt_jax.errors import InputError
+from hbt_jax.files import says_full
 from hbt_jax.text_identity import identity_text
 
 SAME = "texts of negatives that are the row's own passage"
@@ -96,9 +97,8 @@ class Gathered:
                 " queries and in passages"
             ) from error
         except sqlite3.OperationalError as error:
-            raise InputError(
-                f"{self._path}: cannot be written ({error}): make room on the disk of --out_dir"
-            ) from error
+            remedy = ": make room on the disk of --out_dir" if says_full(error) else ""
+            raise InputError(f"{self._path}: cannot be written ({error}){remedy}") from error
 
 
 def lines(

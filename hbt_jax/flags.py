@@ -18,7 +18,8 @@ from hbt_jax.places import check_local, check_scheme
 
 flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
 
-_FREE_TEXT = ("query_prefix", "passage_prefix", "field")  # flags whose values are no paths and may begin like a scheme
+# flags whose values are no paths and may begin like a scheme
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator")
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 
 EXIT_FAILED = 1

@@ -195,6 +195,9 @@ _OTHER_CODES = {
     "uz": "uzb uzn", "vi": "vie vn", "xh": "xho", "yi": "yid ydd ji", "yo": "yor", "zh": "zho chi cmn cn chs cht",
 }  # fmt: skip
 _WITH_MEMBERS = ("ar", "ms", "zh")  # codes after which a member of three letters may stand, which is another language
+_COUNTRIES = (  # where they are spoken, in three letters, which are no members
+    "are bhr brn chn dza egy hkg idn irq jor kwt lbn lby mac mar mrt mys omn pse qat sau sdn sgp syr tun twn yem"
+)
 
 
 def same_language(code: str, known: Iterable[str] = LANGUAGES) -> list[str]:
@@ -228,6 +231,7 @@ def _subtags(code: str) -> list[str]:
     """
     found = re.split(r"[.@]", code.strip())[0].replace("_", "-").casefold().split("-")
     of_its_own = found[0] in _WITH_MEMBERS and len(found) > 1 and len(found[1]) == 3 and found[1].isalpha()
+    of_its_own = of_its_own and found[1] not in _COUNTRIES.split()
     return found[of_its_own:]
 
 
@@ -235,7 +239,8 @@ def _codes_here(code: str) -> set[str]:
     """The codes of `LANGUAGES` that a code or an English name stands for."""
     plain = _subtags(code)[0]
     found = {plain} & LANGUAGES.keys() | {one for one, others in _OTHER_CODES.items() if plain in others.split()}
-    return found or {language.code for language in _ALL if language.name.casefold() == code.strip().casefold()}
+    name = code.partition("(")[0].strip().casefold()  # of "Chinese (Simplified)"
+    return found or {language.code for language in _ALL if language.name.casefold() == name}
 
 
 _EXPECTED = f"the known codes are {' '.join(LANGUAGES)}; add others to hbt_jax/languages.py"

@@ -49,7 +49,7 @@ def test_an_unknown_code_lists_the_known_ones():
 # What data sets and libraries call the languages: BCP 47 with scripts, countries and old codes, ISO 639-2 (both lists)
 # and 639-3, POSIX locales, FLORES, country codes taken for languages, English names.
 OTHERS = {
-    "zh": "zh-CN zh_CN ZH zh-Hans zh-Hant-TW zho chi cmn cmn-Hans-CN zho_Hans zh-CHS cn zh_CN.UTF-8 Chinese",
+    "zh": "zh-CN zh_CN ZH zh-Hans zh-Hant-TW zho chi cmn cmn-Hans-CN zho_Hans zh-CHS zh-CHN cn zh_CN.UTF-8 Chinese",
     "he": "iw iw-IL heb he_IL HE Hebrew",
     "id": "in in_ID ind id-ID",
     "no": "nb nb-NO nob nor NO nob_Latn no_NO.utf8",
@@ -107,3 +107,8 @@ def test_no_other_code_of_a_known_language_is_itself_one_of_another():
         assert iso in languages.LANGUAGES or code in languages.same_language(iso), iso
     assert doctest.testmod(languages).attempted >= 3
     assert doctest.testmod(languages).failed == 0
+
+
+def test_a_name_with_a_remark_is_that_language():
+    assert languages.same_language("Chinese (Simplified)") == ["zh"]
+    assert languages.same_language("ar-EGY") == ["ar"]

@@ -130,10 +130,25 @@ def test_no_flag_that_names_a_path_is_left_out_above():
     assert found - no_paths <= tested
 
 
-def test_what_is_no_path_may_look_like_a_scheme(tmp_path):
-    script = str(ROOT / "launch" / "embed.py")
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        (
+            "embed.py",
+            ["--field=http://schema.org/text", "--model=m", "--output=a.txt"],
+            "--output=a.txt: expected a name",
+        ),
+        ("export.py", ["--license=https://example.org/l", "--model=m", "--out=o"], "--license=https://example.org/l"),
+        (
+            "train.py",
+            ["--coordinator=dns:///host:1", "--workdir=w", "--stores=nowhere"],
+            "store nowhere: no such folder",
+        ),
+    ],
+)
+def test_what_is_no_path_may_look_like_a_scheme(tmp_path, command, arguments, said):
     ended = subprocess.run(
-        [sys.executable, script, "--field=http://schema.org/text", "--model=m", "--output=a.txt"],
+        [sys.executable, str(ROOT / "launch" / command), *arguments],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "--output=a.txt: expected a name that ends in" in ended.stderr
+    assert said in ended.stderr and "expected a path of this machine" not in ended.stderr

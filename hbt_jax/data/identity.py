@@ -17,7 +17,8 @@ That a passage answers a query stands at the one of them that has fewer partners
 may have the answer "yes", and "What is it?" many answers.  A query's only answer stands nowhere: it is the passage of
 the query's own pairs.
 
-A store is written with these tables (hbt_jax/data/store_writer.py); opening it only maps them.
+A store is written with these tables (hbt_jax/data/store_writer.py); opening it maps them
+and checks that their numbers are rows.
 """
 
 import dataclasses

@@ -107,11 +107,6 @@ def is_size(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
-def is_text(value: Any) -> bool:
-    """Whether a value is a string."""
-    return isinstance(value, str)
-
-
 def is_switch(value: Any) -> bool:
     """Whether a value is true or false."""
     return isinstance(value, bool)

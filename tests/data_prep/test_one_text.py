@@ -149,6 +149,21 @@ PARKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("one", "other"), [
+    ("the harbour,a train", "the harbour , a train"),  # BERT cuts at punctuation
+    ("北京 a train", "北 京 a train"),  # and around Chinese characters
+])  # fmt: skip
+def test_texts_of_the_same_tokens_are_one(tmp_path, apart, one, other):
+    tokenizer = load_tokenizer(apart)
+    (tokens, offsets) = tokenizer.encode([one, other])
+    assert tokens[: offsets[1]].tolist() == tokens[offsets[1] :].tolist() and tokenizer.unk_id not in tokens
+    passages = {"a": {"en": one}, "b": {"en": other}, "c": {"en": "a train"}}
+    queries = {"q": {"en": "a harbour"}, "r": {"en": "the capital"}}
+    store, manifest = made(tmp_path / "made", apart, queries, passages, [("q", "a", "g", ["b"]), ("r", "c", "h", [])])
+    assert manifest["passages"]["identity"] == {**manifest["passages"]["identity"], "shared": 2, "classes": 1}
+    assert manifest["pairs"]["answering_negatives"] == 1
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_passage_in_other_languages_is_the_same_one(tmp_path, tokenizer, whole):
     lines = []
@@ -177,10 +192,10 @@ def test_a_chain_over_three_languages_is_one_class_and_the_table_says_so():
             return self.keys[:count]
 
     columns = {"en": Column([7, 0, 7, 0, 5, 0]), "de": Column([0, 9, 9, 0, 0, 4]), "fr": Column([0, 3, 0, 3, 0, 0])}
-    same, shared = classes(columns, 6)
+    same, shared = classes(columns, {}, 6)
     assert same.tolist() == [0, 0, 0, 0, 4, 5] and same.dtype == np.int32
     assert (shared.language, shared.items, shared.row) == ("en", 2, 0)
-    none, shared = classes({"en": Column([1, 2, 0, 0])}, 4)
+    none, shared = classes({"en": Column([1, 2, 0, 0])}, {}, 4)
     assert none.tolist() == [0, 1, 2, 3] and shared is None
 
 

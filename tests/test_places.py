@@ -138,7 +138,11 @@ def test_no_flag_that_names_a_path_is_left_out_above():
             ["--field=http://schema.org/text", "--model=m", "--output=a.txt"],
             "--output=a.txt: expected a name",
         ),
-        ("export.py", ["--license=https://example.org/l", "--model=m", "--out=o"], "--license=https://example.org/l"),
+        (
+            "export.py",
+            ["--license=https://example.org/l", "--model=m", "--out=o"],
+            "--license='https://example.org/l': expected the hub's name",
+        ),
         (
             "train.py",
             ["--coordinator=dns:///host:1", "--workdir=w", "--stores=nowhere"],

@@ -2,15 +2,15 @@
 
 Orbax logs an error of its background threads several times, with tracebacks, and raises the same error at a later call.
 Of a save of many arrays, those that are still being written when the first one fails find asyncio's loop closed, and
-each of them prints a traceback.  Whoever turns the raised error into one line wants none of this; an error that is
-never raised must still be seen.
+each of them prints a traceback; or asyncio logs their errors as those that nobody asked for.  Whoever turns the raised
+error into one line wants none of this; an error that is never raised must still be seen.
 """
 
 import logging
 import sys
 from collections.abc import Callable
 
-_LOGGER = "absl"  # through which Orbax logs
+_LOGGERS = "absl", "asyncio"  # through which Orbax logs, and asyncio what its futures hold
 _FOLDER = "/orbax/"  # in the path of its source files
 _LOOP_CLOSED = "Event loop is closed"
 
@@ -27,16 +27,18 @@ class HeldLogs(logging.Filter):
         self._held, self._failed = held, False
         self._records: list[logging.LogRecord] = []
         self._unraisable: list[sys.UnraisableHookArgs] = []
-        self._logger = logging.getLogger(_LOGGER)
-        self._logger.addFilter(self)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self)
         self._hook, sys.unraisablehook = sys.unraisablehook, self._take_unraisable
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is shown now."""
         error = record.exc_info[1] if record.exc_info else None
-        if error is None or _FOLDER not in record.pathname or not self._held(error):
+        of_future = record.name == "asyncio"
+        if error is None or not (of_future or _FOLDER in record.pathname) or not self._held(error):
             return True
-        self._records.append(record)
+        if not (of_future and self._failed):  # of a failed save they come for a while
+            self._records.append(record)
         return False
 
     def _take_unraisable(self, args: "sys.UnraisableHookArgs") -> None:
@@ -54,14 +56,16 @@ class HeldLogs(logging.Filter):
         """Shows what was kept back: it was not raised."""
         records, self._records = self._records, []
         for record in records:
-            self._logger.callHandlers(record)
+            logging.getLogger(record.name).callHandlers(record)
         unraisable, self._unraisable = self._unraisable, []
         for args in unraisable:
             self._hook(args)
 
     def close(self) -> None:
         """Shows what is left and keeps nothing back any more, but late callbacks of a save whose error was raised."""
-        self._logger.removeFilter(self)
+        for name in _LOGGERS:
+            if not (self._failed and name == "asyncio"):
+                logging.getLogger(name).removeFilter(self)
         self.show()
         if not self._failed and sys.unraisablehook == self._take_unraisable:
             sys.unraisablehook = self._hook

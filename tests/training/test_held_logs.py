@@ -9,9 +9,11 @@ import pytest
 from hbt_jax.training.held_logs import HeldLogs
 
 
-def log(path: str = "/site-packages/orbax/checkpoint/x.py", error: Exception | None = None) -> None:
+def log(
+    path: str = "/site-packages/orbax/checkpoint/x.py", error: Exception | None = None, logger: str = "absl"
+) -> None:
     info = (type(error), error, None) if error else None
-    logging.getLogger("absl").handle(logging.LogRecord("absl", logging.ERROR, path, 1, "failed", (), info))
+    logging.getLogger(logger).handle(logging.LogRecord(logger, logging.ERROR, path, 1, "failed", (), info))
 
 
 @pytest.fixture
@@ -50,6 +52,23 @@ def test_everything_else_is_shown_at_once(logs, caplog):
     log(path="/site-packages/other/x.py", error=OSError("full"))
     log()
     assert len(caplog.records) == 3
+
+
+def test_what_futures_hold_belongs_to_the_failed_save(logs, caplog):
+    future = {"path": "/lib/asyncio/base_events.py", "logger": "asyncio"}
+    log(error=OSError("full"), **future)
+    assert caplog.records == []
+    logs.show()
+    assert len(caplog.records) == 1
+    log(error=OSError("full"), **future)
+    logs.drop()
+    log(error=OSError("full"), **future)  # late
+    logs.close()
+    log(error=OSError("full"), **future)  # later still
+    assert len(caplog.records) == 1
+    log(error=ValueError("a bug"), **future)
+    assert len(caplog.records) == 2
+    logging.getLogger("asyncio").removeFilter(logs)
 
 
 def in_a_callback(error: Exception) -> None:

@@ -21,6 +21,7 @@ def logs():
     held = HeldLogs(lambda error: isinstance(error, OSError))
     yield held
     held.close()
+    logging.getLogger("asyncio").removeFilter(held)  # it stays for the rest of a run whose save failed
 
 
 def test_an_error_that_is_raised_is_not_shown(logs, caplog):
@@ -68,7 +69,6 @@ def test_what_futures_hold_belongs_to_the_failed_save(logs, caplog):
     assert len(caplog.records) == 1
     log(error=ValueError("a bug"), **future)
     assert len(caplog.records) == 2
-    logging.getLogger("asyncio").removeFilter(logs)
 
 
 def in_a_callback(error: Exception) -> None:

@@ -29,8 +29,12 @@ while how == "at once" and not os.path.exists(end + ".go"):
     time.sleep(0.001)
 try:
     with held(path, "--out", beside=how == "beside"):
-        if how == "fork" and os.fork() == 0:
-            time.sleep(600)
+        if how == "fork":
+            there, runs = os.pipe()
+            if os.fork() == 0:
+                os.write(runs, b"!")  # so it has let go of what it inherited
+                time.sleep(600)
+            os.read(there, 1)
         print("holds", flush=True)
         while not os.path.exists(end):
             time.sleep(0.01)

@@ -126,7 +126,7 @@ def test_another_spelling_is_the_same_folder(tmp_path, start, monkeypatch, spell
 
 
 def test_of_processes_that_start_at_once_one_wins(tmp_path, start):
-    """Four of them, several times: the folder is made by them, and removed again by the one that had it."""
+    """Four of them, several times.  The folder is removed by the one that made it, unless another's record is in it."""
     for turn in range(3):
         end, out = tmp_path / "end", tmp_path / f"new{turn}" / "out"
         processes = [start(out, "at once") for _ in range(4)]
@@ -138,9 +138,18 @@ def test_of_processes_that_start_at_once_one_wins(tmp_path, start):
         assert all(f"in use by process {winner.pid} on" in line for line in said if line.startswith("refused"))
         end.touch()
         assert [process.wait() for process in processes] == [0] * 4
-        assert not out.parent.exists()
+        assert not [path for path in out.parent.rglob("*") if not path.is_dir()]
         end.unlink()
         (tmp_path / "end.go").unlink()
+
+
+def test_folders_that_were_made_to_hold_a_place_are_removed_while_they_are_empty(tmp_path):
+    with held(tmp_path / "new" / "out", "--out"):
+        assert (tmp_path / "new" / "out" / RECORD).exists()
+    assert not (tmp_path / "new").exists()
+    with held(tmp_path / "new" / "out", "--out"):
+        (tmp_path / "new" / "kept").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["kept"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -26,13 +26,13 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from data_prep.encoding import Columns, Encoders, encode_pairs, encode_texts  # noqa: E402
-from data_prep.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
-from data_prep.id_index import IdIndex  # noqa: E402
-from data_prep.kept_tokenizer import keep_tokenizer  # noqa: E402
-from data_prep.store_classes import Shared, class_lines, class_warnings, classes, first_with  # noqa: E402
-from data_prep.store_items import Items  # noqa: E402
-from data_prep.store_pairs import PairRows, shown  # noqa: E402
+from data_prep.scratch.id_index import IdIndex  # noqa: E402
+from data_prep.store.classes import Shared, class_lines, class_warnings, classes, first_with  # noqa: E402
+from data_prep.store.encoding import Columns, Encoders, encode_pairs, encode_texts  # noqa: E402
+from data_prep.store.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
+from data_prep.store.items import Items  # noqa: E402
+from data_prep.store.kept_tokenizer import keep_tokenizer  # noqa: E402
+from data_prep.store.pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
 from hbt_jax.data.manifest import SIDES, data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
@@ -69,12 +69,12 @@ def build_store(
     """Builds one store.
 
     Args:
-      source: name of a source in data_prep/sources.py; becomes the store's name.
+      source: name of a source in data_prep/sources/registry.py; becomes the store's name.
       split: train, validation or test.
       raw_dir: TensorFlow Datasets folder of the source, prepared when missing.
       out_dir: folder of the store; must not exist.
       tokenizer_path: what `load_tokenizer` reads.
-      records: table name -> its records, instead of `data_prep.sources.records`.
+      records: table name -> its records, instead of `data_prep.sources.registry.records`.
       filters: which texts and pairs are left out; None: the usual ones.
       workers: processes that tokenise; 1, for small sources and for `records`: this one.
       **settings: passed to the source's builder.
@@ -132,11 +132,11 @@ def build_store(
 def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, dict, bool]:
     """The tables of a source's split, what its builder says of them, how many items of each side it merged, and whether
     queries are passages by design."""
-    from data_prep import sources
+    from data_prep.sources import registry
 
-    made = {name: sources.prepared(source, name, split, raw_dir, **settings) for name in _TABLES}
+    made = {name: registry.prepared(source, name, split, raw_dir, **settings) for name in _TABLES}
     tables = {
-        name: _Table(sources.columns(one, split), one.info.splits[split].num_examples) for name, one in made.items()
+        name: _Table(registry.columns(one, split), one.info.splits[split].num_examples) for name, one in made.items()
     }
     counts = {side: dict(made[side].info.metadata or {}).get("merged", {}).get(split) for side in SIDES}
     merged = {side: count for side, count in counts.items() if count}
@@ -265,7 +265,7 @@ def main(_: list[str]) -> None:
     require(["source", "raw_dir", "out_dir", "tokenizer"])
     if given.workers < 0:
         raise InputError(f"--workers={given.workers}: expected at least 0")
-    settings = sources.flag_settings()
+    settings = registry.flag_settings()
     filters = values(Filters)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no half-written folder either
     try:
@@ -282,12 +282,12 @@ def main(_: list[str]) -> None:
 if __name__ == "__main__":
     from absl import flags
 
-    from data_prep import sources
+    from data_prep.sources import registry
     from hbt_jax.flags import define, require, run_command, values
 
     flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
-    sources.define_flags()
+    registry.define_flags()
     flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
     flags.DEFINE_string("out_dir", "", "folder of the store, or gs://BUCKET/FOLDER; no store may be there")
     flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")

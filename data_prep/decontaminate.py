@@ -13,8 +13,9 @@ Prints a table for each benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/ove
                 signs of some text that a copy could be missed, or the benchmark's candidates are too many to hold in
                 memory
 
-Letters are compared: data_prep/comparable.py says what counts as one, data_prep/shingles.py what counts as near.  A
-translation of a benchmark's text is found only where --drop leaves out an item because of its text in another language.
+Letters are compared: data_prep/overlap/comparable.py says what counts as one, data_prep/overlap/shingles.py what counts
+as near.  A translation of a benchmark's text is found only where --drop leaves out an item because of its text in
+another language.
 """
 
 import json
@@ -27,12 +28,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_prep.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
-from data_prep.overlap import Comparison, Overlap  # noqa: E402
-from data_prep.overlap_report import lines, report, verdict_lines  # noqa: E402
-from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.overlap.compare import Comparison, Overlap  # noqa: E402
+from data_prep.overlap.report import lines, report, verdict_lines  # noqa: E402
+from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
+from data_prep.store.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
+from data_prep.store.rows import define_flags, open_with_tokenizer  # noqa: E402
 from data_prep.upload_store import check_absent, local_output  # noqa: E402
-from data_prep.whole_folder import whole_folder  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
@@ -65,11 +66,11 @@ def decontaminate(
       drop: folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist; empty: none is
         written.
       tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
-      shingle, near: see data_prep/shingles.py.
+      shingle, near: see data_prep/overlap/shingles.py.
       cache_dir: folder of copies of stores that have no local folder.
 
     Returns:
-      what overlap.json holds (data_prep/overlap_report.py).
+      what overlap.json holds (data_prep/overlap/report.py).
 
     Raises:
       InputError: the store, its tokenizer or a benchmark cannot be read, or a folder to write is in use, before any

@@ -18,9 +18,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.build_store import holds  # noqa: E402
-from data_prep.store_classes import class_warnings  # noqa: E402
-from data_prep.store_figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
-from data_prep.store_rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.store.classes import class_warnings  # noqa: E402
+from data_prep.store.figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
+from data_prep.store.rows import define_flags, open_with_tokenizer  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.permutation import key, sampled  # noqa: E402
 from hbt_jax.data.store import Store, Texts  # noqa: E402

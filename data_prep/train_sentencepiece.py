@@ -19,8 +19,8 @@ from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_prep import sources  # noqa: E402
-from data_prep.whole_folder import whole_folder  # noqa: E402
+from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
+from data_prep.sources import registry  # noqa: E402
 from hbt_jax.config import RunConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import utf8
@@ -55,7 +55,7 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
     The same texts and settings give the same file.
 
     Args:
-      source: a name in `data_prep.sources.SOURCES`.
+      source: a name in `data_prep.sources.registry.SOURCES`.
       raw_dir: folder of the prepared sources.
       out_dir: folder to write; an older one is replaced.
       vocabulary: number of pieces, the four special ones included.
@@ -75,7 +75,7 @@ def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, v
 def _train_and_write(source: str, raw_dir: str | Path, out_dir: Path, vocabulary: int, settings: dict) -> dict:
     counts, texts = collections.Counter(), []
     for table, prefix in PREFIXES.items():
-        for record in sources.records(source, table, SPLIT, raw_dir, **settings):
+        for record in registry.records(source, table, SPLIT, raw_dir, **settings):
             counts[record["language"]] += 1
             texts.append(composed(prefix + record["text"]))
     model = _train(texts, vocabulary, source)
@@ -117,18 +117,18 @@ def main(_: list[str]) -> None:
     """Trains as the flags say and prints what was made and what was left out."""
     require(("raw_dir", "out_dir"))
     given = flags.FLAGS
-    settings = sources.flag_settings()
+    settings = registry.flag_settings()
     report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary, **settings)
     print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
-    for line in sources.dropped_lines(given.source, given.raw_dir, **settings):
+    for line in registry.dropped_lines(given.source, given.raw_dir, **settings):
         print(line)
 
 
 if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
-    flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources.py")
-    sources.define_flags()
+    flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources/registry.py")
+    registry.define_flags()
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
     pieces = RunConfig.__dataclass_fields__["vocabulary"]

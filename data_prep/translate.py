@@ -33,13 +33,13 @@ from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_prep import sources  # noqa: E402
-from data_prep.translation_engine import COMPUTE_TYPES, DEVICES, CTranslate2Translator, Translator  # noqa: E402
-from data_prep.translation_filters import FILTERS, Limits, failures  # noqa: E402
-from data_prep.translation_rows import Gathered, lines  # noqa: E402
-from data_prep.translation_shards import Shards  # noqa: E402
-from data_prep.translation_texts import Texts  # noqa: E402
-from data_prep.translation_work import translate_missing  # noqa: E402
+from data_prep.sources import registry  # noqa: E402
+from data_prep.translation.engine import COMPUTE_TYPES, DEVICES, CTranslate2Translator, Translator  # noqa: E402
+from data_prep.translation.filters import FILTERS, Limits, failures  # noqa: E402
+from data_prep.translation.rows import Gathered, lines  # noqa: E402
+from data_prep.translation.shards import Shards  # noqa: E402
+from data_prep.translation.texts import Texts  # noqa: E402
+from data_prep.translation.work import translate_missing  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
@@ -67,7 +67,7 @@ def translate(
     """Writes OUT_DIR/SPLIT.jsonl and OUT_DIR/SPLIT-report.json; see the module's text.
 
     Args:
-      source: a name in `data_prep.sources.SOURCES`.
+      source: a name in `data_prep.sources.registry.SOURCES`.
       split: a split of it.
       raw_dir: folder of the prepared sources.
       out_dir: folder to write; other splits, and more languages, may be written to it later.
@@ -92,7 +92,7 @@ def translate(
     stop = stop or StopRequest()
 
     def records(table: str) -> Iterator[dict]:
-        return sources.records(source, table, split, raw_dir, **settings)
+        return registry.records(source, table, split, raw_dir, **settings)
 
     texts = Texts(records, source_language, shard_texts)
     count, characters, digest = texts.count()
@@ -191,7 +191,7 @@ def main(_: list[str]) -> None:
     """Translates as the flags say and prints the counts."""
     require(("source", "raw_dir", "out_dir", "model", "languages"))
     given = flags.FLAGS
-    settings = sources.flag_settings()
+    settings = registry.flag_settings()
     limits = Limits(given.least_length, given.most_length, given.script_share, given.repeats)
     translator = CTranslate2Translator(
         given.model, device=given.device, compute_type=given.compute_type, beam_size=given.beam_size,
@@ -208,9 +208,9 @@ def main(_: list[str]) -> None:
 if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
-    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources.py")
+    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources/registry.py")
     flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split to translate")
-    sources.define_flags()
+    registry.define_flags()
     flags.DEFINE_string("raw_dir", "", "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", "", "folder of SPLIT.jsonl; a run that was stopped goes on in it")
     flags.DEFINE_string("model", "", "folder of an NLLB-200 or M2M-100 model that ct2-transformers-converter made")

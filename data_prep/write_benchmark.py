@@ -16,8 +16,8 @@ from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data_prep import sources  # noqa: E402
-from data_prep.whole_folder import whole_folder  # noqa: E402
+from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
+from data_prep.sources import registry  # noqa: E402
 from hbt_jax.evaluation.benchmarks.benchmark import Texts  # noqa: E402
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402
@@ -49,7 +49,7 @@ def write_benchmark(
     made_from.json says what the texts were made from.
 
     Args:
-      source: a name in `data_prep.sources.SOURCES`.
+      source: a name in `data_prep.sources.registry.SOURCES`.
       raw_dir: folder of the prepared sources.
       out_dir: the benchmark's folder, such as DATA_DIR/facts; an older one is replaced.
       split: the split whose queries are asked.
@@ -69,13 +69,13 @@ def write_benchmark(
 def _write_benchmark(
     source: str, raw_dir: str | Path, out_dir: str | Path, split: str, say: Callable[[str], None], settings: dict
 ) -> dict[str, int]:
-    asked = {_id(record) for record in sources.records(source, "queries", split, raw_dir, **settings)}
-    info = sources.builder(source, "pairs", raw_dir, **settings).info
+    asked = {_id(record) for record in registry.records(source, "queries", split, raw_dir, **settings)}
+    info = registry.builder(source, "pairs", raw_dir, **settings).info
     there = info.splits
     splits = dict.fromkeys([split, *(other for other in HELD_OUT if other in there)])
 
     def everywhere(table: str) -> Iterable[dict]:
-        return (record for other in splits for record in sources.records(source, table, other, raw_dir, **settings))
+        return (record for other in splits for record in registry.records(source, table, other, raw_dir, **settings))
 
     queries, candidates = _texts(everywhere("queries")), _texts(everywhere("passages"))
     alike = judge_alike(queries, candidates, _judgements(queries, candidates, everywhere("pairs")), {})
@@ -158,22 +158,22 @@ def main(_: list[str]) -> None:
     """Writes what the flags say and prints what was made and what was left out."""
     require(("source", "raw_dir", "out_dir"))
     given = flags.FLAGS
-    settings = sources.flag_settings()
+    settings = registry.flag_settings()
     notes: list[str] = []
     counts = write_benchmark(given.source, given.raw_dir, given.out_dir, given.split, say=notes.append, **settings)
     print(f"{given.out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     for note in notes:
         print(f"  {note}")
-    for line in sources.dropped_lines(given.source, given.raw_dir, **settings):
+    for line in registry.dropped_lines(given.source, given.raw_dir, **settings):
         print(line)
 
 
 if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
-    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources.py")
+    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources/registry.py")
     flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "split whose queries are asked")
-    sources.define_flags()
+    registry.define_flags()
     flags.DEFINE_string("raw_dir", "", "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", "", "the benchmark's folder; an older benchmark there is replaced")
     run_command(main)

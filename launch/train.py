@@ -23,7 +23,7 @@ from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402
 
-PREPARED = {"facts": ROOT / "data_prep" / "facts.py"}
+PREPARED = {"facts": ROOT / "data_prep" / "prepare_facts.py"}
 
 
 def prepare(config: TrainConfig, stop: StopRequest) -> None:

@@ -1,7 +1,10 @@
-"""Imports run one way: launch -> training, evaluation -> data, models -> configuration; heavy packages stay put."""
+"""Imports run one way, from the commands down; heavy packages stay where they are needed; no folder grows too long."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = {
@@ -30,9 +33,31 @@ FORBIDDEN = {  # room -> packages that must not be imported there
     "evaluation": {"tensorflow", "absl", "tensorflow_datasets"},
     "interchange": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
 }
+LAYERS = {  # folder -> its folders and modules, lowest first: each imports only those before it, and its own
+    "data_prep": (
+        {"scratch", "upload_store"},
+        {"builders", "store"},
+        {"reading", "translation", "overlap"},
+        {"sources", "facts"},
+        {"build_store", "decontaminate", "train_sentencepiece", "translate", "write_benchmark"},
+        {"inspect_store", "prepare_facts"},
+    ),
+    "hbt_jax.evaluation": (
+        {"benchmarks", "search"},
+        {"embedding", "ranking"},
+        {"measures"},
+        {"results"},
+        {"statistics"},
+        {"report", "run"},
+        {"streamed", "expanded_run", "options", "compare"},
+        {"lexical_job", "model_job"},
+        {"job"},
+    ),
+}
 TENSORFLOW = "hbt_jax/data/pipeline.py"
 JOB = "hbt_jax/evaluation/job.py"  # reads runs that training wrote
-ABSL = {"hbt_jax/data/plan.py"}  # its command, `python -m hbt_jax.data.plan`
+ABSL = {"hbt_jax/data/audit.py"}  # its command, `python -m hbt_jax.data.audit`
+MOST_FILES = 20  # in a folder
 
 
 def imported(path: Path) -> set[str]:
@@ -53,6 +78,46 @@ def files() -> list[Path]:
     return found
 
 
+def modules() -> dict[str, Path]:
+    """{dotted name: file} of every module outside the tests."""
+    found = {}
+    for top in ("hbt_jax", "data_prep", "launch"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports() -> dict[str, set[str]]:
+    """{module: modules of ours that it imports}; a package stands for itself, not for what its folder holds."""
+    known = modules()
+    found = {}
+    for name, path in known.items():
+        ours = imported(path) & known.keys()
+        modules_of = {other for other in ours if not any(one.startswith(f"{other}.") for one in ours)}
+        found[name] = modules_of - {name}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Yields a path from a module back to itself for each module that has one."""
+    for start in graph:
+        came_from, open_ends = {}, [start]
+        while open_ends:
+            at = open_ends.pop()
+            for other in graph.get(at, ()):
+                if other == start:
+                    path = [at]
+                    while path[-1] != start:
+                        path.append(came_from[path[-1]])
+                    yield [*path[::-1], start]
+                    open_ends = []
+                    break
+                if other not in came_from:
+                    came_from[other] = at
+                    open_ends.append(other)
+
+
 def test_rooms_import_in_one_direction():
     wrong = []
     for path in files():
@@ -67,6 +132,35 @@ def test_rooms_import_in_one_direction():
             if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in {TENSORFLOW, *ABSL}:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_layers_inside_a_room(folder):
+    height = {part: number for number, parts in enumerate(LAYERS[folder]) for part in parts}
+    graph = {name: found for name, found in imports().items() if name.startswith(f"{folder}.")}
+    start = len(folder.split("."))
+    present = {name.split(".")[start] for name in graph}
+    assert present == set(height), "every part has its layer"
+    wrong = []
+    for name, found in graph.items():
+        mine = name.split(".")[start]
+        for other in found:
+            theirs = other.split(".")[start] if other.startswith(f"{folder}.") else mine
+            if theirs != mine and height[theirs] >= height[mine]:
+                wrong.append(f"{name} imports {other}")
+    assert not wrong
+
+
+def test_no_import_circle():
+    assert list(circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}))[0] == ["b", "c", "b"]
+    assert not list(circles(imports()))
+
+
+def test_no_folder_holds_too_many_files():
+    for path in [ROOT / "hbt_jax", ROOT / "data_prep", ROOT / "launch", ROOT / "tests"]:
+        for folder in [path, *(found for found in path.rglob("*") if found.is_dir())]:
+            names = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
+            assert len(names) <= MOST_FILES, f"{folder.relative_to(ROOT)} holds {len(names)} Python files"
 
 
 def test_only_the_pipeline_imports_tensorflow():

@@ -4,13 +4,13 @@ import ast
 import re
 from pathlib import Path
 
-from data_prep.filters import Filters
+from data_prep.store.filters import Filters
 from hbt_jax import config
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSL = {"help", "flagfile"}
 OF_OTHER_COMMANDS = {  # file -> flags of the commands of others that it shows how to call
-    "data_prep/beam_flow.py": {"runner", "direct_running_mode", "direct_num_workers"},
+    "data_prep/builders/beam_flow.py": {"runner", "direct_running_mode", "direct_num_workers"},
     "data_prep/translate.py": {"from", "with", "quantization", "copy_files", "output_dir"},
 }
 

@@ -29,7 +29,7 @@ COMMANDS = {  # command -> flags and arguments that name paths, those that take 
         ["STORE", "drop"],
     ),
     "data_prep/upload_store.py": (["STORE"], ["PLACE"]),
-    "data_prep/facts.py": (["out_dir"], []),
+    "data_prep/prepare_facts.py": (["out_dir"], []),
     "data_prep/train_sentencepiece.py": (["input_dir", "raw_dir", "out_dir"], []),
     "data_prep/translate.py": (["input_dir", "raw_dir", "out_dir", "model"], []),
     "data_prep/write_benchmark.py": (["input_dir", "raw_dir", "out_dir"], []),

@@ -1,10 +1,16 @@
-"""What a plan says it will draw, and what it did draw: the lines that a run and `python -m hbt_jax.data.plan` print."""
+"""What a plan will draw and what it drew: the lines that a run prints, and a command that counts batches.
+
+    python -m hbt_jax.data.audit --flagfile=launch/flagfiles/NAME.flags --steps=1000
+
+prints the expected and the realised shares of kinds, stores, languages and language pairs.
+"""
 
 import collections
 from collections.abc import Iterable
 
 import numpy as np
 
+from hbt_jax.config import PlanConfig, RunConfig
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.mixture import MONO, Mixture
 from hbt_jax.data.plan import BatchPlan, Plan
@@ -136,3 +142,26 @@ def _shares(title: str, counts: Iterable[tuple[str, int]], total: int | None = N
     total = total or sum(count for _, count in counts)
     ordered = sorted(counts, key=lambda item: (-item[1], item[0]))
     return [f"{title}:", *(f"  {name:24} {count:12,} {count / total:8.2%}" for name, count in ordered)]
+
+
+def main(_: list[str]) -> None:
+    """Prints what the plan of the flags draws in --steps steps."""
+    from hbt_jax import flags
+    from hbt_jax.data.mixture import open_mixture
+
+    flags.require(["stores"])
+    config, run = flags.values(PlanConfig), flags.values(RunConfig)
+    plan = Plan(open_mixture(config.stores, cache_dir=run.store_cache), config, run.seed)
+    plan.check_negatives()
+    audit = Audit(plan)
+    for step in range(run.steps):
+        audit.add(plan.batch(step))
+    print("\n".join([*describe(plan), "", *audit.lines()]))
+
+
+if __name__ == "__main__":
+    from hbt_jax import flags as command
+    from hbt_jax.config import TRAIN_PARTS
+
+    command.define(*TRAIN_PARTS.values())
+    command.run_command(main)

@@ -9,9 +9,7 @@ the number of earlier steps that drew it, a prefix sum.  Nothing here has state:
 All is drawn from raw bits (hbt_jax/draws.py), so an update of numpy changes no batch.  What a batch is for a seed and a
 step is the plan's scheme; checkpoints hold its number, and a run goes on only by the scheme that it began with.
 
-    python -m hbt_jax.data.plan --flagfile=launch/flagfiles/NAME.flags --steps=1000
-
-prints the realised shares of kinds, stores, languages and language pairs.
+`python -m hbt_jax.data.audit` prints what a plan draws.
 """
 
 import dataclasses
@@ -126,12 +124,6 @@ class Plan:
                 f" ({', '.join(str(store.path) for store in stores)}): set --negatives=0, or build a store from a"
                 " source with negatives"
             )
-
-    def describe(self) -> list[str]:
-        """Lines for the start of a run: what each kind is served by, and what is unusual about it."""
-        from hbt_jax.data.audit import describe
-
-        return describe(self)
 
     def _choices_of(self, kind: str) -> list[Choice]:
         mixture = self.mixture
@@ -298,28 +290,3 @@ def _occurrence(values: np.ndarray) -> np.ndarray:
     result = np.empty(len(values), np.int64)
     result[order] = np.arange(len(values)) - first
     return result
-
-
-def main(_: list[str]) -> None:
-    """Prints what the plan of the flags draws in --steps steps."""
-    from hbt_jax import flags
-    from hbt_jax.config import RunConfig
-    from hbt_jax.data.audit import Audit
-    from hbt_jax.data.mixture import open_mixture
-
-    flags.require(["stores"])
-    config, run = flags.values(PlanConfig), flags.values(RunConfig)
-    plan = Plan(open_mixture(config.stores, cache_dir=run.store_cache), config, run.seed)
-    plan.check_negatives()
-    audit = Audit(plan)
-    for step in range(run.steps):
-        audit.add(plan.batch(step))
-    print("\n".join([*plan.describe(), "", *audit.lines()]))
-
-
-if __name__ == "__main__":
-    from hbt_jax import flags as command
-    from hbt_jax.config import TRAIN_PARTS
-
-    command.define(*TRAIN_PARTS.values())
-    command.run_command(main)

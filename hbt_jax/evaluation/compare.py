@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from hbt_jax import languages
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.compare_page import write_page
-from hbt_jax.evaluation.compare_table import FAMILIES, LABELS, format_tables, write_tsv
-from hbt_jax.evaluation.item_sums import Collected, collect
-from hbt_jax.evaluation.metrics import RANK_DISTANCE
-from hbt_jax.evaluation.outcomes import Outcome, check_alike, read_folder
-from hbt_jax.evaluation.results import write_json
-from hbt_jax.evaluation.significance import Difference, Row, compare_rows
+from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
+from hbt_jax.evaluation.report.compare_page import write_page
+from hbt_jax.evaluation.report.compare_table import FAMILIES, LABELS, format_tables, write_tsv
+from hbt_jax.evaluation.results.read import Outcome, check_alike, read_folder
+from hbt_jax.evaluation.results.results import write_json
+from hbt_jax.evaluation.statistics.item_sums import Collected, collect
+from hbt_jax.evaluation.statistics.significance import Difference, Row, compare_rows
 from hbt_jax.files import check_writable
 
 DEFINITIONS = {

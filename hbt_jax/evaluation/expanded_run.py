@@ -8,11 +8,11 @@ import numpy as np
 
 from hbt_jax.config import CONCAT
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.embed import Embedder
-from hbt_jax.evaluation.expansion_effect import EFFECT, EFFECT_DEFINITION, with_and_without
-from hbt_jax.evaluation.query_expansion import Expansions, embed_expanded
-from hbt_jax.evaluation.results import with_part, write_json
+from hbt_jax.evaluation.embedding.embed import Embedder
+from hbt_jax.evaluation.embedding.query_expansion import Expansions, embed_expanded
+from hbt_jax.evaluation.results.results import with_part, write_json
 from hbt_jax.evaluation.run import RESULTS
+from hbt_jax.evaluation.statistics.expansion_effect import EFFECT, EFFECT_DEFINITION, with_and_without
 
 EXPANDED = "expanded"
 

@@ -10,18 +10,18 @@ from jax.sharding import Mesh
 from hbt_jax.config import EvalConfig, TrainConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
+from hbt_jax.evaluation.embedding.layer_probe import parallel_texts
+from hbt_jax.evaluation.embedding.query_expansion import read_expansions
 from hbt_jax.evaluation.expanded_run import EXPANDED
-from hbt_jax.evaluation.intervals import differences
-from hbt_jax.evaluation.layer_probe import parallel_texts
-from hbt_jax.evaluation.lexical import BM25, NAME, check_installed
 from hbt_jax.evaluation.lexical_job import lexical_baseline
 from hbt_jax.evaluation.model_job import ModelEvaluation
 from hbt_jax.evaluation.options import candidate_text, read_benchmarks, run_settings
-from hbt_jax.evaluation.outcomes import Outcome
-from hbt_jax.evaluation.query_expansion import read_expansions
-from hbt_jax.evaluation.report import System, write_report
-from hbt_jax.evaluation.sharing import Processes
-from hbt_jax.evaluation.streamed_job import note_copies, read_corpus
+from hbt_jax.evaluation.ranking.lexical import BM25, NAME, check_installed
+from hbt_jax.evaluation.report.page import System, write_report
+from hbt_jax.evaluation.results.read import Outcome
+from hbt_jax.evaluation.statistics.intervals import differences
+from hbt_jax.evaluation.streamed.evaluate import note_copies, read_corpus
+from hbt_jax.evaluation.streamed.processes import Processes
 from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text

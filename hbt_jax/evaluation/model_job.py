@@ -12,17 +12,17 @@ from jax.sharding import Mesh
 from hbt_jax.config import EvalConfig
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
-from hbt_jax.evaluation.embed import Embedder, check_finite
+from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
+from hbt_jax.evaluation.embedding.layer_probe import ParallelTexts, format_probe, probe_layers
+from hbt_jax.evaluation.embedding.query_expansion import Expansions
+from hbt_jax.evaluation.embedding.token_counts import counts_for
 from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
-from hbt_jax.evaluation.inventory import Found
-from hbt_jax.evaluation.layer_probe import ParallelTexts, format_probe, probe_layers
 from hbt_jax.evaluation.options import candidate_text, run_settings
-from hbt_jax.evaluation.query_expansion import Expansions
 from hbt_jax.evaluation.run import evaluate, format_table
-from hbt_jax.evaluation.sharing import Processes, on_first_process
-from hbt_jax.evaluation.streamed_job import evaluate_streamed
-from hbt_jax.evaluation.streamed_results import format_table as format_streamed_table
-from hbt_jax.evaluation.token_counts import counts_for
+from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.evaluation.streamed.evaluate import evaluate_streamed
+from hbt_jax.evaluation.streamed.processes import Processes, on_first_process
+from hbt_jax.evaluation.streamed.results import format_table as format_streamed_table
 from hbt_jax.models.model import Model
 
 

@@ -7,7 +7,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
-from hbt_jax.evaluation.metrics import SETTINGS
+from hbt_jax.evaluation.measures.metrics import SETTINGS
 
 _USUAL_RUNS = ("monolingual", "multilingual")
 

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hbt_jax import files
-from hbt_jax.evaluation import bias, layouts, metrics, ranking, results, trec
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.intervals import INTERVALS_DEFINITION, intervals
-from hbt_jax.evaluation.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
-from hbt_jax.evaluation.results import PER_QUERY, RESULTS
-from hbt_jax.evaluation.top_languages import TopLanguages
-from hbt_jax.evaluation.worst_queries import WORST_QUERIES_DEFINITION, WorstQueries
+from hbt_jax.evaluation.measures import bias, metrics
+from hbt_jax.evaluation.measures.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
+from hbt_jax.evaluation.measures.top_languages import TopLanguages
+from hbt_jax.evaluation.measures.worst_queries import WORST_QUERIES_DEFINITION, WorstQueries
+from hbt_jax.evaluation.ranking import layout as layouts
+from hbt_jax.evaluation.ranking import rank as ranking
+from hbt_jax.evaluation.results import results, trec
+from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS
+from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, intervals
 
 QRELS, RUNS = "qrels.trec", "runs"
 

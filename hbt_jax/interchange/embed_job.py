@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hbt_jax.config import EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.embed import Embedder, check_finite
+from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.holding import held
 from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table

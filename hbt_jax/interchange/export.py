@@ -22,15 +22,16 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.files import atomic_folder, utf8
 from hbt_jax.holding import held
 from hbt_jax.interchange import earlier
-from hbt_jax.interchange.layout import DENSE, module_files, tokenizer_config
 from hbt_jax.interchange.model_card import model_card
 from hbt_jax.interchange.origin import Origin, evaluations, origin
 from hbt_jax.interchange.read_back import check_read_back
 from hbt_jax.mesh import make_mesh
-from hbt_jax.models import huggingface, lora
+from hbt_jax.models import lora
 from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.huggingface.tokenizer_json import write_hugging_face
+from hbt_jax.models.huggingface.written import DENSE, module_files, tokenizer_config
 from hbt_jax.models.model import Model, with_text
-from hbt_jax.models.tokenizer_json import write_hugging_face
 from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
 
@@ -117,13 +118,13 @@ def _tensors(model: Model, adapters: lora.LoraConfig | None) -> tuple[dict[str, 
     if model.encoder.dense:
         kernel, bias = flat["dense", "kernel"], flat["dense", "bias"]
         dense = {"linear.weight": np.ascontiguousarray(kernel.T), "linear.bias": bias}
-    return huggingface.from_flat(model.encoder, flat), dense
+    return architectures.from_flat(model.encoder, flat), dense
 
 
 def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
     """Writes and checks the whole folder; returns its size in bytes."""
     model = export.model
-    contents = {"config.json": huggingface.config_json(model.encoder), **module_files(model, model.text.longest)}
+    contents = {"config.json": architectures.config_json(model.encoder), **module_files(model, model.text.longest)}
     texts = {"README.md": export.card} | {name: _json(content) for name, content in contents.items()}
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -3,13 +3,191 @@
 import importlib.metadata
 import json
 import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import hbt_jax
-from hbt_jax.interchange import run_card
+from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
+from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
+from hbt_jax.evaluation.report.cards.parts import main_metric, metric_name, metrics_in, number, settings_of
+from hbt_jax.evaluation.streamed.metrics import RECALL
 from hbt_jax.interchange.markdown import table
-from hbt_jax.interchange.origin import Origin
+from hbt_jax.interchange.origin import UNTRAINED, Origin, StoreFacts
+from hbt_jax.languages import LANGUAGES
 from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
+
+_SHOWN = (*METRICS, RANK_DISTANCE)  # of a benchmark that has them; of others all that they have
+_BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
+    "hybrid": lambda plan: (
+        f"hybrid, alpha {plan.mono_probability:g}: with that probability a batch is in one language (x-x-mono),"
+        " otherwise queries and passages are in different languages (x-y)"
+    ),
+    "x-x-mono": lambda plan: "x-x-mono: all of a batch in one language",
+    "x-x": lambda plan: "x-x: each query and its passage in one language, several languages in a batch",
+    "x-y": lambda plan: "x-y: each query and its passage in two different languages",
+}
+
+
+def _base_words(origin: Origin) -> str:
+    if origin.base_on_hub:
+        return f"[{origin.base}](https://huggingface.co/{origin.base})"
+    return f"`{Path(origin.base).resolve().name}`, a folder in Hugging Face's layout"
+
+
+def _data(origin: Origin) -> list[str]:
+    """What it was trained on, nothing where it was not."""
+    if not origin.stores:
+        return []
+    languages = [f"{LANGUAGES[code].name if code in LANGUAGES else code} (`{code}`)" for code in origin.languages]
+    known = f"Languages: {', '.join(languages) or 'not known any more'}."
+    return ["## Training data", "", *(_store(store) for store in origin.stores), "", known]
+
+
+def _store(store: StoreFacts) -> str:
+    if store.pairs is None:
+        known = "the store was not there any more when the model was exported, or held other data"
+    else:
+        known = f"{store.pairs:,} pairs of a query and a passage, in {len(store.languages)} languages"
+        known += f", made from {store.release}" if store.release else ""
+    name = store.name + (f" ({store.split})" if store.split else "")
+    return f"- {name}: {known}; fingerprint `{store.fingerprint}`"
+
+
+def _training(model: Model, origin: Origin) -> list[str]:
+    """How it was trained."""
+    lines = ["## Training", ""]
+    if origin.run is None:
+        return [*lines, f"Not trained by hbt_jax: the weights are those of {_base_words(origin)}."]
+    config = origin.run.config
+    start = _base_words(origin) if origin.base else f"random weights of the preset `{config.model.model}`"
+    if origin.checkpoint == UNTRAINED:
+        return [*lines, f"Not trained: {start}, before the first step (seed {config.run.seed})."]
+    lines += [
+        "With hbt_jax; for the kinds of batches see [arXiv 2408.10536](https://arxiv.org/abs/2408.10536).",
+        "",
+    ]
+    return [*lines, *table(("", ""), _settings(config, model, origin, start))]
+
+
+def _settings(config: TrainConfig, model: Model, origin: Origin, start: str) -> list[tuple[str, str]]:
+    plan, text, run = config.plan, config.text, config.run
+    negatives = f", {plan.negatives} explicit negatives each" if plan.negatives else ""
+    rows = [
+        ("Start", start),
+        ("Batches", _BATCHINGS[plan.batching](plan)),
+        ("Steps", f"{model.step:,} of {run.steps:,}, checkpoint `{origin.checkpoint}`{_validation(model, origin)}"),
+        ("Batch", f"{plan.global_batch:,} pairs{negatives}; the other pairs' passages are negatives"),
+        ("Longest text", f"{text.query_length} tokens of a query, {text.passage_length} of a passage"),
+        *_learning(config.learning),
+        ("Dropout", f"{config.model.dropout:g}"),
+        ("Products of matrices in", run.compute_dtype),
+        ("Seed", str(run.seed)),
+    ]
+    lora = origin.run.recipe.lora
+    if lora:
+        rows.append(("Adapters", _adapters(lora)))
+    if origin.run.recipe.frozen:
+        rows.append(("Not trained", ", ".join(origin.run.recipe.frozen)))
+    return rows
+
+
+def _validation(model: Model, origin: Origin) -> str:
+    record = origin.record
+    if record.best_loss is None or record.best_step != model.step:
+        return ""
+    return f", validation loss {record.best_loss:.4f}"
+
+
+def _learning(learning: LearningConfig) -> list[tuple[str, str]]:
+    sides = "queries against passages and back" if learning.symmetric else "queries against passages"
+    clipped = f", gradients clipped to norm {learning.clip_norm:g}" if learning.clip_norm else ""
+    return [
+        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}"),
+        ("Optimizer", f"AdamW, weight decay {learning.weight_decay:g}{clipped}"),
+        (
+            "Learning rate",
+            f"{learning.learning_rate:g}, {learning.schedule} after {learning.warmup_steps} steps of warm-up",
+        ),
+    ]
+
+
+def _adapters(lora: LoraConfig) -> str:
+    layers = ", ".join(map(str, lora.layers))
+    return (
+        f"rank {lora.rank}, alpha {lora.alpha:g}, on {', '.join(lora.targets)} of layers {layers}; nothing else"
+        " trained; merged into the weights of this folder"
+    )
+
+
+def _results(origin: Origin) -> list[str]:
+    """The evaluations of its run, nothing for a model without one."""
+    lines = ["## Results", ""]
+    if origin.run is None:
+        return []
+    if not origin.results:
+        return [*lines, "None of these weights lay in the run's folder when they were exported."]
+    lines.append(" ".join(_definitions(origin.results)))
+    for result in origin.results:
+        lines += ["", *_result(result)]
+    return lines
+
+
+def _definitions(results: Sequence[dict]) -> Iterator[str]:
+    """What the settings are, and what the metrics of these results are: recall is not the same in all of them."""
+    whole = [result for result in results if "map" in _metrics(result)]
+    top = [result["benchmark"] for result in results if RECALL in _metrics(result)]
+    distance = ", where rank distance is the gap between the best and the worst rank of the relevant ones, in places"
+    yield (
+        "Monolingual: candidates in the query's language; cross-lingual: in one other language, mean over all;"
+        f" multilingual: all candidates{distance * any(RANK_DISTANCE in _metrics(result) for result in whole)}."
+    )
+    if whole:
+        yield "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates)."
+    if top:
+        yield (
+            f"{', '.join(top)}: nDCG@10 and recall@100 of graded judgements as trec_eval takes them, so recall@100"
+            " divides by all relevant candidates, and a query without any counts as 0."
+        )
+
+
+def _metrics(result: dict) -> set[str]:
+    return {name for block in result["metrics"].values() for name in block}
+
+
+def _result(result: dict) -> list[str]:
+    """A table of the settings and metrics that the benchmark has, and the accuracy of bitext below it."""
+    sides = {side: result["counts"][side] for side in ("queries", "candidates")}
+    queries, candidates = (sum(counts.values()) for counts in sides.values())
+    release = result["settings"].get("data_release")
+    name = result["benchmark"] + (f", made from {release}" if release else "")
+    head = f"{name}: {queries:,} queries, {candidates:,} candidates, {len(set().union(*sides.values()))} languages"
+    present = metrics_in(result["metrics"].values())
+    main = main_metric(result)
+    columns = [name for name in _SHOWN if name in present] or [main, *(name for name in present if name != main)]
+    spreads = result["robustness"]
+    spread_of = next((spread.get("metric", "map") for spread in spreads.values() if spread), main)
+    rows = []
+    for setting in settings_of(result["metrics"]):
+        block, spread = result["metrics"][setting], spreads.get(setting)
+        worst = f"{spread['worst_language']} {spread['worst']:.4f}" if spread else ""
+        rows.append((setting.replace("_", "-"), *(number(block.get(name), name) for name in columns), worst))
+    lines = table((head, *map(_name, columns), f"worst query language, {_name(spread_of)}"), rows)
+    accuracy = result.get("accuracy@1")
+    if accuracy:
+        lines += [
+            "",
+            f"{result['benchmark']}: accuracy@1 both ways {accuracy['mean']:.4f}, mean of {len(accuracy['by_pair']):,}"
+            f" language pairs; worst {accuracy['worst_pair']} {accuracy['worst']:.4f}.",
+        ]
+    return lines
+
+
+def _name(metric: str) -> str:
+    """How the card writes a metric."""
+    return metric if metric.startswith("recall@") else metric_name(metric)
+
 
 _TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax")
 
@@ -28,9 +206,9 @@ def model_card(title: str, model: Model, origin: Origin, license_id: str, max_le
         _front_matter(origin, license_id),
         _summary(title, model, origin, max_length),
         _use(title, model),
-        run_card.data(origin),
-        run_card.training(model, origin),
-        run_card.results(origin),
+        _data(origin),
+        _training(model, origin),
+        _results(origin),
         _versions(),
     )
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"

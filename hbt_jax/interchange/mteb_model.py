@@ -17,7 +17,7 @@ import numpy as np
 
 from hbt_jax.config import OF_MODEL
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import Model, with_text

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hbt_jax.errors import InputError
-from hbt_jax.models import huggingface, pretrained
+from hbt_jax.models.huggingface import architectures, pretrained
 from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 
@@ -27,7 +27,7 @@ def check_read_back(folder: Path, model: Model, tensors: dict[str, np.ndarray], 
     differing = [
         *_differing_settings(found, model),
         *_differing_arrays(again, meant),
-        *_differing_arrays(huggingface.from_flat(found.encoder, flat), tensors),
+        *_differing_arrays(architectures.from_flat(found.encoder, flat), tensors),
         *_differing_tokens(load_tokenizer(folder), model.tokenizer),
     ]
     if differing:
@@ -63,5 +63,5 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _differing_tokens(found: Tokenizer, meant: Tokenizer) -> list[str]:
-    """That texts get the same ids is known to who wrote the tokenizer (hbt_jax/models/tokenizer_json.py)."""
+    """That texts get the same ids is known to who wrote the tokenizer (huggingface/tokenizer_json.py)."""
     return [name for name in ("pad_id", "bos_id", "eos_id") if getattr(found, name) != getattr(meant, name)]

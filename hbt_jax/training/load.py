@@ -10,8 +10,8 @@ from jax.sharding import Mesh
 from hbt_jax.config import OF_MODEL, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import state_shardings
-from hbt_jax.models import pretrained as files
 from hbt_jax.models.encoder import Encoder
+from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
 from hbt_jax.config import TrainConfig
-from hbt_jax.data import pipeline
+from hbt_jax.data import audit, pipeline
 from hbt_jax.data.manifest import data_release
 from hbt_jax.data.mixture import Mixture, open_mixture
 from hbt_jax.data.plan import PLAN_SCHEME, Plan
@@ -106,7 +106,7 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     batches.plan.check_negatives()
     job = _job(start, mesh, batches)
     if job.leader:
-        for line in [mesh_line(mesh), *model_lines(start), *batches.plan.describe()]:
+        for line in [mesh_line(mesh), *model_lines(start), *audit.describe(batches.plan)]:
             print(line, flush=True)
     checkpoints = Checkpoints(folder)
     try:

@@ -14,10 +14,10 @@ from hbt_jax.data.packing import stored_format
 from hbt_jax.data.store import store_tokenizer
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.errors import InputError
-from hbt_jax.models import pretrained as files
 from hbt_jax.models.encoder import PRESETS, EncoderConfig, preset
+from hbt_jax.models.huggingface import pretrained as files
+from hbt_jax.models.huggingface.pretrained import Pretrained
 from hbt_jax.models.lora import LoraConfig, lora_config
-from hbt_jax.models.pretrained import Pretrained
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.training.trainable import frozen_parts
 

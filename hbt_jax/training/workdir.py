@@ -18,8 +18,8 @@ from jax.sharding import Mesh
 from hbt_jax.config import TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
-from hbt_jax.models import pretrained as pretrained_files
 from hbt_jax.models.encoder import EncoderConfig
+from hbt_jax.models.huggingface import pretrained as pretrained_files
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import load_tokenizer

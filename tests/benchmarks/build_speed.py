@@ -38,7 +38,8 @@ from absl import flags
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from data_prep import build_store, sources  # noqa: E402
+from data_prep import build_store  # noqa: E402
+from data_prep.sources import registry  # noqa: E402
 from hbt_jax.flags import require, run_command  # noqa: E402
 
 _LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru", "vi", "zh")
@@ -96,7 +97,7 @@ def measured(folder: pathlib.Path, tokenizer: str, workers: int) -> dict[str, fl
     size = sum(
         len(record["text"].encode())
         for table in ("queries", "passages")
-        for record in sources.records("jsonl", table, "train", folder / "raw", **settings)
+        for record in registry.records("jsonl", table, "train", folder / "raw", **settings)
     )
     most, done = [0], threading.Event()
     watcher = threading.Thread(target=_watch, args=(most, done), daemon=True)
@@ -180,8 +181,8 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="build_speed_") as scratch:
         folder = pathlib.Path(scratch)
         write_source(folder / "in", given.megabytes)
-        for table in sources.TABLES:
-            sources.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
+        for table in registry.TABLES:
+            registry.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
         per_core, peer = {}, []
         for count in (0, *dict.fromkeys((1, workers)), 0):
             command = [

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from hbt_jax import languages  # noqa: E402
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts  # noqa: E402
-from hbt_jax.evaluation.metrics import QueryMetrics  # noqa: E402
-from hbt_jax.evaluation.results import summarise, write_json, write_per_query  # noqa: E402
+from hbt_jax.evaluation.measures.metrics import QueryMetrics  # noqa: E402
+from hbt_jax.evaluation.results.results import summarise, write_json, write_per_query  # noqa: E402
 from hbt_jax.evaluation.run import PER_QUERY, RESULTS  # noqa: E402
 from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 

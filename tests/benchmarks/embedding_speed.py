@@ -53,7 +53,7 @@ def timed(embed, texts: list[str]) -> tuple[float, np.ndarray]:
 
 def ours(model: str, dtype: str, texts: list[str]) -> tuple[float, np.ndarray, int]:
     """The rate and embeddings of this package, and the number of shapes compiled."""
-    from hbt_jax.evaluation.embed import Embedder
+    from hbt_jax.evaluation.embedding.embed import Embedder
     from hbt_jax.mesh import make_mesh
     from hbt_jax.training.load import load_model
 

@@ -18,7 +18,7 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts  # noqa: E402
-from hbt_jax.evaluation.lexical import PoolScores  # noqa: E402
+from hbt_jax.evaluation.ranking.lexical import PoolScores  # noqa: E402
 
 _WORDS = 20_000
 _QUERIES = 64

@@ -16,7 +16,11 @@ from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
-from hbt_jax.evaluation import counts, layouts, ranking  # noqa: E402
+from hbt_jax.evaluation.ranking import (
+    counts,  # noqa: E402
+    rank,
+)
+from hbt_jax.evaluation.ranking import layout as layouts
 from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 
 _WIDTH = 384
@@ -38,7 +42,7 @@ def main(queries: int, candidates: int, relevant: int, languages: int) -> float:
         for fewest in taken:
             counts.MANY_RELEVANT = fewest
             start = time.perf_counter()
-            blocks = ranking.rank_blocks(candidate_ND[query_Q], candidate_ND, relevant_QG, layout)
+            blocks = rank.rank_blocks(candidate_ND[query_Q], candidate_ND, relevant_QG, layout)
             ranks[fewest] = np.concatenate([block.rank_qG for block in blocks])
             taken[fewest].append(time.perf_counter() - start)
     by_sorting, by_passes = (np.median(seconds) / queries * 1e3 for seconds in taken.values())

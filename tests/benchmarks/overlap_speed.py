@@ -4,7 +4,7 @@
     python tests/benchmarks/overlap_speed.py [--texts=2000000] [--indexed=100000]
 
 Indexes texts of 8 to 64 tokens and then compares texts of 20 to 120 tokens with them, from token ids to pairs found, a
-few tens of thousands of tokens at a time as data_prep/overlap.py does.  Tokens are drawn as words are in text, the n-th
+few tens of thousands of tokens at a time as overlap/compare.py does.  Tokens are drawn as words are in text, the n-th
 most frequent of 250,000 with probability about 1/n, and have 1 to 6 letters; every hundredth text holds one of those
 indexed, every hundredth such a one with a token changed, and both must be found.
 """
@@ -23,10 +23,10 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
 from data_prep.decontaminate import NEAR, SHINGLE  # noqa: E402
-from data_prep.overlap import TOKENS  # noqa: E402
-from data_prep.piece_letters import PieceLetters  # noqa: E402
-from data_prep.shingles import Index, rules  # noqa: E402
-from data_prep.store_rows import gather  # noqa: E402
+from data_prep.overlap.compare import TOKENS  # noqa: E402
+from data_prep.overlap.piece_letters import PieceLetters  # noqa: E402
+from data_prep.overlap.shingles import Index, rules  # noqa: E402
+from data_prep.store.rows import gather  # noqa: E402
 
 _VOCABULARY = 250_000
 _BATCH = 20_000  # texts made at a time

@@ -47,7 +47,7 @@ def by_sentence_transformers(model: str) -> Callable[[list[str]], np.ndarray]:
 
 def by_hbt_jax(model: str) -> Callable[[list[str]], np.ndarray]:
     """The embedding of passages by hbt_jax, with the folder's prompt."""
-    from hbt_jax.evaluation.embed import Embedder
+    from hbt_jax.evaluation.embedding.embed import Embedder
     from hbt_jax.mesh import make_mesh
     from hbt_jax.training.load import load_model
 

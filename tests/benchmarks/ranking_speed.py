@@ -58,7 +58,9 @@ def ours(given, scores: pathlib.Path) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from hbt_jax.evaluation import counts, layouts, metrics, ranking
+    from hbt_jax.evaluation.measures import metrics
+    from hbt_jax.evaluation.ranking import counts, rank
+    from hbt_jax.evaluation.ranking import layout as layouts
 
     query_QD, candidate_ND, relevant_QG = case(given)
     ids = [f"c{number}" for number in range(given.candidates)]
@@ -68,7 +70,7 @@ def ours(given, scores: pathlib.Path) -> dict:
     def from_embeddings(count: int) -> float:
         """Seconds to rank and to measure everything."""
         start = time.perf_counter()
-        blocks = ranking.rank_blocks(query_QD[:count], candidate_ND, relevant_QG[:count], layout)
+        blocks = rank.rank_blocks(query_QD[:count], candidate_ND, relevant_QG[:count], layout)
         ranks = [(block.rank_qG, block.own_rank_qG) for block in blocks]
         rank_QG, own_rank_QG = (np.concatenate(part) for part in zip(*ranks, strict=True))
         query_languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(count)]
@@ -82,7 +84,7 @@ def ours(given, scores: pathlib.Path) -> dict:
     all_seconds = from_embeddings(given.queries)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
 
-    blocks = list(ranking.rank_blocks(query_QD[:some], candidate_ND, relevant_QG[:some], layout))
+    blocks = list(rank.rank_blocks(query_QD[:some], candidate_ND, relevant_QG[:some], layout))
     np.save(scores, np.concatenate([block.score_qM for block in blocks])[:, layout.slot_N])
     parts = [(jnp.asarray(block.score_Mq), layout.slot_N[relevant_QG[block.start : block.stop]]) for block in blocks]
     count = counts.counter(layout.tie_M, layout.pool_T, list(layout.slots.values()), given.relevant)

@@ -54,7 +54,7 @@ def embeddings(given) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(given, query_QD: np.ndarray, candidate_ND: np.ndarray):
     """A function that searches, by the method given, the first n candidates: scores, indexes, fallbacks."""
-    from hbt_jax.evaluation.search import top_candidates
+    from hbt_jax.evaluation.search.search import top_candidates
 
     def search(count: int):
         found = top_candidates(query_QD, candidate_ND[:count], given.depth, method=given.child)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
 from hbt_jax.languages import XM3600  # noqa: E402
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
-from tests.models.make_tokenizers import texts_of  # noqa: E402
+from tests.models.huggingface.make_tokenizers import texts_of  # noqa: E402
 
 _TOKENS = 10
 _BATCH = 4096

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from hbt_jax.config import PlanConfig
-from hbt_jax.data.audit import Audit
+from hbt_jax.data.audit import Audit, describe
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Mixture
 from hbt_jax.data.plan import Plan, different_languages
 from hbt_jax.draws import stream as bit_stream
@@ -225,10 +225,10 @@ def test_negatives_that_no_store_has_are_an_error_and_each_stores_are_counted(mi
     some = make_store(tmp_path / "some", parallel(10, 2), pairs=pairs, name="some")
     plan = plan_of(Mixture([some, mixture.stores[0]]), negatives=2)
     plan.check_negatives()
-    lines = plan.describe()
+    lines = describe(plan)
     assert "--negatives=2: 3 of the 10 pairs of some/train have explicit negatives" in lines
     assert "--negatives=2: 0 of the 60 pairs of parallel/train have explicit negatives" in lines
-    assert not [line for line in plan_of(Mixture([some])).describe() if "negatives" in line]
+    assert not [line for line in describe(plan_of(Mixture([some]))) if "negatives" in line]
 
 
 def test_stores_of_one_name_are_told_apart_by_their_folders(mixture, tmp_path):
@@ -240,7 +240,7 @@ def test_stores_of_one_name_are_told_apart_by_their_folders(mixture, tmp_path):
     drawn = collections.Counter(plan.choice(step).store for step in range(60))
     for store in range(3):
         assert sum(n for (_, at), n in audit.stores.items() if at == store) == drawn[store] > 0
-    for lines in (plan.describe(), audit.lines()):
+    for lines in (describe(plan), audit.lines()):
         text = "\n".join(lines)
         assert f"parallel/train ({twin.path})" in text
         assert f"parallel/train ({mixture.stores[0].path})" in text
@@ -262,12 +262,12 @@ def test_a_kind_that_no_store_can_serve_is_an_error(mixture):
 
 
 def test_what_is_unusual_is_said_at_start(mixture):
-    lines = "\n".join(plan_of(mixture, global_batch=24).describe())
+    lines = "\n".join(describe(plan_of(mixture, global_batch=24)))
     assert "x-x-mono: 50.0% of batches\n  parallel/train: 54.5% of them, 4 languages, 60 of 60 pairs" in lines
     assert "single/train has one language (en) and serves monolingual batches only, 9.1% of all" in lines
     assert "single/train has fewer pairs than --global_batch=24 (en 20): a batch of them repeats pairs" in lines
     assert "parallel/train has" not in lines
-    cross = "\n".join(plan_of(mixture, batching="x-y").describe())
+    cross = "\n".join(describe(plan_of(mixture, batching="x-y")))
     assert "single/train can serve none of these kinds and is never drawn" in cross
 
 
@@ -289,7 +289,7 @@ def test_the_audit_counts_what_was_drawn(mixture):
 def test_the_command_prints_realised_shares(mixture, tmp_path):
     flagfile = tmp_path / "some.flags"
     flagfile.write_text(f"--stores={','.join(str(store.path) for store in mixture.stores)}\n--global_batch=16\n")
-    command = [sys.executable, "-m", "hbt_jax.data.plan", f"--flagfile={flagfile}", "--steps=20"]
+    command = [sys.executable, "-m", "hbt_jax.data.audit", f"--flagfile={flagfile}", "--steps=20"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "realised in 20 steps, 320 pairs" in done.stdout

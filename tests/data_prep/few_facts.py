@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_prep import facts_builder
-from data_prep.facts_groups import SPLITS, Group, groups_by_split
+from data_prep.facts import builder
+from data_prep.facts.groups import SPLITS, Group, groups_by_split
 
 LANGUAGES = ("de", "el", "en", "sw")
 
@@ -22,5 +22,5 @@ def few(seed: int) -> dict[str, tuple[Group, ...]]:
 @pytest.fixture
 def raw_dir(tmp_path, monkeypatch):
     """Folder to prepare the source `facts` in, holding only `few` facts once prepared."""
-    monkeypatch.setattr(facts_builder, "groups_by_split", few)
+    monkeypatch.setattr(builder, "groups_by_split", few)
     return tmp_path / "raw"

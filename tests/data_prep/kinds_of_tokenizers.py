@@ -8,8 +8,8 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from data_prep.train_sentencepiece import SETTINGS
-from tests.models import make_tokenizers
-from tests.models.make_tokenizers import corpus, write
+from tests.models.huggingface import make_tokenizers
+from tests.models.huggingface.make_tokenizers import corpus, write
 
 
 def byte_level(folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 import sentencepiece
 
 from data_prep.build_store import build_store
-from data_prep.filters import Filters
+from data_prep.store.filters import Filters
 
 SENTENCES = {
     "en": [

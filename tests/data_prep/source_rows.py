@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_prep import sources
+from data_prep.sources import registry
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -13,7 +13,7 @@ def rows(source, raw_dir, split="train", fixture=None, **settings):
     texts = {}
     for table in ("queries", "passages"):
         items = texts[table] = {}
-        for record in sources.records(source, table, split, raw_dir, **settings):
+        for record in registry.records(source, table, split, raw_dir, **settings):
             assert record["language"] not in items.setdefault(record["id"], {})
             items[record["id"]][record["language"]] = record["text"]
     return [
@@ -23,11 +23,11 @@ def rows(source, raw_dir, split="train", fixture=None, **settings):
             [texts["passages"][name] for name in pair["negatives"]],
             pair["group"],
         )
-        for pair in sources.records(source, "pairs", split, raw_dir, **settings)
+        for pair in registry.records(source, "pairs", split, raw_dir, **settings)
     ]
 
 
 def dropped(source, raw_dir, split="train", fixture=None, **settings):
     """Reason -> count of what the source left out of a split."""
     settings = {"input_dir": FIXTURES / (fixture or source)} | settings
-    return sources.builder(source, "pairs", raw_dir, **settings).info.metadata["dropped"].get(split, {})
+    return registry.builder(source, "pairs", raw_dir, **settings).info.metadata["dropped"].get(split, {})

@@ -8,8 +8,8 @@ import sentencepiece
 
 from data_prep import build_store as module
 from data_prep.build_store import build_store, summary
-from data_prep.filters import EMPTY
-from data_prep.store_pairs import NO_NEGATIVE, NO_PASSAGE, NO_QUERY
+from data_prep.store.filters import EMPTY
+from data_prep.store.pairs import NO_NEGATIVE, NO_PASSAGE, NO_QUERY
 from hbt_jax.data.store import open_store, store_tokenizer
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import clean_copy, overlap, store_rows
 from data_prep.decontaminate import NEAR, SHINGLE, decontaminate
-from data_prep.overlap import Comparison
-from data_prep.overlap_report import lines
-from data_prep.store_rows import open_with_tokenizer
+from data_prep.overlap import compare as overlap
+from data_prep.overlap.compare import Comparison
+from data_prep.overlap.report import lines
+from data_prep.store import clean_copy
+from data_prep.store import rows as store_rows
+from data_prep.store.rows import open_with_tokenizer
 from hbt_jax.config import PlanConfig, TextConfig
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import packed_batch
@@ -246,7 +248,7 @@ def test_a_tokenizer_that_leaves_out_letters_is_not_trusted(store, tmp_path, mon
 
 
 def test_a_benchmark_whose_candidates_are_not_in_memory_is_not_called_clean(store, tokenizer, tmp_path):
-    from data_prep.overlap import Comparison
+    from data_prep.overlap.compare import Comparison
     from hbt_jax.evaluation.benchmarks.benchmark import Texts
 
     class Streamed:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import letters, store_figures, store_rows
 from data_prep.inspect_store import inspect_store
-from data_prep.store_figures import BOUNDS, figures, same_texts
+from data_prep.store import figures as store_figures
+from data_prep.store import letters, rows
+from data_prep.store.figures import BOUNDS, figures, same_texts
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.models.tokenizer import load_tokenizer
@@ -38,9 +39,9 @@ def warnings(path, **options):
 
 @pytest.mark.parametrize("most_tokens", [5, 1 << 21])
 def test_figures_are_those_of_the_texts(tmp_path, tokenizer, monkeypatch, most_tokens):
-    monkeypatch.setattr(store_rows, "_MOST_TOKENS", most_tokens)
+    monkeypatch.setattr(rows, "_MOST_TOKENS", most_tokens)
     path = make(tmp_path, tokenizer, [{"en": "boat"}, *QUERIES[1:]])
-    store, read = store_rows.open_with_tokenizer(path)
+    store, read = rows.open_with_tokenizer(path)
     table = {(side, code): made for side, code, made in figures(store, read, 0, 0)}
     assert list(table) == [("queries", "de"), ("queries", "en"), ("passages", "de"), ("passages", "en")]
     texts = ["boat", *QUESTIONS["en"][1:]]
@@ -86,7 +87,7 @@ def test_a_sample_is_named_and_bounded(tmp_path, tokenizer):
     lines = list(inspect_store(path, sample=2))
     assert "--sample=2: what follows is of at most 2 texts a side and language, and as many pairs" in lines
     assert [line.split()[1] for line in lines if line.startswith(("  de ", "  en "))] == ["2"] * 4
-    store, read = store_rows.open_with_tokenizer(path)
+    store, read = rows.open_with_tokenizer(path)
     seen = [made.tokens for _, _, made in figures(store, read, 100, 0)]
     assert seen == [made.tokens for _, _, made in figures(store, read, 0, 0)]
 
@@ -98,7 +99,7 @@ def test_queries_that_are_their_passages_are_warned_of(tmp_path, tokenizer):
         "2 of 4 pairs have the same text as query and passage in en, the first is pair 2: a model learns nothing from"
         " them"
     ]
-    store, _ = store_rows.open_with_tokenizer(path)
+    store, _ = rows.open_with_tokenizer(path)
     assert [same_texts(store, 2, seed)["en"].pairs for seed in range(3)] == [2] * 3
 
 
@@ -181,7 +182,7 @@ def test_same_texts_are_compared_token_by_token(tmp_path, tokenizer, monkeypatch
     monkeypatch.setattr(store_figures, "_PAIRS", 1)
     passages = [{"en": "a b"}, {"en": "b a"}, {"en": "a b a"}]
     queries = [{"en": "a b"}, {"en": "a b"}, {"en": "a b"}]
-    store, _ = store_rows.open_with_tokenizer(make(tmp_path, tokenizer, queries, passages))
+    store, _ = rows.open_with_tokenizer(make(tmp_path, tokenizer, queries, passages))
     same = same_texts(store, 0, 0)["en"]
     assert (same.pairs, same.same, same.first) == (3, 1, 0)
     assert np.diff(store.passages.tokens["en"].offsets)[0] == np.diff(store.passages.tokens["en"].offsets)[1]

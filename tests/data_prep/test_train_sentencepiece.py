@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 import sentencepiece
 
-from data_prep import sources
+from data_prep.sources import registry
 from data_prep.train_sentencepiece import train_sentencepiece
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer
@@ -30,13 +30,13 @@ def test_pieces_fingerprint_and_report(raw_dir, tmp_path):  # noqa: F811
 
 
 def test_only_the_training_split_is_read(raw_dir, tmp_path, monkeypatch):  # noqa: F811
-    asked, records = [], sources.records
+    asked, records = [], registry.records
 
     def noted(source, table, split, folder):
         asked.append((table, split))
         return records(source, table, split, folder)
 
-    monkeypatch.setattr(sources, "records", noted)
+    monkeypatch.setattr(registry, "records", noted)
     train_sentencepiece("facts", raw_dir, tmp_path / "tokenizer", 400)
     assert asked == [("queries", "train"), ("passages", "train")]
 
@@ -49,7 +49,7 @@ def test_texts_are_trained_in_the_form_in_which_they_are_encoded(tmp_path, monke
     for name, word in (("typed", marked), ("composed", composed)):
         texts = [f"{word} {other}" for other in ("the currency of France", "what is the capital", "a town in Ghana")]
         monkeypatch.setattr(
-            sources, "records", lambda *_, t=texts: ({"language": "en", "text": text} for text in t * 3)
+            registry, "records", lambda *_, t=texts: ({"language": "en", "text": text} for text in t * 3)
         )
         fingerprints.append(train_sentencepiece("facts", "unused", tmp_path / name, 33)["fingerprint"])
     assert fingerprints[0] == fingerprints[1]

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import sources
 from data_prep.build_store import build_store
+from data_prep.sources import registry
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.translate import summary, translate
-from data_prep.translation_filters import SCRIPT, UNFINISHED, Limits
-from data_prep.translation_rows import BLANK, NO_NEGATIVE, NO_SIDE, SAME
+from data_prep.translation.filters import SCRIPT, UNFINISHED, Limits
+from data_prep.translation.rows import BLANK, NO_NEGATIVE, NO_SIDE, SAME
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.languages import language
 from hbt_jax.training.preemption import StopRequest
-from tests.data_prep.tiny_translation import LONGEST, SENTENCES, tiny_model
+from tests.data_prep.translation.tiny_translation import LONGEST, SENTENCES, tiny_model
 from tests.test_holding import CHILD
 
 pytest.importorskip("sentencex")
@@ -184,7 +184,7 @@ def test_records_that_no_row_can_hold_are_counted_or_refused(english, tmp_path, 
         "passages": [{"id": "p", "language": "en", "text": LIMA}],
         "pairs": [{"query": name, "passage": "p", "group": "g", "negatives": []} for name in "qr"],
     }
-    monkeypatch.setattr(sources, "records", lambda source, table, split, raw_dir, **settings: iter(tables[table]))
+    monkeypatch.setattr(registry, "records", lambda source, table, split, raw_dir, **settings: iter(tables[table]))
     given = {**english, "translator": Speller(), "languages": ["de"]}
     report = translate(**given, out_dir=tmp_path / "out")
     assert report["rows"] == 1 and report["dropped"] == {BLANK: 1, NO_SIDE: 1}
@@ -256,8 +256,8 @@ def command(tmp_path_factory):
     (folder / "in").mkdir()
     texts = [f"{sentence} {number}" for number in range(300) for sentence in SENTENCES]
     write(folder / "in", [{"query": {"en": text}, "passage": {"en": text + " Oslo"}} for text in texts])
-    for table in sources.TABLES:
-        sources.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
+    for table in registry.TABLES:
+        registry.builder("jsonl", table, folder / "raw", input_dir=folder / "in")
     flags = {"source": "jsonl", "languages": "de,ru", "max_tokens": LONGEST, "shard_texts": 4, "threads": 1}
     flags |= {"input_dir": folder / "in", "raw_dir": folder / "raw", "out_dir": folder / "out"}
     flags["model"] = folder / "model" / "ct2"

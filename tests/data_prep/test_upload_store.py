@@ -12,7 +12,7 @@ import pytest
 
 from data_prep.decontaminate import decontaminate
 from data_prep.inspect_store import inspect_store
-from data_prep.store_rows import open_with_tokenizer
+from data_prep.store.rows import open_with_tokenizer
 from data_prep.upload_store import local_output, upload_store
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store import open_store
@@ -180,7 +180,7 @@ def test_from_rows_to_a_bucket_to_a_plan(tmp_path, place):
     (rows / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     build = [sys.executable, "data_prep/build_store.py", "--source=jsonl", f"--input_dir={rows}", f"--out_dir={place}",
              f"--raw_dir={tmp_path / 'raw'}", f"--tokenizer={tokenizer}"]  # fmt: skip
-    plan = [sys.executable, "-m", "hbt_jax.data.plan", f"--stores={place}", f"--store_cache={tmp_path / 'cache'}",
+    plan = [sys.executable, "-m", "hbt_jax.data.audit", f"--stores={place}", f"--store_cache={tmp_path / 'cache'}",
             "--global_batch=4", "--steps=10"]  # fmt: skip
     for command, code, words in (
         (build, 0, f"to {place}"),

@@ -10,10 +10,11 @@ from scipy import stats
 
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation import compare, compare_page, compare_table, forest
+from hbt_jax.evaluation import compare
+from hbt_jax.evaluation.report import compare_page, compare_table, forest
 from tests.evaluation import make_outcomes
 from tests.evaluation.make_outcomes import CODES, evaluated
-from tests.evaluation.test_report import Page
+from tests.evaluation.report.test_page import Page
 
 SETTINGS = ("monolingual", "cross_lingual", "multilingual", "rank_distance")
 QUICK = {"samples": 1000}

@@ -10,9 +10,9 @@ import pytest
 from hbt_jax.config import EvalConfig
 from hbt_jax.evaluation import job, options
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.embedding.query_expansion import read_expansions
 from hbt_jax.evaluation.model_job import Evaluated, ModelEvaluation
-from hbt_jax.evaluation.query_expansion import read_expansions
-from hbt_jax.evaluation.sharing import Processes
+from hbt_jax.evaluation.streamed.processes import Processes
 from tests.evaluation.word_model import embedder, word_model
 
 LANGUAGES = ["de", "sw"]

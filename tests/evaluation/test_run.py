@@ -11,7 +11,7 @@ import pytrec_eval
 
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import run
-from hbt_jax.evaluation.metrics import FURTHER_METRICS, METRICS, SETTINGS
+from hbt_jax.evaluation.measures.metrics import FURTHER_METRICS, METRICS, SETTINGS
 
 
 def run_evaluation(benchmark, embeddings, out, **options):

@@ -15,8 +15,8 @@ from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 from data_prep.train_sentencepiece import SETTINGS
 from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.mesh import make_mesh
-from hbt_jax.models import huggingface
 from hbt_jax.models.encoder import EncoderConfig
+from hbt_jax.models.huggingface import architectures
 from hbt_jax.training import step as steps
 from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
@@ -63,9 +63,9 @@ def folder_of(layout: str, folder: Path) -> Path:
     encoder = EncoderConfig(
         backend.get_vocab_size(), width=16, layers=2, heads=2, feed_forward=32, max_positions=LENGTH, **told["encoder"]
     )
-    write_json(folder / "config.json", huggingface.config_json(encoder))
+    write_json(folder / "config.json", architectures.config_json(encoder))
     rng = np.random.default_rng(len(layout))
-    shapes = huggingface.tensor_shapes(encoder)
+    shapes = architectures.tensor_shapes(encoder)
     weights = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
     safetensors.numpy.save_file(weights, folder / "model.safetensors")
     places = ["", "1_Pooling", *(["2_Dense"] if encoder.dense else [])]

@@ -18,7 +18,7 @@ import pytest
 
 from hbt_jax.config import EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.interchange import embed_files, embed_job
 from hbt_jax.interchange.embed_files import TextInput, check_output
 from hbt_jax.interchange.embed_job import embed_command

@@ -18,10 +18,10 @@ from safetensors import SafetensorError
 
 from hbt_jax.config import OF_MODEL, ExportConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.embed import Embedder
+from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.interchange.export import export_command
 from hbt_jax.mesh import make_mesh
-from hbt_jax.models import pretrained
+from hbt_jax.models.huggingface import pretrained
 from hbt_jax.models.model import with_text
 from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest

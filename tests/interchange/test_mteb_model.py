@@ -19,7 +19,7 @@ from mteb.models.models_protocols import EncoderProtocol, SearchProtocol  # noqa
 from mteb.types import PromptType  # noqa: E402
 
 from hbt_jax.errors import InputError  # noqa: E402
-from hbt_jax.evaluation.embed import Embedder  # noqa: E402
+from hbt_jax.evaluation.embedding.embed import Embedder  # noqa: E402
 from hbt_jax.interchange.mteb_model import HbtModel  # noqa: E402
 from hbt_jax.mesh import make_mesh  # noqa: E402
 from hbt_jax.training.load import load_model  # noqa: E402

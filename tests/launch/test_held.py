@@ -42,7 +42,7 @@ def refused(ended: subprocess.CompletedProcess, folder: Path, process: int = os.
         ("launch/compare.py", ["--a=a", "--b=b", "--out={}"], "", False),
         ("launch/export.py", ["--model=m", "--out={}"], "", True),
         ("launch/embed.py", ["--model=m", "--output={}/texts.npy"], "texts.npy", True),
-        ("data_prep/facts.py", ["--out_dir={}"], "", False),
+        ("data_prep/prepare_facts.py", ["--out_dir={}"], "", False),
         (
             "data_prep/write_benchmark.py",
             ["--source=jsonl", "--input_dir=i", "--raw_dir=r", "--out_dir={}"],
@@ -82,7 +82,7 @@ def test_stores_tables_and_reports_in_use_are_refused(few_facts, tmp_path):
 def test_a_prepared_folder_is_only_read(few_facts):
     """Trainings that begin at the same time prepare nothing, so none of them is refused."""
     with held(few_facts, "--out_dir"):
-        ended = run("data_prep/facts.py", f"--out_dir={few_facts}", "--vocabulary=450")
+        ended = run("data_prep/prepare_facts.py", f"--out_dir={few_facts}", "--vocabulary=450")
     assert ended.returncode == 0, ended.stderr
 
 

@@ -30,7 +30,7 @@ def pretrained(few_facts, tmp_path_factory):
     root = tmp_path_factory.mktemp("pretrained")
     folder = make_models.folder_of("xlm-roberta", root / "xlm-r")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("data_prep.facts_builder.groups_by_split", few)
+        patch.setattr("data_prep.facts.builder.groups_by_split", few)
         build_store("facts", "train", few_facts / "raw", root / "store", folder)
     return folder, root / "store"
 

@@ -42,7 +42,7 @@ def modules_of(command: str, *arguments: str, cwd) -> tuple[set[str], subprocess
 
 def test_every_command_is_looked_at():
     assert {"launch/train.py", "launch/sweep.py", "launch/eval.py", "launch/compare.py"} <= set(COMMANDS)
-    assert {"data_prep/build_store.py", "data_prep/decontaminate.py", "data_prep/facts.py"} <= set(COMMANDS)
+    assert {"data_prep/build_store.py", "data_prep/decontaminate.py", "data_prep/prepare_facts.py"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

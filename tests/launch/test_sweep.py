@@ -45,7 +45,7 @@ def given(few_facts, tmp_path_factory) -> list[str]:
     root = tmp_path_factory.mktemp("pretrained")
     folder = make_models.folder_of("xlm-roberta", root / "xlm-r")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("data_prep.facts_builder.groups_by_split", few)
+        patch.setattr("data_prep.facts.builder.groups_by_split", few)
         build_store("facts", "train", few_facts / "raw", root / "store", folder)
     data = [f"--stores={root / 'store'}", f"--data_dir={few_facts / 'benchmarks'}", "--benchmarks=facts"]
     return [*SMALL, f"--model={folder}", *data, "--evaluate_untrained", "--save_every=2"]

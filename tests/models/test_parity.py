@@ -15,10 +15,10 @@ from safetensors.numpy import load_file, save_file
 
 from hbt_jax.data import packing
 from hbt_jax.mesh import make_mesh
-from hbt_jax.models import huggingface
 from hbt_jax.models.encoder import Encoder, EncoderConfig
+from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.huggingface.pretrained import Pretrained, read, read_parameters
 from hbt_jax.models.model import embed_slots
-from hbt_jax.models.pretrained import Pretrained, read, read_parameters
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 1e-5
@@ -160,8 +160,8 @@ def test_transformers_computes_the_same_from_our_names(tmp_path):
     pytest.importorskip("torch")
     preset = EncoderConfig(61, width=24, layers=2, heads=3, feed_forward=40, max_positions=31, activation="gelu_tanh")
     flat = {path: np.asarray(leaf[...]) for path, leaf in random_parameters(preset)}
-    save_file(huggingface.from_flat(preset, flat), tmp_path / "model.safetensors", {"format": "pt"})
-    (tmp_path / "config.json").write_text(json.dumps(huggingface.config_json(preset)))
+    save_file(architectures.from_flat(preset, flat), tmp_path / "model.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_text(json.dumps(architectures.config_json(preset)))
     (tmp_path / "tokenizer.json").write_text("{}")
     expected = computed_by_torch(tmp_path, [1, 9, 31, 3])
     check(read(str(tmp_path)), expected, "packed")
@@ -184,7 +184,7 @@ TEXTS = ["a b query", "Passage: zz top", "", "xyz" * 30, "é word1 42"]
 @pytest.mark.parametrize("layout", ["of release 5", "of this release"])
 def test_sentence_transformers_embeds_the_same(tmp_path, layout):
     library = pytest.importorskip("sentence_transformers")
-    from hbt_jax.evaluation.embed import Embedder
+    from hbt_jax.evaluation.embedding.embed import Embedder
     from hbt_jax.training.load import load_model
 
     folder = GOLDEN / "labse"

@@ -8,8 +8,8 @@ from hbt_jax.config import TextConfig
 from hbt_jax.data.packing import stored_format, text_format
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer
-from tests.models import make_tokenizers
-from tests.models.make_tokenizers import AWKWARD, texts_of
+from tests.models.huggingface import make_tokenizers
+from tests.models.huggingface.make_tokenizers import AWKWARD, texts_of
 from tests.models.test_tokenizer import byte_level
 
 CHINESE = "为这个句子生成表示以用于检索相关文章："
@@ -98,7 +98,7 @@ def test_no_prefix_always_joins(folder):
 
 
 def test_the_own_tokenizer_reads_prefix_and_text_as_one(tmp_path):
-    from tests.models.make_tokenizers import sentencepiece_model
+    from tests.models.huggingface.make_tokenizers import sentencepiece_model
 
     (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model())
     tokenizer = load_tokenizer(tmp_path)
@@ -150,7 +150,7 @@ def test_a_folder_is_embedded_as_sentence_transformers_embeds_it(tmp_path):
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
-    from hbt_jax.evaluation.embed import Embedder
+    from hbt_jax.evaluation.embedding.embed import Embedder
     from hbt_jax.mesh import make_mesh
     from hbt_jax.training.load import load_model
     from tests.interchange import make_models

@@ -13,7 +13,7 @@ import tokenizers
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.text_identity import Folding
-from tests.models import make_tokenizers
+from tests.models.huggingface import make_tokenizers
 
 TEXTS = ["the currency of France", "die Währung von Frankreich", "", "  ", "フランスの通貨は何ですか", "عملة فرنسا 12"]
 
@@ -180,7 +180,7 @@ def test_settings_of_another_kind_are_errors(tmp_path, hugging_face_folder, sett
 @pytest.mark.parametrize("value", [None, "false", 1])
 @pytest.mark.parametrize("key", ["do_lower_case", "tokenize_chinese_chars"])
 def test_settings_of_berts_class_are_true_false_or_absent(tmp_path, key, value):
-    from tests.models import make_tokenizers
+    from tests.models.huggingface import make_tokenizers
 
     folder = make_tokenizers.bert(tmp_path)
     make_tokenizers.change(folder / "tokenizer_config.json", **{"tokenizer_class": "BertTokenizer", key: ...})

@@ -11,12 +11,12 @@ import tokenizers
 from hbt_jax.errors import InputError
 from hbt_jax.languages import XM3600
 from hbt_jax.models import unigram_words, word_cache
+from hbt_jax.models.huggingface.tokenizer_folder import read_folder
 from hbt_jax.models.tokenizer import load_tokenizer
-from hbt_jax.models.tokenizer_folder import read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
-from tests.models import make_tokenizers
-from tests.models.make_tokenizers import AWKWARD, hostile_words, texts_of
+from tests.models.huggingface import make_tokenizers
+from tests.models.huggingface.make_tokenizers import AWKWARD, hostile_words, texts_of
 
 SPECIAL = ("<s>", "<unk>")
 LETTERS = ("a", "b", "c", "<", ">", "s", "u", "n", "k", " ", "\u00a0")

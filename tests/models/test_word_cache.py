@@ -5,11 +5,11 @@ import pytest
 
 from hbt_jax.languages import XM3600
 from hbt_jax.models import word_cache
+from hbt_jax.models.huggingface.tokenizer_folder import read_folder
 from hbt_jax.models.tokenizer import load_tokenizer
-from hbt_jax.models.tokenizer_folder import read_folder
 from hbt_jax.models.word_cache import WordCache, find_cuts
-from tests.models import make_tokenizers
-from tests.models.make_tokenizers import AWKWARD, hostile_words, texts_of
+from tests.models.huggingface import make_tokenizers
+from tests.models.huggingface.make_tokenizers import AWKWARD, hostile_words, texts_of
 
 
 @pytest.fixture(scope="module")

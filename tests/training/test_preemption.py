@@ -82,7 +82,7 @@ def is_running(process: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone tells of a parent's end")
 def test_children_end_when_their_command_is_killed(tmp_path):
-    """As launch/sweep.py runs launch/train.py, and that data_prep/facts.py."""
+    """As launch/sweep.py runs launch/train.py, and that data_prep/prepare_facts.py."""
     code = (
         "import os, pathlib, sys, time\n"
         "from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child\n"

@@ -13,8 +13,8 @@ from flax import nnx
 from hbt_jax.config import ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh
+from hbt_jax.models.huggingface.pretrained import read, read_parameters
 from hbt_jax.models.model import with_text
-from hbt_jax.models.pretrained import read, read_parameters
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Record

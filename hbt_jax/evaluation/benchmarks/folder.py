@@ -28,7 +28,7 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_releva
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
-from hbt_jax.models.json_files import read_json
+from hbt_jax.models.huggingface.json_files import read_json
 
 QUERIES, CANDIDATES, QRELS = "queries.jsonl", "candidates.jsonl", "qrels.trec"
 MADE_FROM = "made_from.json"

@@ -3,7 +3,7 @@
     DATA_DIR/xquad-r/LANG.json   eleven languages
     DATA_DIR/mlqa-r/LANG.json    seven languages; the folder mlqa-dev-r of the official repository
 
-The files are those of https://github.com/google-research-datasets/lareqa; hbt_jax/data/squad_layout.py describes them.
+The files are those of https://github.com/google-research-datasets/lareqa; squad_layout.py describes them.
 Copies on the Hugging Face hub lack the sentences, so they cannot stand in.
 
 - A query is one question in one language, id "ID:LANG"; its item is the question's ID, which joins the languages.
@@ -26,8 +26,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hbt_jax.config import CANDIDATE_TEXTS
-from hbt_jax.data import squad_layout
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 

@@ -6,9 +6,9 @@ import os
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import corpus
 from hbt_jax.evaluation.benchmarks import load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.streamed import read as corpus
 from tests.evaluation import make_miracl
 
 

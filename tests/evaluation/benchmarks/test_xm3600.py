@@ -9,7 +9,7 @@ import pytest
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import load_benchmark, xm3600
-from hbt_jax.evaluation.metrics import METRICS, SETTINGS
+from hbt_jax.evaluation.measures.metrics import METRICS, SETTINGS
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.languages import XM3600
 from tests.evaluation.test_run import by_trec_eval, macro

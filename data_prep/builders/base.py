@@ -1,0 +1,157 @@
+"""What every source has that is made of files: the user's folder, the digests of its files, and what is left out.
+
+    --on_bad_row=stop   the build ends with file, line and reason (the default)
+    --on_bad_row=skip   the row is left out, counted in the metadata as "dropped", and listed in rejects-SPLIT.jsonl
+                        beside the table `pairs`: {"row": place and reason}
+
+What a source leaves out by its own rule is counted in the same place, whatever --on_bad_row is.
+"""
+
+import abc
+import collections
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import tensorflow_datasets as tfds
+
+from data_prep.builders.file_digests import digest
+from data_prep.builders.row import BadRow, Dropped
+from data_prep.builders.tables import ON_BAD_ROW, table_features
+from data_prep.builders.unchanged import check_unchanged
+from hbt_jax.errors import InputError
+
+BAD_ROWS = "rows that cannot be used"
+REJECTS = "rejects-{split}.jsonl"
+
+
+class LeftOut:
+    """What one split leaves out: counts it, and lists bad rows or raises the first.
+
+    Attributes:
+      counts: reason -> how many.
+    """
+
+    def __init__(self, rejects: Path, on_bad_row: str):
+        self.counts: collections.Counter = collections.Counter()
+        self._path, self._stop = rejects, on_bad_row == "stop"
+        self._file: TextIO | None = None
+
+    def add(self, value: BadRow | Dropped) -> None:
+        """Counts it; raises a BadRow that stops the build."""
+        if isinstance(value, Dropped):
+            self.counts[value.reason] += value.count
+            return
+        if self._stop:
+            raise value
+        self.counts[f"{BAD_ROWS}, listed in {self._path.name}"] += 1
+        if self._file is None:
+            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")
+        self._file.write(json.dumps({"row": str(value)}, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Closes the list of bad rows, if any."""
+        if self._file is not None:
+            self._file.close()
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """What was left out, in words for a message."""
+    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items() if count) or "nothing"
+
+
+class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """The three tables of a source, made from the files of `input_dir`.
+
+    The tables remember the SHA-256 of the files that they were made from: with others the constructor raises.
+
+    A source is a subclass, of this class's own subclasses, with a docstring, which becomes its description, and
+
+      VERSION, RELEASE_NOTES: as TensorFlow Datasets wants them.
+      CITATION, HOMEPAGE, LICENSE: of the data; empty for one's own.
+      FILES: what messages say the folder holds.
+      ALIKE: whether a query is its own passage by design, so that build_store.py leaves no such pair out.
+      find_files: see there.
+
+    Args:
+      input_dir: folder of the source's files.
+      on_bad_row: one of tables.ON_BAD_ROW.
+    """
+
+    CITATION = HOMEPAGE = LICENSE = FILES = ""
+    ALIKE = False
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="queries", description="One record for each different query and language."),
+        tfds.core.BuilderConfig(name="passages", description="The same of passages, negatives among them."),
+        tfds.core.BuilderConfig(name="pairs", description="One record for each row: its query, passage and negatives."),
+    ]
+    url_infos = {}  # nothing is downloaded: no checksums to look for beside this file
+
+    def __init__(self, *, input_dir: str | os.PathLike, on_bad_row: str = "stop", **kwargs):
+        if on_bad_row not in ON_BAD_ROW:
+            raise InputError(f"--on_bad_row={on_bad_row}: expected one of {', '.join(ON_BAD_ROW)}")
+        self._input_dir, self._on_bad_row = Path(input_dir), on_bad_row
+        if not self._input_dir.is_dir():
+            raise InputError(f"--input_dir={input_dir}: no such folder: expected one that holds {self.FILES}")
+        self._files = self.find_files(self._input_dir)
+        super().__init__(**kwargs)
+        if self.is_prepared():
+            self._check_unchanged()
+
+    @classmethod
+    @abc.abstractmethod
+    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
+        """Split -> its files, in the order they are read; raises InputError for a folder without them."""
+
+    def _settings(self) -> dict[str, str]:
+        """Other flags' values that the tables depend on, by the flags' names."""
+        return {}
+
+    def _check_unchanged(self) -> None:
+        prepared = self.info.metadata
+        settings = self._settings()
+        before = {**{f"--{name}": prepared[name] for name in settings}, **prepared["files"]}
+        now = {**{f"--{name}": value for name, value in settings.items()}, **self._digests()}
+        if any(reason.startswith(BAD_ROWS) for counts in prepared["dropped"].values() for reason in counts):
+            before["--on_bad_row"], now["--on_bad_row"] = prepared["on_bad_row"], self._on_bad_row
+        check_unchanged(self.data_dir, "other files than those of --input_dir, or another way", before, now)
+
+    def _digests(self) -> dict[str, str]:
+        paths = [path for files in self._files.values() for path in files]
+        return {path.relative_to(self._input_dir).as_posix(): digest(path) for path in paths}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            description=type(self).__doc__,
+            features=table_features(self.builder_config.name),
+            citation=self.CITATION,
+            homepage=self.HOMEPAGE,
+            license=self.LICENSE,
+            disable_shuffling=True,  # records keep the order of the rows
+            metadata=tfds.core.MetadataDict(
+                files=self._digests(), on_bad_row=self._on_bad_row, dropped={}, **self._settings()
+            ),
+        )
+
+    def _split_generators(self, dl_manager) -> dict:
+        del dl_manager
+        return {split: self._generate_examples(split, files) for split, files in self._files.items()}
+
+    @contextlib.contextmanager
+    def _left_out(self, split: str) -> Iterator[LeftOut]:
+        """Gives what a split leaves out to fill; what it counted becomes metadata when the block ends."""
+        left_out = LeftOut(Path(self.data_dir) / REJECTS.format(split=split), self._on_bad_row)
+        with contextlib.closing(left_out):
+            yield left_out
+        if counts := dict(+left_out.counts):
+            self.info.metadata["dropped"][split] = counts
+
+    def _nothing_left(self, split: str, left_out: Mapping[str, int]) -> InputError:
+        """What to raise for a split without a row that can be used."""
+        return InputError(
+            f"--input_dir={self._input_dir}: no row of {split} can be used (left out: {reasons(left_out)}): expected at"
+            " least one; correct the files, or remove those of this split"
+        )

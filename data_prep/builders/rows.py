@@ -1,0 +1,119 @@
+"""The TensorFlow Datasets builder of every source whose files are rows of queries and passages.
+
+A source gives its files and reads their rows; this class makes the three tables of them, remembers what they were made
+from, and stops at a row that cannot be used or sets it aside (data_prep/builders/base.py).
+"""
+
+import abc
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.builders.base import SourceBuilder
+from data_prep.builders.keys import in_order
+from data_prep.builders.row import BadRow, Dropped, Row, item_id, typed_id
+from data_prep.scratch.id_index import IdIndex
+
+ONE_TEXT = "Texts that differ in normal form, spaces or invisible signs alone are one item."  # a release note
+_BATCH = 4096  # rows whose items are looked up at a time
+
+
+class RowsBuilder(SourceBuilder, skip_registration=True):
+    """Pairs of texts from the files of `input_dir`.
+
+    Rows with the same query share one query item, rows with the same passage share one passage item, which has the
+    texts of the first of them; negatives are passages like the others.  Texts that differ in normal form, spaces or
+    invisible signs alone are the same (hbt_jax/text_identity.py); the metadata of the tables `queries` and `passages`
+    count the items that were merged so, {"merged": {split: items}}.
+
+    A source is a subclass with what SourceBuilder asks for and `read`.
+    """
+
+    @abc.abstractmethod
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+        """Yields the rows of the files of one split.
+
+        In the place of a row that cannot be used it yields a BadRow, of what the source leaves out a Dropped.
+        """
+
+    def _generate_examples(self, split: str, files: Sequence[Path]):
+        """Yields (key, record) of one split, in the order of its rows."""
+        table = self.builder_config.name
+        read = tqdm(self._usable(split, files), desc=f"{self.name} {split}, {table}", unit=" rows", disable=None)
+        if table == "pairs":
+            yield from in_order(pairs(read))
+            return
+        with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
+            items = DifferentItems(table, Path(scratch))
+            yield from in_order(items.records(read))
+        if items.merged:
+            self.info.metadata.setdefault("merged", {})[split] = items.merged
+
+    def _usable(self, split: str, files: Sequence[Path]) -> Iterator[Row]:
+        """Yields the rows; counts what is left out, and sets the bad rows aside or raises the first."""
+        empty = True
+        with self._left_out(split) as left_out:
+            for row in self.read(files):
+                if isinstance(row, Row):
+                    empty = False
+                    yield row
+                else:
+                    left_out.add(row)
+            if empty:
+                raise self._nothing_left(split, left_out.counts)
+
+
+class DifferentItems:
+    """The different items of one side.
+
+    Attributes:
+      merged: items that differ from an earlier one as they were typed, not as texts.
+
+    Args:
+      table: `queries` or `passages`.
+      scratch: existing folder, for the ids of the items that were met.
+    """
+
+    def __init__(self, table: str, scratch: Path):
+        self._table = table
+        self._seen, self._typed = IdIndex(scratch, table), IdIndex(scratch, f"{table}-typed")
+
+    @property
+    def merged(self) -> int:
+        """See the class's text."""
+        return len(self._typed) - len(self._seen)
+
+    def records(self, rows: Iterable[Row]) -> Iterator[dict]:
+        """Yields the records of the table, each different item once, as it was first typed."""
+        iterator = iter(rows)
+        while batch := list(itertools.islice(iterator, _BATCH)):
+            of_rows = ([row.query] if self._table == "queries" else [row.passage, *row.negatives] for row in batch)
+            items = list(itertools.chain.from_iterable(of_rows))
+            named: dict[str, dict[str, str]] = {}
+            for item in items:
+                named.setdefault(item_id(item), item)
+            self._typed.add(_halves(map(typed_id, items)))
+            before = len(self._seen)
+            for (name, item), number in zip(named.items(), self._seen.add(_halves(named)).tolist(), strict=True):
+                if number >= before:
+                    yield from ({"id": name, "language": code, "text": text} for code, text in sorted(item.items()))
+
+
+def _halves(ids: Iterable[str]) -> np.ndarray:
+    """uint64 [N, 2] of ids of 128 bits in hexadecimal."""
+    return np.frombuffer(bytes.fromhex("".join(ids)), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def pairs(rows: Iterable[Row]) -> Iterator[dict]:
+    """Yields the records of the table `pairs`, one a row."""
+    for row in rows:
+        yield {
+            "query": item_id(row.query),
+            "passage": item_id(row.passage),
+            "group": row.group,
+            "negatives": list(dict.fromkeys(map(item_id, row.negatives))),
+        }

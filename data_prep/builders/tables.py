@@ -1,0 +1,34 @@
+"""The three tables of a source, and what becomes of a row that cannot be used.
+
+Every source is one builder with three configs:
+
+    queries, passages   {"id", "language", "text"}: one record for each item and language; no record where the item
+                        has no text in that language
+    pairs               {"query", "passage", "group", "negatives"}: ids of a query and of the passage that answers it,
+                        the group of translations or facts that both belong to, ids of hard negative passages
+"""
+
+from hbt_jax.data.pipeline import import_tensorflow
+
+TABLES = ("queries", "passages", "pairs")
+ON_BAD_ROW = ("stop", "skip")
+
+
+def table_features(table: str):
+    """The features of one table, the same for every source: what a builder's `_info` declares.
+
+    Args:
+      table: one of TABLES.
+
+    Returns:
+      a tfds.features.FeaturesDict, as listed at the top of this module.
+    """
+    import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
+    import tensorflow_datasets as tfds
+
+    text = tfds.features.Text()
+    if table == "pairs":
+        features = {"query": text, "passage": text, "group": text, "negatives": tfds.features.Sequence(text)}
+    else:
+        features = {"id": text, "language": text, "text": text}
+    return tfds.features.FeaturesDict(features)

@@ -1,0 +1,205 @@
+"""One's own question-answer pairs: a folder of JSON lines, one file a split.
+
+INPUT_DIR holds train.jsonl, validation.jsonl, test.jsonl, or some of them.  Each line is checked on its own:
+
+    {"query": {"en": "...", "de": "..."}, "passage": {"en": "..."}}
+
+One object a line; a side may lack any language but not all of them.  Optional fields:
+
+    negatives   list of objects like `passage` that do not answer the query
+    group       name that rows share whose passages must not count as wrong answers of each other's queries
+    id          name of the row, unique in its file
+
+Or one language a row:
+
+    {"query": "...", "passage": "...", "language": "de", "group": "g1", "negatives": ["..."]}
+
+Then the rows of one group are translations of each other and make one row, with one item on each side; a group has at
+most one row in a language.  They may stand anywhere in the file, which costs memory for all such rows of a file; their
+row comes after the others, in the order in which the groups begin.  A negative is an item of its own language.
+
+Names and texts are the same whatever their normal form, their outer spaces and invisible signs
+(hbt_jax/text_identity.py).  Every row is used or reported as wrong; blank lines are skipped, and so are rows of a group
+that repeat the texts of a language, which are counted.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builders.row import BadRow, Dropped, Row, identity
+from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.reading.fields import language, shown, text
+from data_prep.reading.line_files import json_value, lines
+from hbt_jax.errors import InputError
+from hbt_jax.text_identity import identity_text
+
+AGAIN = "rows of a group that give the texts of a language again"
+_NEEDED, _OPTIONAL, _ONE_LANGUAGE = ("query", "passage"), ("id", "negatives", "group"), "language"
+
+
+def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
+    """Yields the rows of a file in their order, and a BadRow in the place of each line that is wrong.
+
+    Raises:
+      InputError: the file has no row.
+    """
+    first_place: dict[str, str] = {}
+    translated: dict[str, Row] = {}
+    empty = True
+    for place, line in lines(path):
+        if not line.strip():
+            continue
+        empty = False
+        try:
+            fields = _fields(place, line)
+            _check_id(place, fields, first_place)
+            name = f"{path.name}:{place.rpartition(':')[2]}"
+            if _ONE_LANGUAGE in fields:
+                row = _row(place, _spread(place, fields), name)
+                if "group" in fields:
+                    before = translated.get(row.group)
+                    translated[row.group] = _joined(place, before, row)
+                    if before is not None and row.query.keys() <= before.query.keys():
+                        yield Dropped(AGAIN)
+                    continue
+            else:
+                row = _row(place, fields, name)
+        except BadRow as bad:
+            row = bad
+        yield row
+    if empty:
+        raise InputError(f"{path}: the file has no row: expected one JSON object a line")
+    yield from translated.values()
+
+
+def _check_id(place: str, fields: dict, first_place: dict[str, str]) -> None:
+    """Notes the place of a row's id; raises BadRow for one that an earlier row has."""
+    if "id" not in fields:
+        return
+    name = identity_text(_string(place, "id", fields["id"]))
+    if name in first_place:
+        raise BadRow(
+            f"{place}: duplicate id {name!r}, first in line {first_place[name].rpartition(':')[2]}: ids are unique in a"
+            " file; rename or leave out one of them"
+        )
+    first_place[name] = place
+
+
+def _spread(place: str, fields: dict) -> dict:
+    """The fields of a row of one language as those of a row that names the language of each text."""
+    code = language(place, _ONE_LANGUAGE, fields[_ONE_LANGUAGE])
+    made = {name: value for name, value in fields.items() if name != _ONE_LANGUAGE}
+    for name in _NEEDED:
+        made[name] = {code: _string(place, name, fields[name])}
+    if isinstance(fields.get("negatives"), list):
+        made["negatives"] = [
+            {code: _string(place, f"negatives[{index}]", written)} for index, written in enumerate(fields["negatives"])
+        ]
+    return made
+
+
+def _joined(place: str, before: Row | None, row: Row) -> Row:
+    """A row with its translation; raises BadRow for one in a language that has other texts already."""
+    if before is None:
+        return row
+    for code in row.query:
+        if code in before.query and not (
+            identity_text(before.query[code]) == identity_text(row.query[code])
+            and identity_text(before.passage[code]) == identity_text(row.passage[code])
+        ):
+            raise BadRow(
+                f"{place}: {row.group} has a row in {code!r} already: rows of one group are translations of each other,"
+                " one in each language; give this one another group"
+            )
+    return Row(row.query | before.query, row.passage | before.passage, before.negatives + row.negatives, row.group)
+
+
+def _fields(place: str, line: bytes) -> dict:
+    fields = json_value(place, line, pairs=lambda pairs: _object(place, pairs))
+    expected = f"expected the fields {', '.join(_NEEDED)} and, if wanted, {', '.join((*_OPTIONAL, _ONE_LANGUAGE))}"
+    if not isinstance(fields, dict):
+        raise BadRow(f"{place}: found {shown(fields)}: expected a JSON object with query and passage")
+    for name in _NEEDED:
+        if name not in fields:
+            raise BadRow(f"{place}: missing field {name!r}: {expected}")
+    for name in fields:
+        if name not in (*_NEEDED, *_OPTIONAL, _ONE_LANGUAGE):
+            raise BadRow(f"{place}: unknown field {name!r}: {expected}; remove or rename it")
+    return fields
+
+
+def _object(place: str, pairs: list[tuple]) -> dict:
+    made = dict(pairs)
+    if len(made) < len(pairs):  # the JSON reader would keep the last one in silence
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRow(f"{place}: {twice!r} stands twice in one object: keep one of them")
+    return made
+
+
+def _row(place: str, fields: dict, line_name: str) -> Row:
+    query, passage = (_texts(place, name, fields[name]) for name in _NEEDED)
+    listed = fields.get("negatives", [])
+    if not isinstance(listed, list):
+        raise BadRow(f"{place}: negatives is {shown(listed)}: expected a list of objects like passage")
+    negatives = tuple(_texts(place, f"negatives[{index}]", texts) for index, texts in enumerate(listed))
+    own = identity(passage)
+    for index, negative in enumerate(negatives):
+        same = [code for code, written in identity(negative).items() if own.get(code) == written]
+        if same:
+            raise BadRow(
+                f"{place}: negatives[{index}] is in {same[0]!r} the row's own passage: expected passages that do not"
+                " answer the query; remove it"
+            )
+    if "group" in fields:
+        group = f"group {identity_text(_string(place, 'group', fields['group']))}"
+    else:
+        group = f"row {identity_text(fields['id'])}" if "id" in fields else f"line {line_name}"
+    return Row(query, passage, negatives, group)
+
+
+def _texts(place: str, name: str, value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise BadRow(f'{place}: {name} is {shown(value)}: expected an object such as {{"en": "text"}}')
+    if not value:
+        raise BadRow(f"{place}: {name} has no language: expected at least one, {{CODE: text}}")
+    for code, written in value.items():
+        _string(place, f"{name}.{language(place, name, code)}", written)
+    return value
+
+
+def _string(place: str, name: str, value: object) -> str:
+    return text(place, name, value, f"give it, or leave {name.rpartition('.')[2]!r} out")
+
+
+_NAMES = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
+
+
+class Jsonl(RowsBuilder):
+    """Pairs of texts in one or more languages, from JSON lines."""
+
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES = {
+        "1.0.0": "Rows with query, passage, negatives, group and id.",
+        "1.1.0": "Rows of one language, which their group joins.",
+        "1.2.0": ONE_TEXT,
+    }
+    FILES = f"{', '.join(_NAMES.values())} or some of them"
+
+    @classmethod
+    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
+        """The file of each split that there is; raises InputError for none of them and for a file of another name."""
+        for path in sorted(input_dir.glob("*.jsonl*")):
+            if path.name not in _NAMES.values():
+                raise InputError(f"{path}: unexpected file: --input_dir holds {cls.FILES}; rename or move it")
+        found = {split: (input_dir / name,) for split, name in _NAMES.items() if (input_dir / name).is_file()}
+        if not found:
+            raise InputError(f"--input_dir={input_dir} holds no data: expected {cls.FILES}")
+        return found
+
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+        """Yields the rows of a file, see data_prep/sources/jsonl.py."""
+        for path in files:
+            yield from rows(path)

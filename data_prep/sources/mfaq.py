@@ -1,0 +1,74 @@
+"""MFAQ: questions and answers of the FAQ pages of the web, in 21 languages.
+
+INPUT_DIR holds folders LANG/train.jsonl and LANG/valid.jsonl (validation), LANG the code of a language, or some of
+them.  A line is a page or, in the flat form, a pair:
+
+    {"id", "language", "num_pairs", "domain", "qa_pairs": [{"question", "answer", "language"}, ...]}
+    {"domain_id", "pair_id", "language", "domain", "question", "answer"}
+
+The language of a pair is the one of its page.  Rows with the same question share a group.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.reading.fields import field, language, text
+from data_prep.reading.line_files import json_value, lines
+from data_prep.reading.source_files import no_data
+from hbt_jax.text_identity import identity_text
+
+EMPTY = "pairs without a question or an answer"
+_NAMES = {"train": "train.jsonl", "validation": "valid.jsonl"}
+
+
+class Mfaq(RowsBuilder):
+    """Questions and answers of the FAQ pages of the web, in 21 languages; a pair has one language."""
+
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "The nested and the flat form.", "1.1.0": ONE_TEXT}
+    HOMEPAGE = "https://huggingface.co/datasets/clips/mfaq"
+    LICENSE = "CC0 1.0"
+    CITATION = """@inproceedings{de-bruyn-etal-2021-mfaq,
+  title = {{MFAQ}: a Multilingual {FAQ} Dataset},
+  author = {De Bruyn, Maxime and Lotfi, Ehsan and Buhmann, Jeska and Daelemans, Walter},
+  booktitle = {Proceedings of the 3rd Workshop on Machine Reading for Question Answering}, year = {2021}}"""
+    FILES = f"LANG/train.jsonl and LANG/valid.jsonl, such as cs/train.jsonl, from the folder data of {HOMEPAGE}"
+
+    @classmethod
+    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
+        """The files of each split, in the order of the languages' codes; raises InputError for none."""
+        found = {split: tuple(sorted(input_dir.glob(f"*/{name}"))) for split, name in _NAMES.items()}
+        found = {split: paths for split, paths in found.items() if paths}
+        if not found:
+            raise no_data(input_dir, cls.FILES)
+        return found
+
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+        """Yields a row for each pair, language by language."""
+        for path in files:
+            for place, line in lines(path):
+                try:
+                    page = json_value(place, line)
+                    nested = isinstance(page, dict) and "qa_pairs" in page
+                    pairs = field(place, page, "qa_pairs", list) if nested else [page]
+                    code = language(place, "language", field(place, page, "language", str))
+                except BadRow as bad:
+                    yield bad
+                    continue
+                for index, pair in enumerate(pairs):
+                    try:
+                        yield _row(f"{place}: qa_pairs[{index}]" if nested else place, code, pair)
+                    except BadRow as bad:
+                        yield bad
+
+
+def _row(place: str, code: str, pair: object) -> Row | Dropped:
+    question, answer = (field(place, pair, name, str) for name in ("question", "answer"))
+    if not identity_text(question) or not identity_text(answer):
+        return Dropped(EMPTY)
+    query = {code: text(place, "question", question)}
+    return Row(query, {code: text(place, "answer", answer)}, (), f"query {item_id(query)}")

@@ -1,0 +1,80 @@
+"""Parallel text: one file a language, line n the translation of line n, such as NTREX-128.
+
+INPUT_DIR holds LANG.txt files, which are the split `train`; or folders train, validation, test of them, or some of
+these.  A line in all its languages is one item, query and passage alike: a batch takes the query in one language and
+the passage in another.  A language whose line is blank is left out of the row; a line left in fewer than two languages
+is left out; both are counted.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.reading.line_files import decoded, lines
+from data_prep.reading.source_files import folders_by_split
+from hbt_jax.errors import InputError
+from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.text_identity import identity_text
+
+BLANK = "blank lines, counted in each language"
+ALONE = "lines that are not blank in one language only"
+
+
+class Parallel(RowsBuilder):
+    """Lines of text and their translations."""
+
+    ALIKE = True
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "A line is query and passage alike.", "1.1.0": ONE_TEXT}
+    FILES = "LANG.txt files, such as en.txt and de.txt, or folders of them named train, validation, test"
+
+    @classmethod
+    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
+        """The files of each split, in the order of their codes.
+
+        Raises:
+          InputError: there is none, a file is not named by a known language, or a language is alone.
+        """
+        found = folders_by_split(input_dir, "*.txt", cls.FILES)
+        for split, paths in found.items():
+            for path in paths:
+                if path.stem not in LANGUAGES:
+                    named = "a file is named by the language of its lines, such as en.txt"
+                    raise InputError(f"{path}: {unknown_language(path.stem, named)}")
+            if len(paths) == 1:
+                raise InputError(f"{paths[0]}: no other language in {split}: expected at least two LANG.txt files")
+        return found
+
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+        """Yields a row for each line that two languages have; raises InputError when files differ in length."""
+        _check_lengths(files)
+        for translations in zip(*map(lines, files), strict=True):
+            try:
+                texts = {
+                    path.stem: written
+                    for path, (place, line) in zip(files, translations, strict=True)
+                    if identity_text(written := decoded(place, line).strip())
+                }
+            except BadRow as bad:
+                yield bad
+                continue
+            if len(texts) < len(files):
+                yield Dropped(BLANK, len(files) - len(texts))
+            if len(texts) == 1:
+                yield Dropped(ALONE)
+            elif texts:
+                yield Row(texts, texts, (), f"line {item_id(texts)}")
+
+
+def _check_lengths(files: Sequence[Path]) -> None:
+    counts = {path: sum(1 for _ in lines(path)) for path in files}
+    for one, other in itertools.pairwise(files):
+        if counts[one] != counts[other]:
+            raise InputError(
+                f"{one} has {counts[one]:,} lines and {other} has {counts[other]:,}: expected as many, as line n of one"
+                " is the translation of line n of the other; correct the files"
+            )

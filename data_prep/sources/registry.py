@@ -1,0 +1,247 @@
+"""The sources that `data_prep` can prepare: name -> TensorFlow Datasets builder, and their records.
+
+data_prep/builders/tables.py says what the three tables of a source hold.
+"""
+
+import contextlib
+import importlib
+import io
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import flags, logging
+
+from data_prep.builders.tables import ON_BAD_ROW, TABLES
+from data_prep.reading.downloads import DOWNLOADS, fetched
+from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
+from hbt_jax.errors import InputError
+from hbt_jax.files import check_name, named_errors
+from hbt_jax.holding import held
+from hbt_jax.places import check_local
+
+SOURCES = {
+    "cc3m35l": "data_prep.sources.captions:Cc3m35l",
+    "coco35l": "data_prep.sources.captions:Coco35l",
+    "duorc": "data_prep.sources.duorc:Duorc",
+    "entityquestions": "data_prep.sources.entityquestions:Entityquestions",
+    "facts": "data_prep.facts.builder:Facts",
+    "jsonl": "data_prep.sources.jsonl:Jsonl",
+    "mfaq": "data_prep.sources.mfaq:Mfaq",
+    "mmarco": "data_prep.sources.mmarco:Mmarco",
+    "mrtydi": "data_prep.sources.mrtydi:Mrtydi",
+    "newsqa": "data_prep.sources.newsqa:Newsqa",
+    "nq": "data_prep.sources.nq:Nq",
+    "parallel": "data_prep.sources.parallel:Parallel",
+    "squad": "data_prep.sources.squad:Squad",
+    "squadshifts": "data_prep.sources.squadshifts:Squadshifts",
+    "wikiqa": "data_prep.sources.wikiqa:Wikiqa",
+    "wordpairs": "data_prep.sources.wordpairs:Wordpairs",
+    "yahoo": "data_prep.sources.yahoo:Yahoo",
+}
+_ROWS = ("input_dir", "on_bad_row")
+_LARGE = (*_ROWS, "beam_options")
+USES = {name: _ROWS for name in SOURCES} | {  # flags it has a use for
+    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_ROWS, "passage"),
+}  # fmt: skip
+_FILES = "folder with the files of a source that is not downloaded"
+PASSAGES = ("sentence", "paragraph")
+_FLAGS = ("input_dir", "on_bad_row", "beam_options", "passage")  # those of `define_flags`
+_READ_BATCH = 4096
+
+
+def builder(source: str, table: str, raw_dir: str | Path, **settings):
+    """The TensorFlow Datasets builder of one table, prepared under `raw_dir` when it is not there yet.
+
+    Args:
+      source: a name in SOURCES.
+      table: one of TABLES.
+      raw_dir: folder of all prepared sources (what TensorFlow Datasets calls data_dir).
+      **settings: passed to the builder's constructor; most matter only when the table is not prepared yet.
+
+    Returns:
+      a tfds.core.DatasetBuilder whose files exist.
+
+    Raises:
+      InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
+    """
+    _check_known(source)
+    check_local("--raw_dir", raw_dir)
+    check_name(raw_dir, "raw_dir", "TensorFlow's files")
+    if table not in TABLES:
+        raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
+    module, _, name = SOURCES[source].partition(":")
+    import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
+    with signals_held_back():
+        import tensorflow_datasets as tfds
+
+        made_by = getattr(importlib.import_module(module), name)
+    if source in DOWNLOADS and "input_dir" not in settings:
+        settings = settings | {"input_dir": fetched(source, raw_dir)}
+    with _quiet(tfds):
+        made = made_by(config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings)
+        if not made.is_prepared():
+            table_dir = Path(made.data_dir).parent
+            with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE, other sources may be prepared meanwhile
+                for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets leaves of a killed build
+                    shutil.rmtree(stopped)
+                with named_errors(table_dir):
+                    made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    return made
+
+
+def define_flags() -> None:
+    """Defines the flags that are settings of a source's builder, for every command that prepares one."""
+    flags.DEFINE_string(
+        "input_dir",
+        "",
+        f"folder with the files of a source ({', '.join(_users('input_dir'))}); empty: those of"
+        f" {', '.join(DOWNLOADS)} are fetched into RAW_DIR/downloads",
+    )
+    flags.DEFINE_enum(
+        "on_bad_row", None, ON_BAD_ROW,
+        "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
+        f" counted and listed beside the prepared source: skip ({', '.join(_users('on_bad_row'))})",
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "beam_options", None,
+        "options of an Apache Beam pipeline, comma-separated: the source is prepared by it, on its workers"
+        f" ({', '.join(_users('beam_options'))})",
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "passage", None, PASSAGES,
+        "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer",
+    )  # fmt: skip
+
+
+def _users(flag: str) -> list[str]:
+    return [source for source, names in USES.items() if flag in names]
+
+
+def flag_settings() -> dict[str, str]:
+    """The settings of the builder of --source that the flags of `define_flags` stand for.
+
+    Raises:
+      InputError: an unknown source, a flag is missing, or the source has no use for one.
+    """
+    given = flags.FLAGS
+    return settings(given.source, **{name: given[name].value for name in _FLAGS})
+
+
+def settings(source: str, **given: str | None) -> dict[str, str]:
+    """The builder's settings among the flags given by name; those that are empty or None are not given.
+
+    Raises:
+      InputError: an unknown source, a flag is missing, or the source has no use for one.
+    """
+    _check_known(source)
+    found = {name: value for name, value in given.items() if value}
+    for name, value in found.items():
+        if name not in USES[source]:
+            raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
+    check_local("--input_dir", found.get("input_dir", ""))
+    if "input_dir" in USES[source] and "input_dir" not in found and source not in DOWNLOADS:
+        raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
+    return found
+
+
+def dropped_lines(source: str, raw_dir: str | Path, **settings) -> list[str]:
+    """What a source left out when it was prepared, a line for each split and reason; none where it takes everything.
+
+    A builder says it in its metadata: {"dropped": {split: {reason: count}}}.
+    """
+    by_split = builder(source, "pairs", raw_dir, **settings).info.metadata.get("dropped", {})
+    return [
+        f"  dropped from {split}: {count:,} {reason}"
+        for split, counts in by_split.items()
+        for reason, count in counts.items()
+    ]
+
+
+def _check_known(source: str) -> None:
+    if source not in SOURCES:
+        raise InputError(
+            f"unknown source {source!r}: the known sources are {' '.join(SOURCES)} (data_prep/sources/registry.py)"
+        )
+
+
+@contextlib.contextmanager
+def _quiet(tfds):
+    """Without TensorFlow Datasets' notes and progress bars: callers print what they made, in their own words."""
+    verbosity = logging.get_verbosity()
+    tfds.disable_progress_bar()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        tfds.enable_progress_bar()
+
+
+def records(source: str, table: str, split: str, raw_dir: str | Path, **settings) -> Iterator[dict]:
+    """Yields the records of one table and split, in the order they were written.
+
+    Args:
+      source: a name in SOURCES.
+      table: one of TABLES.
+      split: a split of the source, such as `train`.
+      raw_dir, **settings: as for `builder`.
+
+    Returns:
+      an iterator of dicts of str; `negatives` is a list of str.
+
+    Raises:
+      InputError: an unknown source or table, or a split that the source lacks.
+    """
+    return _decoded(columns(prepared(source, table, split, raw_dir, **settings), split))
+
+
+def prepared(source: str, table: str, split: str, raw_dir: str | Path, **settings):
+    """The builder of one table, of which a split is to be read: arguments and errors as for `records`."""
+    made = builder(source, table, raw_dir, **settings)
+    if split not in made.info.splits:
+        raise InputError(f"source {source} has no split {split!r}: it has {' '.join(made.info.splits)} ({raw_dir})")
+    return made
+
+
+def columns(made, split: str) -> Iterator[dict[str, list]]:
+    """Yields the records of a builder's split some thousands at a time: column -> UTF-8 bytes of each, or a list of."""
+    tf = import_tensorflow()
+    for batch in _batches(made, split):
+        yield {name: _listed(column, tf) for name, column in batch.items()}
+
+
+def _batches(made, split: str):
+    """A tf.data.Dataset of some thousands of records at a time."""
+    # `as_dataset` parses record by record, here 30 times slower than parsing whole batches.
+    import tensorflow_datasets as tfds
+
+    tf = import_tensorflow()
+    one, many = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.string)
+    spec = {
+        name: many if isinstance(kind, tfds.features.Sequence) else one for name, kind in made.info.features.items()
+    }
+    files = [os.fspath(path) for path in made.info.splits[split].filepaths]
+    options = tf.data.Options()
+    options.autotune.enabled = False  # nothing here is tuned, and its thread may end 10 s late, and the reading with it
+    batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH).with_options(options)
+    return batches.map(lambda some: tf.io.parse_example(some, spec)).prefetch(2)
+
+
+def _listed(column, tf) -> list:
+    if not isinstance(column, tf.RaggedTensor):
+        return column.numpy().tolist()
+    values, ends = column.flat_values.numpy().tolist(), column.row_splits.numpy().tolist()
+    return [values[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def _decoded(batches: Iterator[dict[str, list]]) -> Iterator[dict]:
+    for batch in batches:
+        for row in zip(*batch.values(), strict=True):
+            yield {
+                name: value.decode() if isinstance(value, bytes) else [text.decode() for text in value]
+                for name, value in zip(batch, row, strict=True)
+            }

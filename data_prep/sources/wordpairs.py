@@ -1,0 +1,77 @@
+"""Pairs of words in two languages, as the early-layer study of arXiv 2506.15415 trains on.
+
+INPUT_DIR holds .tsv files, which are the split `train`; or folders train, validation, test of them, or some of these.
+The first line of a file names its two languages by their codes, each line after it is a word and its translation:
+
+    en      sw
+    water   maji
+
+A pair is one item, query and passage alike: a batch takes the query in one language and the passage in the other.
+Pairs that share a word, directly or over others, share a group, so that no translation of a word counts as a wrong one.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from data_prep.builders.row import BadRow, Dropped, Row, identity, item_id
+from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.reading.fields import text
+from data_prep.reading.line_files import columns, lines
+from data_prep.reading.source_files import folders_by_split
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.squad_layout import connected
+from hbt_jax.languages import LANGUAGES, same_language, unknown_language
+
+TWICE = "pairs that stand in the files already"
+
+
+class Wordpairs(RowsBuilder):
+    """Words and their translations."""
+
+    ALIKE = True
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "A pair is query and passage alike.", "1.1.0": ONE_TEXT}
+    HOMEPAGE = "https://arxiv.org/abs/2506.15415"
+    FILES = ".tsv files of two columns with the languages' codes in the first line, or folders of them named train, ..."
+
+    @classmethod
+    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
+        """The files of each split, in the order of their names; raises InputError for none."""
+        return folders_by_split(input_dir, "*.tsv", cls.FILES)
+
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+        """Yields a row for each different pair; raises InputError for a file without its first line."""
+        words: dict[str, dict[str, str]] = {}  # id of a pair -> the pair
+        for path in files:
+            codes: list[str] = []
+            for place, line in lines(path):
+                if not codes:
+                    codes = _codes(place, line)
+                    continue
+                try:
+                    found = columns(place, line, codes)
+                    pair = {code: text(place, code, word.strip()) for code, word in zip(codes, found, strict=True)}
+                except BadRow as bad:
+                    yield bad
+                    continue
+                if words.setdefault(item_id(pair), pair) is not pair:
+                    yield Dropped(TWICE)
+        groups = connected({name: identity(pair).items() for name, pair in words.items()})
+        for name, pair in words.items():
+            yield Row(pair, pair, (), f"words {groups[name]}")
+
+
+def _codes(place: str, line: bytes) -> list[str]:
+    """The two languages of a file."""
+    codes = line.decode(errors="replace").split("\t")
+    unknown = [code for code in codes if code not in LANGUAGES]
+    if len(codes) == 2 and any(map(same_language, unknown)):
+        raise InputError(f"{place}: {unknown_language(next(filter(same_language, unknown)))}")
+    if len(codes) != 2 or not set(codes) <= LANGUAGES.keys() or codes[0] == codes[1]:
+        raise InputError(
+            f"{place}: the first line is {line.decode(errors='replace')[:60]!r}: expected two different codes of"
+            f" {' '.join(LANGUAGES)} (hbt_jax/languages.py) with a tab between them"
+        )
+    return codes

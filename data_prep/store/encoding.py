@@ -1,0 +1,241 @@
+"""Batches of records to arrays, in this process or in others: tokens of texts, and ids as numbers."""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+
+from data_prep.store.filters import EMPTY, Filters, content_keys
+from hbt_jax.errors import InputError
+from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.text_identity import identity_keys
+
+_AHEAD = 3  # batches that each process has been given or has finished
+
+Columns = Mapping[str, Sequence]  # as data_prep.sources.registry.columns yields them; texts, too, where there are bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageTexts:
+    """The texts of one language in a batch.
+
+    Attributes:
+      code: the language.
+      place_N: int64, which records of the batch they are.
+      tokens: int32, of all of them, one after the other.
+      count_N: int64, tokens of each; 0 of texts that are left out.
+      identity_N: uint64, text_identity.identity_keys of what the tokenizer tells apart; 0 of texts that are left out.
+      read_N: uint64, see `token_keys`; 0 of texts that are left out.
+      content_N: uint64, as filters.content_keys; 0 of texts that are left out, or where queries may equal passages.
+    """
+
+    code: str
+    place_N: np.ndarray
+    tokens: np.ndarray
+    count_N: np.ndarray
+    identity_N: np.ndarray
+    read_N: np.ndarray
+    content_N: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """A batch of texts.
+
+    Attributes:
+      id_N2: uint64, see `ids`.
+      languages: the texts, by language.
+      dropped: reason -> texts that are left out.
+      size: bytes of the texts in UTF-8.
+    """
+
+    id_N2: np.ndarray
+    languages: list[LanguageTexts]
+    dropped: collections.Counter
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """A batch of pairs: uint64 ids [N, 2] of each column, of the negatives of all pairs, and how many each pair has."""
+
+    query: np.ndarray
+    passage: np.ndarray
+    group: np.ndarray
+    negatives: np.ndarray
+    count_N: np.ndarray
+
+
+def ids(names: Iterable[bytes | str]) -> np.ndarray:
+    """uint64 [N, 2]: 128 bits of a digest of each name."""
+    digests = b"".join(hashlib.blake2b(_bytes(name), digest_size=16).digest() for name in names)
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+
+
+def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, side: str) -> Texts:
+    """Tokenises a batch of the columns id, language and text; raises InputError for an unknown language."""
+    codes = np.array([_text(code) for code in columns["language"]])
+    texts = [_text(text) for text in columns["text"]]
+    dropped, languages = collections.Counter(), []
+    for code in dict.fromkeys(codes.tolist()):
+        place_N = np.flatnonzero(codes == code)
+        if code not in LANGUAGES:
+            raise InputError(f"{side}: record {_text(columns['id'][place_N[0]])!r} has the {unknown_language(code)}")
+        own = [texts[place] for place in place_N.tolist()]
+        kept_N, counts = filters.keep(own, code)
+        tokens, offsets = tokenizer.encode([text for text, kept in zip(own, kept_N, strict=True) if kept])
+        count_N = np.zeros(len(own), np.int64)
+        count_N[kept_N] = np.diff(offsets)
+        dropped += counts + collections.Counter({EMPTY: int((np.diff(offsets) == 0).sum())})
+        identity_N = identity_keys(own, tokenizer.folding)
+        content_N = content_keys(own, tokenizer.folding) if filters.drop_equal else np.zeros(len(own), np.uint64)
+        identity_N[count_N == 0] = content_N[count_N == 0] = 0
+        read_N = np.zeros(len(own), np.uint64)
+        read_N[kept_N] = token_keys(tokens, offsets, tokenizer.unk_id)
+        languages.append(LanguageTexts(code, place_N, tokens, count_N, identity_N, read_N, content_N))
+    return Texts(ids(columns["id"]), languages, dropped, sum(len(_bytes(text)) for text in columns["text"]))
+
+
+def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarray:
+    """uint64 [N]: the same for texts of the same tokens, which a model cannot tell apart, however they are typed.
+
+    A text with a token that the vocabulary lacks has the key 0, as an empty one: such a token stands for any word.
+
+    Args:
+      tokens, offsets: as `Tokenizer.encode` returns them.
+
+    >>> one, same, unknown, none = token_keys(np.array([7, 8, 7, 8, 7, 3], np.int32), np.array([0, 2, 4, 6, 6]), 3)
+    >>> bool(one == same), int(unknown), int(none)
+    (True, 0, 0)
+    """
+    data, width = tokens.tobytes(), tokens.itemsize
+    ends = (offsets * width).tolist()
+    digests = b"".join(
+        hashlib.blake2b(data[first:end], digest_size=8).digest() for first, end in zip(ends, ends[1:], strict=False)
+    )
+    keys_N = np.maximum(np.frombuffer(digests, np.uint64), 1)
+    unknown = np.concatenate([[0], np.cumsum(tokens == unk_id)])[offsets]
+    keys_N[(np.diff(offsets) == 0) | (np.diff(unknown) > 0)] = 0
+    return keys_N
+
+
+def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> Pairs:
+    """The ids of a batch of the columns query, passage, group and negatives."""
+    del tokenizer, filters
+    return Pairs(
+        *(ids(columns[name]) for name in ("query", "passage", "group")),
+        ids(itertools.chain.from_iterable(columns["negatives"])),
+        np.fromiter(map(len, columns["negatives"]), np.int64, len(columns["negatives"])),
+    )
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bytes(value: bytes | str) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+class Encoders:
+    """Applies functions such as `encode_texts` to batches, in order, with as many processes as asked for.
+
+    Use it as a context manager, which ends the processes.
+
+    Args:
+      tokenizer: what `load_tokenizer` made; each process reads it again from its place.
+      filters: of texts.
+      workers: processes; 1: none but this one, in which the tokenizer uses all cores.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, filters: Filters, workers: int):
+        self.tokenizer, self.workers = tokenizer, workers
+        self._filters, self._pool = filters, None
+        if workers > 1:
+            self._pool = concurrent.futures.ProcessPoolExecutor(
+                workers,
+                mp_context=multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half-way
+                initializer=_start,
+                initargs=(os.fspath(tokenizer.path), filters),
+            )
+
+    def __enter__(self) -> "Encoders":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_):
+        if self._pool is None:
+            return
+        if error is not None:  # nobody waits for what they are at
+            for process in multiprocessing.active_children():
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def map(self, function: Callable, batches: Iterable[Columns]) -> Iterator[tuple[Columns, object]]:
+        """Yields each batch with what `function(batch, tokenizer, filters)` makes of it.
+
+        Raises:
+          InputError: a process ended before its time, or what `function` raises.
+        """
+        if self._pool is None:
+            yield from ((batch, function(batch, self.tokenizer, self._filters)) for batch in batches)
+            return
+        waiting: collections.deque = collections.deque()
+        try:
+            for batch in batches:
+                with _no_ctrl_c_for_new_processes():
+                    waiting.append((batch, self._pool.submit(_apply, function, batch)))
+                if len(waiting) >= _AHEAD * self.workers:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"one of {self.workers} tokenising processes ended before its time, without a message of its own: look"
+                " for it in the system's log; where memory ran short, repeat the command with fewer --workers"
+            ) from error
+
+
+@contextlib.contextmanager
+def _no_ctrl_c_for_new_processes() -> Iterator[None]:
+    """Ctrl-C goes to every process of a terminal: those that start in the block leave it to this one from the first.
+
+    They take over which signals are blocked; one that comes meanwhile reaches this process when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_own: dict[str, object] = {}  # of a process that Encoders started: its tokenizer and filters
+
+
+def _start(tokenizer_path: str, filters: Filters) -> None:
+    """Prepares a process: one core for it, and it ends when the process that started it is gone."""
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _own.update(tokenizer=load_tokenizer(tokenizer_path, threads=1), filters=filters)
+
+
+def _end_with(parent) -> None:
+    with contextlib.suppress(OSError):
+        parent.join()
+    os._exit(1)
+
+
+def _apply(function: Callable, batch: Columns) -> object:
+    return function(batch, _own["tokenizer"], _own["filters"])

@@ -1,0 +1,68 @@
+"""Which script the letters of texts are of."""
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+from hbt_jax.errors import InputError
+
+_WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
+    "Arab": {"ARABIC"},
+    "Armn": {"ARMENIAN"},
+    "Beng": {"BENGALI"},
+    "Cyrl": {"CYRILLIC"},
+    "Deva": {"DEVANAGARI"},
+    "Ethi": {"ETHIOPIC"},
+    "Geor": {"GEORGIAN"},
+    "Grek": {"GREEK"},
+    "Hans": {"CJK"},
+    "Hant": {"CJK"},
+    "Hebr": {"HEBREW"},
+    "Jpan": {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK"},
+    "Khmr": {"KHMER"},
+    "Kore": {"HANGUL", "CJK"},
+    "Latn": {"LATIN"},
+    "Mlym": {"MALAYALAM"},
+    "Taml": {"TAMIL"},
+    "Telu": {"TELUGU"},
+    "Thai": {"THAI"},
+}
+_WIDTHS = ("FULLWIDTH", "HALFWIDTH")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _word(letter: str) -> str:
+    """The first word of a letter's Unicode name that is not its width; empty for what is no letter."""
+    if not letter.isalpha():
+        return ""
+    words = unicodedata.name(letter, "").split()
+    return next((word for word in words if word not in _WIDTHS), "OTHER")
+
+
+def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.ndarray]:
+    """How many letters each text has, and how many of them are of a script: int64 [N] each.
+
+    Marks, digits, punctuation and spaces are no letters.
+
+    Args:
+      script: an ISO 15924 code of hbt_jax/languages.py.
+
+    Raises:
+      InputError: an unknown script.
+
+    >>> letter_counts(["Straße 7", "улица Streeta"], "Latn")
+    (array([ 6, 12]), array([6, 7]))
+    """
+    if script not in _WORDS:
+        raise InputError(f"unknown script {script!r}: expected one of {' '.join(_WORDS)} (data_prep/store/letters.py)")
+    points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    different, place = np.unique(points, return_inverse=True)
+    words = [_word(chr(point)) for point in different.tolist()]
+    ends = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
+
+    def counted(of_point: list[bool]) -> np.ndarray:
+        return np.diff(np.concatenate([[0], np.cumsum(np.array(of_point, bool)[place])])[ends])
+
+    return counted([bool(word) for word in words]), counted([word in _WORDS[script] for word in words])

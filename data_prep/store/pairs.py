@@ -1,0 +1,119 @@
+"""A batch of pairs on its way into a store: the rows that it names, and which of the pairs stay."""
+
+import collections
+import dataclasses
+import itertools
+
+import numpy as np
+
+from data_prep.scratch.id_index import IdIndex
+from data_prep.store.encoding import Columns, Pairs
+from data_prep.store.filters import DUPLICATE, EQUAL, pair_ids
+from data_prep.store.items import Items
+from hbt_jax.errors import InputError
+
+NO_QUERY, NO_PASSAGE = "pairs whose query is in no language", "pairs whose passage is in no language"
+NO_NEGATIVE = "negatives that are in no language"
+
+
+@dataclasses.dataclass(frozen=True)
+class PairRows:
+    """A batch of pairs as rows of queries and passages, int64, with the ids of their groups."""
+
+    query_N: np.ndarray
+    passage_N: np.ndarray
+    group_N2: np.ndarray
+    negatives: np.ndarray
+    count_N: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: Pairs, queries: Items, passages: Items, columns: Columns) -> "PairRows":
+        """The rows; raises InputError for a pair that names an unknown id."""
+        query_N, passage_N, negatives = (
+            items.find(names)
+            for items, names in (
+                (queries, pairs.query), (passages, pairs.passage), (passages, pairs.negatives),
+            )
+        )  # fmt: skip
+        if min(rows.min(initial=0) for rows in (query_N, passage_N, negatives)) < 0:
+            raise _unknown_id(query_N, passage_N, negatives, pairs.count_N, columns)
+        return cls(query_N, passage_N, pairs.group, negatives, pairs.count_N)
+
+    def only(self, kept_N: np.ndarray) -> "PairRows":
+        """Those of some pairs."""
+        return PairRows(
+            self.query_N[kept_N],
+            self.passage_N[kept_N],
+            self.group_N2[kept_N],
+            self.negatives[np.repeat(kept_N, self.count_N)],
+            self.count_N[kept_N],
+        )
+
+    def present(self, queries: Items, passages: Items, dropped: collections.Counter) -> np.ndarray:
+        """bool [N]: whether both sides hold tokens in some language."""
+        query_N = _counted(queries.present(self.query_N), NO_QUERY, dropped)
+        passage_N = passages.present(self.passage_N)
+        _counted(passage_N[query_N], NO_PASSAGE, dropped)
+        return query_N & passage_N
+
+    def unequal(self, queries: Items, passages: Items, dropped: collections.Counter) -> np.ndarray:
+        """bool [N]: whether query and passage are different texts in every language that both have."""
+        equal_N = np.zeros(len(self.query_N), bool)
+        for code in queries.languages:
+            query_N, passage_N = queries.content(code, self.query_N), passages.content(code, self.passage_N)
+            if query_N is not None and passage_N is not None:
+                equal_N |= (query_N == passage_N) & (query_N != 0)
+        return _counted(~equal_N, EQUAL, dropped)
+
+    def new(
+        self, earlier: IdIndex, query_twin: np.ndarray, passage_twin: np.ndarray, dropped: collections.Counter
+    ) -> np.ndarray:
+        """bool [N]: whether a pair is none of the earlier ones, which it then joins.
+
+        Args:
+          earlier: ids of pairs.
+          query_twin, passage_twin: the first row with the very texts of each row, in the very languages: nothing is
+            lost with a pair of such rows.
+        """
+        before = len(earlier)
+        number_N = earlier.add(
+            pair_ids(query_twin[self.query_N], passage_twin[self.passage_N], passage_twin[self.negatives], self.count_N)
+        )
+        is_first_N = np.zeros(len(number_N), bool)
+        is_first_N[np.unique(number_N, return_index=True)[1]] = True
+        return _counted(is_first_N & (number_N >= before), DUPLICATE, dropped)
+
+    def with_usable_negatives(self, passages: Items, dropped: collections.Counter) -> "PairRows":
+        """Without the negatives that hold no token in any language."""
+        kept = _counted(passages.present(self.negatives), NO_NEGATIVE, dropped)
+        ends = np.concatenate([[0], np.cumsum(self.count_N)])
+        sums = np.concatenate([[0], np.cumsum(kept)])[ends]
+        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=np.diff(sums))
+
+
+def _unknown_id(
+    query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, count_N: np.ndarray, columns: Columns
+) -> InputError:
+    """What to raise for the first pair that names an id without a row, -1."""
+    owner = np.repeat(np.arange(len(query_N)), count_N)
+    listed = list(itertools.chain.from_iterable(columns["negatives"]))
+    wrong = [(int(pair), columns["query"][pair], "queries") for pair in np.flatnonzero(query_N < 0)[:1]]
+    wrong += [(int(pair), columns["passage"][pair], "passages") for pair in np.flatnonzero(passage_N < 0)[:1]]
+    wrong += [(int(owner[place]), listed[place], "passages") for place in np.flatnonzero(negatives < 0)[:1]]
+    pair, name, side = min(wrong, key=lambda one: one[0])
+    return InputError(
+        f"pairs: the pair of query {shown(columns['query'][pair])} and passage {shown(columns['passage'][pair])} names"
+        f" {shown(name)}, but {side} have no record with this id in any language"
+    )
+
+
+def _counted(kept_N: np.ndarray, reason: str, dropped: collections.Counter) -> np.ndarray:
+    """What is kept, after counting what is not."""
+    if left_out := int((~kept_N).sum()):
+        dropped[reason] += left_out
+    return kept_N
+
+
+def shown(name: bytes | str) -> str:
+    """An id as messages show it."""
+    return repr(name.decode() if isinstance(name, bytes) else name)

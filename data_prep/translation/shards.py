@@ -1,0 +1,107 @@
+"""Translations on disk, shard by shard, so that a run that was stopped goes on with the shards that are not done.
+
+    FOLDER/settings.json     what decides the translations: the texts, the model, its settings, the size of a shard
+    FOLDER/de-00000.jsonl    one shard of one language, {"text": ..., "translation": ...} for each text in order; null
+                             where the translation did not end
+
+A shard is whole or absent.  Languages share the folder, so that more of them can be added later, and processes may
+translate to different ones at the same time: each holds its languages (hbt_jax/holding.py).
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from data_prep.builders.unchanged import changes
+from hbt_jax.errors import InputError
+from hbt_jax.files import atomic_file, utf8
+from hbt_jax.holding import held
+
+_SETTINGS = "settings.json"
+
+
+class Shards:
+    """The translations in one folder.
+
+    Attributes:
+      folder: its path.
+
+    Args:
+      folder: made when missing.
+      settings: whatever decides the translations; name -> JSON value.
+
+    Raises:
+      InputError: the folder holds translations of other settings, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, object]):
+        self.folder = folder
+        path = folder / _SETTINGS
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self.alone():
+                if not path.exists():
+                    with atomic_file(str(path)) as file:
+                        file.write(utf8(json.dumps(settings, indent=1, ensure_ascii=False) + "\n"))
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise InputError(
+                f"--out_dir={folder.parent}: cannot be written ({error.strerror}: {error.filename}): choose another"
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error}): remove {folder}, or choose another --out_dir") from error
+        found = changes(before, settings)
+        if found:
+            raise InputError(
+                f"--out_dir={folder.parent} holds translations of other settings: {', '.join(found)}; choose another"
+                f" --out_dir, or remove {folder}"
+            )
+
+    def done(self, language: str, number: int) -> bool:
+        """Whether a shard is there."""
+        return self._path(language, number).exists()
+
+    def write(self, language: str, number: int, texts: Sequence[str], translations: Iterable[str | None]) -> None:
+        """Writes one shard, whole."""
+        with atomic_file(str(self._path(language, number))) as file:
+            for text, translation in zip(texts, translations, strict=True):
+                line = json.dumps({"text": text, "translation": translation}, ensure_ascii=False)
+                file.write(line.encode() + b"\n")
+
+    def read(self, language: str, number: int, texts: Sequence[str]) -> Iterator[str | None]:
+        """Yields the translations of one shard.
+
+        Args:
+          texts: the texts that it was written for.
+
+        Raises:
+          InputError: the shard is of other texts, or no longer what was written.
+        """
+        path = self._path(language, number)
+        with path.open(encoding="utf-8", newline="\n") as file:
+            lines = list(file)
+        try:
+            rows = [json.loads(line) for line in lines]
+            same = [row["text"] for row in rows] == list(texts)
+        except (ValueError, KeyError, TypeError):
+            same = False
+        if not same:
+            raise InputError(f"{path}: not the translations of its {len(texts)} texts: remove the file and run again")
+        for row in rows:
+            yield row["translation"]
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Waits until no other process is in such a block for this folder."""
+        return held(self.folder, "--out_dir", wait=f"which writes the rows of {self.folder}")
+
+    @contextlib.contextmanager
+    def languages_held(self, languages: Iterable[str]) -> Iterator[None]:
+        """Holds the shards of some languages; raises InputError if another process is translating to one of them."""
+        with contextlib.ExitStack() as stack:
+            for language in languages:
+                stack.enter_context(held(self.folder / language, "--out_dir", beside=True))
+            yield
+
+    def _path(self, language: str, number: int) -> Path:
+        return self.folder / f"{language}-{number:05d}.jsonl"

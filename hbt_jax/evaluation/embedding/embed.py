@@ -1,0 +1,221 @@
+"""Texts to embeddings: tokenised and packed on the host, encoded under jit on the mesh."""
+
+import collections
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from hbt_jax import mesh as meshes
+from hbt_jax.data.packing import PackedRows, TextFormat, text_format
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.embedding.batching import Block, blocks, segments
+from hbt_jax.models.model import Model, embed_slots, why_not_finite
+from hbt_jax.spans import spread
+
+_TEXTS_A_PART = 65_536  # planned together: enough to fill rows and blocks, few enough to keep their tokens in memory
+_TEXTS_TOKENISED = 4_096  # at a time; a text is cut to its longest length before the next ones are read
+_TOKENS_A_TEXT = 64  # of a block's row tokens
+_BLOCKS_AHEAD = 2  # that the device has been given while the host packs the next
+# A device's share of a block, in row tokens.  On a CPU a block that does not stay in its cache is up to 1.4 times as
+# slow, and one of this size is at least as fast as any other.
+_MOST_TOKENS = {"cpu": 2_048}
+
+Tokenised = Callable[[slice, np.ndarray, np.ndarray], None]
+
+
+class Embedder:
+    """Embeds texts with one model on one mesh; every process with devices in it is given the same texts.
+
+    What a text's vector is does not depend on the other texts, but for the rounding of sums.  Texts of the same tokens
+    are embedded once, so within a call their vectors are the same, bit for bit, and their scores tie.
+
+    Args:
+      model: the model.
+      mesh: its devices each take a share of the texts.
+      texts_per_device: texts of 64 tokens that a device gets at a time; fewer of longer ones, more of shorter ones.  A
+        CPU gets at most 32.
+      poll: called between two blocks of texts; raises to stop.
+      shown: whether to show a progress bar, on a terminal.
+
+    Attributes:
+      truncated: texts that were cut so far.
+    """
+
+    def __init__(self, model: Model, mesh: Mesh, *, texts_per_device: int, poll: Callable[[], None], shown: bool):
+        self.model, self.mesh, self._poll, self._shown = model, mesh, poll, shown
+        self._share_tokens = share_tokens(mesh, texts_per_device)
+        self._shares = meshes.host_shares(mesh, jax.process_index())
+        self._shapes: set[tuple[int, ...]] = set()
+        self.truncated = 0
+
+        @functools.partial(jax.jit, out_shardings=meshes.batch_sharding(mesh))
+        def encode(parameters, batch: dict):
+            return embed_slots(
+                model.graph,
+                parameters,
+                batch,
+                segments=segments(batch["tokens"].shape[2]),
+                pooling=model.pooling,
+                normalized=model.normalize,
+            )
+
+        self._encode = encode
+
+    @property
+    def shapes(self) -> int:
+        """Shapes of blocks compiled so far, at most 15."""
+        return len(self._shapes)
+
+    def __call__(
+        self,
+        texts: Sequence[str],
+        side: str,
+        done: Callable[[int], None] | None = None,
+        tokenised: Tokenised | None = None,
+        longest: int | None = None,
+    ) -> np.ndarray:
+        """The vectors of `texts`, in their order.
+
+        Args:
+          texts: the texts; memory beyond that of their vectors grows by about 150 bytes for each.
+          side: "query" or "passage": whose prefix and longest length apply.
+          done: told now and then how many more texts have their vectors, for a progress bar of the caller's.
+          tokenised: told of some texts after the others, in order, what they became before any cut: which ones they
+            are, and the tokens and offsets of Tokenizer.encode.
+          longest: tokens of the longest text, at most those of the longer side; None: as of `side`.
+
+        Returns:
+          float32 [len(texts), D], of unit length unless the model does not normalise.  `truncated` grows by the number
+          of texts that were cut.
+
+        Raises:
+          InputError: prefix and special tokens leave no room for a text.
+        """
+        form = text_format(self.model.text, self.model.tokenizer, side, self.model.said)
+        if longest is not None:
+            form = dataclasses.replace(form, longest=longest)
+        vectors_ND = np.empty((len(texts), self.model.encoder.embedding_width), np.float32)
+        first: dict[bytes, int] = {}  # digest of a text's tokens -> the first text that has them
+        hidden = None if self._shown else True  # None: shown on a terminal only
+        with tqdm(total=len(texts), desc=f"embedding {side} texts", unit=" texts", disable=hidden, leave=False) as bar:
+            for start in range(0, len(texts), _TEXTS_A_PART):
+                which = range(start, min(start + _TEXTS_A_PART, len(texts)))
+                tokens = self._tokenised(texts, which, form, tokenised)
+                source = np.array([first.setdefault(digest, which[n]) for n, digest in enumerate(tokens.digests())])
+                own, again = (np.flatnonzero(is_own) for is_own in (source == which, source != which))
+                self._part(tokens.only(own), form, vectors_ND, start + own, done or bar.update)
+                vectors_ND[start + again] = vectors_ND[source[again]]
+                (done or bar.update)(len(again))
+        return vectors_ND
+
+    def _part(
+        self, tokens: "_Tokens", form: TextFormat, vectors_ND: np.ndarray, rows: np.ndarray, done: Callable[[int], None]
+    ) -> None:
+        """Writes the vectors of some texts into these rows; tells `done` how many have been written."""
+        given: collections.deque = collections.deque()
+
+        def take() -> None:
+            block, vectors_PSD = given.popleft()
+            vectors_ND[rows[block.texts]] = self._on_host(vectors_PSD)[block.slots]
+            done(len(block.texts))
+
+        for block in blocks(tokens.counts + form.around, self.model.text.longest, self.mesh.size, self._share_tokens):
+            self._poll()
+            given.append((block, self._encoded(block, tokens, form)))
+            if len(given) > _BLOCKS_AHEAD:
+                take()
+        while given:
+            take()
+
+    def _tokenised(
+        self, texts: Sequence[str], which: range, form: TextFormat, tokenised: Tokenised | None
+    ) -> "_Tokens":
+        """The tokens of those of the texts that `which` numbers, after the cut."""
+        values, counts = [], []
+        for start in which[::_TEXTS_TOKENISED]:
+            self._poll()
+            some = slice(start, min(start + _TEXTS_TOKENISED, which.stop))
+            found, offsets = self.model.tokenizer.encode(form.own_texts(texts[some]))
+            if tokenised is not None:  # told of the texts without a prefix
+                tokenised(some, *(self.model.tokenizer.encode(texts[some]) if form.before else (found, offsets)))
+            kept = np.minimum(np.diff(offsets), form.room)
+            self.truncated += int((np.diff(offsets) > form.room).sum())
+            values.append(found[spread(offsets[:-1], kept)])
+            counts.append(kept)
+        return _Tokens(np.concatenate(values), np.concatenate(counts))
+
+    def _encoded(self, block: Block, tokens: "_Tokens", form: TextFormat) -> jax.Array:
+        """Starts the work on one block; float32 [P, rows of a share * S, D] on the mesh."""
+        values, counts = tokens.of(block.texts)
+        lengths_1N = (counts + form.around)[None]
+        packed = PackedRows(block.placement, lengths_1N, block.rows, block.row_length, self.model.tokenizer.pad_id)
+        packed.put(form, block.placement, np.arange(len(counts)), counts, values)
+        shape = (self.mesh.size, block.rows // self.mesh.size, block.row_length)
+        self._shapes.add(shape)
+        own = {name: array.reshape(shape)[self._shares] for name, array in packed.arrays().items()}
+        return self._encode(self.model.parameters, meshes.put_batch(own, self.mesh))
+
+    def _on_host(self, vectors_PSD: jax.Array) -> np.ndarray:
+        """float32 [slots of all shares, D]."""
+        if not vectors_PSD.is_fully_addressable:
+            vectors_PSD = multihost_utils.process_allgather(vectors_PSD, tiled=True)
+        vectors = np.asarray(vectors_PSD)
+        return vectors.reshape(-1, vectors.shape[-1])
+
+
+def check_finite(vectors_ND: np.ndarray, model: Model, place: Callable[[int], str]) -> None:
+    """Raises InputError, with the cause, if a vector is not finite.
+
+    Args:
+      vectors_ND: what an Embedder made of texts.
+      model: its model.
+      place: where a text stands, for the message.
+    """
+    broken = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
+    if broken.size:
+        raise InputError(f"{place(broken[0])}: the vector of this text is not finite: {why_not_finite(model)}")
+
+
+def share_tokens(mesh: Mesh, texts_per_device: int) -> int:
+    """Row tokens of a device's share of a whole block, see `Embedder`."""
+    tokens = texts_per_device * _TOKENS_A_TEXT
+    return min(tokens, _MOST_TOKENS.get(mesh.devices.flat[0].platform, tokens))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tokens:
+    """The own tokens of texts, after the cut.
+
+    Attributes:
+      values: int32 [sum of counts].
+      counts: int64 [N].
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+
+    @functools.cached_property
+    def starts(self) -> np.ndarray:
+        """int64 [N]: where each text begins in `values`."""
+        return np.cumsum(self.counts) - self.counts
+
+    def digests(self) -> Iterator[bytes]:
+        """Yields 16 bytes for each text, the same for the same tokens."""
+        for start, count in zip(self.starts.tolist(), self.counts.tolist(), strict=True):
+            yield hashlib.blake2b(self.values[start : start + count].data, digest_size=16).digest()
+
+    def only(self, texts: np.ndarray) -> "_Tokens":
+        """Those of some of the texts."""
+        return _Tokens(*self.of(texts))
+
+    def of(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and counts of some of the texts, in the order given."""
+        counts = self.counts[texts]
+        return self.values[spread(self.starts[texts], counts)], counts

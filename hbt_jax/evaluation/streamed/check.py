@@ -1,0 +1,221 @@
+"""What is in the shards of a corpus, found by reading each once before anything is embedded.
+
+So a damaged file, a wrong line, an id that occurs twice and a judged passage that is not there are known early, not
+after hours; progress has a total; and each shard has a digest, by which kept results know it.  The findings are kept
+beside the results, with 16 bytes a passage (digests of its id and of its text, for corpus_copies.py), and used again
+while a shard's size and time of change stay the same.  In memory are 16 bytes for each passage of one shard.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own_id
+from hbt_jax.evaluation.streamed.processes import Processes, on_every_process, shares, work_together
+from hbt_jax.evaluation.streamed.read import passages
+from hbt_jax.files import atomic_file
+from hbt_jax.text_identity import JUDGED, identity_keys
+
+_ID_BYTES = 8
+_LINES_A_POLL = 10_000
+_IDS_TOGETHER = 2**23  # digests compared at a time: 64 MiB
+NO_TEXT = identity_keys([""], JUDGED)[0]  # the digest of a text without a visible character
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What one shard holds.
+
+    Attributes:
+      passages: how many.
+      empty: passages without a visible character.
+      digest: of its lines, in hexadecimal.
+    """
+
+    passages: int
+    empty: int
+    digest: str
+
+
+def take_inventory(
+    benchmark: StreamedBenchmark, folder: str, processes: Processes, poll: Callable[[], None], *, shown: bool
+) -> dict[str, Found]:
+    """Reads every shard once, and checks ids and judgements.
+
+    Args:
+      benchmark: its shards are read.
+      folder: where the findings are kept; the processes must share it.
+      processes: share the shards out.
+      poll: called now and then; raises to stop.
+      shown: whether to show a progress bar, on a terminal.
+
+    Returns:
+      Name of a shard -> what it holds.
+
+    Raises:
+      InputError: a shard is wrong, an id occurs twice in a language, or a judged passage is not in its corpus.
+    """
+    os.makedirs(folder, exist_ok=True)
+    shards = benchmark.shards
+    sizes = [os.path.getsize(shard.path) for shard in shards]
+    hidden = None if shown else True  # None: shown on a terminal only
+    todo = [number for number, shard in enumerate(shards) if _read(folder, shard) is None]
+    processes.agree(False)  # all have seen the same before one of them writes
+    wanted = [sizes[number] for number in todo]
+    own = sum(wanted[piece] for piece in shares(wanted, processes.count)[processes.index])
+    with tqdm(total=own, desc="reading passages", unit="B", unit_scale=True, disable=hidden, leave=False) as bar:
+
+        def work(piece: int) -> None:
+            _write(folder, benchmark, shards[todo[piece]], poll)
+            bar.update(wanted[piece])
+
+        work_together(processes, wanted, work)
+    found = {shard.name: _read(folder, shard) for shard in shards}
+    unseen = [name for name, one in found.items() if one is None]
+    if unseen:
+        raise InputError(
+            f"{folder}: no findings about {unseen[0]} though a process wrote them: --out must be a folder that all"
+            " processes share, and the corpus must not change during the evaluation"
+        )
+    on_every_process(processes, lambda: _check(benchmark, folder, poll))
+    return found
+
+
+def _check(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], None]) -> None:
+    """Raises InputError if an id occurs twice in a language, or a judged passage is not in its corpus."""
+    for code in benchmark.languages:
+        own = [shard for shard in benchmark.shards if shard.language == code]
+        _check_unique(own, folder, benchmark, poll)
+        _check_judged(own, folder, benchmark, code)
+
+
+def _paths(folder: str, shard: Shard) -> tuple[Path, Path, Path]:
+    """Files of the description, the digests of ids and those of texts."""
+    described, ids, texts = (Path(folder, f"{shard.name}.{end}") for end in ("json", "npy", "texts.npy"))
+    return described, ids, texts
+
+
+def _state(shard: Shard) -> dict:
+    """What tells whether a shard was changed since it was read."""
+    status = os.stat(shard.path)
+    return {"path": os.path.realpath(shard.path), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+
+
+def _read(folder: str, shard: Shard) -> Found | None:
+    """The findings about a shard; None where there are none, or of what the file was before."""
+    described, *digests = _paths(folder, shard)
+    if not all(path.is_file() for path in (described, *digests)):
+        return None
+    try:
+        content = json.loads(described.read_bytes())
+        if content["shard"] != _state(shard):
+            return None
+        return Found(**content["found"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{described}: not what an evaluation writes ({error}): delete it, it is made anew") from error
+
+
+def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callable[[], None]) -> None:
+    """Reads a shard and writes the findings about it."""
+    state, digest, ids = _state(shard), hashlib.blake2b(digest_size=16), bytearray()
+    keys, texts = [], []
+    for count, (_, line, id_, text) in enumerate(passages(shard, benchmark.passage)):
+        if count % _LINES_A_POLL == 0:
+            poll()
+            keys.append(identity_keys(texts, JUDGED))
+            texts.clear()
+        digest.update(line.encode() + b"\n")
+        ids += id_digest(id_)
+        texts.append(text)
+    id_N, text_N = np.frombuffer(bytes(ids), np.uint64), np.concatenate([*keys, identity_keys(texts, JUDGED)])
+    found = Found(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
+    order_N = np.argsort(id_N, kind="stable")
+    described, *paths = _paths(folder, shard)
+    for path, digests in zip(paths, (id_N, text_N), strict=True):
+        with atomic_file(str(path)) as file:
+            np.save(file, digests[order_N])
+    with atomic_file(str(described)) as file:
+        file.write(json.dumps({"shard": state, "found": dataclasses.asdict(found)}).encode())
+
+
+def id_digest(id_: str) -> bytes:
+    """8 bytes that stand for a passage's published id."""
+    return hashlib.blake2b(id_.encode(), digest_size=_ID_BYTES).digest()
+
+
+def digests_of(folder: str, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept of a shard's passages, read from disk as needed.
+
+    Returns:
+      (digests of the ids in ascending order, digests of the texts in the same order), uint64 [N] each; passages whose
+      texts are one text have the same digest, NO_TEXT where nothing can be seen.
+    """
+    ids, texts = (np.load(path, mmap_mode="r") for path in _paths(folder, shard)[1:])
+    return ids, texts
+
+
+def _digests(folder: str, shards: Sequence[Shard]) -> list[np.ndarray]:
+    """Of each shard, the digests of its ids in ascending order."""
+    return [digests_of(folder, shard)[0] for shard in shards]
+
+
+def _check_unique(shards: Sequence[Shard], folder: str, benchmark: StreamedBenchmark, poll: Callable[[], None]) -> None:
+    for repeated in _repeated(_digests(folder, shards)):
+        poll()
+        if repeated.size:
+            _check_repeated(shards, set(repeated.tolist()), benchmark, poll)
+
+
+def _repeated(digests: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields the digests that occur more than once, some at a time, in order."""
+    parts = -(-sum(map(len, digests)) // _IDS_TOGETHER)
+    bounds = np.array([part * 2**64 // parts for part in range(1, parts)], np.uint64)
+    cuts = [[0, *np.searchsorted(one, bounds).tolist(), len(one)] for one in digests]
+    for part in range(parts):
+        together = np.sort(
+            np.concatenate([one[cut[part] : cut[part + 1]] for one, cut in zip(digests, cuts, strict=True)])
+        )
+        yield np.unique(together[1:][together[1:] == together[:-1]])
+
+
+def _check_repeated(
+    shards: Sequence[Shard], repeated: set[int], benchmark: StreamedBenchmark, poll: Callable[[], None]
+) -> None:
+    """Raises InputError for the first id that really occurs twice: two ids may have one digest."""
+    first: dict[str, str] = {}
+    for shard in shards:
+        for count, (place, _, id_, _) in enumerate(passages(shard, benchmark.passage)):
+            if count % _LINES_A_POLL == 0:
+                poll()
+            if int(np.frombuffer(id_digest(id_), np.uint64)[0]) in repeated:
+                if id_ in first:
+                    raise InputError(
+                        f"{place}: duplicate docid {id_!r}, first at {first[id_]}: docids must be unique in a language"
+                    )
+                first[id_] = place
+
+
+def _check_judged(shards: Sequence[Shard], folder: str, benchmark: StreamedBenchmark, code: str) -> None:
+    """Raises InputError if a judged passage is in no shard of its language."""
+    queries = zip(benchmark.queries.ids, benchmark.queries.languages, benchmark.grades, strict=True)
+    judged = [(query, id_) for query, language, grades in queries if language == code for id_ in grades]
+    wanted = np.frombuffer(b"".join(id_digest(id_) for _, id_ in judged), np.uint64)
+    there = np.zeros(len(wanted), bool)
+    for digests in _digests(folder, shards):
+        place = np.minimum(np.searchsorted(digests, wanted), len(digests) - 1)
+        there |= digests[place] == wanted
+    missing = np.flatnonzero(~there)
+    if missing.size:
+        query, id_ = judged[missing[0]]
+        raise InputError(
+            f"{benchmark.name}: {missing.size:,} of {len(judged):,} judgements in {code!r} name a passage that is not"
+            f" in {os.path.dirname(shards[0].path)}, the first is {id_!r} of query {own_id(query)!r}: fetch topics,"
+            " qrels and corpus of one version"
+        )

@@ -1,0 +1,252 @@
+"""Files and table of a benchmark whose candidates were streamed: what results.py, trec.py and run.py are to the others.
+
+results.json                 the layout of results.py; no cross-lingual setting and no rank distance, as only the
+                             first candidates of a ranking are known
+per_query.jsonl.gz           likewise
+qrels.trec                   every judgement with its grade; ids are "LANGUAGE:ID"
+runs/multilingual.trec       pool = passages of all languages; ids likewise
+runs/monolingual-LANG.trec   pool = passages of LANG, with ids as published: for use with the published qrels
+runs/monolingual-LANG.qrels  the judgements of LANG, likewise
+"""
+
+import dataclasses
+import gzip
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
+from hbt_jax.evaluation.measures.metrics import SETTINGS
+from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION, robustness
+from hbt_jax.evaluation.results import results
+from hbt_jax.evaluation.results.definitions import TIE_RULE
+from hbt_jax.evaluation.results.trec import TAG
+from hbt_jax.evaluation.search.running_top import RunningTop
+from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, column_intervals
+from hbt_jax.evaluation.streamed import metrics
+from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.evaluation.streamed.metrics import METRICS, NDCG, UNJUDGED
+from hbt_jax.files import atomic_file, utf8
+
+_POOLS = ("monolingual", "multilingual")
+_TOP = 10
+
+_DEFINITIONS = metrics.DEFINITIONS | {
+    "averages": (
+        "mean over query languages of the mean over their queries; a query without a relevant candidate has the value"
+        " 0, as in trec_eval"
+    ),
+    "relevant": RELEVANT_DEFINITION,
+    "robustness": ROBUSTNESS_DEFINITION.replace("setting's map", f"setting's {NDCG}"),
+    "ties": TIE_RULE,
+    "unjudged_in_top_10": "share of the first 10 candidates that have no judgement; mean over all queries",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """The first candidates of every query in both pools, with their grades.
+
+    Attributes:
+      tops: name of a pool -> candidates; "monolingual" with published ids, "multilingual" with joint ones.
+      grades: name of a pool -> int32 [Q, K], as top_metrics.grade_array.
+      values: name of a pool -> metric -> float64 [Q].
+    """
+
+    tops: Mapping[str, RunningTop]
+    grades: Mapping[str, np.ndarray]
+    values: Mapping[str, Mapping[str, np.ndarray]]
+
+
+def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) -> Ranked:
+    """Looks up the grades of the first candidates of every query, and takes the metrics."""
+    tops = dict(zip(_POOLS, (own, everything), strict=True))
+    joint = [
+        {joint_id(code, id_): grade for id_, grade in one.items()}
+        for code, one in zip(benchmark.queries.languages, benchmark.grades, strict=True)
+    ]
+    known = dict(zip(_POOLS, (benchmark.grades, joint), strict=True))
+    grades = {pool: metrics.grade_array(tops[pool].id_QK.tolist(), known[pool]) for pool in _POOLS}
+    return Ranked(tops, grades, {pool: metrics.query_values(grades[pool], known[pool]) for pool in _POOLS})
+
+
+def summarise(
+    benchmark: StreamedBenchmark,
+    inventory: Mapping[str, Found],
+    ranked: Ranked,
+    *,
+    model: str,
+    settings: dict,
+    counts: dict,
+) -> dict:
+    """Assembles the content of results.json; arguments as for results.summarise, with what the shards hold."""
+    code_Q = np.asarray(benchmark.queries.languages)
+    by_language = {
+        code: {
+            setting: {metric: float(column[code_Q == code].mean()) for metric, column in block.items()}
+            for setting, block in ((setting, ranked.values.get(setting, {})) for setting in SETTINGS)
+        }
+        for code in benchmark.languages
+    }
+    by_script = results.by_script(by_language)
+    passages = {
+        code: sum(inventory[shard.name].passages for shard in benchmark.shards if shard.language == code)
+        for code in benchmark.languages
+    }
+    summary = {
+        "benchmark": benchmark.name,
+        "model": model,
+        "settings": {"similarity": "inner product", **benchmark.settings, **settings, "definitions": _DEFINITIONS},
+        "counts": {
+            "queries": benchmark.queries.count_by_language(),
+            "candidates": passages,
+            **_judgements(benchmark),
+            "empty_passages": sum(inventory[shard.name].empty for shard in benchmark.shards),
+            "shards": len(benchmark.shards),
+            **benchmark.counts,
+            **counts,
+        },
+        "notes": [*benchmark.notes, *_remarks(benchmark)],
+        "metrics": {
+            setting: results.mean_of([blocks[setting] for blocks in by_language.values()]) for setting in SETTINGS
+        },
+        "by_query_language": by_language,
+        "by_pair": {},
+        "by_script": by_script,
+        "robustness": {setting: robustness(setting, by_language, by_script, NDCG) for setting in SETTINGS},
+        "unjudged_in_top_10": {pool: _unjudged(ranked, pool) for pool in _POOLS},
+    }
+    columns = (
+        (pool, metric, column[:, None]) for pool, block in ranked.values.items() for metric, column in block.items()
+    )
+    found = column_intervals(benchmark.queries, columns)
+    summary = results.with_part(summary, "intervals", found, INTERVALS_DEFINITION)
+    return results.with_top_languages(summary, benchmark.languages, *_top_languages(benchmark, ranked, passages))
+
+
+def _judgements(benchmark: StreamedBenchmark) -> dict[str, dict[str, int]]:
+    """Judgements, relevant ones, and queries without a relevant one, by language."""
+    counts = {
+        name: dict.fromkeys(benchmark.languages, 0) for name in ("judged", "relevant", "queries_without_relevant")
+    }
+    for code, grades in zip(benchmark.queries.languages, benchmark.grades, strict=True):
+        relevant = sum(grade > 0 for grade in grades.values())
+        for name, number in zip(counts, (len(grades), relevant, int(relevant == 0)), strict=True):
+            counts[name][code] += number
+    return counts
+
+
+def _remarks(benchmark: StreamedBenchmark) -> list[str]:
+    """What is particular of the languages and judgements at hand."""
+    remarks = []
+    without = sum(not any(grade > 0 for grade in grades.values()) for grades in benchmark.grades)
+    if without:
+        remarks.append(f"{without:,} queries have no relevant passage; they count with the value 0, as in trec_eval")
+    if len(benchmark.languages) == 1:
+        remarks.append("one language: the multilingual pool is the monolingual one")
+    return remarks
+
+
+def _unjudged(ranked: Ranked, pool: str) -> float:
+    there_QK = ranked.tops[pool].id_QK[:, :_TOP] != b""
+    unjudged_QK = (ranked.grades[pool][:, :_TOP] == UNJUDGED) & there_QK
+    return float((unjudged_QK.sum(axis=1) / there_QK.sum(axis=1)).mean())
+
+
+def _top_languages(
+    benchmark: StreamedBenchmark, ranked: Ranked, passages: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(top, pool), float64 [J, J], as top_languages.TopLanguages.shares."""
+    codes = benchmark.languages
+    first = ranked.tops["multilingual"].id_QK[:, :_TOP].tolist()
+    code_QK = np.array([[id_.partition(b":")[0].decode() for id_ in row] for row in first])
+    found_QJ = np.stack([(code_QK == code).sum(axis=1) for code in codes], axis=1)
+    share_QJ = found_QJ / found_QJ.sum(axis=1, keepdims=True)
+    code_Q = np.asarray(benchmark.queries.languages)
+    top_JJ = np.stack([share_QJ[code_Q == code].mean(axis=0) for code in codes])
+    pool_J = np.array([passages[code] for code in codes]) / sum(passages.values())
+    return top_JJ, np.tile(pool_J, (len(codes), 1))
+
+
+def write_per_query(path: str, benchmark: StreamedBenchmark, ranked: Ranked) -> None:
+    """Writes one JSON line per query, gzipped, as results.write_per_query does."""
+    queries = benchmark.queries
+    with atomic_file(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6) as file:
+        for number, (id_, item, code) in enumerate(zip(queries.ids, queries.items, queries.languages, strict=True)):
+            line = {"id": id_, "item": item, "language": code} | dict.fromkeys(SETTINGS, {})
+            for pool, values in ranked.values.items():
+                line[pool] = {metric: round(float(column[number]), 8) for metric, column in values.items()}
+            file.write(utf8(json.dumps(line, ensure_ascii=False) + "\n"))
+
+
+def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
+    """Writes every judgement, with ids that are unique over languages."""
+    queries = benchmark.queries
+    with open(path, "w", encoding="utf-8") as file:
+        for id_, code, grades in zip(queries.ids, queries.languages, benchmark.grades, strict=True):
+            file.writelines(f"{id_} 0 {joint_id(code, passage)} {grade}\n" for passage, grade in grades.items())
+
+
+def write_runs(
+    folder: str, benchmark: StreamedBenchmark, ranked: Ranked, depth: int, poll: Callable[[], None] = lambda: None
+) -> None:
+    """Writes the runs of both pools, `depth` candidates a query, and the qrels of each language."""
+    queries = benchmark.queries
+    for code in benchmark.languages:
+        poll()
+        own = [number for number, language in enumerate(queries.languages) if language == code]
+        names = [own_id(queries.ids[number]) for number in own]
+        _write_run(folder, f"monolingual-{code}", names, own, ranked.tops["monolingual"], depth)
+        with open(os.path.join(folder, f"monolingual-{code}.qrels"), "w", encoding="utf-8") as file:
+            for name, number in zip(names, own, strict=True):
+                grades = benchmark.grades[number].items()
+                file.writelines(f"{name} 0 {passage} {grade}\n" for passage, grade in grades)
+    _write_run(folder, "multilingual", queries.ids, range(len(queries)), ranked.tops["multilingual"], depth)
+
+
+def _write_run(folder: str, run: str, names: Sequence[str], rows: Sequence[int], top: RunningTop, depth: int) -> None:
+    with open(os.path.join(folder, f"{run}.trec"), "w", encoding="utf-8") as file:
+        for name, row in zip(names, rows, strict=True):
+            ids, scores = top.id_QK[row, :depth].tolist(), top.score_QK[row, :depth].tolist()
+            file.writelines(
+                f"{name} Q0 {id_.decode()} {place} {score:.9g} {TAG}\n"
+                for place, (id_, score) in enumerate(zip(ids, scores, strict=True), start=1)
+                if id_
+            )
+
+
+def format_table(summary: dict) -> str:
+    """The two settings of one results.json, the worst languages, and each language, for a terminal."""
+    counts = summary["counts"]
+    lines = [
+        f"{summary['benchmark']}: {sum(counts['queries'].values()):,} queries and"
+        f" {sum(counts['candidates'].values()):,} passages in {len(counts['queries'])} languages;"
+        f" {sum(counts['judged'].values()):,} judgements",
+        f"  {'':14}{'nDCG@10':>9}{'R@100':>8}   unjudged in top 10   worst query languages (nDCG@10)",
+    ]
+    for pool in _POOLS:
+        block = summary["metrics"][pool]
+        worst = sorted((blocks[pool][NDCG], code) for code, blocks in summary["by_query_language"].items())[:4]
+        unjudged = summary["unjudged_in_top_10"][pool]
+        lines.append(
+            f"  {pool:14}{block[METRICS[0]]:9.4f}{block[METRICS[1]]:8.4f}   {unjudged:>18.1%}"
+            f"   {'  '.join(f'{code} {value:.3f}' for value, code in worst)}"
+        )
+    own = summary["top_10_languages"]["own_language"]
+    share = f"{own['share']:.1%} of the top 10 in the query's language ({own['pool_share']:.1%} of the pool)"
+    lines += [*_language_rows(summary), f"  language bias: {share}", *(f"  {note}" for note in summary["notes"])]
+    return "\n".join(lines)
+
+
+def _language_rows(summary: dict) -> list[str]:
+    """A table of the values of each query language."""
+    heads = "".join(f"{name:>14}{'nDCG@10':>9}{'R@100':>8}" for name in _POOLS)
+    rows = [f"  {'language':10}{'queries':>9}{'passages':>12}{heads}"]
+    for code, blocks in summary["by_query_language"].items():
+        cells = "".join(f"{'':14}{blocks[pool][METRICS[0]]:9.4f}{blocks[pool][METRICS[1]]:8.4f}" for pool in _POOLS)
+        queries, passages = (summary["counts"][side][code] for side in ("queries", "candidates"))
+        rows.append(f"  {code:10}{queries:>9,}{passages:>12,}{cells}")
+    return rows

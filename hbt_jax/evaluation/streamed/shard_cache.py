@@ -1,0 +1,126 @@
+"""Results of finished shards, kept on disk so that an interrupted evaluation goes on where it stopped.
+
+    FOLDER/KEY/SHARD-DIGEST.npz    the first K candidates of every query among the passages of one shard
+
+KEY is a digest of all that decides these results but the shard itself: parameters, architecture, tokenizer, prefixes,
+lengths, dtype, queries, how a passage's text is made, and K.  DIGEST is of the shard's lines.  So a changed model,
+setting, query or shard never finds results that are not its own.
+"""
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import hbt_jax
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark
+from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.files import atomic_file
+from hbt_jax.models.model import Model
+
+_VERSION = 2  # of what is computed and how it is written
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTop:
+    """The first K candidates of each query among the passages of one shard.
+
+    Attributes:
+      score_QK: float32, descending; -inf where there are fewer.
+      id_QK: bytes, the published ids; b"" where there are fewer.
+      sums: int64 [5], of the passages: what TokenCounts.sums holds of a language.
+    """
+
+    score_QK: np.ndarray
+    id_QK: np.ndarray
+    sums: np.ndarray
+
+
+def run_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, depth: int) -> str:
+    """KEY of one model, in hexadecimal; the same for any number of devices and processes.
+
+    Args:
+      model: with the prefixes and lengths that are used, its parameters held whole by this process's devices.
+      compute_dtype: of matrix products in the encoder.
+      benchmark: its queries and settings.
+      depth: K.
+    """
+    digest = hashlib.sha256()
+    queries = benchmark.queries
+    described = {
+        "version": [_VERSION, hbt_jax.__version__],
+        "encoder": dataclasses.asdict(model.encoder),
+        "pooling": model.pooling,
+        "normalize": model.normalize,
+        "text": dataclasses.asdict(model.text),
+        "tokenizer": model.tokenizer.fingerprint,
+        "compute_dtype": compute_dtype,
+        "depth": depth,
+        "candidate_text": benchmark.settings.get("candidate_text", ""),
+        "queries": list(zip(queries.ids, queries.texts, strict=True)),
+    }
+    digest.update(json.dumps(described, sort_keys=True, default=str).encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(model.parameters):
+        values = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).view(np.uint8))
+    return digest.hexdigest()[:32]
+
+
+class KeptShards:
+    """The kept results of one evaluation.
+
+    Args:
+      folder: FOLDER.
+      key: KEY.
+    """
+
+    def __init__(self, folder: str, key: str):
+        self.folder, self._key = Path(folder), key
+
+    def others(self) -> tuple[int, int]:
+        """How many results of other keys there are, and their bytes."""
+        sizes = [path.stat().st_size for path in self.folder.glob("*/*.npz") if path.parent.name != self._key]
+        return len(sizes), sum(sizes)
+
+    def path(self, shard: Shard, found: Found) -> Path:
+        """Where the results of a shard are, once they are finished."""
+        return self.folder / self._key / f"{shard.name}-{found.digest}.npz"
+
+    def has(self, shard: Shard, found: Found) -> bool:
+        """Whether a shard is finished."""
+        return self.path(shard, found).is_file()
+
+    def write(self, shard: Shard, found: Found, top: ShardTop) -> None:
+        """Keeps the results of a shard, whole or not at all."""
+        ids, place = np.unique(top.id_QK, return_inverse=True)
+        with atomic_file(str(self.path(shard, found))) as file:
+            np.savez(
+                file,
+                score_QK=top.score_QK,
+                ids=ids,
+                place_QK=place.reshape(top.id_QK.shape).astype(np.int32),
+                sums=top.sums,
+            )
+
+    def read(self, shard: Shard, found: Found) -> ShardTop:
+        """The results of a finished shard.
+
+        Raises:
+          InputError: they are damaged, or not there.
+        """
+        path = self.path(shard, found)
+        try:
+            with np.load(path) as content:
+                return ShardTop(content["score_QK"], content["ids"][content["place_QK"]], content["sums"])
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{path}: no such file, though the shard is finished: --out must be a folder that all processes share"
+            ) from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: damaged ({error}): delete it and repeat the command") from error

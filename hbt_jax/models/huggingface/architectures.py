@@ -1,0 +1,323 @@
+"""Names and layouts of Hugging Face's BERT and XLM-RoBERTa, to ours and back.
+
+transformers keeps linear weights as [outputs, inputs] and query, key and value apart; here a kernel is [inputs,
+outputs] and the three are one.  Nothing is computed on the way, so the same bits come back.
+"""
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from hbt_jax.errors import InputError
+from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
+from hbt_jax.models.huggingface.json_files import Fields, is_size
+
+XLM_ROBERTA, BERT = "xlm-roberta", "bert"
+
+_SIZES = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "max_position_embeddings",
+)  # fmt: skip
+_DEFAULTS = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}  # transformers' own, of both families
+_PAD_DEFAULTS = {XLM_ROBERTA: 1, BERT: 0}
+_LARGEST = 2**31 - 1  # of a size
+_ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+_ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
+# Keys that change what a model computes, with the values that stand for the only one that is computed here.
+_FIXED = {  # None stands for null, where transformers takes that for the same
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "is_encoder_decoder": (False,),
+    "pruned_heads": ({}, None),
+    "quantization_config": (None,),
+    "auto_map": (None,),
+}
+
+_PREFIXES = ("", "bert.", "roberta.")  # of models with a head on top
+_FIRST = "embeddings.word_embeddings.weight"
+_HEADS = ("cls", "lm_head", "pooler")  # masked-word prediction, and what BERT puts on its first token
+_BUFFER = "embeddings.position_ids"
+_OLD_ENDS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # of BERT's first checkpoints
+
+
+def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
+    """The architecture that a transformers config.json describes; no dropout.
+
+    Args:
+      values: the file's content.
+      where: the file's name, for messages.
+
+    Raises:
+      InputError: a family or a setting that is not supported, or a value that is missing or impossible.
+    """
+    fields = Fields(values, where)
+    families = f"{XLM_ROBERTA} or {BERT}, the families that are supported"
+    family = fields.value("model_type", lambda name: name in tuple(_PAD_DEFAULTS), families)
+    fields.check_fixed(_FIXED)
+    sizes = {key: _size(fields, key) for key in _SIZES}
+    width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+    if width % heads:
+        raise InputError(f"{where}: hidden_size {width} is not divisible by num_attention_heads {heads}")
+    narrow = f"hidden_size, {width}: tables narrower than the layers are not supported"
+    fields.value("embedding_size", lambda size: size == width, narrow, absent=width, null=width)
+    pad_id = _pad_id(fields, family)
+    offset = pad_id + 1 if family == XLM_ROBERTA else 0
+    if sizes["max_position_embeddings"] <= offset:
+        raise InputError(
+            f"{where}: max_position_embeddings is {sizes['max_position_embeddings']}; expected more than {offset}, the"
+            " rows before the first position (pad_token_id + 1)"
+        )
+    activation = fields.value(
+        "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}",
+        absent=_DEFAULTS["hidden_act"],
+    )  # fmt: skip
+    return EncoderConfig(
+        vocab_size=sizes["vocab_size"],
+        width=width,
+        layers=sizes["num_hidden_layers"],
+        heads=heads,
+        feed_forward=sizes["intermediate_size"],
+        max_positions=sizes["max_position_embeddings"] - offset,
+        position_offset=offset,
+        token_types=_size(fields, "type_vocab_size", absent=_DEFAULTS["type_vocab_size"]),
+        norm_epsilon=_epsilon(fields),
+        activation=_ACTIVATIONS[activation],
+        pad_id=pad_id,
+    )
+
+
+def defaults_taken(values: dict[str, Any]) -> list[str]:
+    """The keys that change what a model computes and that its config.json leaves to transformers, with their values.
+
+    Args:
+      values: the content of a config.json that `encoder_config` reads.
+
+    Returns:
+      words such as "layer_norm_eps (1e-12)".
+    """
+    defaults = _DEFAULTS | {"pad_token_id": _PAD_DEFAULTS[values["model_type"]]}
+    return [f"{key} ({default})" for key, default in defaults.items() if key not in values]
+
+
+def _size(fields: Fields, key: str, **absent: int) -> int:
+    expected = f"a whole number above 0, at most {_LARGEST}"
+    return fields.value(key, lambda size: is_size(size) and size <= _LARGEST, expected, **absent)
+
+
+def _pad_id(fields: Fields, family: str) -> int:
+    vocabulary = fields.values["vocab_size"]
+    null = {"null": 0} if family == BERT else {}  # BERT's numbers do not depend on it
+    return fields.value(
+        "pad_token_id", lambda id_: type(id_) is int and 0 <= id_ < vocabulary,
+        f"a token id, from 0 to {vocabulary - 1}", absent=_PAD_DEFAULTS[family], **null,
+    )  # fmt: skip
+
+
+def _epsilon(fields: Fields) -> float:
+    return float(
+        fields.value(
+            "layer_norm_eps", lambda found: type(found) in (int, float) and 0 < found < 1, "a small number above 0",
+            absent=_DEFAULTS["layer_norm_eps"],
+        )
+    )  # fmt: skip
+
+
+def config_json(encoder: EncoderConfig) -> dict[str, Any]:
+    """The config.json with which transformers computes what `encoder` computes, its dense layer aside.
+
+    An encoder without token types gets one, whose row `from_flat` writes as zeros.
+    """
+    offset = encoder.position_offset
+    if offset and encoder.pad_id != offset - 1:
+        raise ValueError(f"transformers cannot have position offset {offset} with padding id {encoder.pad_id}")
+    return {
+        "architectures": ["XLMRobertaModel" if offset else "BertModel"],
+        "model_type": XLM_ROBERTA if offset else BERT,
+        "vocab_size": encoder.vocab_size,
+        "hidden_size": encoder.width,
+        "num_hidden_layers": encoder.layers,
+        "num_attention_heads": encoder.heads,
+        "intermediate_size": encoder.feed_forward,
+        "max_position_embeddings": encoder.max_positions + offset,
+        "type_vocab_size": encoder.token_types or 1,
+        "layer_norm_eps": encoder.norm_epsilon,
+        "hidden_act": _ACTIVATION_NAMES[encoder.activation],
+        "hidden_dropout_prob": encoder.dropout,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02,
+        "pad_token_id": encoder.pad_id,
+        "position_embedding_type": "absolute",
+        "dtype": "float32",
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    """One of transformers' tensors: its name, the path of the parameter it lies in, and the view of it there."""
+
+    name: str
+    path: tuple
+    view: Callable[[np.ndarray], np.ndarray]
+
+
+def _whole(parameter: np.ndarray) -> np.ndarray:
+    return parameter
+
+
+def _transposed(parameter: np.ndarray) -> np.ndarray:
+    return parameter.T
+
+
+def _first_rows(rows: int, parameter: np.ndarray) -> np.ndarray:
+    return parameter[:rows]
+
+
+def _third(number: int, parameter: np.ndarray) -> np.ndarray:
+    """Query's, key's or value's share of the fused kernel or bias."""
+    width = parameter.shape[-1] // 3
+    return parameter[..., number * width : (number + 1) * width].T
+
+
+def _tensors(encoder: EncoderConfig) -> Iterator[_Tensor]:
+    """All tensors of a model, in the order of transformers."""
+    rows = functools.partial(_first_rows, encoder.vocab_size)
+    yield _Tensor("embeddings.word_embeddings.weight", ("token_table", "embedding"), rows)
+    yield _Tensor("embeddings.position_embeddings.weight", ("position_table", "embedding"), _whole)
+    if encoder.token_types:
+        yield _Tensor("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), _whole)
+    yield from _norm("embeddings.LayerNorm", ("embedding_norm",))
+    for number in range(encoder.layers):
+        here, there = ("layers", number), f"encoder.layer.{number}"
+        for third, name in enumerate(("query", "key", "value")):
+            view = functools.partial(_third, third)
+            yield _Tensor(f"{there}.attention.self.{name}.weight", (*here, "query_key_value", "kernel"), view)
+            yield _Tensor(f"{there}.attention.self.{name}.bias", (*here, "query_key_value", "bias"), view)
+        yield from _linear(f"{there}.attention.output.dense", (*here, "attention_output"))
+        yield from _norm(f"{there}.attention.output.LayerNorm", (*here, "attention_norm"))
+        yield from _linear(f"{there}.intermediate.dense", (*here, "expand"))
+        yield from _linear(f"{there}.output.dense", (*here, "contract"))
+        yield from _norm(f"{there}.output.LayerNorm", (*here, "output_norm"))
+
+
+def _linear(name: str, path: tuple) -> Iterator[_Tensor]:
+    yield _Tensor(f"{name}.weight", (*path, "kernel"), _transposed)
+    yield _Tensor(f"{name}.bias", (*path, "bias"), _whole)
+
+
+def _norm(name: str, path: tuple) -> Iterator[_Tensor]:
+    yield _Tensor(f"{name}.weight", (*path, "scale"), _whole)
+    yield _Tensor(f"{name}.bias", (*path, "bias"), _whole)
+
+
+def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
+    """The shape of each of our parameters by path, the dense layer's aside."""
+    width, wide = encoder.width, encoder.feed_forward
+    shapes = {
+        ("token_table", "embedding"): (padded_vocabulary(encoder.vocab_size), width),
+        ("position_table", "embedding"): (encoder.max_positions + encoder.position_offset, width),
+    }
+    if encoder.token_types:
+        shapes["type_table", "embedding"] = (encoder.token_types, width)
+    norms = [("embedding_norm",)]
+    for number in range(encoder.layers):
+        here = ("layers", number)
+        for name, inputs, outputs in (
+            ("query_key_value", width, 3 * width),
+            ("attention_output", width, width),
+            ("expand", width, wide),
+            ("contract", wide, width),
+        ):
+            shapes[*here, name, "kernel"], shapes[*here, name, "bias"] = (inputs, outputs), (outputs,)
+        norms += [(*here, "attention_norm"), (*here, "output_norm")]
+    for norm in norms:
+        shapes[*norm, "scale"] = shapes[*norm, "bias"] = (width,)
+    return shapes
+
+
+def tensor_shapes(encoder: EncoderConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of each of transformers' tensors by name, without prefix."""
+    shapes = parameter_shapes(encoder)
+    nothing = np.zeros((), np.float32)  # seen with every shape, so that no array is made
+    return {
+        tensor.name: tensor.view(np.broadcast_to(nothing, shapes[tensor.path])).shape for tensor in _tensors(encoder)
+    }
+
+
+def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], list[str]]:
+    """Tensors of the encoder, without those of heads that embeddings do not need.
+
+    Args:
+      names: all tensors of a checkpoint.
+      where: its file, for messages.
+
+    Returns:
+      (own, left_out): the checkpoint's name of each tensor by its name without prefix; what was left out, in words,
+      such as "lm_head (5 tensors)".
+
+    Raises:
+      InputError: there is no token table, or several; or a tensor is there by its older name and by its newer one.
+    """
+    names = list(names)
+    prefixes = [prefix for prefix in _PREFIXES if prefix + _FIRST in names]
+    if len(prefixes) != 1:
+        found = ", ".join(prefix + _FIRST for prefix in prefixes) or ", ".join(sorted(names)[:3]) or "no tensor at all"
+        raise InputError(
+            f"{where}: found {found}; expected exactly one token table, {_FIRST} with or without {_PREFIXES[1]} or"
+            f" {_PREFIXES[2]} before it, as BERT and XLM-RoBERTa have it"
+        )
+    own, left_out = {}, collections.Counter()
+    for name in names:
+        plain = name.removeprefix(prefixes[0])
+        head = "position_ids" if plain == _BUFFER else plain.split(".")[0]
+        if head in (*_HEADS, "position_ids"):
+            left_out[head] += 1
+        else:
+            for old, new in _OLD_ENDS.items():
+                plain = plain.removesuffix(old) + new if plain.endswith(old) else plain
+            if plain in own:
+                raise InputError(
+                    f"{where}: found {own[plain]} and {name}, two names of one tensor; take one of them out"
+                )
+            own[plain] = name
+    return own, [f"{head} ({count} tensor{'s' * (count > 1)})" for head, count in sorted(left_out.items())]
+
+
+def to_flat(encoder: EncoderConfig, fill: Callable[[str, np.ndarray], None]) -> dict[tuple, np.ndarray]:
+    """Our parameters from transformers' tensors.
+
+    Args:
+      encoder: the architecture.
+      fill: called with a tensor's name (without prefix) and the float32 array, a view into a parameter, that it is to
+        write the tensor into; so no tensor needs to be held twice.
+
+    Returns:
+      float32 parameters by path; the token table's padding rows are zeros.
+    """
+    flat = {path: np.zeros(shape, np.float32) for path, shape in parameter_shapes(encoder).items()}
+    for tensor in _tensors(encoder):
+        fill(tensor.name, tensor.view(flat[tensor.path]))
+    return flat
+
+
+def from_flat(encoder: EncoderConfig, flat: dict[tuple, np.ndarray]) -> dict[str, np.ndarray]:
+    """Transformers' tensors from our parameters; the dense layer's, if any, are left out, the padding rows too.
+
+    Raises:
+      ValueError: a parameter is missing, left over or of another shape.
+    """
+    shapes = {path: np.shape(value) for path, value in flat.items() if path[0] != "dense"}
+    wrong = set(shapes.items()) ^ set(parameter_shapes(encoder).items())
+    if wrong:
+        raise ValueError(f"parameters that do not fit the encoder: {sorted(map(str, wrong))}")
+    tensors = {
+        tensor.name: np.ascontiguousarray(tensor.view(np.asarray(flat[tensor.path], np.float32)))
+        for tensor in _tensors(encoder)
+    }
+    if not encoder.token_types:  # transformers always adds one
+        tensors["embeddings.token_type_embeddings.weight"] = np.zeros((1, encoder.width), np.float32)
+    return tensors

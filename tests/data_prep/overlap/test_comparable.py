@@ -1,0 +1,95 @@
+"""The letters of a text are the same however it is typed, and different where its words are."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from data_prep.overlap import comparable as module
+from data_prep.overlap.comparable import fold, letters_of
+from hbt_jax.languages import XM3600
+from tests.data_prep.ways_of_typing import WAYS
+from tests.models.huggingface.make_tokenizers import texts_of
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("code", XM3600)
+def test_a_text_is_the_same_however_it_is_typed(code, way):
+    texts = [f"{first} {second}" for first, second in zip(texts_of(code)[::7], texts_of(code)[3::7], strict=False)]
+    for text in texts:
+        assert fold(WAYS[way](text)) == fold(text) != ""
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("İ", "I"), ("İ", "ı"), ("İ", "i"), ("I", "ı"), ("ı", "i"), ("i\u0307", "i"),
+    ("STRASSE", "straße"), ("ẞ", "ss"), ("ΣΊΣΥΦΟΣ", "Σίσυφος"), ("ΑΝΘΡΩΠΟΣ", "Άνθρωπος"), ("ᾼ", "ΑΙ"),
+    ("ÉCOLE", "ecole"),
+    ("ﬁne", "FINE"), ("ǆ", "Dž"), ("ｶﾞｷﾞｸﾞ", "ガギグ"), ("か\u3099", "が"), ("か゛", "が"),
+    ("ＡＢＣ１２", "abc12"), ("㍿", "株式会社"),
+    ("한국어", "\u1112\u1161\u11ab국어"), ("ﷺ", "صلى الله عليه وسلم"), ("ﻻ", "لا"), ("مَرْحَبًا", "مرحبا"),
+    ("مـــرحبا", "مرحبا"), ("أحمد", "احمد"),
+    ("שָׁלוֹם", "שלום"), ("می\u200cخواهم", "میخواهم"), ("क\u094d\u200dष", "क्ष"), ("ड़", "ड\u093c"),
+    ("ก\u0e48\u0e38", "ก\u0e38\u0e48"),
+    ("น้ำ", "น้\u0e4d\u0e32"), ("ຳ", "\u0ecd\u0eb2"), ("٣٤", "34"), ("۳۴", "34"), ("३४", "34"), ("x²", "x2"),
+    ("з’їзд", "зʼїзд"), ("з'їзд", "зʼїзд"),
+    ("a\u0323\u0302", "â\u0323"), ("ა", "Ა"), ("և", "ԵՒ"), ("ĳ", "IJ"), ("𝔘𝕟𝕚", "uni"), ("Ⓐ", "a"),
+    ("？！", "?!"), ("🤔\ufe0f", " 🤔"),
+])  # fmt: skip
+def test_these_are_one(one, other):
+    assert fold(one) == fold(other) != ""
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("कि", "की"), ("क", "क्"), ("कं", "क"), ("ดี", "ดิ"), ("ไก่", "ไก้"), ("ກິ", "ກີ"), ("កិ", "កី"), ("ကိ", "ကီ"),
+    ("か", "が"), ("は", "ぱ"), ("カ", "か"),
+    ("コー", "コ"), ("人々", "人"), ("日", "目"), ("a1", "a2"), ("ł", "l"), ("ø", "o"), ("đ", "d"),
+    ("ދި", "ދު"), ("한", "하"), ("?", "!"), ("👍", "👎"),
+    ("日本", "日日本"), ("ง่ายๆ", "ง่าย"),
+])  # fmt: skip
+def test_these_are_two(one, other):
+    assert fold(one) != fold(other)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u200b\u00a0", "\ufeff\ufe0f", "\x00\x1f"])
+def test_a_text_without_a_visible_sign_has_no_letters(text):
+    assert fold(text) == ""
+
+
+def test_folding_again_changes_nothing_but_how_often_dense_letters_stand():
+    codes = [*range(0x3400), *range(0xA000, 0xAC00), *range(0xF900, 0x10000), *range(0, 0x110000, 31)]
+    signs = [chr(code) for code in codes if not 0xD800 <= code <= 0xDFFF]
+    once = [fold(sign) for sign in signs]
+    for sign, folded in zip(signs, once, strict=True):
+        assert set(fold(folded)) == set(folded), sign
+
+
+def test_parts_of_a_text_have_its_letters_but_for_the_order_of_marks():
+    for code in XM3600:
+        text = " ".join(texts_of(code)[:20])
+        assert "".join(map(module.fold_letters, text)) == fold(text)
+
+
+def test_a_translation_has_about_as_many_letters_in_any_script():
+    text = {
+        "en": "All human beings are born free and equal in dignity and rights.",
+        "zh": "人人生而自由,在尊严和权利上一律平等。",
+        "ja": "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。",
+        "ko": "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다.",
+        "th": "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ",
+        "hi": "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है।",
+        "am": "የሰው ልጅ ሁሉ ሲወለድ ነጻና በክብርና በመብትም እኩልነት ያለው ነው።",
+    }
+    lengths = letters_of(list(text.values())).lengths
+    assert (lengths > lengths[0] / 2).all() and (lengths < 2 * lengths[0]).all()
+
+
+def test_what_could_not_be_read_is_kept_as_a_place():
+    letters = letters_of(["a\ufffdb", "", "\ufffd", "c\ufffd\ufffd", "de", "\ufffd?"])
+    plain = letters_of(["ab", "", "", "c", "de", ""])
+    np.testing.assert_array_equal(letters.values, plain.values)
+    np.testing.assert_array_equal(letters.offsets, plain.offsets)
+    assert letters.holes.tolist() == [1, 2, 3, 3, 5] and letters.hole_rows.tolist() == [0, 2, 3, 3, 5]
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(module).failed == 0

@@ -60,7 +60,7 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
         _fill(out_dir, vocabulary, seed)
 
 
-def _table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) -> list[str]:
+def counts_table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) -> list[str]:
     """Lines that say how many facts and texts there are, and how many were left out, and why.
 
     Args:
@@ -114,7 +114,7 @@ def _fill(out_dir: Path, vocabulary: int, seed: int) -> None:
     raw_dir, tokenizer, benchmark = out_dir / "raw", out_dir / "tokenizer", out_dir / "benchmarks" / SOURCE
     for table in registry.TABLES:
         registry.builder(SOURCE, table, raw_dir, seed=seed)
-    print("\n".join(_table(groups_by_split(seed), all_groups()[1])))
+    print("\n".join(counts_table(groups_by_split(seed), all_groups()[1])))
     if not (tokenizer / "training.json").exists():
         from data_prep.train_sentencepiece import train_sentencepiece
 

@@ -27,8 +27,8 @@ def written(tmp_path, monkeypatch):
                 yield from ({"id": name, "language": code, "text": text} for code, text in texts.items())
 
         made = types.SimpleNamespace(info=types.SimpleNamespace(splits=dict.fromkeys(rows), metadata={}))
-        monkeypatch.setattr(module.sources, "records", records)
-        monkeypatch.setattr(module.sources, "builder", lambda *_: made)
+        monkeypatch.setattr(module.registry, "records", records)
+        monkeypatch.setattr(module.registry, "builder", lambda *_: made)
         notes = []
         counts = write_benchmark("made", tmp_path, tmp_path / "mine", split, say=notes.append)
         benchmark = load_benchmark(f"{tmp_path}/mine", "")

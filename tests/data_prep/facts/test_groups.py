@@ -203,7 +203,7 @@ def test_splits_are_the_seeds():
 
 
 def test_counts_name_every_relation_language_and_reason():
-    lines = prepare_facts.table(groups_by_split(0), all_groups()[1])
+    lines = prepare_facts.counts_table(groups_by_split(0), all_groups()[1])
     text = "\n".join(lines)
     assert all(name in text for name in (*RELATIONS, *SPLITS, *all_groups()[1]))
     assert all(f"{code:>3} " in text for code in LANGUAGES)

@@ -14,7 +14,7 @@ from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark, squad_r
 from hbt_jax.evaluation.run import evaluate
 from hbt_jax.languages import MLQA_R, XQUAD_R
 
-FILES = Path(__file__).resolve().parents[2] / "data" / "squad"
+FILES = Path(__file__).parent / "squad"
 COUNTS = {"ar": (5, 4), "en": (5, 6), "zh": (1, 2)}
 REAL = os.environ.get("HBT_JAX_DATA", "")
 

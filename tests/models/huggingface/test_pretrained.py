@@ -635,7 +635,7 @@ def test_what_the_hub_says_becomes_one_line(monkeypatch, kind, message):
 OFFLINE = """
 import sys
 from hbt_jax.errors import InputError
-from hbt_jax.models.pretrained import read
+from hbt_jax.models.huggingface.pretrained import read
 for name in sys.argv[1:]:
     try:
         source = read(name)

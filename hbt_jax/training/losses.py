@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from hbt_jax.data.false_negatives import WORD
-
-_MASKED = -1e9  # finite: exp of it is zero in float32, and no gradient becomes nan
+from hbt_jax.training.tiled_loss import MASKED, Layout, tiled_info_nce
 
 
 def positive_columns(shares: int, queries: int, passages: int):
@@ -36,7 +35,16 @@ def masked_columns(masked_BW, columns: int):
     return masked.reshape(len(masked_BW), -1)[:, :columns] != 0
 
 
-def info_nce(query_PbD, passage_PcD, masked_PbW, *, temperature: float, symmetric: bool = False, constrain=lambda x: x):
+def info_nce(
+    query_PbD,
+    passage_PcD,
+    masked_PbW,
+    *,
+    temperature: float,
+    symmetric: bool = False,
+    tile: int = 0,
+    constrain=lambda x: x,
+):
     """The mean loss of a step and what it saw.
 
     Args:
@@ -46,6 +54,7 @@ def info_nce(query_PbD, passage_PcD, masked_PbW, *, temperature: float, symmetri
         a query's own.
       temperature: cosines are divided by it.
       symmetric: average with the loss of each positive passage against all queries.
+      tile: columns made at a time (tiled_loss.py), so that no array of B x C is ever whole; 0: all at once.
       constrain: puts a sharding on arrays whose first axis is B; identity on one device.
 
     Returns:
@@ -56,11 +65,15 @@ def info_nce(query_PbD, passage_PcD, masked_PbW, *, temperature: float, symmetri
     passages = passage_PcD.shape[1]
     query_BD = constrain(query_PbD.reshape(shares * queries, width))
     passage_CD = passage_PcD.reshape(shares * passages, width)
+    masked_BW = masked_PbW.reshape(shares * queries, -1)
+    if tile:
+        layout = Layout(shares, queries, passages, tile, temperature, symmetric)
+        return tiled_info_nce(query_BD, passage_CD, masked_BW, layout, constrain)
     scores_BC = jnp.einsum(
         "bd,cd->bc", query_BD, passage_CD, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
     )
-    masked_BC = masked_columns(masked_PbW.reshape(shares * queries, -1), shares * passages)
-    logits_BC = constrain(jnp.where(masked_BC, _MASKED, scores_BC / temperature))
+    masked_BC = masked_columns(masked_BW, shares * passages)
+    logits_BC = constrain(jnp.where(masked_BC, MASKED, scores_BC / temperature))
     label_B = positive_columns(shares, queries, passages)
     own_BC = label_B[:, None] == jnp.arange(shares * passages, dtype=jnp.int32)
     own_B = jnp.sum(jnp.where(own_BC, logits_BC, 0.0), axis=1)

@@ -1,12 +1,13 @@
 """A BERT-family text encoder over packed rows (Devlin et al. 2018, arXiv 1810.04805), in Flax NNX.
 
 A row holds several texts.  Attention stays inside a segment, positions restart with each segment, and segment 0 is
-padding; so a text gets the same vectors alone in a row and beside others.
+padding; so a text gets the same vectors alone in a row and beside others.  Dropout is drawn row by row, each row from a
+key of its own, so what a row becomes does not depend on how many rows are encoded together.
 """
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +63,12 @@ ACTIVATIONS = {
     "relu": jax.nn.relu,
 }
 DENSE_ACTIVATIONS = {"tanh": jnp.tanh, "identity": lambda values: values}
+
+REMAT = {  # what a layer keeps for its backward pass
+    "none": jax.checkpoint_policies.everything_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
 
 PRESETS = {
     "tiny": {"width": 128, "layers": 2, "heads": 4, "feed_forward": 256, "activation": "relu"},
@@ -123,9 +130,9 @@ class Layer(nnx.Module):
         self.adapters = nnx.Dict({target: adapter(target) for target in adapted})
         self.adapter_scale = lora.scale if lora else 0.0
 
-    def __call__(self, hidden_RLD, mask_RLL, dropout_key):
-        """float32 [R, L, D] from the same; `mask_RLL` (bool) says which tokens see which, no key means no dropout."""
-        keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+    def __call__(self, hidden_RLD, mask_RLL, keys_R):
+        """float32 [R, L, D] from the same; `mask_RLL` (bool) says which tokens see which, no keys mean no dropout."""
+        keys = _split(keys_R, 2)
         attended_RLD = self._attend(hidden_RLD, mask_RLL)
         attended_RLD = self._adapted("attention_output", self.attention_output(attended_RLD), attended_RLD)
         hidden_RLD = self.attention_norm(hidden_RLD + self._drop(attended_RLD, keys[0]))
@@ -149,8 +156,23 @@ class Layer(nnx.Module):
             return product
         return product + self.adapter_scale * self.adapters[target](inputs)
 
-    def _drop(self, values, key):
-        return self.dropout(values, deterministic=key is None, rngs=key)
+    def _drop(self, values, keys_R):
+        return _drop_rows(self.dropout, values, keys_R)
+
+
+def _split(keys_R, count: int) -> list:
+    """`count` arrays of keys, one key for each row; of None as often None."""
+    if keys_R is None:
+        return [None] * count
+    keys_RK = jax.vmap(lambda key: jax.random.split(key, count))(keys_R)
+    return [keys_RK[:, place] for place in range(count)]
+
+
+def _drop_rows(dropout: nnx.Dropout, values, keys_R):
+    """Dropout of each row by its own key; without keys, or without a rate, the values themselves."""
+    if keys_R is None or not dropout.rate:
+        return values
+    return jax.vmap(lambda row, key: dropout(row, deterministic=False, rngs=key))(values, keys_R)
 
 
 class Encoder(nnx.Module):
@@ -160,11 +182,18 @@ class Encoder(nnx.Module):
       tokens_RL: int32, token ids, `pad_id` where empty.
       segments_RL: int32, 0 for padding, 1, 2, ... for the texts of a row.
       positions_RL: int32, place of the token in its text, from 0.
-      dropout_key: a random key to train with dropout, None for none.
+      keys_R: a random key for each row to train with dropout, None for none.
       constrain: puts a sharding on arrays whose first axis is R; identity on one device.
 
     Returns:
       float32 [R, L, D], the last hidden states; what stands at padding is finite and meaningless.
+
+    Args of the constructor, beside the architecture:
+      dtype: of matrix products.
+      remat: what a layer's backward pass computes again instead of keeping it: "none", "dots" (all but the results of
+        matrix products with parameters) or "full" (the whole layer).
+      scan_layers: compile one layer and loop over them; compilation then does not grow with the number of layers.  The
+        parameters are stacked for the loop.  Layers that differ (LoRA on some of them) are not looped over.
     """
 
     def __init__(
@@ -173,6 +202,8 @@ class Encoder(nnx.Module):
         *,
         lora: LoraConfig | None = None,
         dtype: jnp.dtype = jnp.float32,
+        remat: str = "none",
+        scan_layers: bool = False,
         rngs: nnx.Rngs,
     ):
         def table(rows: int) -> nnx.Embed:
@@ -190,29 +221,56 @@ class Encoder(nnx.Module):
         self.layers = nnx.List([layer(number) for number in range(config.layers)])
         self.dense = nnx.Linear(config.width, config.dense, dtype=jnp.float32, rngs=rngs) if config.dense else None
         self.dense_activation = DENSE_ACTIVATIONS[config.dense_activation]
+        alike = len({layer.adapted for layer in self.layers}) == 1
+        self.remat, self.scan_layers = remat, scan_layers and alike
 
-    def __call__(self, tokens_RL, segments_RL, positions_RL, dropout_key=None, constrain=lambda x: x):
+    def __call__(self, tokens_RL, segments_RL, positions_RL, keys_R=None, constrain=lambda x: x):
         """See the class."""
-        *_, last_RLD = self.states(tokens_RL, segments_RL, positions_RL, dropout_key, constrain)
+        if self.scan_layers:
+            return self._scanned(tokens_RL, segments_RL, positions_RL, keys_R, constrain)
+        *_, last_RLD = self.states(tokens_RL, segments_RL, positions_RL, keys_R, constrain)
         return last_RLD
 
-    def states(
-        self, tokens_RL, segments_RL, positions_RL, dropout_key=None, constrain=lambda x: x
-    ) -> Iterator[jax.Array]:
+    def states(self, tokens_RL, segments_RL, positions_RL, keys_R=None, constrain=lambda x: x) -> Iterator[jax.Array]:
         """Yields the hidden states after the embedding layer, then after each layer; arguments as for a call."""
+        first_keys_R, *keys = _split(keys_R, len(self.layers) + 1)
+        hidden_RLD = self._embed(tokens_RL, positions_RL, first_keys_R, constrain)
+        yield hidden_RLD
+        mask_RLL = segments_RL[:, :, None] == segments_RL[:, None, :]
+        for layer, layer_keys_R in zip(self.layers, keys, strict=True):
+            graph, parameters = nnx.split(layer)
+            hidden_RLD = self._layer(graph, constrain)(parameters, hidden_RLD, mask_RLL, layer_keys_R)
+            yield hidden_RLD
+
+    def _scanned(self, tokens_RL, segments_RL, positions_RL, keys_R, constrain):
+        """The last hidden states, by a loop over the layers' stacked parameters."""
+        first_keys_R, *keys = _split(keys_R, len(self.layers) + 1)
+        hidden_RLD = self._embed(tokens_RL, positions_RL, first_keys_R, constrain)
+        mask_RLL = segments_RL[:, :, None] == segments_RL[:, None, :]
+        graph, _ = nnx.split(self.layers[0])
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(nnx.state(layer) for layer in self.layers))
+        layer = self._layer(graph, constrain)
+
+        def step(hidden_RLD, given):
+            parameters, layer_keys_R = given
+            return layer(parameters, hidden_RLD, mask_RLL, layer_keys_R), None
+
+        return jax.lax.scan(step, hidden_RLD, (stacked, None if keys_R is None else jnp.stack(keys)))[0]
+
+    def _layer(self, graph: nnx.GraphDef, constrain) -> Callable:
+        """A layer as a function of its parameters, which computes again on the way back what `remat` says."""
+
+        def apply(parameters, hidden_RLD, mask_RLL, keys_R):
+            return constrain(nnx.merge(graph, parameters)(hidden_RLD, mask_RLL, keys_R))
+
+        return apply if self.remat == "none" else jax.checkpoint(apply, policy=REMAT[self.remat])
+
+    def _embed(self, tokens_RL, positions_RL, keys_R, constrain):
+        """The hidden states before the first layer."""
         vectors_RLD = self.token_table(tokens_RL) + self.position_table(positions_RL + self.position_offset)
         if self.type_table is not None:
             vectors_RLD += self.type_table.embedding[0]
-        keys = [None] * (len(self.layers) + 1)
-        if dropout_key is not None:
-            keys = list(jax.random.split(dropout_key, len(self.layers) + 1))
-        hidden_RLD = self.embedding_norm(constrain(vectors_RLD))
-        hidden_RLD = self.dropout(hidden_RLD, deterministic=keys[0] is None, rngs=keys[0])
-        yield hidden_RLD
-        mask_RLL = segments_RL[:, :, None] == segments_RL[:, None, :]
-        for layer, key in zip(self.layers, keys[1:], strict=True):
-            hidden_RLD = constrain(layer(hidden_RLD, mask_RLL, key))
-            yield hidden_RLD
+        return _drop_rows(self.dropout, self.embedding_norm(constrain(vectors_RLD)), keys_R)
 
     def project(self, pooled):
         """Pooled vectors [..., D] to embeddings [..., `EncoderConfig.embedding_width`] by the dense layer, if any."""

@@ -151,6 +151,7 @@ def embed_slots(
     pooling: str,
     normalized: bool = True,
     dropout_key=None,
+    chunk: int = 0,
     constrain=lambda x: x,
 ):
     """Embeddings of the texts in packed rows.
@@ -162,16 +163,40 @@ def embed_slots(
       pooling: "mean" or "cls".
       normalized: whether embeddings are scaled to unit length.
       dropout_key: None for no dropout.
+      chunk: rows of each share encoded at a time; 0: all.  The backward pass encodes a chunk again, so memory holds the
+        activations of one chunk beside all embeddings (GradCache, Gao et al. 2021, arXiv 2101.06983).
       constrain: puts a sharding on arrays whose first axis is split like a batch; identity on one device.
 
     Returns:
       float32 [P, R * S, D]: the embedding of slot row * S + segment - 1; meaningless in empty slots.
     """
-    shares, rows, length = batch["tokens"].shape
-    flat = [batch[name].reshape(shares * rows, length) for name in ("tokens", "segments", "positions")]
-    encoder = nnx.merge(graph, parameters)
-    pooled_RSD = pool(encoder(*flat, dropout_key, constrain), flat[1], flat[2], segments=segments, mode=pooling)
-    vectors_RSD = encoder.project(pooled_RSD)
-    if normalized:
-        vectors_RSD = normalize(vectors_RSD)
-    return vectors_RSD.reshape(shares, rows * segments, vectors_RSD.shape[-1])
+    shares, rows, _ = batch["tokens"].shape
+
+    def encode(parameters, *arrays):
+        """[P, r * S, D] of `arrays`, [P, r, L] or (keys) [P, r]."""
+        flat = [array.reshape(-1, *array.shape[2:]) for array in arrays]
+        encoder = nnx.merge(graph, parameters)
+        hidden_RLD = encoder(*flat[:3], flat[3] if dropout_key is not None else None, constrain)
+        vectors_RSD = encoder.project(pool(hidden_RLD, flat[1], flat[2], segments=segments, mode=pooling))
+        if normalized:
+            vectors_RSD = normalize(vectors_RSD)
+        return vectors_RSD.reshape(shares, -1, vectors_RSD.shape[-1])
+
+    arrays = [batch[name] for name in ("tokens", "segments", "positions")]
+    if dropout_key is not None:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(dropout_key, jnp.arange(shares * rows, dtype=jnp.int32))
+        arrays.append(keys.reshape(shares, rows))
+    if not chunk or chunk >= rows:
+        return encode(parameters, *arrays)
+    chunks = [_chunks(array, chunk) for array in arrays]
+    encode_again = jax.checkpoint(encode, policy=jax.checkpoint_policies.nothing_saveable)
+    _, vectors = jax.lax.scan(lambda _, given: (None, encode_again(parameters, *given)), None, chunks)
+    return jnp.moveaxis(vectors, 0, 1).reshape(shares, -1, vectors.shape[-1])[:, : rows * segments]
+
+
+def _chunks(array, chunk: int):
+    """[P, R, ...] as [R / chunk, P, chunk, ...]; the last chunk is filled up with the first rows, which nobody reads."""
+    rows = array.shape[1]
+    lacking = -rows % chunk
+    filled = jnp.concatenate([array, array[:, :lacking]], axis=1) if lacking else array
+    return jnp.moveaxis(filled.reshape(len(array), -1, chunk, *array.shape[2:]), 1, 0)

@@ -22,7 +22,7 @@ from hbt_jax.mesh import put_batch
 from hbt_jax.models.model import not_finite_parameter
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
-from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, progress_bar
+from hbt_jax.training.metrics_log import LateMetrics, MetricsLog, Throughput, progress_bar
 
 _BATCHES_AHEAD = 2
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
@@ -37,7 +37,7 @@ class Job:
 
     Attributes:
       run: limits and intervals.
-      recipe: the update.
+      step_config: the update.
       mesh: where it runs.
       batches: start step -> iterator over packed host batches from that step on, without end.
       validation: packed host batches, the same at every validation; empty for no validation.
@@ -52,7 +52,7 @@ class Job:
     """
 
     run: RunConfig
-    recipe: steps.Recipe
+    step_config: steps.StepConfig
     mesh: Mesh
     batches: Callable[[int], Iterator[dict]]
     validation: list[dict]
@@ -111,8 +111,8 @@ def start(job: Job, checkpoints: Checkpoints) -> tuple[steps.TrainState, Record]
     saved = check_resume(job.run.resume, checkpoints, job.record, job.workdir, job.said)
     if saved is None:
         checkpoints.forget_best()
-        return steps.sharded_initial_state(job.recipe, job.mesh, job.weights()), dataclasses.replace(job.record)
-    state = checkpoints.restore_last(steps.abstract_state(job.recipe, job.mesh))
+        return steps.sharded_initial_state(job.step_config, job.mesh, job.weights()), dataclasses.replace(job.record)
+    state = checkpoints.restore_last(steps.abstract_state(job.step_config, job.mesh))
     return state, dataclasses.replace(saved, configuration=job.record.configuration)
 
 
@@ -192,10 +192,10 @@ class Loop:
                 f" {broken}; start from another --model, or in another --workdir"
             )
         self.rate = Throughput()
-        self.update = Compiled(steps.make_train_step(job.recipe, job.mesh), self.rate)
-        self.validation_loss = Compiled(steps.make_validation_step(job.recipe, job.mesh), self.rate)
+        self.update = Compiled(steps.make_train_step(job.step_config, job.mesh), self.rate)
+        self.validation_loss = Compiled(steps.make_validation_step(job.step_config, job.mesh), self.rate)
         self.clock = SaveClock(job.run.save_every, 60.0 * job.run.save_minutes)
-        self.log = MetricLog(job.workdir, self.record.step) if job.leader else None
+        self.log = MetricsLog(job.workdir, self.record.step) if job.leader else None
         self.late = LateMetrics()
         self.interval: list = []
         self.stopping = False
@@ -269,7 +269,7 @@ class Loop:
     def _diverged(self, what: str, step: int) -> TrainingDiverged:
         saved = self.checkpoints.step("last")
         kept = "there is no checkpoint yet" if saved is None else f"the last checkpoint, from before, is step {saved}"
-        learning = self.job.recipe.learning
+        learning = self.job.step_config.learning
         tries = [
             f"a --learning_rate below {learning.learning_rate:g}",
             f"another --clip_norm than {learning.clip_norm:g}",

@@ -22,9 +22,9 @@ from hbt_jax.models.model import assumption
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.training import loop, workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
+from hbt_jax.training.freezing import count_line, trainable
+from hbt_jax.training.initial_model import InitialModel, open_initial_model
 from hbt_jax.training.preemption import StopRequest
-from hbt_jax.training.start import Start, open_start
-from hbt_jax.training.trainable import count_line, trainable
 
 _INPUT_THREADS = 1  # short numpy calls share the interpreter's lock: a second thread makes them slower
 
@@ -100,13 +100,13 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     check_name(folder, "workdir", "checkpoints and event files")
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
-    start = open_start(config)
-    config = start.config
-    batches = Batches(config, config.plan.stores, start.tokenizer, mesh)
+    initial = open_initial_model(config)
+    config = initial.config
+    batches = Batches(config, config.plan.stores, initial.tokenizer, mesh)
     batches.plan.check_negatives()
-    job = _job(start, mesh, batches)
+    job = _job(initial, mesh, batches)
     if job.leader:
-        for line in [mesh_line(mesh), *model_lines(start), *audit.describe(batches.plan)]:
+        for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan)]:
             print(line, flush=True)
     checkpoints = Checkpoints(folder)
     try:
@@ -114,7 +114,7 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
             config.run.resume, checkpoints, job.record, folder, job.said
         )  # before anything in the folder changes
         if job.leader:
-            workdir.write(folder, start)
+            workdir.write(folder, initial)
         _, reached, stopped = loop.train(job, checkpoints, lambda: stop.requested)
     finally:
         checkpoints.close()
@@ -123,11 +123,11 @@ def train_run(config: TrainConfig, stop: StopRequest) -> Mesh:
     return mesh
 
 
-def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
-    config, tokenizer = start.config, start.tokenizer
+def _job(initial: InitialModel, mesh: Mesh, batches: Batches) -> loop.Job:
+    config, tokenizer = initial.config, initial.tokenizer
     validation = _validation(config, tokenizer, mesh)
     data = {
-        "model": start.fingerprint,
+        "model": initial.fingerprint,
         "tokenizer": tokenizer.fingerprint,
         "stores": batches.fingerprints,
         "validation_stores": validation[0].fingerprints if validation else [],
@@ -136,8 +136,8 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
     share = -(-config.run.validation_batches // max(1, len(validation)))
     return loop.Job(
         run=config.run,
-        recipe=workdir.recipe_of(start),
-        weights=lambda: _weights(start),
+        step_config=workdir.step_config_of(initial),
+        weights=lambda: _weights(initial),
         mesh=mesh,
         batches=batches,
         validation=[batch for kind in validation for batch in kind(0, share)],
@@ -146,14 +146,14 @@ def _job(start: Start, mesh: Mesh, batches: Batches) -> loop.Job:
         record=Record(step=0, configuration=config.to_json(), data=data, plan_scheme=PLAN_SCHEME),
         workdir=Path(config.run.workdir),
         leader=jax.process_index() == 0,
-        said=start.said,
+        said=initial.said,
         agree=agreement(config.run.log_every),
     )
 
 
-def _weights(start: Start) -> dict[tuple, np.ndarray] | None:
+def _weights(initial: InitialModel) -> dict[tuple, np.ndarray] | None:
     """The weights of step 0; says which of the files' tensors have no part in it."""
-    parameters, notes = start.weights()
+    parameters, notes = initial.weights()
     if jax.process_index() == 0:
         for note in notes:
             print(note, flush=True)
@@ -179,22 +179,22 @@ def mesh_line(mesh: Mesh) -> str:
     return f"mesh: data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']}, {mesh.size} x {kind}"
 
 
-def model_lines(start: Start) -> list[str]:
+def model_lines(initial: InitialModel) -> list[str]:
     """The encoder and what of it trains, in words."""
-    encoder = start.encoder
+    encoder = initial.encoder
     count = parameter_count(encoder) / 1e6
     lines = [
         f"encoder: {encoder.layers} layers x {encoder.width}, {encoder.vocab_size:,} pieces, {count:.1f} M parameters"
     ]
-    if start.pretrained:
-        lines[0] += f", from {start.pretrained.name}"
-        lines += start.pretrained.notes
-        model = start.config.model
+    if initial.pretrained:
+        lines[0] += f", from {initial.pretrained.name}"
+        lines += initial.pretrained.notes
+        model = initial.config.model
         lines += assumption(
-            start.pretrained.name, start.assumed, model.pooling, model.normalize == "true", start.config.text, {}
+            initial.pretrained.name, initial.assumed, model.pooling, model.normalize == "true", initial.config.text, {}
         )
-    if start.lora or start.frozen:
-        parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.recipe_of(start).initial_state).parameters))
+    if initial.lora or initial.frozen:
+        parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.step_config_of(initial).initial_state).parameters))
         shapes = {path: leaf.shape for path, leaf in parameters.items()}
-        lines.append(count_line(shapes, encoder, trainable(start.frozen, start.lora)))
+        lines.append(count_line(shapes, encoder, trainable(initial.frozen, initial.lora)))
     return lines

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import ROOT, small_run
 
 

@@ -18,18 +18,18 @@ from hbt_jax.errors import InputError, TrainingDiverged
 from hbt_jax.mesh import make_mesh
 from hbt_jax.training import loop, step
 from hbt_jax.training.checkpoint import Checkpoints, Record
-from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.metrics_log import read_metrics
 from tests.training import toy
 
 CONFIGURATION = {"plan": {"batching": "x-y"}, "run": {"seed": 3, "compute_dtype": "float32", "steps": 6}}
 
 
-def job(workdir, mesh=(1, 1), recipe=None, validation=(), weights=None, **run) -> loop.Job:
+def job(workdir, mesh=(1, 1), step_config=None, validation=(), weights=None, **run) -> loop.Job:
     devices = jax.devices()[: mesh[0] * mesh[1]]
     shares = len(devices)
     return loop.Job(
         run=RunConfig(steps=6, log_every=2, **run),
-        recipe=recipe or toy.recipe(),
+        step_config=step_config or toy.step_config(),
         mesh=make_mesh(*mesh, devices),
         batches=lambda start: (toy.batch(step, shares) for step in itertools.count(start)),
         validation=list(validation),
@@ -103,10 +103,10 @@ def test_resume_on_another_mesh_is_the_same_up_to_rounding(tmp_path, straight):
 
 
 def test_validation_keeps_the_best_and_patience_ends_the_run(tmp_path):
-    diverging = toy.recipe(learning=LearningConfig(learning_rate=0.5, temperature=0.1, schedule="constant"))
+    diverging = toy.step_config(learning=LearningConfig(learning_rate=0.5, temperature=0.1, schedule="constant"))
     validation = [toy.batch(100, 1)]
     _, record, stopped = run(
-        tmp_path, recipe=diverging, validation=validation, validate_every=1, patience=2, validation_stores=("v",)
+        tmp_path, step_config=diverging, validation=validation, validate_every=1, patience=2, validation_stores=("v",)
     )
     rows = [row for row in read_metrics(tmp_path) if row["split"] == "validation"]
     losses = [row["loss"] for row in rows]
@@ -119,19 +119,19 @@ def test_validation_keeps_the_best_and_patience_ends_the_run(tmp_path):
     assert checkpoints.step("best") == record.best_step
     checkpoints.close()
     _, again, _ = run(
-        tmp_path, recipe=diverging, validation=validation, validate_every=1, patience=2, validation_stores=("v",)
+        tmp_path, step_config=diverging, validation=validation, validate_every=1, patience=2, validation_stores=("v",)
     )
     assert again.step == record.step
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
-    broken = toy.recipe(learning=LearningConfig(learning_rate=1e30, temperature=0.1, clip_norm=0.0))
+    broken = toy.step_config(learning=LearningConfig(learning_rate=1e30, temperature=0.1, clip_norm=0.0))
     message = (
         r"the loss of step \d is nan, .*\(batch kind x-y, languages de sw, number \d\); the weights were finite at the"
         r" start; there is no checkpoint yet; .* --learning_rate below 1e\+30, another --clip_norm than 0$"
     )
     with pytest.raises(TrainingDiverged, match=message):
-        run(tmp_path, recipe=broken)
+        run(tmp_path, step_config=broken)
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.step("last") is None
     checkpoints.close()
@@ -147,8 +147,8 @@ def test_a_loss_that_is_not_finite_after_a_checkpoint_names_its_step(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_named_before_the_first_step(tmp_path, value):
-    recipe = toy.recipe()
-    parameters = nnx.to_flat_state(step.sharded_initial_state(recipe, make_mesh(2, 4)).parameters)
+    step_config = toy.step_config()
+    parameters = nnx.to_flat_state(step.sharded_initial_state(step_config, make_mesh(2, 4)).parameters)
     weights = {path: np.array(leaf.get_value()) for path, leaf in parameters}
     path = sorted(weights, key=str)[3]
     weights[path].reshape(-1)[1] = value
@@ -157,15 +157,15 @@ def test_weights_that_are_not_finite_are_named_before_the_first_step(tmp_path, v
         f" {'.'.join(map(str, path))}; start from another --model, or in another --workdir$"
     )
     with pytest.raises(InputError, match=message):
-        run(tmp_path, recipe=recipe, weights=weights)
+        run(tmp_path, step_config=step_config, weights=weights)
 
 
 def test_useless_parameters_are_neither_saved_nor_called_best(tmp_path):
-    broken = toy.recipe(
+    broken = toy.step_config(
         learning=LearningConfig(learning_rate=1e30, temperature=0.1, schedule="constant", clip_norm=0.0)
     )
     with pytest.raises(TrainingDiverged):
-        run(tmp_path, recipe=broken, save_every=1, validation=[toy.batch(100, 1)], validate_every=1,
+        run(tmp_path, step_config=broken, save_every=1, validation=[toy.batch(100, 1)], validate_every=1,
             validation_stores=("v",))  # fmt: skip
     checkpoints = Checkpoints(tmp_path)
     assert (checkpoints.step("last"), checkpoints.step("best")) == (None, None)

@@ -13,7 +13,7 @@ from hbt_jax.files import disk_errors
 from hbt_jax.training.event_file import EventFile
 
 
-class MetricLog:
+class MetricsLog:
     """Rows of metrics in WORKDIR/metrics.jsonl and WORKDIR/tensorboard.
 
     A row is {"step": int, "split": "train" | "validation", name: number, ...}.  Rows of steps after `step` are removed

@@ -91,14 +91,14 @@ def main(_: list[str]) -> None:
         # These import jax and tensorflow: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
-        from hbt_jax.training.run import train_run
+        from hbt_jax.training.train import train
 
         join_processes(processes)
         if processes.coordinator:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.run.prepare:
             first_process_first(lambda: prepare(config, stop))
-        mesh = train_run(config, stop)
+        mesh = train(config, stop)
         if config.run.benchmarks:
             evaluate_run(config, mesh, stop)
 

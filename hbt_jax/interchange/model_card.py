@@ -97,10 +97,10 @@ def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: 
 
 
 def _validation(model: Model, provenance: Provenance) -> str:
-    record = provenance.record
-    if record.best_loss is None or record.best_step != model.step:
+    record, metric = provenance.record, provenance.run.config.run.best_metric
+    if record.best_value is None or record.best_step != model.step:
         return ""
-    return f", validation loss {record.best_loss:.4f}"
+    return f", {metric.replace('_', ' ')} {record.best_value:.4f}"
 
 
 def _learning(learning: LearningConfig) -> list[tuple[str, str]]:

@@ -15,14 +15,14 @@ from pathlib import Path
 from flax import nnx
 from jax.sharding import Mesh
 
-from hbt_jax.config import TrainConfig
+from hbt_jax.config import TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import pretrained as pretrained_files
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
-from hbt_jax.models.tokenizer import load_tokenizer
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints
 from hbt_jax.training.initial_model import InitialModel
@@ -147,15 +147,36 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
         parameters, step = _initial(run, step_config, mesh), 0
     else:
         parameters, step = _trained(workdir, checkpoint, steps.abstract_state(step_config, mesh))
+    return _model(workdir, run.config.text, step_config, load_tokenizer(workdir / "tokenizer"), parameters,
+                  (checkpoint, step))  # fmt: skip
+
+
+def model_at(initial: InitialModel, parameters: nnx.State, step: int) -> Model:
+    """The model of a run in training, after `step` updates, as `load` would give it."""
+    config = initial.config
+    at = ("in training", step)
+    return _model(Path(config.run.workdir), config.text, step_config_of(initial), initial.tokenizer, parameters, at)
+
+
+def _model(
+    workdir: Path,
+    text: TextConfig,
+    step_config: steps.StepConfig,
+    tokenizer: Tokenizer,
+    parameters: nnx.State,
+    at: tuple[str, int],
+) -> Model:
+    """The model of a run at a checkpoint, `at` being its name and step."""
+    checkpoint, step = at
     return Model(
         graph=step_config.graph(),
         parameters=parameters,
         encoder=step_config.encoder,
         pooling=step_config.pooling,
         normalize=step_config.normalize,
-        text=run.config.text,
+        text=text,
         said={name: f"{name} in {workdir / 'config.json'}" for name in _TEXT_OF_RUN},
-        tokenizer=load_tokenizer(workdir / "tokenizer"),
+        tokenizer=tokenizer,
         name=f"{workdir.name} ({checkpoint}, step {step})",
         step=step,
     )

@@ -160,7 +160,7 @@ def run_of(folder: Path, model: ModelConfig, *, stores: dict[str, str], text: Te
     checkpoints = Checkpoints(folder)
     for step in (3, 5):
         moved = nnx.merge_state(jax.tree.map(lambda leaf, by=step: leaf + 0.01 * by * (leaf + 0.5), trained), frozen)
-        record = Record(step, config.to_json(), data, best_loss=1.5, best_step=3, validated_step=step)
+        record = Record(step, config.to_json(), data, best_value=1.5, best_step=3, evaluated_step=step)
         now = state._replace(parameters=moved, step=state.step + step)
         checkpoints.save_last(now, record)
         if step == 3:

@@ -33,7 +33,7 @@ def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
     one, many = make_mesh(1, 1, jax.devices()[:1]), make_mesh(2, 4)
     checkpoints = Checkpoints(tmp_path)
     for step, loss in [(1, 3.0), (2, 1.0), (3, 2.0)]:
-        record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, validated_step=step, plan_scheme=9)
+        record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, evaluated_step=step, plan_scheme=9)
         checkpoints.save_last(state_at(step_config, one, step), record)
         if loss == 1.0:
             checkpoints.save_best(state_at(step_config, one, step), record)
@@ -71,6 +71,23 @@ def test_a_record_of_before_plan_schemes_is_read(tmp_path):
     file.write_text(json.dumps(values))
     again = Checkpoints(tmp_path, read_only=True)
     assert again.record("last") == Record(4, {"a": 1}, {"b": 2}, plan_scheme=None)
+    again.close()
+
+
+def test_a_record_with_the_names_of_earlier_versions_is_read(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    record = Record(4, {"a": 1}, {"b": 2}, 1.5, best_step=3, worse_results=2, evaluated_step=4)
+    checkpoints.save_last(steps.sharded_initial_state(toy.step_config(), mesh), record)
+    checkpoints.close()
+    (file,) = (tmp_path / "checkpoints" / "last" / "4" / "record").glob("metadata")
+    values = json.loads(file.read_text())
+    for earlier, now in (("best_loss", "best_value"), ("worse_validations", "worse_results"),
+                         ("validated_step", "evaluated_step")):  # fmt: skip
+        values[earlier] = values.pop(now)
+    file.write_text(json.dumps(values))
+    again = Checkpoints(tmp_path, read_only=True)
+    assert again.record("last") == record
     again.close()
 
 

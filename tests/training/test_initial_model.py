@@ -20,8 +20,8 @@ from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Record
 from hbt_jax.training.initial_model import Habits, habits, open_initial_model, resolved
 from hbt_jax.training.load import load_model
-from hbt_jax.training.loop import check_same_run
-from hbt_jax.training.run import model_lines
+from hbt_jax.training.resume import check_same_run
+from hbt_jax.training.train import model_lines
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 from tests.interchange import make_models
 

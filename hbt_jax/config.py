@@ -21,6 +21,7 @@ EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 SWITCHES = (OF_MODEL, "true", "false")
 _IN_A_FLAGFILE = ', which a line of a flag file keeps inside quotes, --query_prefix="query: "'
+VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
 SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and something of the text
 
 
@@ -263,7 +264,7 @@ class RunConfig:
         " or the path of a benchmark of your own",
     )
     best_metric: str = option(
-        "validation_loss",
+        VALIDATION_LOSS,
         "metric that decides which checkpoint is best and when --patience ends: validation_loss, or a metric of a dev"
         " benchmark such as facts/multilingual/map",
     )

@@ -12,14 +12,13 @@ from typing import Protocol
 import jax
 from jax.sharding import Mesh
 
+from hbt_jax.config import VALIDATION_LOSS
 from hbt_jax.errors import Interrupted
 from hbt_jax.mesh import put_batch
 from hbt_jax.models.model import Model
 from hbt_jax.training import step as steps
 from hbt_jax.training.metrics_log import DEV, VALIDATION, MetricsLog
 from hbt_jax.training.trainer import Compiled, Hook, Trainer
-
-VALIDATION_LOSS = "validation_loss"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from hbt_jax.files import disk_errors
 from hbt_jax.training.event_file import EventFile
 
 TRAIN, VALIDATION, DEV = "train", "validation", "dev"
+_SHOWN_OF_DEV = "/multilingual/map"
 
 
 class MetricsLog:
@@ -65,21 +66,17 @@ def read_metrics(workdir: Path) -> list[dict]:
 
 
 def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
-    """The losses of a run as series of (step, value), "loss" and "validation loss", for a figure."""
-    names = {TRAIN: "loss", VALIDATION: "validation loss"}
+    """What a run measured as series of (step, value), for figures.
+
+    The losses are called "loss" and "validation loss"; of each dev benchmark there is the mean average precision over
+    the candidates of all languages, called such as "facts/multilingual/map".
+    """
+    losses = {TRAIN: "loss", VALIDATION: "validation loss"}
     curve: dict[str, list[tuple[int, float]]] = {}
     for row in read_metrics(workdir):
-        if row["split"] in names:
-            curve.setdefault(names[row["split"]], []).append((row["step"], row["loss"]))
-    return curve
-
-
-def dev_curve(workdir: Path, metric: str = "map") -> dict[str, list[tuple[int, float]]]:
-    """One metric of the dev benchmarks of a run as series of (step, value), such as "facts/multilingual/map"."""
-    curve: dict[str, list[tuple[int, float]]] = {}
-    for row in read_metrics(workdir):
-        for name, value in row.items() if row["split"] == DEV else ():
-            if name.rpartition("/")[2] == metric:
+        named = {losses[row["split"]]: row["loss"]} if row["split"] in losses else row
+        for name, value in named.items():
+            if name in losses.values() or name.endswith(_SHOWN_OF_DEV):
                 curve.setdefault(name, []).append((row["step"], value))
     return curve
 

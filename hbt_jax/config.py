@@ -21,6 +21,7 @@ EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 SWITCHES = (OF_MODEL, "true", "false")
 _IN_A_FLAGFILE = ', which a line of a flag file keeps inside quotes, --query_prefix="query: "'
+VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
 SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and something of the text
 
 
@@ -254,7 +255,20 @@ class RunConfig:
     validation_batches: int = option(
         8, "batches of one validation, shared out evenly among the kinds of batches; always the same ones", minimum=1
     )
-    patience: int = option(0, "stop after this many validations without a better loss; 0: never", minimum=0)
+    evaluate_every: int = option(
+        0, "steps between two evaluations on --dev_benchmarks, and one after the last step; 0: none", minimum=0
+    )
+    dev_benchmarks: tuple = option(
+        (),
+        "benchmarks evaluated during training, comma-separated: NAME in --data_dir, NAME:FOLDER for files elsewhere,"
+        " or the path of a benchmark of your own",
+    )
+    best_metric: str = option(
+        VALIDATION_LOSS,
+        "metric that decides which checkpoint is best and when --patience ends: validation_loss, or a metric of a dev"
+        " benchmark such as facts/multilingual/map",
+    )
+    patience: int = option(0, "stop after this many values of --best_metric without a better one; 0: never", minimum=0)
     save_every: int = option(0, "steps between two checkpoints; 0: by --save_minutes alone", minimum=0)
     save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
     prepare: str = option("", "source whose stores, tokenizer and benchmark are built first when missing (facts)")

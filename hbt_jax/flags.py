@@ -20,6 +20,7 @@ flags.disclaim_key_flags()  # flags count as the running program's own, so that 
 
 # flags whose values are no paths and may begin like a scheme
 _FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator")
+_NAMED_FOLDERS = ("dev_benchmarks",)  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 
 EXIT_FAILED = 1
@@ -95,6 +96,8 @@ def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
     found += [(name, f"--{name}", _texts(flags.FLAGS[name].value)) for name in flags.FLAGS]
     for name, called, texts in found:
         for text in () if name in _FREE_TEXT else texts:
+            if name in _NAMED_FOLDERS:
+                text = text.partition(":")[2]
             if name in takes:
                 check_scheme(called, text)
             else:

@@ -4,6 +4,7 @@ The mesh has two axes.  `data` splits batches only; `fsdp` splits batches and al
 share is the part of a batch that one device packs and encodes; there is one per device, in mesh order.
 """
 
+import json
 from collections.abc import Callable, Sequence
 
 import jax
@@ -37,6 +38,17 @@ def any_process(flag: bool) -> bool:
     if jax.process_count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.array([flag]), tiled=True).any())
+
+
+def from_first_process(values):
+    """JSON values of process 0, on every process of the job; all of them must call this, and wait for each other."""
+    if jax.process_count() == 1:
+        return values
+    content = np.frombuffer(json.dumps(values).encode(), np.uint8)
+    is_first = jax.process_index() == 0
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content)), is_first))
+    sent = content if is_first else np.zeros(size, np.uint8)
+    return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(sent, is_first)).astype(np.uint8).tobytes())
 
 
 def first_process_first(action: Callable[[], None]) -> None:

@@ -97,7 +97,7 @@ def check_kept(config: TrainConfig) -> None:
     file = workdir / "config.json"
     if not file.exists():
         return
-    from hbt_jax.training.start import resolved  # imports jax: only where there is a run to compare with
+    from hbt_jax.training.initial_model import resolved  # imports jax: only where there is a run to compare with
 
     try:
         found = TrainConfig.from_json(json.loads(file.read_text(encoding="utf-8")))

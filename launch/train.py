@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import TRAIN_PARTS, ProcessConfig, TrainConfig  # noqa: E402
+from hbt_jax.config import TRAIN_PARTS, VALIDATION_LOSS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.evaluation.during_training import DevEvaluation, check_names  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402
@@ -47,13 +48,31 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
         raise InputError(f"--prepare={source} failed with exit code {code}; its message stands above")
 
 
+def check_measures(config: TrainConfig) -> None:
+    """Raises InputError for what is to be measured during training but cannot be."""
+    run = config.run
+    needed = "--validate_every and --validation_stores"
+    is_periodic = run.validate_every and run.validation_stores
+    if run.best_metric != VALIDATION_LOSS:
+        needed, is_periodic = "--evaluate_every and --dev_benchmarks", run.evaluate_every and run.dev_benchmarks
+        if not is_periodic:
+            raise InputError(f"--best_metric={run.best_metric} needs {needed}")
+    if run.patience and not is_periodic:
+        raise InputError(f"--patience={run.patience} needs {needed}")
+    if run.validate_every and not run.validation_stores:
+        raise InputError(f"--validate_every={run.validate_every} needs --validation_stores")
+    if bool(run.evaluate_every) != bool(run.dev_benchmarks):
+        raise InputError(
+            f"--evaluate_every={run.evaluate_every} --dev_benchmarks={','.join(run.dev_benchmarks)}: expected both or"
+            " neither"
+        )
+    check_names(run.dev_benchmarks, run.data_dir, run.best_metric)
+
+
 def check(config: TrainConfig) -> None:
     """Raises InputError for combinations of flags that no single part can see."""
     command.require(["workdir", "stores"])
-    if config.run.patience and not (config.run.validate_every and config.run.validation_stores):
-        raise InputError(f"--patience={config.run.patience} needs --validate_every and --validation_stores")
-    if config.run.validate_every and not config.run.validation_stores:
-        raise InputError(f"--validate_every={config.run.validate_every} needs --validation_stores")
+    check_measures(config)
     if config.run.evaluate_untrained and not config.run.benchmarks:
         raise InputError("--evaluate_untrained needs --benchmarks")
     if config.run.layer_probe and not config.run.benchmarks:
@@ -79,6 +98,14 @@ def folders_held(config: TrainConfig) -> Iterator[None]:
         yield
 
 
+def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | None:
+    """What evaluates the model during training, its benchmarks read; None if nothing is to."""
+    run = config.run
+    if not run.evaluate_every:
+        return None
+    return DevEvaluation(run.dev_benchmarks, run.data_dir, run.best_metric, lambda: stop.requested)
+
+
 def main(_: list[str]) -> None:
     """Checks the flags, then prepares, trains and evaluates what they ask for."""
     end_with_parent()
@@ -91,14 +118,14 @@ def main(_: list[str]) -> None:
         # These import jax and tensorflow: only once the flags are known to be good.
         from hbt_jax.evaluation.job import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
-        from hbt_jax.training.run import train_run
+        from hbt_jax.training.train import train
 
         join_processes(processes)
         if processes.coordinator:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.run.prepare:
             first_process_first(lambda: prepare(config, stop))
-        mesh = train_run(config, stop)
+        mesh = train(config, stop, dev_evaluation(config, stop))
         if config.run.benchmarks:
             evaluate_run(config, mesh, stop)
 

@@ -92,7 +92,7 @@ class Mixture:
     def available(self, store: int, pairs: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """uint64 masks of the languages of each pair's query, and of its passage."""
         table, opened = self.stores[store].pairs, self.stores[store]
-        return opened.queries.available[table.query_P[pairs]], opened.passages.available[table.passage_P[pairs]]
+        return opened.queries.available[table.query_A[pairs]], opened.passages.available[table.passage_A[pairs]]
 
     def mono_languages(self, store: int) -> list[int]:
         """Languages of a store in which at least one pair can serve a monolingual batch, as indices."""

@@ -214,12 +214,12 @@ def _texts(
     """The queries and passages of a global batch, arranged by share."""
     codes, per_share = store.languages, len(batch.pairs) // share_count
     negatives = batch.negatives.reshape(share_count, -1)
-    positives = store.pairs.passage_P[batch.pairs].reshape(share_count, per_share)
+    positives = store.pairs.passage_A[batch.pairs].reshape(share_count, per_share)
     passage_rows = np.concatenate([positives, negatives], axis=1)
     passage_language = batch.passage_language.reshape(share_count, per_share)
     negative_language = np.repeat(passage_language, batch.negatives.shape[1], axis=1)
     passage_language = np.concatenate([passage_language, negative_language], axis=1)
-    query_rows = store.pairs.query_P[batch.pairs].reshape(share_count, per_share)
+    query_rows = store.pairs.query_A[batch.pairs].reshape(share_count, per_share)
     query_language = batch.query_language.reshape(share_count, per_share)
     return (
         _located([store.queries.tokens[code] for code in codes], forms[0], query_rows, query_language),

@@ -206,12 +206,12 @@ class Plan:
             return language, language
         bits_B = draws.stream(self.seed, _LANGUAGES, step).random_raw(len(pairs))
         masks = self.mixture.available(choice.store, pairs)
-        query_BL, passage_BL = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
+        query_BJ, passage_BJ = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
         if choice.kind == SAME:
-            both_BL = query_BL * passage_BL
-            language = _nth(both_BL, draws.below(bits_B, both_BL.sum(1)))
+            both_BJ = query_BJ * passage_BJ
+            language = _nth(both_BJ, draws.below(bits_B, both_BJ.sum(1)))
             return language, language
-        return different_languages(query_BL, passage_BL, bits_B)
+        return different_languages(query_BJ, passage_BJ, bits_B)
 
     def _negatives(self, step: int, store: int, pairs: np.ndarray, language: np.ndarray) -> np.ndarray:
         """int64 [B, K]: explicit negatives, drawn without replacement from those of each pair's list that exist in the
@@ -243,12 +243,12 @@ class Plan:
 
 
 def different_languages(
-    query_BL: np.ndarray, passage_BL: np.ndarray, bits_B: np.ndarray
+    query_BJ: np.ndarray, passage_BJ: np.ndarray, bits_B: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One ordered pair of different languages for each example, uniform over all that exist.
 
     Args:
-      query_BL, passage_BL: int64, 1 where the text exists in the language; each example has at least one such pair.
+      query_BJ, passage_BJ: int64, 1 where the text exists in the language; each example has at least one such pair.
       bits_B: random uint64.
 
     Returns:
@@ -256,20 +256,20 @@ def different_languages(
 
     Query in {0, 1}, passage in {1, 2}: the pairs are (0, 1), (0, 2), (1, 2); query language 0 owns two of them.
     """
-    partners_BL = query_BL * (passage_BL.sum(1, keepdims=True) - passage_BL)
-    ends_BL = np.cumsum(partners_BL, axis=1)
-    drawn = draws.below(bits_B, ends_BL[:, -1])
-    query_language = (ends_BL <= drawn[:, None]).sum(1)
+    partners_BJ = query_BJ * (passage_BJ.sum(1, keepdims=True) - passage_BJ)
+    ends_BJ = np.cumsum(partners_BJ, axis=1)
+    drawn = draws.below(bits_B, ends_BJ[:, -1])
+    query_language = (ends_BJ <= drawn[:, None]).sum(1)
     row = np.arange(len(drawn))
-    rest = drawn - (ends_BL - partners_BL)[row, query_language]
-    others_BL = passage_BL.copy()
-    others_BL[row, query_language] = 0
-    return query_language.astype(np.int16), _nth(others_BL, rest)
+    rest = drawn - (ends_BJ - partners_BJ)[row, query_language]
+    others_BJ = passage_BJ.copy()
+    others_BJ[row, query_language] = 0
+    return query_language.astype(np.int16), _nth(others_BJ, rest)
 
 
-def _nth(bits_BL: np.ndarray, nth: np.ndarray) -> np.ndarray:
+def _nth(bits_BJ: np.ndarray, nth: np.ndarray) -> np.ndarray:
     """int16 [B], the place of the nth (from 0) 1 of each row."""
-    return (np.cumsum(bits_BL, axis=1) <= nth[:, None]).sum(1).astype(np.int16)
+    return (np.cumsum(bits_BJ, axis=1) <= nth[:, None]).sum(1).astype(np.int16)
 
 
 def _bits(masks: np.ndarray, count: int) -> np.ndarray:

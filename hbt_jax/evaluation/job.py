@@ -26,7 +26,7 @@ from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training.load import is_run, load_model
-from hbt_jax.training.meters import training_curve
+from hbt_jax.training.metrics_log import training_curve
 from hbt_jax.training.preemption import StopRequest
 
 UNTRAINED = "untrained"

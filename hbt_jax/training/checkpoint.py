@@ -1,7 +1,8 @@
-"""Checkpoints by Orbax, written in the background: the latest, and the best by validation loss.
+"""Checkpoints by Orbax, written in the background: the latest, and the best by the deciding metric.
 
-A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, best validation
-loss so far and how many validations ago it was.  Nothing about the position in the data is saved: that is the step.
+A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, the best value
+of the deciding metric so far and how many values ago that was.  Nothing about the position in the data is saved: the
+step is that position.
 """
 
 import contextlib
@@ -20,6 +21,11 @@ from hbt_jax.files import says_full
 from hbt_jax.training.held_logs import HeldLogs
 from hbt_jax.training.step import TrainState
 
+_EARLIER_NAMES = {  # of fields of the record, in checkpoints of earlier versions
+    "best_loss": "best_value",
+    "worse_validations": "worse_results",
+    "validated_step": "evaluated_step",
+}
 _PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
 _WRITING = "Error writing"  # in the ValueError of TensorStore, whose errors of the disk are no OSError
 
@@ -34,18 +40,18 @@ class Record:
       data: fingerprints of the model, the tokenizer and the stores, in order, and the stores' releases of public data,
         which are not compared: early versions did not write them.
       plan_scheme: PLAN_SCHEME of hbt_jax/data/plan.py that drew the batches; None: the first, which was not written.
-      best_loss, best_step: the best validation so far, None before the first.
-      worse_validations: validations since the best one.
-      validated_step: step of the last validation, None before the first.
+      best_value, best_step: the best value of the deciding metric (--best_metric) so far, None before the first.
+      worse_results: values of it since the best one.
+      evaluated_step: step of the last validation or evaluation, None before the first.
     """
 
     step: int
     configuration: dict
     data: dict
-    best_loss: float | None = None
+    best_value: float | None = None
     best_step: int | None = None
-    worse_validations: int = 0
-    validated_step: int | None = None
+    worse_results: int = 0
+    evaluated_step: int | None = None
     plan_scheme: int | None = None
 
 
@@ -93,7 +99,7 @@ class Checkpoints:
         """The record of the checkpoint "last" or "best"."""
         manager = self._managers[name]
         restored = manager.restore(manager.latest_step(), args=ocp.args.Composite(record=ocp.args.JsonRestore()))
-        return Record(**restored["record"])
+        return Record(**{_EARLIER_NAMES.get(name, name): value for name, value in restored["record"].items()})
 
     def restore_last(self, target: TrainState) -> TrainState:
         """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state), to train on."""

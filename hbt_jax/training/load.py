@@ -15,7 +15,7 @@ from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
-from hbt_jax.training.start import check_vocabulary, habits, unused
+from hbt_jax.training.initial_model import check_vocabulary, habits, unused
 from hbt_jax.training.step import placed
 
 

@@ -120,7 +120,7 @@ def test_the_padding_of_the_vocabulary_is_not_exported(sources, exports):
 
 def test_adapters_are_merged_and_the_rest_is_untouched(sources, exports):
     base, after = flat_of(sources["xlm-roberta"]), flat_of(exports["lora"])
-    lora = read_run(sources["lora"]).recipe.lora
+    lora = read_run(sources["lora"]).step_config.lora
     adapted = dict(nnx.to_flat_state(loaded(sources["lora"]).parameters))
     path = ("layers", 1, "query_key_value", "kernel")
     assert [name for name in base if not np.array_equal(base[name], after[name])] == [path]

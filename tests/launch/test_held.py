@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hbt_jax.holding import held
-from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import ROOT, small_run
 from tests.launch.test_processes import start_two
 

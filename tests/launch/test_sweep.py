@@ -20,8 +20,8 @@ import pytest
 from data_prep.build_store import build_store
 from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
-from hbt_jax.training.meters import read_metrics
-from hbt_jax.training.start import resolved
+from hbt_jax.training.initial_model import resolved
+from hbt_jax.training.metrics_log import read_metrics
 from tests.data_prep.few_facts import few
 from tests.interchange import make_models
 from tests.launch.test_commands import ROOT

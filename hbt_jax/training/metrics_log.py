@@ -12,17 +12,27 @@ from tqdm import tqdm
 from hbt_jax.files import disk_errors
 from hbt_jax.training.event_file import EventFile
 
+TRAIN, VALIDATION, DEV = "train", "validation", "dev"
+_SHOWN_OF_DEV = "/multilingual/map"
 
-class MetricLog:
+
+class MetricsLog:
     """Rows of metrics in WORKDIR/metrics.jsonl and WORKDIR/tensorboard.
 
-    A row is {"step": int, "split": "train" | "validation", name: number, ...}.  Rows of steps after `step` are removed
-    when a log is opened at `step`, so a resumed run leaves one row per step and split.
+    A row is {"step": int, "split": "train" | "validation" | "dev", name: number, ...}.  Rows that the resumed run will
+    write again are removed when a log is opened, so there is one row per step and split.
+
+    Args:
+      workdir: folder of the run.
+      step: the step the run resumes from; rows of later steps are removed.
+      evaluated_step: step of the last validation or evaluation that its checkpoint knows of; later rows of these are
+        removed.  None: `step`.
     """
 
-    def __init__(self, workdir: Path, step: int):
+    def __init__(self, workdir: Path, step: int, evaluated_step: int | None = None):
         self._path = workdir / "metrics.jsonl"
-        kept = [row for row in read_metrics(workdir) if row["step"] <= step]
+        last = {TRAIN: step, VALIDATION: step if evaluated_step is None else evaluated_step}
+        kept = [row for row in read_metrics(workdir) if row["step"] <= last.get(row["split"], last[VALIDATION])]
         temporary = self._path.with_suffix(".partial")
         with self._writing():
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
@@ -56,11 +66,18 @@ def read_metrics(workdir: Path) -> list[dict]:
 
 
 def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
-    """The losses of a run as series of (step, value), "loss" and "validation loss", for a figure."""
-    names = {"train": "loss", "validation": "validation loss"}
+    """What a run measured as series of (step, value), for figures.
+
+    The losses are called "loss" and "validation loss"; of each dev benchmark there is the mean average precision over
+    the candidates of all languages, called such as "facts/multilingual/map".
+    """
+    losses = {TRAIN: "loss", VALIDATION: "validation loss"}
     curve: dict[str, list[tuple[int, float]]] = {}
     for row in read_metrics(workdir):
-        curve.setdefault(names[row["split"]], []).append((row["step"], row["loss"]))
+        named = {losses[row["split"]]: row["loss"]} if row["split"] in losses else row
+        for name, value in named.items():
+            if name in losses.values() or name.endswith(_SHOWN_OF_DEV):
+                curve.setdefault(name, []).append((row["step"], value))
     return curve
 
 

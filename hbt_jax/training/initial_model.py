@@ -19,7 +19,7 @@ from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.huggingface.pretrained import Pretrained
 from hbt_jax.models.lora import LoraConfig, lora_config
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
-from hbt_jax.training.trainable import frozen_parts
+from hbt_jax.training.freezing import frozen_parts
 
 POOLING, NORMALIZE, QUERY_PREFIX, PASSAGE_PREFIX = "mean", True, "query: ", "passage: "  # where nothing else is said
 
@@ -38,7 +38,7 @@ class Habits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
+class InitialModel:
     """What a run starts from.
 
     Attributes:
@@ -46,7 +46,7 @@ class Start:
       encoder: the architecture, with the run's dropout.
       tokenizer: the tokenizer.
       lora: the adapters, None for none.
-      frozen: parts that do not train, see trainable.py.
+      frozen: parts that do not train, see freezing.py.
       pretrained: the folder of the weights, None for random ones.
       said: of the options left to the model's files, the file and key that say them, in words.
       assumed: of pooling, normalize, query_prefix and passage_prefix, those that neither a file nor a flag states.
@@ -79,7 +79,7 @@ def unused(pretrained: Pretrained, left_out: list[str]) -> tuple[str, ...]:
     return (f"not used of {pretrained.name}: {', '.join(left_out)}",) if left_out else ()
 
 
-def open_start(config: TrainConfig) -> Start:
+def open_initial_model(config: TrainConfig) -> InitialModel:
     """Reads what --model names, all but the weights.
 
     Raises:
@@ -111,7 +111,7 @@ def open_start(config: TrainConfig) -> Start:
     settled = _resolved(config, pretrained)
     for side in ("query", "passage"):
         stored_format(settled.text, tokenizer, side, said)
-    return Start(
+    return InitialModel(
         config=settled,
         encoder=encoder,
         tokenizer=tokenizer,

@@ -14,6 +14,7 @@ BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y")
 POOLINGS = ("mean", "cls")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
+REMATS = ("none", "dots", "full")
 RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
@@ -222,6 +223,36 @@ class LearningConfig:
         "linear", "learning rate after warm-up: linear or cosine to zero, or constant", choices=SCHEDULES
     )
     clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryConfig:
+    """What memory and time an update takes; none of it changes what is learnt, but for rounding."""
+
+    encode_chunk: int = option(
+        0, "packed rows a device encodes at a time, and again for their gradient; 0: all of its rows, once", minimum=0
+    )
+    loss_tile: int = option(
+        0,
+        "passages whose scores are computed at a time, and again for their gradient; 0: all at once up to 2^26 scores a"
+        " device, in tiles of 2^22 numbers above that",
+        minimum=0,
+    )
+    remat: str = option(
+        "none",
+        "results of an encoder layer that are computed again for its gradient: none, dots (all but matrix products with"
+        " parameters) or full",
+        choices=REMATS,
+    )
+    scan_layers: bool | None = option(
+        None, "compile one encoder layer and loop over all; unset: on TPU and GPU, but not on CPU"
+    )
+    split_optimizer: bool = option(
+        True, "split optimizer state over all devices, even where they hold parameters whole (ZeRO-1)"
+    )
 
     def __post_init__(self):
         check_limits(self)

@@ -115,6 +115,20 @@ def state_shardings(state, mesh: Mesh):
     return jax.tree.map(one, state)
 
 
+def split_shardings(state, mesh: Mesh):
+    """As `state_shardings`, but the first axis is split over all devices where it divides: for optimizer state.
+
+    A part of a leaf lies on devices that hold the same part of its parameter, so an update is gathered over the `data`
+    axis alone (ZeRO-1, Rajbhandari et al. 2020, arXiv 1910.02054).
+    """
+
+    def one(leaf, otherwise: NamedSharding) -> NamedSharding:
+        divides = leaf.ndim > 1 and leaf.shape[0] % mesh.size == 0 and int(np.prod(leaf.shape)) >= _SMALLEST_SPLIT
+        return NamedSharding(mesh, PartitionSpec(("fsdp", "data"))) if mesh.size > 1 and divides else otherwise
+
+    return jax.tree.map(one, state, state_shardings(state, mesh))
+
+
 def host_shares(mesh: Mesh, process_index: int) -> list[int]:
     """Numbers of the shares whose devices belong to process `process_index`, in mesh order."""
     return [share for share, device in enumerate(mesh.devices.flat) if device.process_index == process_index]

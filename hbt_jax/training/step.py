@@ -16,13 +16,17 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import LearningConfig
+from hbt_jax.config import LearningConfig, MemoryConfig
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import embed_slots
 from hbt_jax.training import losses
 from hbt_jax.training.freezing import trainable
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
+
+_WHOLE_SCORES = 2**26  # of a device; several arrays of 256 MiB
+_TILE_SCORES = 2**22
+_SMALLEST_TILE = 128
 
 
 class TrainState(NamedTuple):
@@ -48,6 +52,7 @@ class StepConfig:
       normalize: whether embeddings are scaled to unit length.
       lora: the adapters, None for none.
       frozen: parts that do not train, see freezing.py.
+      memory: chunks, tiles, what is computed again and where optimizer state lies.
     """
 
     encoder: EncoderConfig
@@ -60,6 +65,7 @@ class StepConfig:
     normalize: bool = True
     lora: LoraConfig | None = None
     frozen: tuple[str, ...] = ()
+    memory: MemoryConfig = MemoryConfig()
 
     def graph(self) -> nnx.GraphDef:
         """The encoder's structure without its parameters."""
@@ -79,7 +85,15 @@ class StepConfig:
         return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
     def _encoder(self) -> Encoder:
-        return Encoder(self.encoder, lora=self.lora, dtype=jnp.dtype(self.compute_dtype), rngs=nnx.Rngs(self.seed))
+        scan = self.memory.scan_layers
+        return Encoder(
+            self.encoder,
+            lora=self.lora,
+            dtype=jnp.dtype(self.compute_dtype),
+            remat=self.memory.remat,
+            scan_layers=jax.default_backend() != "cpu" if scan is None else scan,
+            rngs=nnx.Rngs(self.seed),
+        )
 
 
 def batch_loss(
@@ -94,6 +108,7 @@ def batch_loss(
         pooling=config.pooling,
         normalized=config.normalize,
         dropout_key=dropout_key,
+        chunk=config.memory.encode_chunk,
         constrain=constrain,
     )
     query_PbD, passage_PcD = (
@@ -105,8 +120,24 @@ def batch_loss(
         batch["masked"],
         temperature=config.learning.temperature,
         symmetric=config.learning.symmetric,
+        tile=loss_tile(config.memory.loss_tile, query_PbD.shape[1], passage_PcD.shape[0] * passage_PcD.shape[1]),
         constrain=constrain,
     )
+
+
+def loss_tile(given: int, queries: int, passages: int) -> int:
+    """Columns the loss makes at a time, 0 for all.
+
+    Args:
+      given: --loss_tile.
+      queries: of one device.
+      passages: of all devices.
+    """
+    if given:
+        return given if given < passages else 0
+    if queries * passages <= _WHOLE_SCORES:
+        return 0
+    return max(_SMALLEST_TILE, _TILE_SCORES // queries)
 
 
 def _row_constraint(mesh: Mesh) -> Callable:
@@ -123,6 +154,10 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
     graph, optimizer = config.graph(), make_optimizer(config.learning, config.steps)
     schedule, constrain = learning_rate(config.learning, config.steps), _row_constraint(mesh)
 
+    def laid_out(values):
+        """Gradients or parameters as the optimizer's state lies: each device updates its part."""
+        return jax.lax.with_sharding_constraint(values, _optimizer_shardings(config, values, mesh))
+
     def update(state: TrainState, batch: dict):
         key = jax.random.fold_in(jax.random.key(config.seed), state.step) if config.encoder.dropout else None
 
@@ -133,7 +168,8 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
             return batch_loss(config, graph, parameters, batch, dropout_key=key, constrain=constrain)
 
         (loss, accuracy), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
-        changes, optimizer_state = optimizer.update(gradients, state.optimizer, trained)
+        gradients = laid_out(gradients)
+        changes, optimizer_state = optimizer.update(gradients, state.optimizer, laid_out(trained))
         parameters = nnx.merge_state(optax.apply_updates(trained, changes), frozen)
         metrics = {
             "loss": loss,
@@ -173,17 +209,21 @@ def make_validation_step(config: StepConfig, mesh: Mesh) -> Callable:
 
 def abstract_state(config: StepConfig, mesh: Mesh) -> TrainState:
     """Shapes, dtypes and shardings of a TrainState on `mesh`, without any memory."""
-    shapes = jax.eval_shape(config.initial_state)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        shapes,
-        meshes.state_shardings(shapes, mesh),
+        jax.eval_shape(config.initial_state),
+        state_shardings(config, mesh),
     )
 
 
 def state_shardings(config: StepConfig, mesh: Mesh) -> TrainState:
     """The sharding of each leaf of a TrainState on `mesh`."""
-    return meshes.state_shardings(jax.eval_shape(config.initial_state), mesh)
+    shapes = jax.eval_shape(config.initial_state)
+    return meshes.state_shardings(shapes, mesh)._replace(optimizer=_optimizer_shardings(config, shapes.optimizer, mesh))
+
+
+def _optimizer_shardings(config: StepConfig, tree, mesh: Mesh):
+    return (meshes.split_shardings if config.memory.split_optimizer else meshes.state_shardings)(tree, mesh)
 
 
 def sharded_initial_state(config: StepConfig, mesh: Mesh, given: dict[tuple, np.ndarray] | None = None) -> TrainState:

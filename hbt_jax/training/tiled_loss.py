@@ -78,7 +78,9 @@ def _forward(layout: Layout, constrain, query_BD, passage_CD, masked_BW):
         logits_BT = _logits(layout, constrain, query_BD, masked_BW, *tile)
         tile_highest_B = jnp.max(logits_BT, axis=1)
         new_highest_B = jnp.maximum(highest_B, tile_highest_B)
-        sum_B = sum_B * jnp.exp(highest_B - new_highest_B) + jnp.sum(jnp.exp(logits_BT - new_highest_B[:, None]), axis=1)
+        sum_B = sum_B * jnp.exp(highest_B - new_highest_B) + jnp.sum(
+            jnp.exp(logits_BT - new_highest_B[:, None]), axis=1
+        )
         first_B = tile[1] + jnp.argmax(logits_BT, axis=1).astype(jnp.int32)
         best_B = jnp.where(tile_highest_B > highest_B, first_B, best_B)  # of equal ones the first, as argmax has it
         column_T = jax.nn.logsumexp(logits_BT, axis=0) if layout.symmetric else jnp.zeros(0, jnp.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import LearningConfig
+from hbt_jax.config import LearningConfig, MemoryConfig
 from hbt_jax.mesh import make_mesh, put_batch
 from hbt_jax.models.model import embed_slots
 from hbt_jax.training import step as steps
@@ -65,8 +65,14 @@ def test_meshes_give_the_same_training():
 def test_fsdp_splits_the_token_table_and_its_moments():
     state = steps.sharded_initial_state(toy.step_config(), mesh_of(2, 4))
     tables = [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (384, 32)]
-    assert len(tables) == 3  # the table and AdamW's two moments
-    assert all(leaf.addressable_shards[0].data.shape == (96, 32) for leaf in tables)
+    held = sorted(leaf.addressable_shards[0].data.shape for leaf in tables)
+    assert held == [(48, 32), (48, 32), (96, 32)]  # AdamW's two moments over all devices, the table over `fsdp`
+
+
+def test_optimizer_state_lies_as_the_parameters_where_it_is_not_split():
+    state = steps.sharded_initial_state(toy.step_config(memory=MemoryConfig(split_optimizer=False)), mesh_of(2, 4))
+    tables = [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (384, 32)]
+    assert [leaf.addressable_shards[0].data.shape for leaf in tables] == [(96, 32)] * 3
 
 
 def test_packed_rows_and_one_text_a_row_give_the_same_vectors():

@@ -34,12 +34,12 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
       InputError: the script failed (it has said why).
       Interrupted: a signal came meanwhile.
     """
-    source = config.run.prepare
+    source = config.preparation.prepare
     script = [
         sys.executable,
         str(PREPARED[source]),
-        f"--out_dir={Path(config.run.prepared_dir) / source}",
-        f"--vocabulary={config.run.vocabulary}",
+        f"--out_dir={Path(config.preparation.prepared_dir) / source}",
+        f"--vocabulary={config.preparation.vocabulary}",
     ]
     code = run_child(script, stop)
     if stop.requested:
@@ -50,40 +50,40 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
 
 def check_measures(config: TrainConfig) -> None:
     """Raises InputError for what is to be measured during training but cannot be."""
-    run = config.run
+    chosen = config.validation
     needed = "--validate_every and --validation_stores"
-    is_periodic = run.validate_every and run.validation_stores
-    if run.best_metric != VALIDATION_LOSS:
-        needed, is_periodic = "--evaluate_every and --dev_benchmarks", run.evaluate_every and run.dev_benchmarks
+    is_periodic = chosen.validate_every and chosen.validation_stores
+    if chosen.best_metric != VALIDATION_LOSS:
+        needed, is_periodic = "--evaluate_every and --dev_benchmarks", chosen.evaluate_every and chosen.dev_benchmarks
         if not is_periodic:
-            raise InputError(f"--best_metric={run.best_metric} needs {needed}")
-    if run.patience and not is_periodic:
-        raise InputError(f"--patience={run.patience} needs {needed}")
-    if run.validate_every and not run.validation_stores:
-        raise InputError(f"--validate_every={run.validate_every} needs --validation_stores")
-    if bool(run.evaluate_every) != bool(run.dev_benchmarks):
+            raise InputError(f"--best_metric={chosen.best_metric} needs {needed}")
+    if chosen.patience and not is_periodic:
+        raise InputError(f"--patience={chosen.patience} needs {needed}")
+    if chosen.validate_every and not chosen.validation_stores:
+        raise InputError(f"--validate_every={chosen.validate_every} needs --validation_stores")
+    if bool(chosen.evaluate_every) != bool(chosen.dev_benchmarks):
         raise InputError(
-            f"--evaluate_every={run.evaluate_every} --dev_benchmarks={','.join(run.dev_benchmarks)}: expected both or"
-            " neither"
+            f"--evaluate_every={chosen.evaluate_every} --dev_benchmarks={','.join(chosen.dev_benchmarks)}: expected"
+            " both or neither"
         )
-    check_names(run.dev_benchmarks, run.data_dir, run.best_metric)
+    check_names(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric)
 
 
 def check(config: TrainConfig) -> None:
     """Raises InputError for combinations of flags that no single part can see."""
     command.require(["workdir", "stores"])
     check_measures(config)
-    if config.run.evaluate_untrained and not config.run.benchmarks:
+    if config.evaluation.evaluate_untrained and not config.evaluation.benchmarks:
         raise InputError("--evaluate_untrained needs --benchmarks")
-    if config.run.layer_probe and not config.run.benchmarks:
-        raise InputError(f"--layer_probe={config.run.layer_probe} needs --benchmarks")
-    if config.run.prepare and config.run.prepare not in PREPARED:
-        raise InputError(f"--prepare={config.run.prepare}: expected one of {', '.join(PREPARED)}")
-    command.require_data_dir(config.run.benchmarks, config.run.data_dir)
-    for name in config.run.benchmarks:  # not after hours of training
+    if config.evaluation.layer_probe and not config.evaluation.benchmarks:
+        raise InputError(f"--layer_probe={config.evaluation.layer_probe} needs --benchmarks")
+    if config.preparation.prepare and config.preparation.prepare not in PREPARED:
+        raise InputError(f"--prepare={config.preparation.prepare}: expected one of {', '.join(PREPARED)}")
+    command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
+    for name in config.evaluation.benchmarks:  # not after hours of training
         check_known(name)
-    for store in (*config.plan.stores, *config.run.validation_stores):  # not after the seconds that imports take
-        if not (config.run.prepare or is_remote(store)):
+    for store in (*config.plan.stores, *config.validation.validation_stores):  # not after the seconds that imports take
+        if not (config.preparation.prepare or is_remote(store)):
             read_manifest(store)
 
 
@@ -93,17 +93,19 @@ def folders_held(config: TrainConfig) -> Iterator[None]:
     workdir = Path(config.run.workdir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(held(workdir, "--workdir"))
-        if config.run.benchmarks:  # launch/eval.py may be writing there, which would be known after hours otherwise
+        if (
+            config.evaluation.benchmarks
+        ):  # launch/eval.py may be writing there, which would be known after hours otherwise
             stack.enter_context(held(workdir / "evaluation", "--workdir"))
         yield
 
 
 def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | None:
     """What evaluates the model during training, its benchmarks read; None if nothing is to."""
-    run = config.run
-    if not run.evaluate_every:
+    chosen = config.validation
+    if not chosen.evaluate_every:
         return None
-    return DevEvaluation(run.dev_benchmarks, run.data_dir, run.best_metric, lambda: stop.requested)
+    return DevEvaluation(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric, lambda: stop.requested)
 
 
 def main(_: list[str]) -> None:
@@ -123,10 +125,10 @@ def main(_: list[str]) -> None:
         join_processes(processes)
         if processes.coordinator:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
-        if config.run.prepare:
+        if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
         mesh = train(config, stop, dev_evaluation(config, stop))
-        if config.run.benchmarks:
+        if config.evaluation.benchmarks:
             evaluate_run(config, mesh, stop)
 
 

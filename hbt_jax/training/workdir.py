@@ -87,8 +87,8 @@ def _step_config(
         learning=config.learning,
         steps=config.run.steps,
         seed=config.run.seed,
-        compute_dtype=config.run.compute_dtype,
-        normalize=config.model.normalize == "true",
+        compute_dtype=config.mesh.compute_dtype,
+        normalize=bool(config.model.normalize),
         lora=lora,
         frozen=frozen,
     )

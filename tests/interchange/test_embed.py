@@ -108,7 +108,7 @@ def test_json_lines_bring_their_ids_to_parquet(folder, wanted, tmp_path):
 
 
 def test_the_options_of_an_evaluation_apply(folder, lines, tmp_path, capsys):
-    run(folder, input=lines, output=tmp_path / "out.npy", query_prefix="", normalize="false", max_length=8)
+    run(folder, input=lines, output=tmp_path / "out.npy", query_prefix="", normalize=False, max_length=8)
     printed = capsys.readouterr().out
     assert "as queries (prefix ''), dot product; " in printed
     assert "cut at 8 tokens" in printed

@@ -214,7 +214,7 @@ def test_a_damaged_or_older_configuration(sweep, tmp_path):
     keep(tmp_path / "run", config)
     file = tmp_path / "run" / "config.json"
     content = json.loads(file.read_text())
-    del content["run"]["patience"]  # as if written before there was such an option: then it had its default
+    del content["validation"]["patience"]  # as if written before there was such an option: then it had its default
     make_models.write_json(file, content)
     sweep.check_kept(config)
     make_models.write_json(file, content | {"run": content["run"] | {"momentum": 1}})

@@ -36,7 +36,7 @@ COLUMNS = (  # heading, setting, metric, digits
     ("multi R@1", "multilingual", "recall@1", 3),
     ("rank distance", "multilingual", "rank_distance", 1),
 )
-OF_STREAMED = (  # of a benchmark whose passages are streamed
+OF_STREAMED = (  # for benchmarks whose passages are streamed
     ("mono nDCG@10", "monolingual", "ndcg@10", 3),
     ("multi nDCG@10", "multilingual", "ndcg@10", 3),
     ("mono R@100", "monolingual", "recall@100", 3),
@@ -61,18 +61,18 @@ def arguments(config: TrainConfig) -> list[str]:
 
 
 def train(config: TrainConfig, stop: StopRequest) -> None:
-    """Runs one training with its evaluation in a process of its own.
+    """Runs one training with its evaluation in a separate process.
 
     Raises:
-      InputError: it failed; its message stands above.
-      Interrupted: a signal came; the run has saved.
+      InputError: it failed and has printed why.
+      Interrupted: a signal arrived; the run has saved.
     """
     script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(config)]
     code = run_child(script, stop)
     if stop.requested or code == command.EXIT_INTERRUPTED:
         raise Interrupted(f"during {config.run.workdir}; run the same command again to resume")
     if code:
-        raise InputError(f"the run {config.run.workdir} ended with exit code {code}; its message stands above")
+        raise InputError(f"the run {config.run.workdir} ended with exit code {code}; see its message above")
 
 
 def check_kept(config: TrainConfig) -> None:
@@ -101,7 +101,7 @@ def check_kept(config: TrainConfig) -> None:
 
 
 def _differ(name: str, before: object, wanted: object) -> bool:
-    """Whether an option has another value; a folder or file is the same however its path is written."""
+    """Whether an option has another value; the same folder or file may be written as different paths."""
     if name not in PATHS:
         return before != wanted
     places = ([_place(path) for path in (each if isinstance(each, tuple) else [each])] for each in (before, wanted))
@@ -119,14 +119,14 @@ def _shown(value: object) -> str:
 
 
 def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict | None:
-    """The metrics of a finished run on one benchmark (a name or a path), None before it is finished."""
+    """The metrics of a finished run on one benchmark (a name or a path), None if it has not finished."""
     folder = workdir / "evaluation" / ("untrained" if untrained else "") / os.path.basename(os.path.abspath(benchmark))
     file = folder / "results.json"
     return json.loads(file.read_text(encoding="utf-8"))["metrics"] if file.exists() else None
 
 
 def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
-    """Mean and sample standard deviation over seeds, a row a batch kind, in Markdown; of the columns that it has."""
+    """A Markdown table of mean and sample standard deviation over seeds, one row per batch kind."""
     everyone = [metrics for of_kind in runs.values() for metrics in of_kind]
     shown, streamed = ([column for column in some if _in_all(everyone, column)] for some in (COLUMNS, OF_STREAMED))
     columns = shown or streamed
@@ -141,7 +141,7 @@ def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
 
 
 def _in_all(runs: list[dict], column: tuple) -> bool:
-    """Whether all results have a column: bitext, say, has no monolingual queries."""
+    """Whether all results have a column; bitext, for one, has no monolingual queries."""
     _, setting, metric, _ = column
     return all(metrics.get(setting, {}).get(metric) is not None for metrics in runs)
 
@@ -152,9 +152,9 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def main(_: list[str]) -> None:
-    """Holds the folder of the sweep, and does it."""
+    """Locks the folder of the sweep and runs it."""
     command.require(["workdir", "benchmarks"])
-    with held(flags.FLAGS.workdir, "--workdir"):  # each run holds a folder of its own in it
+    with held(flags.FLAGS.workdir, "--workdir"):  # each run locks its own folder inside
         sweep()
 
 
@@ -162,7 +162,7 @@ def sweep() -> None:
     """Checks the flags, runs what is not finished yet, and writes the table."""
     kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
     if not kinds or set(kinds) - set(BATCHINGS):
-        raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list out of {', '.join(BATCHINGS)}")
+        raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list of {', '.join(BATCHINGS)}")
     root, benchmarks = Path(flags.FLAGS.workdir), flags.FLAGS.benchmarks
     command.require_data_dir(benchmarks, flags.FLAGS.data_dir)
     for benchmark in benchmarks:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Trains a retriever: prepares data when asked to, trains, evaluates, writes a report.
+"""Trains a retriever: prepares data if asked to, trains, evaluates and writes a report.
 
     python launch/train.py --flagfile=launch/flagfiles/quickstart.flags --workdir=runs/quickstart
 
-Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 all else.
+Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving, 1 anything else.  After 3, run the same
+command again to resume.
 """
 
 import contextlib
@@ -28,11 +29,11 @@ PREPARED = {"facts": ROOT / "data_prep" / "prepare_facts.py"}
 
 
 def prepare(config: TrainConfig, stop: StopRequest) -> None:
-    """Runs the script that builds what --prepare names, in a process of its own.
+    """Runs the script that builds what --prepare names, in a separate process.
 
     Raises:
-      InputError: the script failed (it has said why).
-      Interrupted: a signal came meanwhile.
+      InputError: the script failed (it has printed why).
+      Interrupted: a signal arrived.
     """
     source = config.preparation.prepare
     script = [
@@ -43,13 +44,13 @@ def prepare(config: TrainConfig, stop: StopRequest) -> None:
     ]
     code = run_child(script, stop)
     if stop.requested:
-        raise Interrupted("while preparing data; finished pieces are kept, the same command goes on")
+        raise Interrupted("while preparing data; finished parts are kept: run the same command again to resume")
     if code:
-        raise InputError(f"--prepare={source} failed with exit code {code}; its message stands above")
+        raise InputError(f"--prepare={source} failed with exit code {code}; see its message above")
 
 
 def check_measures(config: TrainConfig) -> None:
-    """Raises InputError for what is to be measured during training but cannot be."""
+    """Raises InputError if something is to be measured during training but cannot be."""
     chosen = config.validation
     needed = "--validate_every and --validation_stores"
     is_periodic = chosen.validate_every and chosen.validation_stores
@@ -70,7 +71,7 @@ def check_measures(config: TrainConfig) -> None:
 
 
 def check(config: TrainConfig) -> None:
-    """Raises InputError for combinations of flags that no single part can see."""
+    """Raises InputError for combinations of flags that no single part of the configuration can check."""
     command.require(["workdir", "stores"])
     check_measures(config)
     if config.evaluation.evaluate_untrained and not config.evaluation.benchmarks:
@@ -80,28 +81,26 @@ def check(config: TrainConfig) -> None:
     if config.preparation.prepare and config.preparation.prepare not in PREPARED:
         raise InputError(f"--prepare={config.preparation.prepare}: expected one of {', '.join(PREPARED)}")
     command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
-    for name in config.evaluation.benchmarks:  # not after hours of training
+    for name in config.evaluation.benchmarks:  # now, not after hours of training
         check_known(name)
-    for store in (*config.plan.stores, *config.validation.validation_stores):  # not after the seconds that imports take
+    for store in (*config.plan.stores, *config.validation.validation_stores):  # before slow imports
         if not (config.preparation.prepare or is_remote(store)):
             read_manifest(store)
 
 
 @contextlib.contextmanager
 def folders_held(config: TrainConfig) -> Iterator[None]:
-    """Holds the folders that the run writes: of several processes of a job, the first one holds them for all."""
+    """Locks the folders that the run writes; if a job has several processes, the first one locks them for all."""
     workdir = Path(config.run.workdir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(held(workdir, "--workdir"))
-        if (
-            config.evaluation.benchmarks
-        ):  # launch/eval.py may be writing there, which would be known after hours otherwise
+        if config.evaluation.benchmarks:  # launch/eval.py may be writing there: fail now, not after hours
             stack.enter_context(held(workdir / "evaluation", "--workdir"))
         yield
 
 
 def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | None:
-    """What evaluates the model during training, its benchmarks read; None if nothing is to."""
+    """The evaluator for use during training, with its benchmarks read; None if there is nothing to evaluate."""
     chosen = config.validation
     if not chosen.evaluate_every:
         return None
@@ -117,7 +116,7 @@ def main(_: list[str]) -> None:
     with StopRequest() as stop, contextlib.ExitStack() as stack:
         if not processes.coordinator:
             stack.enter_context(folders_held(config))
-        # These import jax and tensorflow: only once the flags are known to be good.
+        # These import jax and tensorflow: only after the flags have been checked.
         from hbt_jax.evaluation.job import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.train import train

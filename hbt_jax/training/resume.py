@@ -17,7 +17,7 @@ from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.initial_model import one_spelling
 
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
-RELEASES = "releases of public data"  # of the stores: told where the data differ, but not compared
+RELEASES = "releases of public data"  # of the stores: reported if the data differ, but not compared
 _COMPARED = {  # what changes a result; stores, tokenizer and model are compared by their fingerprints
     *(field.name for part in (PlanConfig, TextConfig, ModelConfig, LearningConfig) for field in fields(part)),
     *("seed", "compute_dtype", "validation_batches", "best_metric"),
@@ -60,7 +60,7 @@ def check_resume(
     """The record of the run to resume, None for a new run; `said` and `encoder` as for `check_same_run`.
 
     Raises:
-      InputError: --resume forbids or demands a checkpoint, or the checkpoint is of another run.
+      InputError: --resume forbids or demands a checkpoint, or the checkpoint belongs to another run.
     """
     found = checkpoints.step("last")
     if found is None:
@@ -115,8 +115,8 @@ def check_same_run(
         before = "1 (no scheme on record)" if saved.plan_scheme is None else saved.plan_scheme
         raise InputError(
             f"{workdir} holds a run at step {saved.step} with batches of plan scheme {before}, but this version of"
-            f" hbt_jax draws by scheme {wanted.plan_scheme} and would go on with other texts: finish the run with the"
-            " version that began it, or give another --workdir (launch/eval.py and launch/export.py read it as it is)"
+            f" hbt_jax draws by scheme {wanted.plan_scheme} and would continue with other texts: finish the run with"
+            " the version that began it, or give another --workdir (launch/eval.py and launch/export.py still read it)"
         )
 
 

@@ -310,7 +310,10 @@ def test_what_goes_wrong_late_leaves_no_file(folder, tmp_path, monkeypatch):
 
 def test_the_command_needs_something_to_do(tmp_path):
     for arguments, message in (
-        (["--model=m"], "--output is needed: the .npy or .parquet file to write; or --nearest=K to look at a model"),
+        (
+            ["--model=m"],
+            "--output is needed: the .npy or .parquet file to write; or --nearest=K to print nearest texts",
+        ),
         (["--output=x.npy"], "--model is needed: workdir of a run"),
         (["--model=m", "--nearest=-1"], "--nearest=-1: expected at least 0"),
     ):

@@ -124,7 +124,7 @@ def test_a_sweep_killed_in_its_second_run_goes_on_to_the_same_table(given, strai
     (training,) = children_of(process.pid)
     process.send_signal(number)
     _, errors = ended(process, -signal.SIGKILL if number == signal.SIGKILL else 3)
-    assert number == signal.SIGKILL or f"stopped: during {second}; the same command goes on" in errors
+    assert number == signal.SIGKILL or f"stopped: during {second}; run the same command again to resume" in errors
     until = time.monotonic() + 10
     while is_running(training) and time.monotonic() < until:
         time.sleep(0.02)

@@ -156,9 +156,9 @@ def test_the_vocabulary_of_the_two_files_must_fit(folders, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text", "message"),
     [
-        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere does not go with a pretrained --model="),
+        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere cannot be used with a pretrained --model="),
         ({}, TextConfig(query_length=16, passage_length=25), "--passage_length=25: expected at most 24, this model"),
-        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings has no use with --lora_rank=2"),
+        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings is not supported by --lora_rank=2"),
         ({"lora_rank": 2, "lora_layers": ("0-2",)}, SHORT, "--lora_layers=0-2: '0-2' does not fit an encoder with"),
         ({"freeze": ("pooler",)}, SHORT, "--freeze=pooler: 'pooler' matches nothing in this encoder"),
     ],
@@ -170,7 +170,7 @@ def test_flags_that_do_not_fit_the_model_are_named(folders, changes, text, messa
 
 def test_adapters_on_random_weights_are_refused(tmp_path):
     tokenizer = make_models.sentencepiece_file(tmp_path / "tokenizer")
-    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: nothing but the adapters"):
+    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: only the adapters"):
         open_initial_model(config("tiny", tokenizer=str(tokenizer), lora_rank=2))
 
 
@@ -197,14 +197,14 @@ def test_a_pretrained_folder_is_loaded_as_its_files_say(folders):
     model = load_model(str(folders["xlm-roberta"]), "best", make_mesh(1, 1, jax.devices()[:1]), "float32")
     assert (model.pooling, model.normalize, model.step) == ("mean", True, 0)
     assert dataclasses.astuple(model.text)[:4] == ("query: ", "passage: ", make_models.LENGTH, make_models.LENGTH)
-    with pytest.raises(InputError, match="--checkpoint=last is for the workdir of a run, which --model=.*is not"):
+    with pytest.raises(InputError, match="--checkpoint=last is only for the workdir of a run, which --model=.*is not"):
         load_model(str(folders["bert"]), "last", make_mesh(1, 1, jax.devices()[:1]), "float32")
 
 
 def test_files_of_another_version_are_refused(folders, tmp_path):
     run = make_models.run_of(tmp_path / "run", ModelConfig(model=str(folders["bert"])), stores={}, text=SHORT)
     (run / workdir.MODEL_FILE).write_text('{"pooling": "mean"}')
-    with pytest.raises(InputError, match="model.json is not what this version writes"):
+    with pytest.raises(InputError, match="model.json was not written by this version"):
         workdir.read_run(run)
 
 

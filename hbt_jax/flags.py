@@ -42,18 +42,21 @@ class _OptionalBoolean(flags.BooleanParser):
         return None if argument == OF_MODEL else super().parse(argument)
 
 
-def define(*parts: type[Part]) -> None:
-    """Defines one absl flag for each field of the given parts of the configuration, with its help and default."""
+def define(*parts: type) -> None:
+    """Defines one absl flag for each field of the given dataclasses, with its help and default.
+
+    The fields are made by `config.option`; those of a `config.Part` stand below its title in --help.
+    """
     for part in parts:
         for field in dataclasses.fields(part):
             _groups.setdefault(_heading(part, field.name), []).append(field.name)
             _define_one(field)
 
 
-def _heading(part: type[Part], name: str) -> str:
+def _heading(part: type, name: str) -> str:
     """The title of the most basic part that has one and holds the field."""
     holding = [kind for kind in part.__mro__ if name in getattr(kind, "__dataclass_fields__", {})]
-    return next(kind.title for kind in reversed(holding) if kind.title)
+    return next((kind.title for kind in reversed(holding) if issubclass(kind, Part) and kind.title), OTHERS)
 
 
 def _define_one(field: dataclasses.Field) -> None:
@@ -139,7 +142,8 @@ def _show_help() -> None:
     main = sys.modules["__main__"]
     grouped = {name for names in _groups.values() for name in names}
     own = sorted(flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]))
-    groups = {**_groups, OTHERS: [name for name in own if name not in grouped]}
+    others = [*(name for name in own if name not in grouped), *_groups.get(OTHERS, [])]
+    groups = {heading: names for heading, names in _groups.items() if heading != OTHERS} | {OTHERS: others}
     print(help_text(main.__doc__ or "", groups, flags.FLAGS))
     sys.exit(0)
 

@@ -199,7 +199,7 @@ def _check_lengths(text: TextConfig, encoder: EncoderConfig) -> None:
     for name in ("query_length", "passage_length"):
         if getattr(text, name) > encoder.max_positions:
             raise InputError(
-                f"--{name}={getattr(text, name)}: expected at most {encoder.max_positions}, the positions of this model"
+                f"--{name}={getattr(text, name)}: expected at most {encoder.max_positions}, this model's positions"
             )
 
 

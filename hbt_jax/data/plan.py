@@ -120,7 +120,7 @@ class Plan:
         stores = self.mixture.stores
         if self.config.negatives and not any(len(store.pairs.negative_rows) for store in stores):
             raise InputError(
-                f"--negatives={self.config.negatives} requests explicit negatives, but no store of --stores has any"
+                f"--negatives={self.config.negatives} asks for explicit negatives, but no store of --stores has any"
                 f" ({', '.join(str(store.path) for store in stores)}): set --negatives=0, or build a store from a"
                 " source with negatives"
             )

@@ -23,7 +23,7 @@ def main(_: list[str]) -> None:
     command.require(["model", "out"])
     check_out(Path(config.out), config.model)
     with StopRequest("stopping; a second signal stops at once") as stop:
-        # This imports jax: only once the flags are known to be good.
+        # This imports jax: only after the flags have been checked.
         from hbt_jax.interchange.export import export_command
 
         export_command(config, stop)

@@ -36,13 +36,13 @@ def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
     """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
     given = EvalConfig(
         model=config.run.workdir,
-        benchmarks=config.run.benchmarks,
-        data_dir=config.run.data_dir,
+        benchmarks=config.evaluation.benchmarks,
+        data_dir=config.evaluation.data_dir,
         out=str(Path(config.run.workdir) / "evaluation"),
-        compute_dtype=config.run.compute_dtype,
-        layer_probe=config.run.layer_probe,
+        compute_dtype=config.mesh.compute_dtype,
+        layer_probe=config.evaluation.layer_probe,
     )
-    run_evaluation(given, mesh, stop, baseline=config.run.evaluate_untrained)
+    run_evaluation(given, mesh, stop, baseline=config.evaluation.evaluate_untrained)
 
 
 def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:

@@ -85,7 +85,7 @@ def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: 
         ("Longest text", f"{text.query_length} tokens of a query, {text.passage_length} of a passage"),
         *_learning(config.learning),
         ("Dropout", f"{config.model.dropout:g}"),
-        ("Products of matrices in", run.compute_dtype),
+        ("Products of matrices in", config.mesh.compute_dtype),
         ("Seed", str(run.seed)),
     ]
     lora = provenance.run.step_config.lora
@@ -97,7 +97,7 @@ def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: 
 
 
 def _validation(model: Model, provenance: Provenance) -> str:
-    record, metric = provenance.record, provenance.run.config.run.best_metric
+    record, metric = provenance.record, provenance.run.config.validation.best_metric
     if record.best_value is None or record.best_step != model.step:
         return ""
     return f", {metric.replace('_', ' ')} {record.best_value:.4f}"

@@ -61,7 +61,7 @@ class HostBatches:
 
 def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[HostBatches]:
     """The validation stores, once for each kind of batch that training draws: each kind counts the same."""
-    stores, training = config.run.validation_stores, config.plan
+    stores, training = config.validation.validation_stores, config.plan
     if not stores:
         return []
     kinds = [training.batching]

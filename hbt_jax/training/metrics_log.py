@@ -48,7 +48,7 @@ class MetricsLog:
             self._events.write(step, {f"{split}/{name}": value for name, value in values.items()})
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
-        return disk_errors(self._path.parent, "--workdir", "the last whole checkpoint is kept")
+        return disk_errors(self._path.parent, "--workdir", "the last complete checkpoint is kept")
 
     def close(self) -> None:
         """Closes both files."""
@@ -57,7 +57,7 @@ class MetricsLog:
 
 
 def read_metrics(workdir: Path) -> list[dict]:
-    """The rows of WORKDIR/metrics.jsonl, none if it is absent; a last line cut short by a kill is left out."""
+    """The rows of WORKDIR/metrics.jsonl, none if there is no such file; an incomplete last line is ignored."""
     path = workdir / "metrics.jsonl"
     if not path.exists():
         return []
@@ -82,10 +82,10 @@ def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 class Throughput:
-    """Pairs per second between two readings, with the time of compilations, validations and saves left out.
+    """Pairs per second between two readings, excluding the time of compilation, validation and saving.
 
-    A reading is taken when the results of the pairs have arrived from the device, so the host's being ahead of the
-    device does not count as speed.
+    A reading is taken only when the results have arrived from the device, so a host that runs ahead of the device does
+    not look fast.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
@@ -98,7 +98,7 @@ class Throughput:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Leaves out the time of a block; the device must have nothing to do when it begins.  Blocks may nest."""
+        """Excludes the time of a block; the device must be idle when it begins.  Blocks may nest."""
         left, self._depth = self._clock(), self._depth + 1
         try:
             yield
@@ -108,20 +108,20 @@ class Throughput:
                 self._away += self._clock() - left
 
     def read(self, pairs: int) -> float:
-        """Pairs per second for `pairs` pairs done in this interval; starts the next one."""
+        """Pairs per second if this interval did `pairs` pairs; starts the next interval."""
         seconds = self._clock() - self._start - self._away
         self.restart()
         return pairs / max(seconds, 1e-9)
 
 
 class LateMetrics:
-    """Holds the metrics of an interval on the device until the next one: reading them never makes the loop wait."""
+    """Keeps the metrics of an interval on the device until the next one, so that reading them never blocks the loop."""
 
     def __init__(self) -> None:
         self._held: list = []
 
     def swap(self, rows: list) -> list[tuple[int, dict[str, float]]]:
-        """Keeps `rows`, a list of (step, dict of device scalars); returns those of the call before, as floats."""
+        """Keeps `rows`, a list of (step, dict of device scalars); returns those of the previous call, as floats."""
         previous, self._held = self._held, rows
         values = jax.device_get([metrics for _, metrics in previous])
         return [

@@ -1,7 +1,7 @@
 """One update as a pure function under one jit: the same program for one device and for a mesh.
 
-Every array of a batch has one share per device on its first axis.  A device encodes its own share; the loss then reads
-all passages, and XLA inserts the gather.  No collective is written by hand.
+The first axis of every array of a batch counts shares, one per device.  A device encodes its own share; the loss reads
+the passages of all, for which XLA inserts the gather.  No collective is written by hand.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _SMALLEST_TILE = 128
 
 
 class TrainState(NamedTuple):
-    """What an update changes: `step` int32, all parameters (nnx.State), the optimizer's state of those that train."""
+    """What an update changes: `step` (int32), all parameters (nnx.State), the optimizer state of the trained ones."""
 
     step: jax.Array
     parameters: nnx.State
@@ -51,7 +51,7 @@ class StepConfig:
       compute_dtype: "float32" or "bfloat16", of matrix products in the encoder.
       normalize: whether embeddings are scaled to unit length.
       lora: the adapters, None for none.
-      frozen: parts that do not train, see freezing.py.
+      frozen: parts that are not trained, see freezing.py.
       memory: chunks, tiles, what is computed again and where optimizer state lies.
     """
 
@@ -77,11 +77,11 @@ class StepConfig:
         return TrainState(jnp.zeros((), jnp.int32), parameters, self.initial_optimizer(parameters))
 
     def initial_optimizer(self, parameters) -> optax.OptState:
-        """The optimizer's state before the first update; nothing for parameters that do not train."""
+        """The optimizer state before the first update; it holds nothing for frozen parameters."""
         return make_optimizer(self.learning, self.steps).init(self.split(parameters)[0])
 
     def split(self, parameters) -> tuple[nnx.State, nnx.State]:
-        """Those that train and those that do not; `nnx.merge_state` is the inverse."""
+        """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
         return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
     def _encoder(self) -> Encoder:
@@ -146,10 +146,10 @@ def _row_constraint(mesh: Mesh) -> Callable:
 
 
 def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
-    """The jitted update: (TrainState, batch) -> (TrainState, metrics); the state given in is donated.
+    """The jitted update: (TrainState, batch) -> (TrainState, metrics); the input state is donated.
 
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
-    `row_fill` (share of row tokens that hold text), `truncated_texts` and `absent_negatives` (asked for, not there).
+    `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent).
     """
     graph, optimizer = config.graph(), make_optimizer(config.learning, config.steps)
     schedule, constrain = learning_rate(config.learning, config.steps), _row_constraint(mesh)
@@ -208,7 +208,7 @@ def make_validation_step(config: StepConfig, mesh: Mesh) -> Callable:
 
 
 def abstract_state(config: StepConfig, mesh: Mesh) -> TrainState:
-    """Shapes, dtypes and shardings of a TrainState on `mesh`, without any memory."""
+    """Shapes, dtypes and shardings of a TrainState on `mesh`, without allocating it."""
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         jax.eval_shape(config.initial_state),
@@ -227,13 +227,13 @@ def _optimizer_shardings(config: StepConfig, tree, mesh: Mesh):
 
 
 def sharded_initial_state(config: StepConfig, mesh: Mesh, given: dict[tuple, np.ndarray] | None = None) -> TrainState:
-    """The initial state, made in place on the mesh.
+    """The initial state, created directly on the mesh.
 
     Args:
       config: the update.
       mesh: the devices.
-      given: float32 host arrays of a pretrained encoder by parameter path; what it lacks comes from the seed.  It is
-        emptied on the way, so that no parameter is held twice.
+      given: float32 host arrays of a pretrained encoder by parameter path; missing ones come from the seed.  The dict
+        is emptied along the way, so that no parameter is held twice.
     """
     if not given:
         return jax.jit(config.initial_state, out_shardings=state_shardings(config, mesh))()
@@ -263,11 +263,11 @@ def placed(shapes, shardings, given: dict[tuple, np.ndarray], others: dict | Non
     Args:
       shapes: the state with abstract leaves.
       shardings: the same with a sharding at each leaf.
-      given: float32 host arrays by path; emptied on the way, so that no parameter is held twice.
-      others: leaves that are on the mesh already, by path.
+      given: float32 host arrays by path; emptied along the way, so that no parameter is held twice.
+      others: leaves that are already on the mesh, by path.
 
     Raises:
-      ValueError: an array of `given` is of another shape, or is none of the state's.
+      ValueError: an array of `given` has another shape, or the state has no such parameter.
     """
     leaves, flat_shardings = dict(others or {}), dict(nnx.to_flat_state(shardings))
     for path, like in nnx.to_flat_state(shapes):

@@ -52,7 +52,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     folder = Path(config.run.workdir)
     check_name(folder, "workdir", "checkpoints and event files")
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
-    mesh = meshes.make_mesh(config.run.mesh_data, config.run.mesh_fsdp)
+    mesh = meshes.make_mesh(config.mesh.mesh_data, config.mesh.mesh_fsdp)
     initial = open_initial_model(config)
     batches = HostBatches(initial.config, config.plan.stores, initial.tokenizer, mesh)
     batches.plan.check_negatives()
@@ -62,7 +62,9 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
             print(line, flush=True)
     record = _record(initial, batches, validation)
     with contextlib.closing(Checkpoints(folder)) as checkpoints, contextlib.ExitStack() as stack:
-        saved = resume.check_resume(config.run.resume, checkpoints, record, folder, initial.said)
+        saved = resume.check_resume(
+            config.checkpoints.resume, checkpoints, record, folder, initial.said, initial.encoder
+        )
         if is_leader():  # only now does anything in the folder change
             workdir.write(folder, initial)
         trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
@@ -94,7 +96,7 @@ def make_trainer(
     stop: StopRequest,
 ) -> Trainer:
     """The trainer without hooks, at the step of the checkpoint `saved`, None for step 0."""
-    run, step_config = initial.config.run, workdir.step_config_of(initial)
+    config, step_config = initial.config, workdir.step_config_of(initial)
     state, record = resume.first_state(checkpoints, saved, record, step_config, mesh, lambda: _weights(initial))
     return Trainer(
         step_config=step_config,
@@ -103,8 +105,8 @@ def make_trainer(
         checkpoints=checkpoints,
         state=state,
         record=record,
-        stop_requested=Agreement(lambda: stop.requested, run.log_every),
-        clock=SaveClock(run.save_every, 60.0 * run.save_minutes),
+        stop_requested=Agreement(lambda: stop.requested, config.run.log_every),
+        clock=SaveClock(config.checkpoints.save_every, 60.0 * config.checkpoints.save_minutes),
     )
 
 
@@ -116,28 +118,28 @@ def add_hooks(
     dev: DevEvaluator | None,
 ) -> None:
     """Adds what every run does besides its updates, in the order in which it must happen."""
-    run = initial.config.run
+    log_every, validation = initial.config.run.log_every, initial.config.validation
     progress = ShowProgress(shown=is_leader())
     trainer.add_hook(progress)
-    trainer.add_hook(LogMetrics(log, progress), every=run.log_every)
-    best = BestMetric(run.best_metric, dev is not None and dev.metrics.get(run.best_metric, False))
-    trainer.add_hook(Assess(measured, best, run.patience, log))
-    trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, run.log_every)))
+    trainer.add_hook(LogMetrics(log, progress), every=log_every)
+    best = BestMetric(validation.best_metric, dev is not None and dev.metrics.get(validation.best_metric, False))
+    trainer.add_hook(Assess(measured, best, validation.patience, log))
+    trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, log_every)))
 
 
 def measures(initial: InitialModel, validation: list[HostBatches], dev: DevEvaluator | None) -> list[Measure]:
     """What is measured during training."""
     config, found = initial.config, []
     if validation:
-        share = -(-config.run.validation_batches // len(validation))
+        share = -(-config.validation.validation_batches // len(validation))
         host_batches = [batch for kind in validation for batch in kind(0, share)]
-        found.append(ValidationLoss(workdir.step_config_of(initial), host_batches, config.run.validate_every))
+        found.append(ValidationLoss(workdir.step_config_of(initial), host_batches, config.validation.validate_every))
     if dev is not None:
 
         def model(trainer: Trainer) -> Model:
             return workdir.model_at(initial, trainer.state.parameters, trainer.step)
 
-        found.append(DevBenchmarks(dev, model, config.run.evaluate_every))
+        found.append(DevBenchmarks(dev, model, config.validation.evaluate_every))
     return found
 
 
@@ -180,7 +182,7 @@ def model_lines(initial: InitialModel) -> list[str]:
         lines += initial.pretrained.notes
         model = initial.config.model
         lines += assumption(
-            initial.pretrained.name, initial.assumed, model.pooling, model.normalize == "true", initial.config.text, {}
+            initial.pretrained.name, initial.assumed, model.pooling, model.normalize, initial.config.text, {}
         )
     if initial.lora or initial.frozen:
         parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.step_config_of(initial).initial_state).parameters))

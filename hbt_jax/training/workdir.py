@@ -1,4 +1,4 @@
-"""The folder of a run: what it was told, its tokenizer, and the trained model read back for evaluation.
+"""The folder of a run: its configuration and tokenizer, and loading its model for evaluation.
 
 WORKDIR/config.json        the resolved configuration (TrainConfig)
 WORKDIR/tokenizer/         a copy of the tokenizer's own files
@@ -32,7 +32,7 @@ _TEXT_OF_RUN = ("query_prefix", "passage_prefix", "query_length", "passage_lengt
 
 
 def write(workdir: Path, initial: InitialModel) -> None:
-    """Writes everything that `load` needs but the checkpoints.
+    """Writes everything that `load` needs, except the checkpoints.
 
     Raises:
       InputError: the folder cannot be written.
@@ -46,7 +46,7 @@ def write(workdir: Path, initial: InitialModel) -> None:
         and {
             "name": pretrained.name,
             "fingerprint": initial.fingerprint,
-            "hub": not Path(pretrained.name).is_dir(),  # later, and from elsewhere, the name alone would not tell
+            "hub": not Path(pretrained.name).is_dir(),  # cannot be told from the name later, or elsewhere
         },
     }
     try:
@@ -73,7 +73,7 @@ def _read_json(path: Path) -> dict:
 
 
 def step_config_of(initial: InitialModel) -> steps.StepConfig:
-    """The static part of an update for what a run starts from."""
+    """The static part of an update, for the model that a run starts from."""
     return _step_config(initial.config, initial.encoder, initial.lora, initial.frozen)
 
 
@@ -87,8 +87,8 @@ def _step_config(
         learning=config.learning,
         steps=config.run.steps,
         seed=config.run.seed,
-        compute_dtype=config.run.compute_dtype,
-        normalize=config.model.normalize == "true",
+        compute_dtype=config.mesh.compute_dtype,
+        normalize=bool(config.model.normalize),
         lora=lora,
         frozen=frozen,
     )
@@ -96,7 +96,7 @@ def _step_config(
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The files of a run, all but its checkpoints.
+    """The files of a run, except its checkpoints.
 
     Attributes:
       folder: its workdir.
@@ -125,7 +125,7 @@ def read_run(workdir: Path) -> Run:
         return Run(workdir, config, step_config, model["pretrained"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{workdir / MODEL_FILE} is not what this version writes ({error}): use the version that trained it"
+            f"{workdir / MODEL_FILE} was not written by this version ({error}): use the version that trained it"
         ) from error
 
 
@@ -134,7 +134,7 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
 
     Args:
       workdir: folder of the run.
-      checkpoint: "best" (the last one where the run had no validation), "last" or "untrained".
+      checkpoint: "best" (falls back to "last"), "last" or "untrained".
       mesh: where its parameters go.
       compute_dtype: of matrix products in the encoder.
 
@@ -191,7 +191,7 @@ def _initial(run: Run, step_config: steps.StepConfig, mesh: Mesh) -> nnx.State:
         if source.fingerprint != run.pretrained["fingerprint"]:
             raise InputError(
                 f"{run.folder} was trained from {source.name}, whose weights have changed since: its untrained model"
-                " cannot be had"
+                " cannot be reconstructed"
             )
         given = pretrained_files.read_parameters(source)[0]
     return steps.sharded_parameters(step_config, shardings, given)
@@ -201,7 +201,7 @@ def _trained(workdir: Path, checkpoint: str, target: steps.TrainState) -> tuple[
     """The parameters of a checkpoint, placed as those of `target`, and its step."""
     checkpoints = Checkpoints(workdir, read_only=True)
     try:
-        name = "last" if checkpoints.step(checkpoint) is None else checkpoint  # without validation there is no best
+        name = "last" if checkpoints.step(checkpoint) is None else checkpoint  # nothing decided which one is best
         step = checkpoints.step(name)
         if step is None:
             raise InputError(f"{workdir} holds no checkpoint yet: train first, or evaluate with --checkpoint=untrained")

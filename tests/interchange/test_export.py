@@ -319,7 +319,7 @@ def test_what_reads_back_otherwise_is_not_kept(sources, tmp_path, monkeypatch):
 def test_models_that_are_not_there(sources, tmp_path):
     with pytest.raises(InputError, match=r"--model=.*nowhere"):
         export(tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(InputError, match=r"--checkpoint=last is for the workdir of a run"):
+    with pytest.raises(InputError, match=r"--checkpoint=last is only for the workdir of a run"):
         export(sources["bert"], tmp_path / "out", checkpoint="last")
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()

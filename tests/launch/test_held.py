@@ -140,5 +140,5 @@ def test_all_processes_of_a_job_end_where_the_first_is_refused(few_facts, tmp_pa
         errors = [process.communicate(timeout=300)[1] for process in pair]
     assert [process.returncode for process in pair] == [2, 2], errors
     assert f"error: {workdir} is in use by process {os.getpid()} on host" in errors[0]
-    assert "error: process 0 could not go on; its message says why" in errors[1]
+    assert "error: process 0 failed; see its message" in errors[1]
     assert not workdir.exists()

@@ -117,7 +117,7 @@ def test_trained_parameters_are_counted_without_padding():
         (("dense",), None, "'dense' matches nothing in this encoder"),
         (("layers:2",), None, "--freeze=layers:2: '2' does not fit an encoder with layers 0 to 1"),
         (("embeddings", "layers:0-1"), None, "--freeze=embeddings,layers:0-1 leaves nothing to train"),
-        (("embeddings",), LORA, "--freeze=embeddings has no use with --lora_rank=2"),
+        (("embeddings",), LORA, "--freeze=embeddings is not supported by --lora_rank=2"),
     ],
 )
 def test_wrong_expressions_are_named(expressions, lora, message):

@@ -42,25 +42,25 @@ def config(model, text: TextConfig = SHORT, **changes) -> TrainConfig:
 def test_options_of_a_pretrained_encoder_are_those_of_its_files(folders):
     initial = open_initial_model(config(folders["labse"]))
     assert (initial.encoder.dense, initial.encoder.dropout) == (20, 0.1)
-    assert (initial.config.model.pooling, initial.config.model.normalize) == ("cls", "true")
+    assert (initial.config.model.pooling, initial.config.model.normalize) == ("cls", True)
     assert (initial.config.text.query_prefix, initial.config.text.passage_prefix) == ("", "")
     initial = open_initial_model(config(folders["bert"]))
-    assert (initial.config.model.pooling, initial.config.model.normalize) == ("mean", "false")
+    assert (initial.config.model.pooling, initial.config.model.normalize) == ("mean", False)
     initial = open_initial_model(config(folders["xlm-roberta"]))
     assert (initial.config.text.query_prefix, initial.config.text.passage_prefix) == ("query: ", "passage: ")
 
 
 def test_flags_come_before_files_and_defaults_after(folders, tmp_path):
     given = TextConfig("ask: ", "", query_length=16, passage_length=16)
-    initial = open_initial_model(config(folders["labse"], given, pooling="mean", normalize="false"))
-    assert (initial.config.model.pooling, initial.config.model.normalize) == ("mean", "false")
+    initial = open_initial_model(config(folders["labse"], given, pooling="mean", normalize=False))
+    assert (initial.config.model.pooling, initial.config.model.normalize) == ("mean", False)
     assert (initial.config.text.query_prefix, initial.config.text.passage_prefix) == ("ask: ", "")
     bare = shutil.copytree(folders["bert"], tmp_path / "bare")
     for name in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
         (bare / name).unlink()
     shutil.rmtree(bare / "1_Pooling")
-    assert habits(read(str(bare)), SHORT, "model", "model") == Habits("mean", True, "query: ", "passage: ")
-    assert habits(None, SHORT, "cls", "model") == Habits("cls", True, "query: ", "passage: ")
+    assert habits(read(str(bare)), SHORT, "model", None) == Habits("mean", True, "query: ", "passage: ")
+    assert habits(None, SHORT, "cls", None) == Habits("cls", True, "query: ", "passage: ")
 
 
 @pytest.mark.parametrize("layout", make_models.LAYOUTS)
@@ -127,7 +127,7 @@ def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_pat
         " --passage_prefix" in line
     )
     text = dataclasses.replace(text, passage_prefix="")
-    whole = open_initial_model(config(bare, text, pooling="cls", normalize="false"))
+    whole = open_initial_model(config(bare, text, pooling="cls", normalize=False))
     assert not [line for line in model_lines(whole) if line.startswith("note: ")]
     mesh = make_mesh(1, 1, jax.devices()[:1])
     model = load_model(str(bare), "best", mesh, "float32", pooling="cls")
@@ -156,9 +156,9 @@ def test_the_vocabulary_of_the_two_files_must_fit(folders, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text", "message"),
     [
-        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere does not go with a pretrained --model="),
+        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere cannot be used with a pretrained --model="),
         ({}, TextConfig(query_length=16, passage_length=25), "--passage_length=25: expected at most 24, this model"),
-        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings has no use with --lora_rank=2"),
+        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings is not supported by --lora_rank=2"),
         ({"lora_rank": 2, "lora_layers": ("0-2",)}, SHORT, "--lora_layers=0-2: '0-2' does not fit an encoder with"),
         ({"freeze": ("pooler",)}, SHORT, "--freeze=pooler: 'pooler' matches nothing in this encoder"),
     ],
@@ -170,7 +170,7 @@ def test_flags_that_do_not_fit_the_model_are_named(folders, changes, text, messa
 
 def test_adapters_on_random_weights_are_refused(tmp_path):
     tokenizer = make_models.sentencepiece_file(tmp_path / "tokenizer")
-    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: nothing but the adapters"):
+    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: only the adapters"):
         open_initial_model(config("tiny", tokenizer=str(tokenizer), lora_rank=2))
 
 
@@ -185,7 +185,7 @@ def test_a_run_begins_with_the_pretrained_weights_and_gives_them_back(folders, t
     trained = load_model(str(run), "last", mesh, "float32")
     assert trained.step == 5
     assert np.abs(np.asarray(trained.parameters["dense"]["bias"][...]) - wanted["dense", "bias"]).max() > 1e-3
-    assert load_model(str(run), "last", mesh, "float32", pooling="mean", normalize="false").pooling == "mean"
+    assert load_model(str(run), "last", mesh, "float32", pooling="mean", normalize=False).pooling == "mean"
     weights = bytearray((source / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (source / "model.safetensors").write_bytes(weights)
@@ -197,14 +197,14 @@ def test_a_pretrained_folder_is_loaded_as_its_files_say(folders):
     model = load_model(str(folders["xlm-roberta"]), "best", make_mesh(1, 1, jax.devices()[:1]), "float32")
     assert (model.pooling, model.normalize, model.step) == ("mean", True, 0)
     assert dataclasses.astuple(model.text)[:4] == ("query: ", "passage: ", make_models.LENGTH, make_models.LENGTH)
-    with pytest.raises(InputError, match="--checkpoint=last is for the workdir of a run, which --model=.*is not"):
+    with pytest.raises(InputError, match="--checkpoint=last is only for the workdir of a run, which --model=.*is not"):
         load_model(str(folders["bert"]), "last", make_mesh(1, 1, jax.devices()[:1]), "float32")
 
 
 def test_files_of_another_version_are_refused(folders, tmp_path):
     run = make_models.run_of(tmp_path / "run", ModelConfig(model=str(folders["bert"])), stores={}, text=SHORT)
     (run / workdir.MODEL_FILE).write_text('{"pooling": "mean"}')
-    with pytest.raises(InputError, match="model.json is not what this version writes"):
+    with pytest.raises(InputError, match="model.json was not written by this version"):
         workdir.read_run(run)
 
 

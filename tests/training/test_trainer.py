@@ -253,7 +253,7 @@ def test_a_run_with_batches_of_another_scheme_is_refused_and_left_as_it_is(tmp_p
     again = Checkpoints(tmp_path)
     message = (
         f"holds a run at step 2 with batches of plan scheme {said}, but this version of hbt_jax draws by scheme 2 and"
-        " would go on with other texts: finish the run with the version that began it, or give another --workdir"
+        " would continue with other texts: finish the run with the version that began it, or give another --workdir"
     )
     with pytest.raises(InputError, match=message):
         check_resume("auto", again, with_scheme(2), tmp_path)

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -27,7 +27,7 @@ PAGE = ROOT / "docs" / "flags.md"
 MANY_IN_COMMON = 20  # flags that two commands share before the second page entry refers to the first
 INTRODUCTION = """# Flags
 
-<!-- Written by `python .ci/flags_page.py --write`; a test compares it with the commands. -->
+<!-- Written by .ci/flags_page.py; a test compares it with the commands. -->
 
 Every command also takes `--help` and `--flagfile=FILE`: a file with one flag a line, where a value may stand in quotes
 (`--query_prefix="query: "`). A later flag overrides an earlier one. Lists are comma-separated. A switch is written
@@ -64,11 +64,14 @@ def _runs(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def run_until_parsing(path: Path, instead: Callable) -> Iterator[None]:
+def run_until_parsing(path: Path, instead: Callable, arguments: Sequence[str] = ()) -> Iterator[None]:
     """Runs a command with `instead` in the place of `run_command`; its flags are forgotten afterwards."""
     before = set(flags.FLAGS)
     try:
-        with mock.patch.object(sys, "argv", [str(path)]), mock.patch.object(command, "run_command", instead):
+        with (
+            mock.patch.object(sys, "argv", [str(path), *arguments]),
+            mock.patch.object(command, "run_command", instead),
+        ):
             runpy.run_path(str(path), run_name="__main__")
         yield
     finally:

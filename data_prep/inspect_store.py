@@ -123,7 +123,7 @@ def _shown_pairs(store: Store, tokenizer: Tokenizer, count: int, seed: int) -> I
     chosen = sampled(len(store.pairs), count, key(seed)).tolist()
     bits_N2 = stream(seed, purpose=0).random_raw(2 * len(chosen)).reshape(-1, 2)
     for pair, bits in zip(chosen, bits_N2, strict=True):
-        query, passage = int(store.pairs.query_P[pair]), int(store.pairs.passage_P[pair])
+        query, passage = int(store.pairs.query_A[pair]), int(store.pairs.passage_A[pair])
         asked, answered = _languages(store.queries.tokens, query), _languages(store.passages.tokens, passage)
         first = asked[below(bits[0], len(asked))]
         others = [code for code in answered if code != first] or answered

@@ -24,7 +24,7 @@ from data_prep.facts.groups import Group, all_groups, groups_by_split  # noqa: E
 from data_prep.facts.names import LANGUAGES, cldr_version  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
-from hbt_jax.config import RunConfig  # noqa: E402
+from hbt_jax.config import PreparationConfig  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.holding import RECORD, held  # noqa: E402
@@ -183,7 +183,7 @@ if __name__ == "__main__":
     from hbt_jax.flags import require, run_command
 
     flags.DEFINE_string("out_dir", None, "folder to write everything to")
-    pieces = RunConfig.__dataclass_fields__["vocabulary"]
+    pieces = PreparationConfig.__dataclass_fields__["vocabulary"]
     flags.DEFINE_integer(
         "vocabulary", pieces.default, "number of pieces of the tokenizer", lower_bound=pieces.metadata["minimum"]
     )

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
-from hbt_jax.config import RunConfig  # noqa: E402
+from hbt_jax.config import PreparationConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import utf8
 from hbt_jax.holding import held  # noqa: E402
@@ -131,6 +131,6 @@ if __name__ == "__main__":
     registry.define_flags()
     flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
     flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
-    pieces = RunConfig.__dataclass_fields__["vocabulary"]
+    pieces = PreparationConfig.__dataclass_fields__["vocabulary"]
     flags.DEFINE_integer("vocabulary", pieces.default, "number of pieces", lower_bound=pieces.metadata["minimum"])
     run_command(main)

@@ -1,12 +1,15 @@
-"""Everything a run can be told, as frozen dataclasses; `hbt_jax/flags.py` makes one flag of each field.
+"""Every option of every command, as frozen dataclasses; `hbt_jax/flags.py` makes one flag of each field.
 
-A field's help states its unit; its limits are checked when a configuration is made, so an impossible value ends the
-run before any model is loaded.  The rest of the package takes plain values or one of these dataclasses, never flags.
+Each dataclass is a part with one reason to change; a command takes several.  What two commands share stands in a part
+that both inherit.  A field's help states its unit; limits are checked when a configuration is made, so an impossible
+value ends the command before any model is loaded.  The rest of the package takes plain values or one of these
+dataclasses, never flags.
 """
 
 import dataclasses
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
 
@@ -19,9 +22,9 @@ CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
-SWITCHES = (OF_MODEL, "true", "false")
-_IN_A_FLAGFILE = ', which a line of a flag file keeps inside quotes, --query_prefix="query: "'
-SHORTEST = 4  # tokens that a longest text has at least: prefix, specials and something of the text
+_IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
+VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
+MIN_MAX_LENGTH = 4  # tokens: the smallest maximum length, enough for prefix, special tokens and some text
 
 
 def option(
@@ -38,13 +41,14 @@ def option(
     """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
 
     Args:
-      default: the default value; its type is the flag's type (tuples are comma-separated lists).
+      default: the default value; its type is the flag's type (tuples are comma-separated lists; None is a boolean that
+        may be left open).
       text: the flag's help, with the unit.
       choices: the allowed values, for an enumeration.
       minimum, maximum: inclusive limits of a number.
       above: exclusive lower limit of a number.
-      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; refused of all others.
-      spaces_count: whether spaces at the ends of a text mean something, so that none is dropped in silence.
+      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; all other options refuse them.
+      spaces_count: whether spaces at the ends of a text mean something, so that dropping one is an error.
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
     kinds = {"remote": remote, "spaces_count": spaces_count}
@@ -68,48 +72,147 @@ def check_limits(config: Any) -> None:
             raise InputError(f"--{field.name}={value}: expected {problem}")
 
 
-def _layer_probe() -> Any:
-    """The option that training and evaluation share."""
-    return option(
-        0,
-        "items whose queries are compared over languages after every layer, chosen evenly (arXiv 2506.15415); 0: none",
-        minimum=0,
-    )
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Options that belong together, with their limits checked.
 
+    `title` is the heading over the options in --help; a part without one stands under that of the part inheriting it.
+    """
 
-def _check_layer_probe(items: int) -> None:
-    if items == 1:
-        raise InputError("--layer_probe=1: one item has no random pairs: expected 2 or more, or 0 for no probe")
+    title: ClassVar[str] = ""
+
+    def __post_init__(self):
+        check_limits(self)
 
 
 @dataclasses.dataclass(frozen=True)
-class TextConfig:
-    """How a text becomes tokens, the same in training and evaluation."""
+class Prefixes(Part):
+    """What is put before every text."""
 
     query_prefix: str = option(
         OF_MODEL,
-        f"text put before every query, most often ending in a space{_IN_A_FLAGFILE}; `model`: the prompt in the files"
-        " of a pretrained --model, 'query: ' for an encoder without such files",
+        f"text put before every query, usually ending in a space{_IN_A_FLAGFILE}; `model`: as in training, or the"
+        " prompt in the model's files; 'query: ' if there is neither",
         spaces_count=True,
     )
     passage_prefix: str = option(
         OF_MODEL,
-        "text put before every passage, likewise; `model` without such files: 'passage: '",
+        "text put before every passage; `model`: as for --query_prefix, 'passage: ' if there is neither",
         spaces_count=True,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pooling(Part):
+    """How token vectors become one embedding."""
+
+    pooling: str = option(
+        OF_MODEL,
+        "how token vectors become one: mean over the text, or cls, its first token; `model`: as in training, or as the"
+        " model's files say; mean if there is neither",
+        choices=(OF_MODEL, *POOLINGS),
+    )
+    normalize: bool | None = option(
+        None,
+        "scale embeddings to unit length, so that scores are cosines; not given: as in training, or as the model's"
+        " files say; true if there is neither",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices(Part):
+    """Where and in what precision the encoder runs."""
+
+    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
+    mesh_data: int = option(
+        0,
+        "devices over which texts are split (mesh axis `data`); 0: all, in training those that --mesh_fsdp leaves",
+        minimum=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmarks(Part):
+    """Which benchmarks are evaluated."""
+
+    title: ClassVar[str] = "Benchmarks"
+
+    benchmarks: tuple = option((), "benchmarks to evaluate, in training after the last step, comma-separated")
+    data_dir: str = option("", "folder that holds one folder per benchmark")
+    layer_probe: int = option(
+        0,
+        "evenly chosen items whose queries are compared across languages after every layer (arXiv 2506.15415); 0: none",
+        minimum=0,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.layer_probe == 1:
+            raise InputError("--layer_probe=1: one item has no random pairs: expected 2 or more, or 0 for no probe")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(Part):
+    """Where a run lives and how long it lasts."""
+
+    title: ClassVar[str] = "Run"
+
+    workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
+    steps: int = option(1000, "updates to apply in all", minimum=1)
+    seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
+    log_every: int = option(20, "steps between two rows of metrics", minimum=1)
+    store_cache: str = option(
+        "",
+        "folder on this machine into which stores at gs://BUCKET/FOLDER are copied once; empty: hbt_jax/stores in"
+        " $XDG_CACHE_HOME or ~/.cache",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanConfig(Part):
+    """Which texts and languages make a batch (hbt_jax/data/plan.py)."""
+
+    title: ClassVar[str] = "Batches"
+
+    stores: tuple = option(
+        (),
+        "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated",
+        remote=True,
+    )
+    batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
+    mono_probability: float = option(
+        0.5, "alpha of hybrid batching: probability that a batch is x-x-mono", minimum=0.0, maximum=1.0
+    )
+    size_exponent: float = option(
+        1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
+    )
+    global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
+    negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TextConfig(Prefixes):
+    """How a text becomes tokens, the same in training and evaluation."""
+
+    title: ClassVar[str] = "Texts"
+
     query_length: int = option(
-        32, "longest query, in tokens with prefix and specials; the rest is cut", minimum=SHORTEST
+        32,
+        "maximum length of a query, in tokens including prefix and special tokens; the rest is cut",
+        minimum=MIN_MAX_LENGTH,
     )
     passage_length: int = option(
-        128, "longest passage, in tokens with prefix and specials; the rest is cut", minimum=SHORTEST
+        128,
+        "maximum length of a passage, in tokens including prefix and special tokens; the rest is cut",
+        minimum=MIN_MAX_LENGTH,
     )
     row_length: int = option(
         0, "tokens of a packed row; 0: the larger of --query_length and --passage_length", minimum=0
     )
-    row_segments: int = option(0, "texts a packed row holds at most; 0: row length / 8, at least 1", minimum=0)
+    row_segments: int = option(0, "maximum number of texts in a packed row; 0: row length / 8, at least 1", minimum=0)
 
     def __post_init__(self):
-        check_limits(self)
+        super().__post_init__()
         if self.row_length and self.row_length < self.longest:
             raise InputError(
                 f"--row_length={self.row_length} is shorter than the longest text"
@@ -133,31 +236,8 @@ class TextConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class PlanConfig:
-    """Which texts and languages make a batch (hbt_jax/data/plan.py)."""
-
-    stores: tuple = option(
-        (),
-        "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated",
-        remote=True,
-    )
-    batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
-    mono_probability: float = option(
-        0.5, "alpha of hybrid batching: probability that a batch is x-x-mono", minimum=0.0, maximum=1.0
-    )
-    size_exponent: float = option(
-        1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
-    )
-    global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
-    negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
-
-    def __post_init__(self):
-        check_limits(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """Which encoder is trained."""
+class InitialWeights(Part):
+    """Which encoder training starts from."""
 
     model: str = option(
         "tiny",
@@ -165,30 +245,29 @@ class ModelConfig:
         " folder or hub id of a pretrained BERT-family encoder in Hugging Face's layout",
     )
     tokenizer: str = option(
-        "", "folder or file of a preset's tokenizer; empty: that of the first store; a pretrained --model has its own"
+        "",
+        "folder or file of a preset's tokenizer; empty: that of the first store; a pretrained --model brings its own",
     )
-    pooling: str = option(
-        OF_MODEL,
-        "how token vectors become one: mean over the text, or cls, its first token; `model`: as the files of a"
-        " pretrained --model say, else mean",
-        choices=(OF_MODEL, *POOLINGS),
-    )
-    normalize: str = option(
-        OF_MODEL,
-        "scale embeddings to unit length, so that scores are cosines; `model`: as the files of a pretrained --model"
-        " say, else true",
-        choices=SWITCHES,
-    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Pooling, InitialWeights):
+    """Which encoder is trained, and which of its parameters."""
+
+    title: ClassVar[str] = "Model"
+
     dropout: float = option(
         0.1, "dropout rate of embeddings, attention output and feed-forward output", minimum=0.0, maximum=0.9
     )
     freeze: tuple = option(
         (),
-        "parts that are not trained, comma-separated: embeddings, tokens (their table alone), layers:3, layers:0-5,"
+        "parts that are not trained, comma-separated: embeddings, tokens (only their table), layers:3, layers:0-5,"
         " dense",
     )
     lora_rank: int = option(
-        0, "rank of low-rank adapters, which are then all that trains (arXiv 2106.09685); 0: none", minimum=0
+        0,
+        "rank of low-rank adapters (arXiv 2106.09685), which are then the only parameters trained; 0: none",
+        minimum=0,
     )
     lora_alpha: float = option(16.0, "an adapter's output is multiplied by alpha / rank", above=0.0)
     lora_layers: tuple = option((), "layers with adapters, such as 0-2 or 0-2,5; empty: all")
@@ -198,7 +277,7 @@ class ModelConfig:
     )
 
     def __post_init__(self):
-        check_limits(self)
+        super().__post_init__()
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not self.lora_rank and field.name.startswith("lora_") and value != field.default:
@@ -207,14 +286,16 @@ class ModelConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class LearningConfig:
+class LearningConfig(Part):
     """Loss and optimizer."""
 
+    title: ClassVar[str] = "Learning"
+
     temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
-    symmetric: bool = option(False, "add the loss of passages against queries, at equal weight")
+    symmetric: bool = option(False, "add the loss of passages against queries, with equal weight")
     learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
     weight_decay: float = option(
-        1e-2, "AdamW weight decay of matrices (none on biases, norms and embeddings' norms)", minimum=0.0
+        1e-2, "AdamW weight decay of matrices (none on biases and the scales of LayerNorm)", minimum=0.0
     )
     warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
     schedule: str = option(
@@ -222,120 +303,175 @@ class LearningConfig:
     )
     clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
 
-    def __post_init__(self):
-        check_limits(self)
-
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """Where a run lives and how long it goes on."""
+class ValidationConfig(Part):
+    """What is measured during training, and what follows from it."""
 
-    workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
-    steps: int = option(1000, "updates to apply in all", minimum=1)
-    seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
-    resume: str = option(
-        "auto", "auto: continue a run found in --workdir; never: refuse to; must: fail without one", choices=RESUMES
-    )
-    mesh_data: int = option(
-        0, "mesh axis `data`: devices over which batches alone are split; 0: all that remain", minimum=0
-    )
-    mesh_fsdp: int = option(1, "mesh axis `fsdp`: devices over which batches and parameters are split", minimum=1)
-    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
-    log_every: int = option(20, "steps between two written rows of metrics", minimum=1)
-    validate_every: int = option(0, "steps between two validations; 0: at the end only", minimum=0)
+    title: ClassVar[str] = "Validation and evaluation during training"
+
+    validate_every: int = option(0, "steps between two validations; 0: only after the last step", minimum=0)
     validation_stores: tuple = option(
-        (), "stores, likewise, whose loss picks the best checkpoint; empty: the last step is kept", remote=True
-    )
-    store_cache: str = option(
-        "",
-        "folder of this machine that stores at gs://BUCKET/FOLDER are copied to, once; empty: hbt_jax/stores in"
-        " $XDG_CACHE_HOME or ~/.cache",
+        (),
+        "validation stores, folders or gs://BUCKET/FOLDER, comma-separated; the checkpoint with the lowest loss on them"
+        " is kept as best, unless --best_metric says otherwise",
+        remote=True,
     )
     validation_batches: int = option(
-        8, "batches of one validation, shared out evenly among the kinds of batches; always the same ones", minimum=1
+        8, "batches of one validation, always the same, divided equally among the kinds of batches", minimum=1
     )
-    patience: int = option(0, "stop after this many validations without a better loss; 0: never", minimum=0)
-    save_every: int = option(0, "steps between two checkpoints; 0: by --save_minutes alone", minimum=0)
-    save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
-    prepare: str = option("", "source whose stores, tokenizer and benchmark are built first when missing (facts)")
-    prepared_dir: str = option("runs/data", "folder of what --prepare builds")
-    vocabulary: int = option(28000, "pieces of the tokenizer that --prepare trains", minimum=400)
-    benchmarks: tuple = option((), "benchmarks evaluated after training, comma-separated")
-    data_dir: str = option("", "folder with one folder a benchmark")
-    evaluate_untrained: bool = option(False, "evaluate the initial weights too, as the baseline of the report")
-    layer_probe: int = _layer_probe()
-
-    def __post_init__(self):
-        check_limits(self)
-        _check_layer_probe(self.layer_probe)
+    evaluate_every: int = option(
+        0, "steps between two evaluations on --dev_benchmarks, and one after the last step; 0: none", minimum=0
+    )
+    dev_benchmarks: tuple = option(
+        (),
+        "benchmarks evaluated during training, comma-separated: NAME in --data_dir, NAME:FOLDER for files elsewhere,"
+        " or the path of a benchmark of your own",
+    )
+    best_metric: str = option(
+        VALIDATION_LOSS,
+        "metric that decides which checkpoint is best and when --patience ends: validation_loss, or a metric of a dev"
+        " benchmark such as facts/multilingual/map",
+    )
+    patience: int = option(0, "stop after this many values of --best_metric without improvement; 0: never", minimum=0)
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig:
-    """What launch/eval.py evaluates."""
+class CheckpointConfig(Part):
+    """When the state is saved, and whether it is resumed from."""
+
+    title: ClassVar[str] = "Checkpoints"
+
+    resume: str = option(
+        "auto",
+        "auto: resume a run found in --workdir; never: fail if there is one; must: fail if there is none",
+        choices=RESUMES,
+    )
+    save_every: int = option(0, "steps between two checkpoints; 0: only --save_minutes counts", minimum=0)
+    save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig(Devices):
+    """The devices of training."""
+
+    title: ClassVar[str] = "Devices"
+
+    mesh_fsdp: int = option(1, "devices over which both batches and parameters are split (mesh axis `fsdp`)", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparationConfig(Part):
+    """Data that is built before training when it is missing."""
+
+    title: ClassVar[str] = "Preparation"
+
+    prepare: str = option("", "source whose stores, tokenizer and benchmark are built first if missing (facts)")
+    prepared_dir: str = option("runs/data", "folder of what --prepare builds")
+    vocabulary: int = option(28000, "pieces of the tokenizer that --prepare trains", minimum=400)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(Benchmarks):
+    """What is evaluated after training."""
+
+    evaluate_untrained: bool = option(False, "evaluate the initial weights too, as the baseline in the report")
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessConfig(Part):
+    """How several processes find each other; not a property of a run, so not written beside its checkpoints."""
+
+    title: ClassVar[str] = "Several processes"
+
+    coordinator: str = option(
+        "", "host:port of process 0 for jax.distributed; auto: JAX finds it (Cloud TPU, Slurm); empty: one process"
+    )
+    processes: int = option(0, "number of processes; 0 with --coordinator=auto: JAX finds it", minimum=0)
+    process: int = option(0, "number of this process, from 0; not used with --coordinator=auto", minimum=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.coordinator not in ("", "auto") and not self.process < self.processes:
+            raise InputError(
+                f"--coordinator={self.coordinator} --processes={self.processes} --process={self.process}:"
+                " expected the number of processes, and a smaller number for this process"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedModel(Part):
+    """A model that is read."""
+
+    title: ClassVar[str] = "Model"
 
     model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
     checkpoint: str = option(
         "best",
-        "of a workdir: best (by validation loss; the last where there was none), last or untrained",
+        "which checkpoint of a workdir to load: best (falls back to last), last or untrained",
         choices=("best", "last", "untrained"),
     )
-    benchmarks: tuple = option((), "benchmarks, comma-separated")
-    data_dir: str = option("", "folder with one folder a benchmark")
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedding(Devices, Pooling, Prefixes):
+    """How a model that is read embeds texts."""
+
+    title: ClassVar[str] = "Embedding"
+
+    max_length: int = option(
+        0, "maximum length of a text, in tokens; 0: as in training, or as the model's files say", minimum=0
+    )
+    eval_batch: int = option(
+        256,
+        "texts of 64 tokens embedded at a time on each device; scaled down for longer texts, capped at 32 on CPU",
+        minimum=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig(Embedding, Benchmarks, SavedModel):
+    """What launch/eval.py evaluates."""
+
+    title: ClassVar[str] = "Evaluation"
+
     out: str = option("", "folder for results.json, TREC runs and report.html")
     candidate_text: str = option(
         "sentence",
-        "what is embedded of a candidate of xquad-r and mlqa-r: sentence, or sentence+context (its paragraph after it)",
+        "text embedded for a candidate of xquad-r and mlqa-r: sentence, or sentence+context (followed by its"
+        " paragraph)",
         choices=CANDIDATE_TEXTS,
     )
     miracl_languages: tuple = option(
-        (), "languages of miracl that are evaluated, comma-separated; empty: all whose files are there"
-    )
-    query_prefix: str = option(
-        OF_MODEL,
-        f"text put before every query{_IN_A_FLAGFILE}; `model`: as in training, or as its files say",
-        spaces_count=True,
-    )
-    passage_prefix: str = option(OF_MODEL, "text put before every candidate; `model`: likewise", spaces_count=True)
-    max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
-    pooling: str = option(
-        OF_MODEL, "mean or cls; `model`: as in training, or as its files say", choices=(OF_MODEL, *POOLINGS)
-    )
-    normalize: str = option(
-        OF_MODEL, "scale embeddings to unit length; `model`: as in training, or as its files say", choices=SWITCHES
-    )
-    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
-    mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
-    eval_batch: int = option(
-        256, "texts of 64 tokens embedded at a time, per device, fewer longer ones; a CPU takes at most 32", minimum=1
+        (), "languages of miracl to evaluate, comma-separated; empty: all whose files are there"
     )
     corpus_block: int = option(
         32768, "passages of miracl that are read, embedded and searched at a time; bounds the memory", minimum=1
     )
     run_depth: int = option(
-        100, "candidates per query in a written TREC run; 0: all, which miracl has too many of", minimum=0
+        100, "candidates per query in a TREC run; 0: all, which is not supported by miracl", minimum=0
     )
-    cross_lingual_runs: bool = option(False, "write TREC runs of the cross-lingual pools too, one a candidate language")
-    layer_probe: int = _layer_probe()
+    cross_lingual_runs: bool = option(
+        False, "write TREC runs of the cross-lingual pools too, one per candidate language"
+    )
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
     )
     query_expansions: str = option(
         "",
-        'file of JSON lines {"id": QUERY_ID, "texts": [...]}: evaluate with these texts added to the queries too, into'
-        " OUT/expanded; empty: none",
+        'file of JSON lines {"id": QUERY_ID, "texts": [...]}: evaluate a second time with these texts added to the'
+        " queries, into OUT/expanded; empty: none",
     )
     expansion_combination: str = option(
         CONCAT,
         "how --query_expansions are added; concat: the query and its texts as one text, with the query prefix, cut at"
-        " the longest text of either side; mean-embedding: mean of the embeddings of the query and of each text (with"
-        " the passage prefix), to unit length",
+        " the maximum length of the longer side; mean-embedding: mean of the embeddings of the query and of each text"
+        " (with the passage prefix), scaled to unit length",
         choices=EXPANSION_COMBINATIONS,
     )
 
     def __post_init__(self):
-        check_limits(self)
-        _check_layer_probe(self.layer_probe)
+        super().__post_init__()
         if self.miracl_languages and "miracl" not in self.benchmarks:
             raise InputError(
                 f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"
@@ -355,25 +491,23 @@ class EvalConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(SavedModel):
     """What launch/export.py writes."""
 
-    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
-    checkpoint: str = option(
-        "best",
-        "of a workdir: best (by validation loss; the last where there was none), last or untrained",
-        choices=("best", "last", "untrained"),
-    )
-    out: str = option("", "folder to write; one that an earlier export wrote, unchanged since, is replaced")
+    title: ClassVar[str] = "Export"
+
+    out: str = option("", "folder to write; an existing export is overwritten only if it is unmodified")
     max_length: int = option(
-        0, "longest text, in tokens; 0: the longer side's of training, or as the model's files say", minimum=0
+        0,
+        "maximum length of a text, in tokens; 0: that of the longer side in training, or as the model's files say",
+        minimum=0,
     )
     license: str = option(
-        "unknown", "licence of the model for its card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: not said"
+        "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
     )
 
     def __post_init__(self):
-        check_limits(self)
+        super().__post_init__()
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", self.license):
             raise InputError(
                 f"--license={self.license!r}: expected the hub's name of a licence, in small letters without spaces,"
@@ -382,126 +516,115 @@ class ExportConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbedConfig:
+class EmbedConfig(Embedding, SavedModel):
     """What launch/embed.py embeds."""
 
-    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
-    checkpoint: str = option(
-        "best",
-        "of a workdir: best (by validation loss; the last where there was none), last or untrained",
-        choices=("best", "last", "untrained"),
-    )
+    title: ClassVar[str] = "Texts and output"
+
     input: str = option(
-        "-", "texts: a .txt file, one a line; a .jsonl file, one object a line; - for standard input, one a line"
+        "-", "texts: a .txt file, one per line; a .jsonl file, one object per line; - for standard input, one per line"
     )
     field: str = option(
-        "", "of JSON lines, the field with the text; empty: text; with --input=- it says that these are JSON lines"
+        "", "field of a JSON line that holds the text; empty: text; with --input=- it says that the lines are JSON"
     )
     output: str = option(
-        "", "file to write: .npy, float32 [texts, width]; or .parquet, columns id (where given), text and embedding"
+        "", "file to write: .npy, float32 [texts, width]; or .parquet, columns id (if given), text and embedding"
     )
-    side: str = option("query", "the side whose prefix and length all texts get", choices=("query", "passage"))
+    side: str = option("query", "side whose prefix and maximum length apply to all texts", choices=("query", "passage"))
     nearest: int = option(
-        0, "print for each text this many others with the highest scores, all embedded as --side; 0: none", minimum=0
+        0,
+        "print for each text this many others with the highest scores, all embedded as --side; 0: none",
+        minimum=0,
     )
-    query_prefix: str = option(
-        OF_MODEL,
-        f"text put before every query{_IN_A_FLAGFILE}; `model`: as in training, or as its files say",
-        spaces_count=True,
-    )
-    passage_prefix: str = option(OF_MODEL, "text put before every passage; `model`: likewise", spaces_count=True)
-    max_length: int = option(0, "longest text, in tokens; 0: as in training, or as the model's files say", minimum=0)
-    pooling: str = option(
-        OF_MODEL, "mean or cls; `model`: as in training, or as its files say", choices=(OF_MODEL, *POOLINGS)
-    )
-    normalize: str = option(
-        OF_MODEL, "scale embeddings to unit length; `model`: as in training, or as its files say", choices=SWITCHES
-    )
-    compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
-    mesh_data: int = option(0, "devices over which texts are split; 0: all", minimum=0)
-    eval_batch: int = option(
-        256, "texts of 64 tokens embedded at a time, per device, fewer longer ones; a CPU takes at most 32", minimum=1
-    )
-
-    def __post_init__(self):
-        check_limits(self)
 
 
 @dataclasses.dataclass(frozen=True)
-class CompareConfig:
+class CompareConfig(Part):
     """What launch/compare.py compares."""
 
+    title: ClassVar[str] = "Comparison"
+
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
-    b: tuple = option((), "those of system B, likewise; differences are A - B")
+    b: tuple = option((), "output folders of system B; differences are A - B")
     out: str = option("", "folder for compare.html, compare.tsv and compare.json")
-    metric: str = option("map", "metric of the three settings, as results.json names it; rank distance comes with it")
+    metric: str = option(
+        "map", "metric of the three settings, as named in results.json; rank distance is always compared too"
+    )
     samples: int = option(
-        10_000, "draws of the bootstrap, and of the randomisation test", minimum=100, maximum=1_000_000
+        10_000, "draws of the bootstrap and of the randomisation test", minimum=100, maximum=1_000_000
     )
     seed: int = option(0, "seed of the draws", minimum=0, maximum=2**31 - 1)
     confidence: float = option(
-        0.95, "confidence of the intervals; 1 - confidence is the level of the tests", minimum=0.5, maximum=0.999
+        0.95,
+        "confidence level of the intervals; 1 - confidence is the significance level of the tests",
+        minimum=0.5,
+        maximum=0.999,
     )
 
-    def __post_init__(self):
-        check_limits(self)
 
-
-@dataclasses.dataclass(frozen=True)
-class ProcessConfig:
-    """How several processes find each other; not part of what a run is, so not written beside its checkpoints."""
-
-    coordinator: str = option(
-        "", "host:port of process 0 for jax.distributed; auto: JAX finds it (Cloud TPU, Slurm); empty: one process"
-    )
-    processes: int = option(0, "number of processes; 0 with --coordinator=auto: JAX finds it", minimum=0)
-    process: int = option(0, "number of this process, from 0; not used with --coordinator=auto", minimum=0)
-
-    def __post_init__(self):
-        check_limits(self)
-        if self.coordinator not in ("", "auto") and not self.process < self.processes:
-            raise InputError(
-                f"--coordinator={self.coordinator} --processes={self.processes} --process={self.process}:"
-                " expected a number of processes, and one below it for this process"
-            )
-
-
-TRAIN_PARTS = {
-    "text": TextConfig,
+TRAIN_PARTS: dict[str, type[Part]] = {  # in the order of --help
+    "run": RunConfig,
     "plan": PlanConfig,
+    "text": TextConfig,
     "model": ModelConfig,
     "learning": LearningConfig,
-    "run": RunConfig,
+    "validation": ValidationConfig,
+    "checkpoints": CheckpointConfig,
+    "mesh": MeshConfig,
+    "preparation": PreparationConfig,
+    "evaluation": EvaluationConfig,
 }
+_PART_OF = {field.name: part for part, kind in TRAIN_PARTS.items() for field in dataclasses.fields(kind)}
+_EARLIER_VALUES = {("normalize", "true"): True, ("normalize", "false"): False, ("normalize", OF_MODEL): None}
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """The whole configuration of a training run."""
 
-    text: TextConfig = TextConfig()
+    run: RunConfig = RunConfig()
     plan: PlanConfig = PlanConfig()
+    text: TextConfig = TextConfig()
     model: ModelConfig = ModelConfig()
     learning: LearningConfig = LearningConfig()
-    run: RunConfig = RunConfig()
+    validation: ValidationConfig = ValidationConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    mesh: MeshConfig = MeshConfig()
+    preparation: PreparationConfig = PreparationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def options(self) -> dict[str, Any]:
+        """Every option by name; names are unique over all parts."""
+        return {name: getattr(getattr(self, part), name) for name, part in _PART_OF.items()}
 
     def to_json(self) -> dict:
         """The configuration as nested JSON values; tuples become lists."""
-        return {
-            part: {
-                k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, part)).items()
-            }
-            for part in TRAIN_PARTS
-        }
+        found: dict[str, dict] = {part: {} for part in TRAIN_PARTS}
+        for name, value in self.options().items():
+            found[_PART_OF[name]][name] = list(value) if isinstance(value, tuple) else value
+        return found
 
     @classmethod
     def from_json(cls, values: dict) -> "TrainConfig":
-        """The inverse of `to_json`; raises InputError for fields this version does not know."""
-        parts = {}
-        for part, kind in TRAIN_PARTS.items():
-            known = {field.name for field in dataclasses.fields(kind)}
-            given = values.get(part, {})
-            if set(given) - known:
-                raise InputError(f"configuration has unknown fields {sorted(set(given) - known)} in part {part!r}")
-            parts[part] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-        return cls(**parts)
+        """The inverse of `to_json`, which also reads what earlier versions wrote: they had the same options in fewer
+        parts.  Options that are absent have their defaults.
+
+        Raises:
+          InputError: there is a field that this version does not know.
+        """
+        options = {}
+        for part, given in values.items():
+            unknown = sorted(set(given) - _PART_OF.keys())
+            if unknown:
+                raise InputError(f"configuration has unknown fields {unknown} in part {part!r}")
+            options |= given
+        return cls.from_options(options)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "TrainConfig":
+        """A configuration from options by name; lists become tuples, absent options have their defaults."""
+        parts: dict[str, dict] = {part: {} for part in TRAIN_PARTS}
+        for name, value in options.items():
+            value = tuple(value) if isinstance(value, list) else _EARLIER_VALUES.get((name, value), value)
+            parts[_PART_OF[name]][name] = value
+        return cls(**{part: kind(**parts[part]) for part, kind in TRAIN_PARTS.items()})

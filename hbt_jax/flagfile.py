@@ -1,12 +1,12 @@
-"""Files of flags (--flagfile=FILE), one flag a line, with values whose spaces at the ends count.
+"""Files of flags (--flagfile=FILE), one flag per line, in which spaces at the ends of values can be kept.
 
-A line is what it is for absl: spaces around it are dropped, `#` or `//` at its start makes it a comment, and
---flagfile=OTHER in it stands for the lines of that file.  Beyond that a value may stand in quotes, single or double:
+Lines are read as absl reads them: surrounding spaces are dropped, a line that begins with `#` or `//` is a comment, and
+--flagfile=OTHER includes the lines of that file.  In addition, a value may be quoted, with single or double quotes:
 
     --query_prefix="query: "
 
-Only a value that is quoted as a whole loses its quotes, and nothing inside is changed: no escapes, no variables.  Files
-are UTF-8, whatever the machine's own encoding.
+Quotes are removed only if they enclose the whole value, and nothing inside is changed: no escapes, no variables.  Files
+are UTF-8 regardless of the machine's encoding.
 """
 
 import os
@@ -19,16 +19,16 @@ _NAMES = ("--flagfile", "-flagfile")
 
 
 def expanded(arguments: Sequence[str], takes_value: Callable[[str], bool], spaces_count: Callable[[str], bool]) -> list:
-    """The arguments of a command with the lines of the flag files in their place.
+    """The arguments of a command, with flag files replaced by their lines.
 
     Args:
       arguments: without the program's name.
-      takes_value: whether a flag of this name is written `--NAME VALUE` or `--NAME=VALUE`, as all but booleans are.
+      takes_value: whether a flag of this name is written `--NAME VALUE` or `--NAME=VALUE`, as all except booleans are.
       spaces_count: whether spaces at the ends of this flag's values mean something.
 
     Raises:
-      InputError: a file cannot be read, includes itself, or has a space at the end of a value whose spaces count,
-        outside quotes, where it would be lost.
+      InputError: a file cannot be read or includes itself, or a value whose spaces count ends in an unquoted space,
+        which would be lost.
     """
     made, waiting = [], list(arguments)
     while waiting:
@@ -44,29 +44,29 @@ def expanded(arguments: Sequence[str], takes_value: Callable[[str], bool], space
             continue
         if not file and argument in _NAMES:
             if not waiting:
-                raise InputError("--flagfile without a name: expected --flagfile=FILE, one flag a line")
+                raise InputError("--flagfile without a name: expected --flagfile=FILE, one flag per line")
             file = waiting.pop(0)
         made += _lines(file, spaces_count, ())
     return made
 
 
 def quoted(name: str, value: str) -> str:
-    """A flag with its value in quotes, which says the same in a shell and as a line of a flag file.
+    """A flag with its value in quotes, which means the same in a shell and in a flag file.
 
-    A value that holds both kinds of quotes cannot be quoted in a flag file: it is left as it is.
+    A value that contains both kinds of quotes cannot be quoted in a flag file: it is left as it is.
     """
     quote = next((quote for quote in _QUOTES if quote not in value), "")
     return f"--{name}={quote}{value}{quote}"
 
 
 def _file_of(argument: str) -> str | None:
-    """The file that an argument names, empty where the next one does; None for another argument."""
+    """The file that an argument names, empty if the next argument names it; None for any other argument."""
     name, equals, value = argument.partition("=")
     return value if name in _NAMES and (equals or not value) else None
 
 
 def _lines(file: str, spaces_count: Callable[[str], bool], within: tuple[str, ...]) -> Iterator[str]:
-    if not file:  # as absl: --flagfile= takes back nothing and reads nothing
+    if not file:  # as in absl: --flagfile= reads nothing
         return
     path = os.path.expanduser(file)
     if path in within:
@@ -77,7 +77,7 @@ def _lines(file: str, spaces_count: Callable[[str], bool], within: tuple[str, ..
     except UnicodeDecodeError as error:
         raise InputError(f"--flagfile={file}: not UTF-8 text ({error}): save it as UTF-8") from error
     except OSError as error:
-        raise InputError(f"--flagfile={file}: {error.strerror}: expected a file with one flag a line") from error
+        raise InputError(f"--flagfile={file}: {error.strerror}: expected a file with one flag per line") from error
     for number, line in enumerate(lines, start=1):
         flag = line.strip()
         if not flag or line.startswith(("#", "//")):
@@ -97,7 +97,7 @@ def _unquoted(place: str, line: str, spaces_count: Callable[[str], bool]) -> str
     if equals and value and ending != ending.rstrip() and spaces_count(name.lstrip("-")):
         bare = name.lstrip("-")
         raise InputError(
-            f"{place}: the space at the end of {line.strip()} would be lost: write {quoted(bare, value + ' ')} for one"
-            " that counts, or take it away"
+            f"{place}: the space at the end of {line.strip()} would be lost: write {quoted(bare, value + ' ')} to"
+            " keep one, or remove it"
         )
     return line.strip()

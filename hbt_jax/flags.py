@@ -10,32 +10,53 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
+from hbt_jax.config import OF_MODEL, Part
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import says_full
+from hbt_jax.flag_help import OTHERS, help_text
 from hbt_jax.flagfile import expanded
 from hbt_jax.output import escape_what_cannot_be_shown
 from hbt_jax.places import check_local, check_scheme
 
-flags.disclaim_key_flags()  # flags count as the running program's own, so that its --help shows them
+flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
-# flags whose values are no paths and may begin like a scheme
+# flags whose values are not paths and may begin like a scheme
 _FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator")
+_NAMED_FOLDERS = ("dev_benchmarks",)  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 3
 
-_SPACES_COUNT: set[str] = (
-    set()
-)  # names of the flags defined so far whose values may end in a space that means something
+_SPACES_COUNT: set[str] = set()  # flags whose values may end in a space that means something
+_HELP = {"-h", "--h", "-?", "--?", "-help", "--help", "-helpshort", "--helpshort"}
+_groups: dict[str, list[str]] = {}  # heading in --help -> names of the flags of the configuration
+
+
+class _OptionalBoolean(flags.BooleanParser):
+    """Reads a boolean that may be left open, which is written by leaving the flag out or by the word `model`."""
+
+    def parse(self, argument: str | bool | int | None) -> bool | None:
+        """The value; None for one left open."""
+        return None if argument == OF_MODEL else super().parse(argument)
 
 
 def define(*parts: type) -> None:
-    """Defines one absl flag for each field of the given configuration dataclasses, with its help and default."""
+    """Defines one absl flag for each field of the given dataclasses, with its help and default.
+
+    The fields are made by `config.option`; those of a `config.Part` stand below its title in --help.
+    """
     for part in parts:
         for field in dataclasses.fields(part):
+            _groups.setdefault(_heading(part, field.name), []).append(field.name)
             _define_one(field)
+
+
+def _heading(part: type, name: str) -> str:
+    """The title of the most basic part that has one and holds the field."""
+    holding = [kind for kind in part.__mro__ if name in getattr(kind, "__dataclass_fields__", {})]
+    return next((kind.title for kind in reversed(holding) if issubclass(kind, Part) and kind.title), OTHERS)
 
 
 def _define_one(field: dataclasses.Field) -> None:
@@ -46,6 +67,10 @@ def _define_one(field: dataclasses.Field) -> None:
         _SPACES_COUNT.add(field.name)
     if choices is not None:
         flags.DEFINE_enum(field.name, field.default, list(choices), text)
+    elif field.default is None:
+        flag = flags.BooleanFlag(field.name, None, text)
+        flag.parser = _OptionalBoolean()
+        flags.DEFINE_flag(flag)
     elif isinstance(field.default, bool):
         flags.DEFINE_bool(field.name, field.default, text)
     elif isinstance(field.default, int):
@@ -79,14 +104,14 @@ def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
     """Raises InputError if a benchmark is given by name, not by path, and there is no folder to look it up in."""
     named = [name for name in benchmarks if "/" not in name]
     if named and not data_dir:
-        raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder a benchmark")
+        raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder per benchmark")
 
 
 def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
     """Raises InputError for a value that begins with a scheme where only a path of this machine works.
 
     Args:
-      given: the arguments without a flag, by name.
+      given: the arguments that are not flags, by name.
       remote: names of flags and arguments that take a scheme.
     """
     takes = {name for name in (*_remote, *remote) if name in flags.FLAGS or name in given}
@@ -95,6 +120,8 @@ def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
     found += [(name, f"--{name}", _texts(flags.FLAGS[name].value)) for name in flags.FLAGS]
     for name, called, texts in found:
         for text in () if name in _FREE_TEXT else texts:
+            if name in _NAMED_FOLDERS and not text.partition(":")[2].startswith("//"):
+                text = text.partition(":")[2]
             if name in takes:
                 check_scheme(called, text)
             else:
@@ -110,7 +137,20 @@ def _takes_value(name: str) -> bool:
     return name in flags.FLAGS and not flags.FLAGS[name].boolean
 
 
+def _show_help() -> None:
+    """Prints the help of the running program and exits with code 0."""
+    main = sys.modules["__main__"]
+    grouped = {name for names in _groups.values() for name in names}
+    own = sorted(flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]))
+    others = [*(name for name in own if name not in grouped), *_groups.get(OTHERS, [])]
+    groups = {heading: names for heading, names in _groups.items() if heading != OTHERS} | {OTHERS: others}
+    print(help_text(main.__doc__ or "", groups, flags.FLAGS))
+    sys.exit(0)
+
+
 def _parse(arguments: list[str]) -> list[str]:
+    if _HELP.intersection(arguments[1 : arguments.index("--") if "--" in arguments else None]):
+        _show_help()
     arguments = [*arguments[:1], *expanded(arguments[1:], _takes_value, _SPACES_COUNT.__contains__)]
     try:
         return flags.FLAGS(arguments)
@@ -125,14 +165,14 @@ def _parse(arguments: list[str]) -> list[str]:
 def run_command(
     main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None, remote: Sequence[str] = ()
 ) -> None:
-    """Parses the flags, runs `main([program, *arguments])` and exits with the code that its ending stands for.
+    """Parses the flags, runs `main([program, *arguments])` and exits with the code for how it ended.
 
     Args:
       main: the command.
-      positional: name -> meaning of each argument that must be given without a flag, in their order; None: there are
-        none.  They stand before, between or after the flags.
-      remote: names of flags and arguments that take a place with a scheme, such as gs://BUCKET/FOLDER, beside those
-        that the configuration says it of; of all others a scheme is refused.
+      positional: name -> meaning of each argument that must be given without a flag, in order; None: there are none.
+        They may stand before, between or after the flags.
+      remote: names of flags and arguments that take a place with a scheme, such as gs://BUCKET/FOLDER, in addition to
+        the options marked so in the configuration; all others refuse a scheme.
     """
     names = dict(positional or {})
     escape_what_cannot_be_shown()

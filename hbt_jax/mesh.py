@@ -4,6 +4,7 @@ The mesh has two axes.  `data` splits batches only; `fsdp` splits batches and al
 share is the part of a batch that one device packs and encodes; there is one per device, in mesh order.
 """
 
+import json
 from collections.abc import Callable, Sequence
 
 import jax
@@ -15,14 +16,13 @@ from hbt_jax.config import ProcessConfig
 from hbt_jax.errors import InputError, Interrupted
 
 BATCH_AXES = ("data", "fsdp")
-_SMALLEST_SPLIT = 2**12  # numbers; smaller arrays cost more to gather than they save
+_SMALLEST_SPLIT = 2**12  # elements; splitting smaller arrays costs more than it saves
 
 
 def join_processes(config: ProcessConfig) -> None:
     """Makes this process one of several of a job; must run before anything asks JAX for devices.
 
-    JAX's own preemption service is left off: it would take SIGTERM away from training/preemption.py, which every
-    process polls and all processes agree on.
+    JAX's own preemption service is turned off: it would intercept SIGTERM, which training/preemption.py handles.
     """
     if config.coordinator:
         jax.config.update("jax_enable_preemption_service", False)
@@ -33,17 +33,28 @@ def join_processes(config: ProcessConfig) -> None:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether `flag` is set on any process of the job; every process must ask, and waits for the others."""
+    """Whether `flag` is set on any process of the job.  A collective: every process must call it."""
     if jax.process_count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.array([flag]), tiled=True).any())
 
 
+def from_first_process(values):
+    """JSON values of process 0, on every process of the job.  A collective: every process must call it."""
+    if jax.process_count() == 1:
+        return values
+    content = np.frombuffer(json.dumps(values).encode(), np.uint8)
+    is_first = jax.process_index() == 0
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content)), is_first))
+    sent = content if is_first else np.zeros(size, np.uint8)
+    return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(sent, is_first)).astype(np.uint8).tobytes())
+
+
 def first_process_first(action: Callable[[], None]) -> None:
-    """Runs `action` on process 0 alone, for files that all processes share; the others wait until it is done.
+    """Runs `action` on process 0 only, for files that all processes share; the others wait until it is done.
 
     Raises:
-      InputError: on the other processes, if it failed on process 0; there, whatever it raised.
+      InputError: on the other processes, if it failed on process 0.  Process 0 raises the error itself.
     """
     failure = None
     if jax.process_index() == 0:
@@ -52,16 +63,16 @@ def first_process_first(action: Callable[[], None]) -> None:
         except (InputError, Interrupted) as error:
             failure = error
     if any_process(failure is not None):
-        raise failure or InputError("process 0 could not go on; its message says why")
+        raise failure or InputError("process 0 failed; see its message")
 
 
 def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:
     """The `data` x `fsdp` mesh.
 
     Args:
-      data: devices on the data axis; 0 takes all that remain.
+      data: devices on the data axis; 0 for all that remain.
       fsdp: devices on the fsdp axis.
-      devices: the devices to use; None: all of this job.
+      devices: the devices to use; None for all of this job.
 
     Raises:
       InputError: the product is not the number of devices.
@@ -83,16 +94,16 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Arrays that every device holds whole."""
+    """Arrays of which every device holds a full copy."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def state_shardings(state, mesh: Mesh):
     """A sharding for each leaf of parameters or optimizer state.
 
-    The first axis is split over the fsdp axis where it divides; small arrays are replicated.  The first axis of a table
-    is its rows and of a kernel its inputs.  Splitting a table's width instead would make XLA replicate the activations
-    in the gradient of the look-up.
+    The first axis is split over the fsdp axis if its size is divisible; small arrays are replicated.  The first axis of
+    a table is its rows, that of a kernel its inputs.  Splitting a table's width instead would make XLA replicate the
+    activations in the gradient of the look-up.
     """
     size = mesh.shape["fsdp"]
 
@@ -104,34 +115,34 @@ def state_shardings(state, mesh: Mesh):
 
 
 def host_shares(mesh: Mesh, process_index: int) -> list[int]:
-    """Numbers of the shares whose devices belong to process `process_index`, in mesh order."""
+    """The indices of the shares whose devices belong to process `process_index`, in mesh order."""
     return [share for share, device in enumerate(mesh.devices.flat) if device.process_index == process_index]
 
 
 def own_mesh(mesh: Mesh, process_index: int, processes: int) -> Mesh:
-    """The devices of one process, as a mesh on which it can work without the others; the same mesh if it has all.
+    """The devices of one process as a mesh on which it can work without the others; the same mesh if it owns all.
 
     Raises:
-      InputError: one of the processes has none; on all of them, so that none waits for it.
+      InputError: a process has no device; raised on every process, so that none waits for another.
     """
     idle = sorted({*range(processes)} - {device.process_index for device in mesh.devices.flat})
     if idle:
         raise InputError(
-            f"--mesh_data={mesh.shape['data']}: process {idle[0]} has none of these devices: expected some of every"
-            " process, or 0 for all"
+            f"--mesh_data={mesh.shape['data']}: process {idle[0]} has none of these devices: expected at least one"
+            " of every process, or 0 for all"
         )
     own = [device for device in mesh.devices.flat if device.process_index == process_index]
     return mesh if len(own) == mesh.size else make_mesh(0, 1, own)
 
 
 def put_whole(tree, mesh: Mesh):
-    """Arrays of a larger mesh, whole on every device of this process's own mesh; all processes must call it."""
+    """Arrays of a larger mesh, copied to every device of this process's own mesh.  A collective."""
     whole = multihost_utils.process_allgather(tree, tiled=True)
     return jax.device_put(whole, replicated(mesh))
 
 
 def put_batch(batch: dict, mesh: Mesh) -> dict:
-    """Host arrays [shares of this host, ...] to global arrays [P, ...], one share on each device."""
+    """Global arrays [P, ...], one share on each device, from host arrays [shares of this host, ...]."""
     sharding = batch_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, values, (mesh.size, *values.shape[1:]))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests whether two systems differ on the benchmarks that both were evaluated on, and by how much.
+"""Tests whether, and by how much, two systems differ on the benchmarks that both were evaluated on.
 
     python launch/compare.py --a=runs/hybrid_0,runs/hybrid_1 --b=runs/mono_0,runs/mono_1 --out=runs/compared
 
@@ -23,12 +23,12 @@ def main(_: list[str]) -> None:
     config = command.values(CompareConfig)
     command.require(["a", "b", "out"])
     with StopRequest("stopping; a second signal stops at once") as stop, held(config.out, "--out"):
-        # This imports scipy: only once the flags are known to be good.
+        # This imports scipy: only after the flags have been checked.
         from hbt_jax.evaluation.compare import compare_command
 
         def poll() -> None:
             if stop.requested:
-                raise Interrupted("during the comparison; nothing was written; repeat the command")
+                raise Interrupted("during the comparison; nothing was written; run the command again")
 
         compare_command(config, poll)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-r"""Embeds texts into a .npy or Parquet file, or prints for each line of text the lines most like it.
+r"""Embeds texts into a .npy or Parquet file, or prints for each line of text the lines most similar to it.
 
     python launch/embed.py --model=runs/quickstart --input=texts.txt --output=texts.npy --side=passage
     printf 'Hello\nHallo\nbread\n' | python launch/embed.py --model=runs/quickstart --nearest=2
@@ -23,9 +23,11 @@ def main(_: list[str]) -> None:
     config = command.values(EmbedConfig)
     command.require(["model", "input"])
     if not (config.output or config.nearest):
-        raise InputError("--output is needed: the .npy or .parquet file to write; or --nearest=K to look at a model")
+        raise InputError(
+            "--output is needed: the .npy or .parquet file to write; or --nearest=K to print nearest texts"
+        )
     with StopRequest("stopping; a second signal stops at once") as stop:
-        # This imports jax: only once the flags are known to be good.
+        # This imports jax: only after the flags have been checked.
         from hbt_jax.interchange.embed_job import embed_command
 
         embed_command(config, stop)

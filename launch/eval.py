@@ -31,12 +31,12 @@ def main(_: list[str]) -> None:
     with StopRequest("stopping; a second signal stops at once") as stop, contextlib.ExitStack() as stack:
         if not processes.coordinator:
             stack.enter_context(held(config.out, "--out"))
-        # These import jax: only once the flags are known to be good.
+        # These import jax: only after the flags have been checked.
         from hbt_jax.evaluation.job import evaluate_command
         from hbt_jax.mesh import first_process_first, join_processes
 
         join_processes(processes)
-        if processes.coordinator:  # the first process holds it for all
+        if processes.coordinator:  # the first process locks it for all
             first_process_first(lambda: stack.enter_context(held(config.out, "--out")))
         evaluate_command(config, stop)
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import ExportConfig  # noqa: E402
-from hbt_jax.interchange.earlier import check_out  # noqa: E402
+from hbt_jax.interchange.overwrite_guard import check_out  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 
@@ -23,7 +23,7 @@ def main(_: list[str]) -> None:
     command.require(["model", "out"])
     check_out(Path(config.out), config.model)
     with StopRequest("stopping; a second signal stops at once") as stop:
-        # This imports jax: only once the flags are known to be good.
+        # This imports jax: only after the flags have been checked.
         from hbt_jax.interchange.export import export_command
 
         export_command(config, stop)

@@ -3,12 +3,11 @@
 
     python launch/sweep.py --flagfile=launch/flagfiles/quickstart.flags --batching=x-x-mono,x-y,hybrid --seeds=3
 
-Runs lie in WORKDIR/KIND-seedN.  A finished one is kept, an interrupted or killed one goes on from its last checkpoint:
-the same command can be repeated.
+Runs are in WORKDIR/KIND-seedN.  Run the same command again to resume: finished runs are kept, an interrupted or killed
+one continues from its last checkpoint.
 Writes WORKDIR/sweep.json and WORKDIR/sweep.md.
 """
 
-import dataclasses
 import json
 import os
 import statistics
@@ -37,13 +36,13 @@ COLUMNS = (  # heading, setting, metric, digits
     ("multi R@1", "multilingual", "recall@1", 3),
     ("rank distance", "multilingual", "rank_distance", 1),
 )
-OF_STREAMED = (  # of a benchmark whose passages are streamed
+OF_STREAMED = (  # for benchmarks whose passages are streamed
     ("mono nDCG@10", "monolingual", "ndcg@10", 3),
     ("multi nDCG@10", "multilingual", "ndcg@10", 3),
     ("mono R@100", "monolingual", "recall@100", 3),
     ("multi R@100", "multilingual", "recall@100", 3),
 )
-NO_RESULT = {  # options that may change when a sweep is repeated: where a run lies, and how often it says or saves
+NO_RESULT = {  # options that may change when a sweep is repeated: where a run is, how often it reports or saves
     "workdir", "resume", "log_every", "save_every", "save_minutes", "store_cache",
 }  # fmt: skip
 PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks"}
@@ -51,59 +50,50 @@ PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "d
 
 def configuration(kind: str, seed: int, workdir: Path) -> TrainConfig:
     """The configuration of one run: everything this command was told, with another batch kind, seed and workdir."""
-    changed = {"batching": kind, "seed": seed, "workdir": str(workdir)}
-    parts = {}
-    for name, part in TRAIN_PARTS.items():
-        fields = [field.name for field in dataclasses.fields(part)]
-        told = {field: changed.get(field, flags.FLAGS[field].value) for field in fields}
-        parts[name] = part(
-            **{field: tuple(value) if isinstance(value, list) else value for field, value in told.items()}
-        )
-    return TrainConfig(**parts)
-
-
-def flat(config: TrainConfig) -> dict[str, object]:
-    """The options of a configuration by name; tuples become lists."""
-    return {name: value for part in config.to_json().values() for name, value in part.items()}
+    told = {name: flags.FLAGS[name].value for name in TrainConfig().options()}
+    return TrainConfig.from_options(told | {"batching": kind, "seed": seed, "workdir": str(workdir)})
 
 
 def arguments(config: TrainConfig) -> list[str]:
     """A configuration as flags of launch/train.py."""
-    return [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in flat(config).items()]
+    given = {name: value for name, value in config.options().items() if value is not None}
+    return [f"--{name}={','.join(value) if isinstance(value, tuple) else value}" for name, value in given.items()]
 
 
 def train(config: TrainConfig, stop: StopRequest) -> None:
-    """Runs one training with its evaluation in a process of its own.
+    """Runs one training with its evaluation in a separate process.
 
     Raises:
-      InputError: it failed; its message stands above.
-      Interrupted: a signal came; the run has saved.
+      InputError: it failed and has printed why.
+      Interrupted: a signal arrived; the run has saved.
     """
     script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(config)]
     code = run_child(script, stop)
     if stop.requested or code == command.EXIT_INTERRUPTED:
-        raise Interrupted(f"during {config.run.workdir}; the same command goes on from there")
+        raise Interrupted(f"during {config.run.workdir}; run the same command again to resume")
     if code:
-        raise InputError(f"the run {config.run.workdir} ended with exit code {code}; its message stands above")
+        raise InputError(f"the run {config.run.workdir} ended with exit code {code}; see its message above")
 
 
 def check_kept(config: TrainConfig) -> None:
-    """Raises InputError if a run found in the workdir was told anything else than this one that changes its result.
+    """Raises InputError if a run found in the workdir has options that give it another result than this one.
 
-    A run writes its options as they are once the model's files have been asked, so they are compared with the same of
-    this one.
+    A run writes its options after those left to the model's files have been resolved, so they are compared with the
+    resolved options of this one.
     """
     workdir = Path(config.run.workdir)
     file = workdir / "config.json"
     if not file.exists():
         return
-    from hbt_jax.training.start import resolved  # imports jax: only where there is a run to compare with
+    # This imports jax: only if there is a run to compare with.
+    from hbt_jax.training.initial_model import architecture, one_spelling, resolved
 
     try:
         found = TrainConfig.from_json(json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
-    before, wanted = (flat(each) for each in (found, resolved(config)))
+    encoder = architecture(config)
+    before, wanted = (one_spelling(each, encoder) for each in (found, resolved(config)))
     names = [name for name in sorted(wanted) if name not in NO_RESULT and _differ(name, before[name], wanted[name])]
     if names:
         changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)
@@ -111,10 +101,10 @@ def check_kept(config: TrainConfig) -> None:
 
 
 def _differ(name: str, before: object, wanted: object) -> bool:
-    """Whether an option has another value; a folder or file is the same however its path is written."""
+    """Whether an option has another value; the same folder or file may be written as different paths."""
     if name not in PATHS:
         return before != wanted
-    places = ([_place(path) for path in (each if isinstance(each, list) else [each])] for each in (before, wanted))
+    places = ([_place(path) for path in (each if isinstance(each, tuple) else [each])] for each in (before, wanted))
     return next(places) != next(places)
 
 
@@ -123,19 +113,20 @@ def _place(path: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
     return text if text and text == text.strip() else repr(text)
 
 
 def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict | None:
-    """The metrics of a finished run on one benchmark (a name or a path), None before it is finished."""
+    """The metrics of a finished run on one benchmark (a name or a path), None if it has not finished."""
     folder = workdir / "evaluation" / ("untrained" if untrained else "") / os.path.basename(os.path.abspath(benchmark))
     file = folder / "results.json"
     return json.loads(file.read_text(encoding="utf-8"))["metrics"] if file.exists() else None
 
 
 def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
-    """Mean and sample standard deviation over seeds, a row a batch kind, in Markdown; of the columns that it has."""
+    """A Markdown table of mean and sample standard deviation over seeds, one row per batch kind."""
     everyone = [metrics for of_kind in runs.values() for metrics in of_kind]
     shown, streamed = ([column for column in some if _in_all(everyone, column)] for some in (COLUMNS, OF_STREAMED))
     columns = shown or streamed
@@ -150,7 +141,7 @@ def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
 
 
 def _in_all(runs: list[dict], column: tuple) -> bool:
-    """Whether all results have a column: bitext, say, has no monolingual queries."""
+    """Whether all results have a column; bitext, for one, has no monolingual queries."""
     _, setting, metric, _ = column
     return all(metrics.get(setting, {}).get(metric) is not None for metrics in runs)
 
@@ -161,9 +152,9 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def main(_: list[str]) -> None:
-    """Holds the folder of the sweep, and does it."""
+    """Locks the folder of the sweep and runs it."""
     command.require(["workdir", "benchmarks"])
-    with held(flags.FLAGS.workdir, "--workdir"):  # each run holds a folder of its own in it
+    with held(flags.FLAGS.workdir, "--workdir"):  # each run locks its own folder inside
         sweep()
 
 
@@ -171,7 +162,7 @@ def sweep() -> None:
     """Checks the flags, runs what is not finished yet, and writes the table."""
     kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
     if not kinds or set(kinds) - set(BATCHINGS):
-        raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list out of {', '.join(BATCHINGS)}")
+        raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list of {', '.join(BATCHINGS)}")
     root, benchmarks = Path(flags.FLAGS.workdir), flags.FLAGS.benchmarks
     command.require_data_dir(benchmarks, flags.FLAGS.data_dir)
     for benchmark in benchmarks:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Trains a retriever: prepares data when asked to, trains, evaluates, writes a report.
+"""Trains a retriever: prepares data if asked to, trains, evaluates and writes a report.
 
     python launch/train.py --flagfile=launch/flagfiles/quickstart.flags --workdir=runs/quickstart
 
-Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving (the same command goes on), 1 all else.
+Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving, 1 anything else.  After 3, run the same
+command again to resume.
 """
 
 import contextlib
@@ -15,10 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import TRAIN_PARTS, ProcessConfig, TrainConfig  # noqa: E402
+from hbt_jax.config import TRAIN_PARTS, VALIDATION_LOSS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.evaluation.during_training import DevEvaluation, check_names  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402
@@ -27,56 +29,82 @@ PREPARED = {"facts": ROOT / "data_prep" / "prepare_facts.py"}
 
 
 def prepare(config: TrainConfig, stop: StopRequest) -> None:
-    """Runs the script that builds what --prepare names, in a process of its own.
+    """Runs the script that builds what --prepare names, in a separate process.
 
     Raises:
-      InputError: the script failed (it has said why).
-      Interrupted: a signal came meanwhile.
+      InputError: the script failed (it has printed why).
+      Interrupted: a signal arrived.
     """
-    source = config.run.prepare
+    source = config.preparation.prepare
     script = [
         sys.executable,
         str(PREPARED[source]),
-        f"--out_dir={Path(config.run.prepared_dir) / source}",
-        f"--vocabulary={config.run.vocabulary}",
+        f"--out_dir={Path(config.preparation.prepared_dir) / source}",
+        f"--vocabulary={config.preparation.vocabulary}",
     ]
     code = run_child(script, stop)
     if stop.requested:
-        raise Interrupted("while preparing data; finished pieces are kept, the same command goes on")
+        raise Interrupted("while preparing data; finished parts are kept: run the same command again to resume")
     if code:
-        raise InputError(f"--prepare={source} failed with exit code {code}; its message stands above")
+        raise InputError(f"--prepare={source} failed with exit code {code}; see its message above")
+
+
+def check_measures(config: TrainConfig) -> None:
+    """Raises InputError if something is to be measured during training but cannot be."""
+    chosen = config.validation
+    needed = "--validate_every and --validation_stores"
+    is_periodic = chosen.validate_every and chosen.validation_stores
+    if chosen.best_metric != VALIDATION_LOSS:
+        needed, is_periodic = "--evaluate_every and --dev_benchmarks", chosen.evaluate_every and chosen.dev_benchmarks
+        if not is_periodic:
+            raise InputError(f"--best_metric={chosen.best_metric} needs {needed}")
+    if chosen.patience and not is_periodic:
+        raise InputError(f"--patience={chosen.patience} needs {needed}")
+    if chosen.validate_every and not chosen.validation_stores:
+        raise InputError(f"--validate_every={chosen.validate_every} needs --validation_stores")
+    if bool(chosen.evaluate_every) != bool(chosen.dev_benchmarks):
+        raise InputError(
+            f"--evaluate_every={chosen.evaluate_every} --dev_benchmarks={','.join(chosen.dev_benchmarks)}: expected"
+            " both or neither"
+        )
+    check_names(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric)
 
 
 def check(config: TrainConfig) -> None:
-    """Raises InputError for combinations of flags that no single part can see."""
+    """Raises InputError for combinations of flags that no single part of the configuration can check."""
     command.require(["workdir", "stores"])
-    if config.run.patience and not (config.run.validate_every and config.run.validation_stores):
-        raise InputError(f"--patience={config.run.patience} needs --validate_every and --validation_stores")
-    if config.run.validate_every and not config.run.validation_stores:
-        raise InputError(f"--validate_every={config.run.validate_every} needs --validation_stores")
-    if config.run.evaluate_untrained and not config.run.benchmarks:
+    check_measures(config)
+    if config.evaluation.evaluate_untrained and not config.evaluation.benchmarks:
         raise InputError("--evaluate_untrained needs --benchmarks")
-    if config.run.layer_probe and not config.run.benchmarks:
-        raise InputError(f"--layer_probe={config.run.layer_probe} needs --benchmarks")
-    if config.run.prepare and config.run.prepare not in PREPARED:
-        raise InputError(f"--prepare={config.run.prepare}: expected one of {', '.join(PREPARED)}")
-    command.require_data_dir(config.run.benchmarks, config.run.data_dir)
-    for name in config.run.benchmarks:  # not after hours of training
+    if config.evaluation.layer_probe and not config.evaluation.benchmarks:
+        raise InputError(f"--layer_probe={config.evaluation.layer_probe} needs --benchmarks")
+    if config.preparation.prepare and config.preparation.prepare not in PREPARED:
+        raise InputError(f"--prepare={config.preparation.prepare}: expected one of {', '.join(PREPARED)}")
+    command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
+    for name in config.evaluation.benchmarks:  # now, not after hours of training
         check_known(name)
-    for store in (*config.plan.stores, *config.run.validation_stores):  # not after the seconds that imports take
-        if not (config.run.prepare or is_remote(store)):
+    for store in (*config.plan.stores, *config.validation.validation_stores):  # before slow imports
+        if not (config.preparation.prepare or is_remote(store)):
             read_manifest(store)
 
 
 @contextlib.contextmanager
 def folders_held(config: TrainConfig) -> Iterator[None]:
-    """Holds the folders that the run writes: of several processes of a job, the first one holds them for all."""
+    """Locks the folders that the run writes; if a job has several processes, the first one locks them for all."""
     workdir = Path(config.run.workdir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(held(workdir, "--workdir"))
-        if config.run.benchmarks:  # launch/eval.py may be writing there, which would be known after hours otherwise
+        if config.evaluation.benchmarks:  # launch/eval.py may be writing there: fail now, not after hours
             stack.enter_context(held(workdir / "evaluation", "--workdir"))
         yield
+
+
+def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | None:
+    """The evaluator for use during training, with its benchmarks read; None if there is nothing to evaluate."""
+    chosen = config.validation
+    if not chosen.evaluate_every:
+        return None
+    return DevEvaluation(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric, lambda: stop.requested)
 
 
 def main(_: list[str]) -> None:
@@ -88,18 +116,18 @@ def main(_: list[str]) -> None:
     with StopRequest() as stop, contextlib.ExitStack() as stack:
         if not processes.coordinator:
             stack.enter_context(folders_held(config))
-        # These import jax and tensorflow: only once the flags are known to be good.
+        # These import jax and tensorflow: only after the flags have been checked.
         from hbt_jax.evaluation.job import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
-        from hbt_jax.training.run import train_run
+        from hbt_jax.training.train import train
 
         join_processes(processes)
         if processes.coordinator:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
-        if config.run.prepare:
+        if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
-        mesh = train_run(config, stop)
-        if config.run.benchmarks:
+        mesh = train(config, stop, dev_evaluation(config, stop))
+        if config.evaluation.benchmarks:
             evaluate_run(config, mesh, stop)
 
 

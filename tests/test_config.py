@@ -1,10 +1,11 @@
 """Configurations check themselves, and survive being written to JSON."""
 
+import dataclasses
 import json
 
 import pytest
 
-from hbt_jax.config import PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config import TRAIN_PARTS, CheckpointConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 
 
@@ -20,13 +21,32 @@ def test_a_field_from_another_version_is_named():
         TrainConfig.from_json(values)
 
 
+def test_what_earlier_versions_wrote_is_read():
+    """They had fewer parts, and words for a boolean that was left to the model."""
+    values = {
+        "text": {"query_length": 16},
+        "model": {"normalize": "false", "freeze": ["tokens"]},
+        "run": {"workdir": "w", "mesh_fsdp": 2, "validation_stores": ["v"], "resume": "must", "layer_probe": 4},
+    }
+    config = TrainConfig.from_json(values)
+    assert (config.text.query_length, config.model.normalize, config.model.freeze) == (16, False, ("tokens",))
+    assert (config.run.workdir, config.mesh.mesh_fsdp, config.validation.validation_stores) == ("w", 2, ("v",))
+    assert (config.checkpoints.resume, config.evaluation.layer_probe) == ("must", 4)
+    assert TrainConfig.from_json({"model": {"normalize": "model"}}).model.normalize is None
+
+
+def test_no_option_of_training_has_two_parts():
+    names = [field.name for part in TRAIN_PARTS.values() for field in dataclasses.fields(part)]
+    assert len(names) == len(set(names)) == len(TrainConfig().options())
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: PlanConfig(batching="x"), "--batching=x: expected one of hybrid, x-x-mono, x-x, x-y"),
         (lambda: PlanConfig(global_batch=1), "--global_batch=1: expected at least 2"),
         (lambda: PlanConfig(mono_probability=-0.1), "--mono_probability=-0.1: expected at least 0.0"),
-        (lambda: RunConfig(save_minutes=0.0), "--save_minutes=0.0: expected more than 0.0"),
+        (lambda: CheckpointConfig(save_minutes=0.0), "--save_minutes=0.0: expected more than 0.0"),
         (lambda: TextConfig(query_length=64, passage_length=32, row_length=48), "--row_length=48 is shorter"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_space_that_would_be_lost_is_told_and_the_advice_works(tmp_path):
         InputError, match=r"some.flags:2: the space at the end of --query_prefix=query: would be lost: "
     ) as told:
         arguments(f"--flagfile={file}")
-    advice = str(told.value).split("write ")[1].split(" for one")[0]
+    advice = str(told.value).split("write ")[1].split(" to keep")[0]
     file.write_text(f"{advice}\n")
     assert arguments(f"--flagfile={file}") == ["--query_prefix=query: "]
 

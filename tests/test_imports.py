@@ -50,6 +50,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"statistics"},
         {"report", "run"},
         {"streamed", "expanded_run", "options", "compare"},
+        {"during_training"},
         {"lexical_job", "model_job"},
         {"job"},
     ),

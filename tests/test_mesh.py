@@ -44,7 +44,7 @@ def test_a_share_lies_on_its_device():
 def test_a_process_without_devices_is_an_error_on_every_process(asked):
     devices = np.array([SimpleNamespace(process_index=index) for index in (0, 0, 2)])
     mesh = SimpleNamespace(devices=devices, shape={"data": 3})
-    with pytest.raises(InputError, match="--mesh_data=3: process 1 has none of these devices: expected some of every"):
+    with pytest.raises(InputError, match="--mesh_data=3: process 1 has none of these devices: expected at least one"):
         own_mesh(mesh, asked, 3)
 
 

@@ -8,7 +8,7 @@ from data_prep.store.filters import Filters
 from hbt_jax import config
 
 ROOT = Path(__file__).resolve().parents[1]
-ABSL = {"help", "flagfile"}
+ABSL = {"help", "helpshort", "helpfull", "flagfile"}
 OF_OTHER_COMMANDS = {  # file -> flags of the commands of others that it shows how to call
     "data_prep/builders/beam_flow.py": {"runner", "direct_running_mode", "direct_num_workers"},
     "data_prep/translate.py": {"from", "with", "quantization", "copy_files", "output_dir"},
@@ -21,7 +21,7 @@ def known_flags() -> set[str]:
     assert len(parts) > 8
     for part in [*parts, Filters]:
         fields = part.__dataclass_fields__
-        names |= {*fields, *(f"no{name}" for name, field in fields.items() if isinstance(field.default, bool))}
+        names |= {*fields, *(f"no{name}" for name, field in fields.items() if isinstance(field.default, bool | None))}
     for folder in ("data_prep", "launch", "hbt_jax"):
         names |= defined_in(ROOT / folder)
     return names

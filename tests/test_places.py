@@ -14,7 +14,7 @@ from hbt_jax.places import check_local, check_scheme, is_remote
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {  # command -> flags and arguments that name paths, those that take a scheme
     "launch/train.py": (
-        ["workdir", "model", "tokenizer", "prepared_dir", "store_cache", "data_dir", "benchmarks"],
+        ["workdir", "model", "tokenizer", "prepared_dir", "store_cache", "data_dir", "benchmarks", "dev_benchmarks"],
         ["stores", "validation_stores"],
     ),
     "launch/sweep.py": (["workdir", "model", "store_cache"], ["stores", "validation_stores"]),

@@ -82,7 +82,7 @@ def clean_copy_lines(manifest: dict) -> Iterator[str]:
 
 def _pairs(store: Store) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for first in range(0, len(store.pairs), _PAIRS):
-        yield store.pairs.query_P[first : first + _PAIRS], store.pairs.passage_P[first : first + _PAIRS]
+        yield store.pairs.query_A[first : first + _PAIRS], store.pairs.passage_A[first : first + _PAIRS]
 
 
 def _numbers(kept: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def _copy_pairs(
     queries, passages = (_numbers(masks[side] == 0) for side in SIDES)
     for first in range(0, len(pairs), _PAIRS):
         rows = slice(first, min(first + _PAIRS, len(pairs)))
-        query, passage = pairs.query_P[rows], pairs.passage_P[rows]
+        query, passage = pairs.query_A[rows], pairs.passage_A[rows]
         found = {"queries": masks["queries"][query], "passages": masks["passages"][passage]}
         for side in SIDES:
             for bit, language in enumerate(store.languages):
@@ -128,5 +128,5 @@ def _copy_pairs(
         usable = masks["passages"][negatives] == 0
         dropped[NEGATIVE] += int((~usable).sum())
         ends = np.concatenate([[0], np.cumsum(usable)])[ends]
-        group = pairs.group_P[rows][chosen]
+        group = pairs.group_A[rows][chosen]
         writer.append_pairs(queries[query[chosen]], passages[passage[chosen]], group, passages[negatives[usable]], ends)

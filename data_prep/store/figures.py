@@ -118,8 +118,8 @@ def _chosen_pairs(total: int, most: int, seed: int) -> Iterator[np.ndarray]:
 
 def _count_same(store: Store, code: str, pairs: np.ndarray, same: SameText) -> None:
     sides = [
-        (store.queries.tokens[code], store.pairs.query_P[pairs]),
-        (store.passages.tokens[code], store.pairs.passage_P[pairs]),
+        (store.queries.tokens[code], store.pairs.query_A[pairs]),
+        (store.passages.tokens[code], store.pairs.passage_A[pairs]),
     ]
     queries, passages = (texts.offsets[rows + 1] - texts.offsets[rows] for texts, rows in sides)
     same.pairs += int(((queries > 0) & (passages > 0)).sum())

@@ -1,8 +1,8 @@
-"""What a plan will draw and what it drew: the lines that a run prints, and a command that counts batches.
+"""What a plan will draw and has drawn: the lines that a run prints, and a command that counts batches.
 
     python -m hbt_jax.data.audit --flagfile=launch/flagfiles/NAME.flags --steps=1000
 
-prints the expected and the realised shares of kinds, stores, languages and language pairs.
+prints the expected and the actual shares of kinds, stores, languages and language pairs.
 """
 
 import collections
@@ -19,14 +19,14 @@ _TOP_PAIRS = 20
 
 
 def store_name(mixture: Mixture, store: int) -> str:
-    """How a store is called in printed lines: its source and split, and its folder where another is called the same."""
+    """The name of a store in printed lines: source and split, with its folder if another store has the same name."""
     names = [f"{opened.name}/{opened.split}" for opened in mixture.stores]
     unique = names.count(names[store]) == 1
     return names[store] if unique else f"{names[store]} ({mixture.stores[store].path})"
 
 
 def describe(plan: Plan) -> list[str]:
-    """Expected shares of kinds and stores, items that count as one, and what is unusual: stores of one language,
+    """Expected shares of kinds and stores, items that count as one, and what is unusual: stores with one language,
     languages with few pairs."""
     lines = []
     for kind, share in plan.kinds.items():
@@ -46,7 +46,7 @@ def describe(plan: Plan) -> list[str]:
 
 
 def _counted_as_one(manifest: dict, name: str) -> list[str]:
-    """Which items of a store the loss takes for one, a line if there are any."""
+    """How many items of a store the loss counts as one: a line if there are any."""
     shared = [f"{manifest[side]['identity']['shared']:,} of {manifest[side]['rows']:,} {side}"
               for side in SIDES if manifest[side]["identity"]["shared"]]  # fmt: skip
     if not shared:
@@ -114,7 +114,7 @@ class Audit:
         self.repeated_pairs += len(batch.pairs) - len(np.unique(batch.pairs))
 
     def lines(self) -> list[str]:
-        """The realised shares, largest first."""
+        """The actual shares, largest first."""
         steps, pairs = self.kinds.total(), self.language_pairs.total()
         different = len(self.language_pairs)
         mixture, joined = self._plan.mixture, self.language_pairs.most_common(_TOP_PAIRS)

@@ -74,16 +74,16 @@ def _alike(
     identity: Identity, query_n: np.ndarray, passage_C: np.ndarray, own_n: np.ndarray, there: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(column, place of the query) of passages that answer a query, the own ones among them."""
-    class_n, class_K = identity.query_Q[query_n], identity.passage_N[passage_C[there]]
-    answers, owner = _listed_among(identity.answers, class_n, class_K)
+    class_n, class_m = identity.query_Q[query_n], identity.passage_N[passage_C[there]]
+    answers, owner = _listed_among(identity.answers, class_n, class_m)
     keys = np.concatenate([identity.passage_N[passage_C[own_n]], answers])
-    place, row = _joined(keys, np.concatenate([np.arange(len(query_n)), owner]), class_K)
+    place, row = _joined(keys, np.concatenate([np.arange(len(query_n)), owner]), class_m)
     if len(identity.asked.values):
-        asked, column = _listed_among(identity.asked, class_K, class_n)
+        asked, column = _listed_among(identity.asked, class_m, class_n)
         of_query, of_column = _joined(asked, column, class_n)
         place, row = np.concatenate([place, of_column]), np.concatenate([row, of_query])
     if len(identity.query_groups.values):
-        groups, column = identity.passage_groups.of(class_K)
+        groups, column = identity.passage_groups.of(class_m)
         listed, owner = _listed_among(identity.query_groups, class_n, groups)
         shared, of_group = _joined(listed, owner, groups)
         place, row = np.concatenate([place, column[shared]]), np.concatenate([row, of_group])

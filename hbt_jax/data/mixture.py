@@ -1,8 +1,8 @@
 """The training stores side by side: their sizes, and which pairs can serve which kind of batch in which language.
 
-A pair can serve a monolingual batch in l when query and passage both exist in l, an x-x batch when they share any
-language, and an x-y batch when they exist in two different languages.  In a fully parallel store every pair can serve
-everything, which costs one scan and no memory to know; in any other, a bit a pair says it (hbt_jax/data/subset.py).
+A pair can serve a monolingual batch in l if query and passage both exist in l, an x-x batch if they share any language,
+and an x-y batch if they exist in two different languages.  In a fully parallel store every pair can serve everything,
+which takes one scan to find out and no memory; for any other store one bit per pair is kept (hbt_jax/data/subset.py).
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ class Mixture:
     """
 
     def __init__(self, stores: Sequence[Store]):
-        """Raises InputError when there is no store."""
+        """Raises InputError if there is no store."""
         if not stores:
             raise InputError("--stores is empty: expected at least one folder written by data_prep/build_store.py")
         self.stores = tuple(stores)
@@ -58,7 +58,7 @@ class Mixture:
 
     @functools.cache  # noqa: B019 - a mixture lives as long as the run
     def eligible(self, store: int, kind: str, language: int) -> Eligible:
-        """The pairs of a store that can serve a kind of batch; found once, then remembered.
+        """The pairs of a store that can serve a kind of batch; computed once, then cached.
 
         Args:
           store: index of the store.
@@ -92,7 +92,7 @@ class Mixture:
     def available(self, store: int, pairs: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """uint64 masks of the languages of each pair's query, and of its passage."""
         table, opened = self.stores[store].pairs, self.stores[store]
-        return opened.queries.available[table.query_P[pairs]], opened.passages.available[table.passage_P[pairs]]
+        return opened.queries.available[table.query_A[pairs]], opened.passages.available[table.passage_A[pairs]]
 
     def mono_languages(self, store: int) -> list[int]:
         """Languages of a store in which at least one pair can serve a monolingual batch, as indices."""

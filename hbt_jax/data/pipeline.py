@@ -1,8 +1,8 @@
 """tf.data executes the plan: looks up the texts of each step, packs each device's share, and stays ahead of training.
 
-Work goes per batch, never per record: one element of the dataset is one step, and what it becomes is a pure function
-of the step (`packed_batch`).  Every host draws and places the whole global batch, since all shares must have the same
-number of rows, but looks up and writes the tokens of its own shares only.
+Work is done per batch, never per record: one element of the dataset is one step, and its batch is a pure function of
+the step (`packed_batch`).  Every host draws and places the whole global batch, because all shares must have the same
+number of rows, but looks up and writes only the tokens of its own shares.
 """
 
 import contextlib
@@ -38,16 +38,16 @@ NAMES = (
     "tokens", "segments", "positions", "query_slots", "passage_slots", "masked", "false_negatives", "truncated",
     "absent_negatives",
 )  # fmt: skip
-_AHEAD = 2  # finished batches that wait for the trainer
+_AHEAD = 2  # finished batches waiting for the trainer
 _ENDLESS = 2**62
 
 
 @dataclasses.dataclass(frozen=True)
-class _Texts:
+class _BatchSide:
     """The texts of one side of a global batch, share by share: arrays [P, n].
 
     Attributes:
-      form: what stands around the texts' own tokens.
+      form: what surrounds the texts' own tokens.
       tokens: token rows of the side, by index of the language.
       rows: int64, row of each text; -1 for an absent one.
       language: int16, index of its language.
@@ -66,10 +66,10 @@ class _Texts:
         """int64 [P, n], tokens of each text in its packed row; 0 for an absent one."""
         return np.where(self.count > 0, np.minimum(self.count, self.form.room) + self.form.around, 0)
 
-    def of(self, shares: np.ndarray) -> "_Texts":
+    def of(self, shares: np.ndarray) -> "_BatchSide":
         """The texts of some shares."""
         arrays = (array[shares] for array in (self.rows, self.language, self.start, self.count))
-        return _Texts(self.form, self.tokens, *arrays)
+        return _BatchSide(self.form, self.tokens, *arrays)
 
 
 def batches(
@@ -83,7 +83,7 @@ def batches(
     share_count: int,
     threads: int = 1,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The packed batches of the steps from `start` up to `stop`, prepared ahead in other threads, in order.
+    """The packed batches of the steps from `start` up to `stop`, in order, prepared ahead in other threads.
 
     Args:
       plan: decides what each step holds, out of its stores.
@@ -92,15 +92,15 @@ def batches(
       start, stop: first step, and the one after the last; stop None: without end.
       shares: numbers of the shares that this host's devices own, in mesh order.
       share_count: P over all hosts.
-      threads: steps prepared at the same time.  The work is many short numpy calls, which share Python's lock: one
-        thread ahead of the trainer was faster than two (tests/benchmarks/pipeline_speed.py).
+      threads: steps prepared at the same time.  The work is many short numpy calls that compete for Python's lock: one
+        thread was faster than two (tests/benchmarks/pipeline_speed.py).
 
     Returns:
       an iterator of `packed_batch` results.
 
     Raises:
-      InputError: the global batch cannot be split evenly, or the prefixes leave no room for a text; at once, not at the
-        first batch.
+      InputError: the global batch cannot be split evenly, or the prefixes leave no room for a text; raised at once, not
+        at the first batch.
     """
     _check_split(plan, share_count)
     forms = _forms(text, tokenizer)
@@ -175,7 +175,7 @@ def _packed(
 ) -> dict[str, np.ndarray]:
     batch = plan.batch(step)
     store = plan.mixture.stores[batch.store]
-    queries, passages = _texts(batch, store, forms, share_count)
+    queries, passages = _sides(batch, store, forms, share_count)
     lengths_PN = np.concatenate([queries.lengths(), passages.lengths()], axis=1)
     placement = pack_shares(lengths_PN, text.row_tokens, text.segments)
     rows = ladder_rows(int(placement.rows.max()))
@@ -208,18 +208,18 @@ def _masks(store: Store, query_Pb: np.ndarray, passage_Pc: np.ndarray, own: np.n
     return masked.reshape(len(own), b, -1), counts.reshape(len(own), b).sum(axis=1, dtype=np.int32)
 
 
-def _texts(
+def _sides(
     batch: BatchPlan, store: Store, forms: tuple[TextFormat, TextFormat], share_count: int
-) -> tuple[_Texts, _Texts]:
+) -> tuple[_BatchSide, _BatchSide]:
     """The queries and passages of a global batch, arranged by share."""
     codes, per_share = store.languages, len(batch.pairs) // share_count
     negatives = batch.negatives.reshape(share_count, -1)
-    positives = store.pairs.passage_P[batch.pairs].reshape(share_count, per_share)
+    positives = store.pairs.passage_A[batch.pairs].reshape(share_count, per_share)
     passage_rows = np.concatenate([positives, negatives], axis=1)
     passage_language = batch.passage_language.reshape(share_count, per_share)
     negative_language = np.repeat(passage_language, batch.negatives.shape[1], axis=1)
     passage_language = np.concatenate([passage_language, negative_language], axis=1)
-    query_rows = store.pairs.query_P[batch.pairs].reshape(share_count, per_share)
+    query_rows = store.pairs.query_A[batch.pairs].reshape(share_count, per_share)
     query_language = batch.query_language.reshape(share_count, per_share)
     return (
         _located([store.queries.tokens[code] for code in codes], forms[0], query_rows, query_language),
@@ -227,7 +227,7 @@ def _texts(
     )
 
 
-def _located(tokens: Sequence[Texts], form: TextFormat, rows: np.ndarray, language: np.ndarray) -> _Texts:
+def _located(tokens: Sequence[Texts], form: TextFormat, rows: np.ndarray, language: np.ndarray) -> _BatchSide:
     """Texts with the places of their tokens looked up; a text that its language lacks becomes absent."""
     flat = np.maximum(rows.ravel(), 0)
     start, end = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
@@ -235,7 +235,7 @@ def _located(tokens: Sequence[Texts], form: TextFormat, rows: np.ndarray, langua
         start[members] = tokens[index].offsets[flat[members]]
         end[members] = tokens[index].offsets[flat[members] + 1]
     count = np.where(rows >= 0, (end - start).reshape(rows.shape), 0)
-    return _Texts(form, tuple(tokens), np.where(count > 0, rows, -1), language, start.reshape(rows.shape), count)
+    return _BatchSide(form, tuple(tokens), np.where(count > 0, rows, -1), language, start.reshape(rows.shape), count)
 
 
 def _by_language(language: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -247,7 +247,7 @@ def _by_language(language: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield index, order[ends[index] - counts[index] : ends[index]]
 
 
-def _write(packed: PackedRows, texts: _Texts, places: Placement) -> None:
+def _write(packed: PackedRows, texts: _BatchSide, places: Placement) -> None:
     """Looks up the tokens of texts, one language at a time, and writes all of them into their rows at once."""
     count = np.minimum(texts.count.ravel(), texts.form.room)
     present = np.flatnonzero(count)
@@ -269,12 +269,12 @@ def _arrays(dataset, failure: "_Failure", tf) -> Iterator[dict[str, np.ndarray]]
             yield dict(zip(NAMES, values, strict=True))
     except tf.errors.OpError as error:
         if failure.first is not None:
-            raise failure.first from None  # what went wrong here, not TensorFlow's account of it
+            raise failure.first from None  # the original error, not TensorFlow's report of it
         raise error
 
 
 class _Failure:
-    """Remembers the first error raised inside its blocks, in whichever thread."""
+    """Remembers the first error raised inside its blocks, in any thread."""
 
     first: BaseException | None = None
 
@@ -286,7 +286,7 @@ class _Failure:
 
 
 def import_tensorflow():
-    """The module tensorflow, imported without its start-up notes and without the accelerators, which are JAX's."""
+    """The module tensorflow, imported without start-up messages and without accelerators, which belong to JAX."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
     with contextlib.ExitStack() as start_up:
         if "tensorflow" not in sys.modules:
@@ -301,10 +301,10 @@ def import_tensorflow():
 
 @contextlib.contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Delays Ctrl-C and SIGTERM until the block ends, for imports that an exception in their midst lets crash or go on.
+    """Delays Ctrl-C and SIGTERM until the block ends, for imports that must not be interrupted.
 
-    An interrupt inside TensorFlow's start-up was seen to end in a segmentation fault, or in nothing at all.  Only the
-    main thread handles signals: in others the block changes nothing.
+    An interrupt during TensorFlow's start-up has caused a segmentation fault, or has been lost.  Only the main thread
+    handles signals; in other threads the block changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -322,9 +322,9 @@ def signals_held_back() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _standard_error_held_back() -> Iterator[None]:
-    """Keeps what native code writes to standard error; shows it only when the block fails.
+    """Hides what native code writes to standard error, and shows it only if the block fails.
 
-    TensorFlow writes notes about the processor and about absent CUDA drivers before any log level is read.
+    TensorFlow prints messages about the processor and missing CUDA drivers before it reads any log level.
     """
     sys.stderr.flush()
     shown = os.dup(2)

@@ -1,13 +1,13 @@
-"""Which texts and languages make batch t: a pure numpy function of (seed, t).
+"""Which texts and languages make up batch t: a pure numpy function of (seed, t).
 
-The kind of a batch is drawn first, then the store among those that can serve it, then for x-x-mono the language (arXiv
-2408.10536, section 2; LAReQA, arXiv 2004.05484, names the kinds).  Batches drawn from the same set of eligible pairs
-form a stream: its batches follow each other through a seeded permutation of the pairs, a new one each epoch, so every
-pair comes once an epoch, whatever the kind or language of the batches that show it.  A stream's position at step t is
-the number of earlier steps that drew it, a prefix sum.  Nothing here has state: a resumed run asks for step t.
+First the kind of the batch is drawn, then a store that can serve it, then for x-x-mono the language (arXiv 2408.10536,
+section 2; LAReQA, arXiv 2004.05484, names the kinds).  Batches drawn from the same set of eligible pairs form a stream.
+A stream runs through a seeded permutation of its pairs, a new one for each epoch, so every pair comes once per epoch,
+whatever the kind or language of its batch.  A stream's position at step t is the number of earlier steps that drew it,
+a prefix sum.  Nothing here has state: a resumed run asks for step t.
 
-All is drawn from raw bits (hbt_jax/draws.py), so an update of numpy changes no batch.  What a batch is for a seed and a
-step is the plan's scheme; checkpoints hold its number, and a run goes on only by the scheme that it began with.
+Everything is drawn from raw bits (hbt_jax/draws.py), so an update of numpy changes no batch.  The plan's scheme is how
+a seed and a step determine a batch; checkpoints record its number, and a run is resumed only under the same scheme.
 
 `python -m hbt_jax.data.audit` prints what a plan draws.
 """
@@ -24,7 +24,7 @@ from hbt_jax.data.permutation import key, permute
 from hbt_jax.errors import InputError
 from hbt_jax.spans import spread
 
-PLAN_SCHEME = 2  # add 1 with every change that gives another batch for some seed and step
+PLAN_SCHEME = 2  # increase with every change that gives another batch for some seed and step
 _CHUNK = 1 << 16  # steps whose kind, store and language are drawn together; part of the scheme
 _CHOICE, _LANGUAGES, _NEGATIVES = range(3)  # purposes of random numbers, each with streams of its own
 _NEEDS = {
@@ -76,13 +76,13 @@ class Plan:
 
     Attributes:
       mixture: the stores.
-      kinds: kind -> its probability, kinds that cannot come left out.
+      kinds: kind -> its probability, without kinds of probability 0.
       choices: everything that a step can draw.
       streams: the sets of pairs that batches run through.
     """
 
     def __init__(self, mixture: Mixture, config: PlanConfig, seed: int):
-        """Finds out what each store can serve.
+        """Determines what each store can serve.
 
         Raises:
           InputError: no store can serve a kind that the batching wants.
@@ -113,9 +113,9 @@ class Plan:
         return BatchPlan(step, choice.kind, choice.store, pairs, query_language, passage_language, negatives)
 
     def check_negatives(self) -> None:
-        """Raises InputError when explicit negatives are asked for and no store has any.
+        """Raises InputError if explicit negatives are requested and no store has any.
 
-        Not part of making a plan: the validation stores of a run with negatives may lack them.
+        Not checked when a plan is made, because the validation stores of a run with negatives may have none.
         """
         stores = self.mixture.stores
         if self.config.negatives and not any(len(store.pairs.negative_rows) for store in stores):
@@ -206,12 +206,12 @@ class Plan:
             return language, language
         bits_B = draws.stream(self.seed, _LANGUAGES, step).random_raw(len(pairs))
         masks = self.mixture.available(choice.store, pairs)
-        query_BL, passage_BL = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
+        query_BJ, passage_BJ = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
         if choice.kind == SAME:
-            both_BL = query_BL * passage_BL
-            language = _nth(both_BL, draws.below(bits_B, both_BL.sum(1)))
+            both_BJ = query_BJ * passage_BJ
+            language = _nth(both_BJ, draws.below(bits_B, both_BJ.sum(1)))
             return language, language
-        return different_languages(query_BL, passage_BL, bits_B)
+        return different_languages(query_BJ, passage_BJ, bits_B)
 
     def _negatives(self, step: int, store: int, pairs: np.ndarray, language: np.ndarray) -> np.ndarray:
         """int64 [B, K]: explicit negatives, drawn without replacement from those of each pair's list that exist in the
@@ -243,12 +243,12 @@ class Plan:
 
 
 def different_languages(
-    query_BL: np.ndarray, passage_BL: np.ndarray, bits_B: np.ndarray
+    query_BJ: np.ndarray, passage_BJ: np.ndarray, bits_B: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One ordered pair of different languages for each example, uniform over all that exist.
 
     Args:
-      query_BL, passage_BL: int64, 1 where the text exists in the language; each example has at least one such pair.
+      query_BJ, passage_BJ: int64, 1 where the text exists in the language; each example has at least one such pair.
       bits_B: random uint64.
 
     Returns:
@@ -256,20 +256,20 @@ def different_languages(
 
     Query in {0, 1}, passage in {1, 2}: the pairs are (0, 1), (0, 2), (1, 2); query language 0 owns two of them.
     """
-    partners_BL = query_BL * (passage_BL.sum(1, keepdims=True) - passage_BL)
-    ends_BL = np.cumsum(partners_BL, axis=1)
-    drawn = draws.below(bits_B, ends_BL[:, -1])
-    query_language = (ends_BL <= drawn[:, None]).sum(1)
+    partners_BJ = query_BJ * (passage_BJ.sum(1, keepdims=True) - passage_BJ)
+    ends_BJ = np.cumsum(partners_BJ, axis=1)
+    drawn = draws.below(bits_B, ends_BJ[:, -1])
+    query_language = (ends_BJ <= drawn[:, None]).sum(1)
     row = np.arange(len(drawn))
-    rest = drawn - (ends_BL - partners_BL)[row, query_language]
-    others_BL = passage_BL.copy()
-    others_BL[row, query_language] = 0
-    return query_language.astype(np.int16), _nth(others_BL, rest)
+    rest = drawn - (ends_BJ - partners_BJ)[row, query_language]
+    others_BJ = passage_BJ.copy()
+    others_BJ[row, query_language] = 0
+    return query_language.astype(np.int16), _nth(others_BJ, rest)
 
 
-def _nth(bits_BL: np.ndarray, nth: np.ndarray) -> np.ndarray:
+def _nth(bits_BJ: np.ndarray, nth: np.ndarray) -> np.ndarray:
     """int16 [B], the place of the nth (from 0) 1 of each row."""
-    return (np.cumsum(bits_BL, axis=1) <= nth[:, None]).sum(1).astype(np.int16)
+    return (np.cumsum(bits_BJ, axis=1) <= nth[:, None]).sum(1).astype(np.int16)
 
 
 def _bits(masks: np.ndarray, count: int) -> np.ndarray:

@@ -58,20 +58,20 @@ class Side:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """The pair table; pair i joins query row `query_P[i]` and passage row `passage_P[i]`.
+    """The pair table; pair i joins query row `query_A[i]` and passage row `passage_A[i]`.
 
-    `group_P` numbers translation groups: texts of one group are never negatives of each other.  The explicit negatives
+    `group_A` numbers translation groups: texts of one group are never negatives of each other.  The explicit negatives
     of pair i are the passage rows `negative_rows[negative_offsets[i]:negative_offsets[i + 1]]`.  All int64.
     """
 
-    query_P: np.ndarray
-    passage_P: np.ndarray
-    group_P: np.ndarray
+    query_A: np.ndarray
+    passage_A: np.ndarray
+    group_A: np.ndarray
     negative_rows: np.ndarray
     negative_offsets: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.query_P)
+        return len(self.query_A)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,10 +222,10 @@ def _mapped(column: pa.Array) -> np.ndarray:
 def _check_pairs(path: pathlib.Path, pairs: Pairs, queries: int, passages: int) -> None:
     """Every number of the pair table points into the store and fits the int32 of a batch: one pass over each column."""
     for name, values, limit in (
-        ("query", pairs.query_P, queries),
-        ("passage", pairs.passage_P, passages),
+        ("query", pairs.query_A, queries),
+        ("passage", pairs.passage_A, passages),
         ("negatives", pairs.negative_rows, passages),
-        ("group", pairs.group_P, MOST_ROWS + 1),
+        ("group", pairs.group_A, MOST_ROWS + 1),
     ):
         _check_numbers(path, name, values, limit)
 

@@ -26,7 +26,7 @@ from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training.load import is_run, load_model
-from hbt_jax.training.meters import training_curve
+from hbt_jax.training.metrics_log import training_curve
 from hbt_jax.training.preemption import StopRequest
 
 UNTRAINED = "untrained"
@@ -36,13 +36,13 @@ def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
     """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
     given = EvalConfig(
         model=config.run.workdir,
-        benchmarks=config.run.benchmarks,
-        data_dir=config.run.data_dir,
+        benchmarks=config.evaluation.benchmarks,
+        data_dir=config.evaluation.data_dir,
         out=str(Path(config.run.workdir) / "evaluation"),
-        compute_dtype=config.run.compute_dtype,
-        layer_probe=config.run.layer_probe,
+        compute_dtype=config.mesh.compute_dtype,
+        layer_probe=config.evaluation.layer_probe,
     )
-    run_evaluation(given, mesh, stop, baseline=config.run.evaluate_untrained)
+    run_evaluation(given, mesh, stop, baseline=config.evaluation.evaluate_untrained)
 
 
 def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:

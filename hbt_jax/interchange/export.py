@@ -21,9 +21,9 @@ from hbt_jax.config import OF_MODEL, ExportConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.files import atomic_folder, utf8
 from hbt_jax.holding import held
-from hbt_jax.interchange import earlier
+from hbt_jax.interchange import overwrite_guard
 from hbt_jax.interchange.model_card import model_card
-from hbt_jax.interchange.origin import Origin, evaluations, origin
+from hbt_jax.interchange.provenance import Provenance, evaluations, provenance_of
 from hbt_jax.interchange.read_back import check_read_back
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models import lora
@@ -57,18 +57,18 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
 
 def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
     out = Path(config.out)
-    earlier.check_out(out, config.model)
+    overwrite_guard.check_out(out, config.model)
     model = load_model(config.model, config.checkpoint, make_mesh(0, 1, jax.devices()[:1]), "float32")
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
     poll()
-    came_from = origin(config.model, config.checkpoint, model)
-    for note in (*model.lines(), *_without_results(config, came_from)):
+    provenance = provenance_of(config.model, config.checkpoint, model)
+    for note in (*model.lines(), *_without_results(config, provenance)):
         print(note, flush=True)
     export = _Export(
         model,
-        *_tensors(model, came_from.run.recipe.lora if came_from.run else None),
-        card=model_card(out.resolve().name, model, came_from, config.license, model.text.longest),
-        source={"name": came_from.name, "checkpoint": came_from.checkpoint, "step": model.step},
+        *_tensors(model, provenance.run.step_config.lora if provenance.run else None),
+        card=model_card(out.resolve().name, model, provenance, config.license, model.text.longest),
+        source={"name": provenance.name, "checkpoint": provenance.checkpoint, "step": model.step},
     )
     poll()
     try:
@@ -81,9 +81,9 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
     print(f"exported {model.name} to {out}: {count:,} parameters, {size / 1e6:,.1f} MB, read back and compared")
 
 
-def _without_results(config: ExportConfig, came_from: Origin) -> list[str]:
+def _without_results(config: ExportConfig, provenance: Provenance) -> list[str]:
     """What to do for a table of results, nothing where there is one or can be none."""
-    if came_from.run is None or came_from.results:
+    if provenance.run is None or provenance.results:
         return []
     folder = evaluations(Path(config.model), config.checkpoint)
     return [
@@ -140,8 +140,8 @@ def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
             shutil.copymode(folder / "config.json", folder / place / _WEIGHTS)  # safetensors keeps others from reading
     poll()
     check_read_back(folder, model, export.tensors, export.dense)
-    mark = earlier.mark(hbt_jax.__version__, export.source, folder)
-    (folder / earlier.MARK).write_bytes(utf8(_json(mark)))
+    mark = overwrite_guard.mark(hbt_jax.__version__, export.source, folder)
+    (folder / overwrite_guard.MARK).write_bytes(utf8(_json(mark)))
     poll()
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

@@ -12,7 +12,7 @@ from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
 from hbt_jax.evaluation.report.cards.parts import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL
 from hbt_jax.interchange.markdown import table
-from hbt_jax.interchange.origin import UNTRAINED, Origin, StoreFacts
+from hbt_jax.interchange.provenance import UNTRAINED, Provenance, StoreFacts
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.lora import LoraConfig
@@ -30,19 +30,19 @@ _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
 }
 
 
-def _base_words(origin: Origin) -> str:
-    if origin.base_on_hub:
-        return f"[{origin.base}](https://huggingface.co/{origin.base})"
-    return f"`{Path(origin.base).resolve().name}`, a folder in Hugging Face's layout"
+def _base_words(provenance: Provenance) -> str:
+    if provenance.base_on_hub:
+        return f"[{provenance.base}](https://huggingface.co/{provenance.base})"
+    return f"`{Path(provenance.base).resolve().name}`, a folder in Hugging Face's layout"
 
 
-def _data(origin: Origin) -> list[str]:
+def _data(provenance: Provenance) -> list[str]:
     """What it was trained on, nothing where it was not."""
-    if not origin.stores:
+    if not provenance.stores:
         return []
-    languages = [f"{LANGUAGES[code].name if code in LANGUAGES else code} (`{code}`)" for code in origin.languages]
+    languages = [f"{LANGUAGES[code].name if code in LANGUAGES else code} (`{code}`)" for code in provenance.languages]
     known = f"Languages: {', '.join(languages) or 'not known any more'}."
-    return ["## Training data", "", *(_store(store) for store in origin.stores), "", known]
+    return ["## Training data", "", *(_store(store) for store in provenance.stores), "", known]
 
 
 def _store(store: StoreFacts) -> str:
@@ -55,49 +55,52 @@ def _store(store: StoreFacts) -> str:
     return f"- {name}: {known}; fingerprint `{store.fingerprint}`"
 
 
-def _training(model: Model, origin: Origin) -> list[str]:
+def _training(model: Model, provenance: Provenance) -> list[str]:
     """How it was trained."""
     lines = ["## Training", ""]
-    if origin.run is None:
-        return [*lines, f"Not trained by hbt_jax: the weights are those of {_base_words(origin)}."]
-    config = origin.run.config
-    start = _base_words(origin) if origin.base else f"random weights of the preset `{config.model.model}`"
-    if origin.checkpoint == UNTRAINED:
+    if provenance.run is None:
+        return [*lines, f"Not trained by hbt_jax: the weights are those of {_base_words(provenance)}."]
+    config = provenance.run.config
+    start = _base_words(provenance) if provenance.base else f"random weights of the preset `{config.model.model}`"
+    if provenance.checkpoint == UNTRAINED:
         return [*lines, f"Not trained: {start}, before the first step (seed {config.run.seed})."]
     lines += [
         "With hbt_jax; for the kinds of batches see [arXiv 2408.10536](https://arxiv.org/abs/2408.10536).",
         "",
     ]
-    return [*lines, *table(("", ""), _settings(config, model, origin, start))]
+    return [*lines, *table(("", ""), _settings(config, model, provenance, start))]
 
 
-def _settings(config: TrainConfig, model: Model, origin: Origin, start: str) -> list[tuple[str, str]]:
+def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: str) -> list[tuple[str, str]]:
     plan, text, run = config.plan, config.text, config.run
     negatives = f", {plan.negatives} explicit negatives each" if plan.negatives else ""
     rows = [
         ("Start", start),
         ("Batches", _BATCHINGS[plan.batching](plan)),
-        ("Steps", f"{model.step:,} of {run.steps:,}, checkpoint `{origin.checkpoint}`{_validation(model, origin)}"),
+        (
+            "Steps",
+            f"{model.step:,} of {run.steps:,}, checkpoint `{provenance.checkpoint}`{_validation(model, provenance)}",
+        ),
         ("Batch", f"{plan.global_batch:,} pairs{negatives}; the other pairs' passages are negatives"),
         ("Longest text", f"{text.query_length} tokens of a query, {text.passage_length} of a passage"),
         *_learning(config.learning),
         ("Dropout", f"{config.model.dropout:g}"),
-        ("Products of matrices in", run.compute_dtype),
+        ("Products of matrices in", config.mesh.compute_dtype),
         ("Seed", str(run.seed)),
     ]
-    lora = origin.run.recipe.lora
+    lora = provenance.run.step_config.lora
     if lora:
         rows.append(("Adapters", _adapters(lora)))
-    if origin.run.recipe.frozen:
-        rows.append(("Not trained", ", ".join(origin.run.recipe.frozen)))
+    if provenance.run.step_config.frozen:
+        rows.append(("Not trained", ", ".join(provenance.run.step_config.frozen)))
     return rows
 
 
-def _validation(model: Model, origin: Origin) -> str:
-    record = origin.record
-    if record.best_loss is None or record.best_step != model.step:
+def _validation(model: Model, provenance: Provenance) -> str:
+    record, metric = provenance.record, provenance.run.config.validation.best_metric
+    if record.best_value is None or record.best_step != model.step:
         return ""
-    return f", validation loss {record.best_loss:.4f}"
+    return f", {metric.replace('_', ' ')} {record.best_value:.4f}"
 
 
 def _learning(learning: LearningConfig) -> list[tuple[str, str]]:
@@ -121,15 +124,15 @@ def _adapters(lora: LoraConfig) -> str:
     )
 
 
-def _results(origin: Origin) -> list[str]:
+def _results(provenance: Provenance) -> list[str]:
     """The evaluations of its run, nothing for a model without one."""
     lines = ["## Results", ""]
-    if origin.run is None:
+    if provenance.run is None:
         return []
-    if not origin.results:
+    if not provenance.results:
         return [*lines, "None of these weights lay in the run's folder when they were exported."]
-    lines.append(" ".join(_definitions(origin.results)))
-    for result in origin.results:
+    lines.append(" ".join(_definitions(provenance.results)))
+    for result in provenance.results:
         lines += ["", *_result(result)]
     return lines
 
@@ -192,44 +195,44 @@ def _name(metric: str) -> str:
 _TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax")
 
 
-def model_card(title: str, model: Model, origin: Origin, license_id: str, max_length: int) -> str:
+def model_card(title: str, model: Model, provenance: Provenance, license_id: str, max_length: int) -> str:
     """The text of README.md.
 
     Args:
       title: name of the exported folder.
       model: what is exported.
-      origin: where it comes from.
+      provenance: where it comes from.
       license_id: its licence as the hub writes it.
       max_length: tokens of the longest text, all included.
     """
     sections = (
-        _front_matter(origin, license_id),
-        _summary(title, model, origin, max_length),
+        _front_matter(provenance, license_id),
+        _summary(title, model, provenance, max_length),
         _use(title, model),
-        _data(origin),
-        _training(model, origin),
-        _results(origin),
+        _data(provenance),
+        _training(model, provenance),
+        _results(provenance),
         _versions(),
     )
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def _front_matter(origin: Origin, license_id: str) -> list[str]:
+def _front_matter(provenance: Provenance, license_id: str) -> list[str]:
     """What the hub reads; every text is quoted, because YAML takes a bare `no` (Norwegian) for false."""
     fields = {
-        "language": list(origin.languages),
+        "language": list(provenance.languages),
         "license": license_id,
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",
         "tags": list(_TAGS),
-        "base_model": origin.base if origin.base_on_hub else None,
+        "base_model": provenance.base if provenance.base_on_hub else None,
     }
     return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items() if value), "---"]
 
 
-def _summary(title: str, model: Model, origin: Origin, max_length: int) -> list[str]:
+def _summary(title: str, model: Model, provenance: Provenance, max_length: int) -> list[str]:
     encoder, text = model.encoder, model.text
-    named = f" in {len(origin.languages)} languages" if origin.languages else ""
+    named = f" in {len(provenance.languages)} languages" if provenance.languages else ""
     dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
     return [
         f"# {title}",

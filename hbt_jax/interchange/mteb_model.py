@@ -65,7 +65,7 @@ class HbtModel:
         passage_prefix: str = OF_MODEL,
         max_length: int = 0,
         pooling: str = OF_MODEL,
-        normalize: str = OF_MODEL,
+        normalize: bool | None = None,
         compute_dtype: str = "float32",
         texts_per_device: int = 256,
     ) -> "HbtModel":
@@ -77,7 +77,7 @@ class HbtModel:
           query_prefix, passage_prefix: put before texts; "model" for the model's own.
           max_length: longest text in tokens; 0 for the model's own.
           pooling: "mean" or "cls"; "model" for the model's own.
-          normalize: "true" or "false"; "model" for the model's own.
+          normalize: whether embeddings are scaled to unit length; None for the model's own.
           compute_dtype: "float32" or "bfloat16".
           texts_per_device: texts of 64 tokens embedded at a time; mteb's batch_size has no effect on the work.
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from hbt_jax.config import SHORTEST, TextConfig
+from hbt_jax.config import MIN_MAX_LENGTH, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.pooling import normalize, pool
@@ -123,8 +123,8 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
         if value != "model"
     }
     if max_length:
-        if max_length < SHORTEST:
-            raise InputError(f"--max_length={max_length}: expected at least {SHORTEST} tokens, or 0")
+        if max_length < MIN_MAX_LENGTH:
+            raise InputError(f"--max_length={max_length}: expected at least {MIN_MAX_LENGTH} tokens, or 0")
         if max_length > model.encoder.max_positions:
             raise InputError(
                 f"--max_length={max_length}: expected at most {model.encoder.max_positions}, this model's positions"

@@ -1,7 +1,8 @@
-"""Checkpoints by Orbax, written in the background: the latest, and the best by validation loss.
+"""Checkpoints by Orbax, written in the background: the latest, and the best by the deciding metric.
 
-A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, best validation
-loss so far and how many validations ago it was.  Nothing about the position in the data is saved: that is the step.
+A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, the best value
+of the deciding metric so far and how many values ago that was.  Nothing about the position in the data is saved: the
+step is that position.
 """
 
 import contextlib
@@ -20,40 +21,46 @@ from hbt_jax.files import says_full
 from hbt_jax.training.held_logs import HeldLogs
 from hbt_jax.training.step import TrainState
 
+_EARLIER_NAMES = {  # of fields of the record, in checkpoints of earlier versions
+    "best_loss": "best_value",
+    "worse_validations": "worse_results",
+    "validated_step": "evaluated_step",
+}
 _PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
-_WRITING = "Error writing"  # in the ValueError of TensorStore, whose errors of the disk are no OSError
+_WRITING = "Error writing"  # in TensorStore's ValueError: its disk errors are not OSErrors
 
 
 @dataclasses.dataclass
 class Record:
-    """What a checkpoint says beside its arrays.
+    """What a checkpoint says besides its arrays.
 
     Attributes:
       step: updates applied.
       configuration: TrainConfig.to_json() of the run.
       data: fingerprints of the model, the tokenizer and the stores, in order, and the stores' releases of public data,
-        which are not compared: early versions did not write them.
-      plan_scheme: PLAN_SCHEME of hbt_jax/data/plan.py that drew the batches; None: the first, which was not written.
-      best_loss, best_step: the best validation so far, None before the first.
-      worse_validations: validations since the best one.
-      validated_step: step of the last validation, None before the first.
+        which are not compared because early versions did not write them.
+      plan_scheme: the PLAN_SCHEME of hbt_jax/data/plan.py that drew the batches; None for the first, which was not
+        recorded.
+      best_value, best_step: the best value of the deciding metric (--best_metric) so far, None before the first.
+      worse_results: values of it since the best one.
+      evaluated_step: step of the last validation or evaluation, None before the first.
     """
 
     step: int
     configuration: dict
     data: dict
-    best_loss: float | None = None
+    best_value: float | None = None
     best_step: int | None = None
-    worse_validations: int = 0
-    validated_step: int | None = None
+    worse_results: int = 0
+    evaluated_step: int | None = None
     plan_scheme: int | None = None
 
 
 class Checkpoints:
     """The checkpoints of one run: WORKDIR/checkpoints/last (whole state) and WORKDIR/checkpoints/best (parameters).
 
-    Each folder keeps one complete checkpoint; the older one is removed when the newer one is whole, so a kill at any
-    time leaves one to go on from.
+    Each folder keeps one complete checkpoint.  The older one is removed only after the newer one is complete, so there
+    is always one to resume from, even after a kill.
     """
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
@@ -68,20 +75,20 @@ class Checkpoints:
         return self._managers[name].latest_step()
 
     def forget_best(self) -> None:
-        """Removes the best checkpoint, for a run that begins: it is of one that had no state to go on from."""
+        """Removes the best checkpoint at the start of a run: it was left by a run that had no state to resume from."""
         if self.step("best") is not None:
             self._managers["best"].delete(self.step("best"))
 
     def save_last(self, state: TrainState, record: Record) -> None:
-        """Starts to write the state; returns once the device arrays may be changed."""
+        """Starts writing the state; returns as soon as the device arrays may be changed."""
         self._save("last", state._asdict(), record)
 
     def save_best(self, state: TrainState, record: Record) -> None:
-        """Starts to write the parameters alone, as the best so far."""
+        """Starts writing only the parameters, as the best so far."""
         self._save("best", {_PARAMETERS: state.parameters}, record)
 
     def _save(self, name: str, arrays: dict, record: Record) -> None:
-        if record.step == self.step(name):  # of this very run, so the same
+        if record.step == self.step(name):  # already saved by this run
             return
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(dataclasses.asdict(record))
@@ -93,7 +100,7 @@ class Checkpoints:
         """The record of the checkpoint "last" or "best"."""
         manager = self._managers[name]
         restored = manager.restore(manager.latest_step(), args=ocp.args.Composite(record=ocp.args.JsonRestore()))
-        return Record(**restored["record"])
+        return Record(**{_EARLIER_NAMES.get(name, name): value for name, value in restored["record"].items()})
 
     def restore_last(self, target: TrainState) -> TrainState:
         """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state), to train on."""
@@ -103,7 +110,7 @@ class Checkpoints:
             return TrainState(**manager.restore(self.step("last"), args=arguments)["state"])
 
     def restore_parameters(self, name: str, target: TrainState):
-        """The parameters alone of the checkpoint "last" or "best": the optimizer's state of "last" is not read.
+        """Only the parameters of the checkpoint "last" or "best"; the optimizer state of "last" is not read.
 
         Args:
           name: "last" or "best".
@@ -111,7 +118,7 @@ class Checkpoints:
             the arrays get.
 
         Raises:
-          InputError: the checkpoint is damaged, or is not of this state.
+          InputError: the checkpoint is damaged, or does not match this state.
         """
         folder = self._folder(name) / "state"
         saved = {_PARAMETERS: target.parameters} if name == "best" else target._asdict()
@@ -128,7 +135,7 @@ class Checkpoints:
         return Path(self._managers[name].directory) / str(self.step(name))
 
     def wait(self) -> None:
-        """Returns when everything is on disk; raises InputError if it could not be written."""
+        """Waits until everything is on disk; raises InputError if it could not be written."""
         for name in self._managers:
             with self._writing(name) as manager:
                 manager.wait_until_finished()
@@ -136,7 +143,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[ocp.CheckpointManager]:
-        """Turns what goes wrong with the disk, in this or an earlier save, into one line, and its logs into none."""
+        """Turns a disk error of this or an earlier save into one InputError, and drops the logs about it."""
         manager = self._managers[name]
         try:
             yield manager
@@ -158,7 +165,7 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """Raises InputError where what it encloses cannot read the checkpoint in this folder."""
+    """Raises InputError if the enclosed code cannot read the checkpoint in this folder."""
     try:
         yield
     except (ValueError, KeyError, OSError) as error:
@@ -170,8 +177,10 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
-    """Both managers may write the same step at once: without names of their own, one would pass the other's barriers
-    and finish a checkpoint that another process is still writing.
+    """The options of one manager.
+
+    Both managers may write the same step at once.  With a common barrier name, one could pass the other's barriers and
+    finish a checkpoint that another process is still writing.
     """
     return ocp.CheckpointManagerOptions(
         preservation_policy=LatestN(1),
@@ -184,15 +193,15 @@ def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
 
 
 def _is_of_the_disk(error: BaseException) -> bool:
-    """Whether an error of a save says that the disk takes no more."""
+    """Whether a failed save says that the disk is full or refuses larger files."""
     of_tensorstore = isinstance(error, ValueError) and _WRITING in str(error)
     return of_tensorstore or says_full(error) or (isinstance(error, OSError) and error.errno == errno.EFBIG)
 
 
 def _unwritable(manager: ocp.CheckpointManager, error: OSError | ValueError) -> str:
-    """Why a checkpoint could not be written, and what is left of the run."""
+    """Why a checkpoint could not be written, and which one is left."""
     text = "the disk is full" if says_full(error) else " ".join(str(error).split())
-    manager.reload()  # from the disk: it counts the failed one, too
+    manager.reload()  # from disk: the manager still counts the failed one
     steps = manager.all_steps()
     kept = f"the last whole one is of step {max(steps)}" if steps else "there is no whole one yet"
     return f"cannot write a checkpoint in {manager.directory}: {text}; {kept}; make room or choose another --workdir"
@@ -204,7 +213,7 @@ class SaveClock:
     Args:
       every_steps: 0 for never by steps.
       every_seconds: seconds since the last save.
-      clock: seconds; passed in so that a test needs no waiting.
+      clock: returns seconds; passed in so that tests need not wait.
     """
 
     def __init__(self, every_steps: int, every_seconds: float, clock: Callable[[], float] = time.monotonic):
@@ -212,7 +221,7 @@ class SaveClock:
         self._last = clock()
 
     def due_by_step(self, step: int) -> bool:
-        """Whether a checkpoint is due because of the number of updates; the same on every process."""
+        """Whether a checkpoint is due by the number of updates; the same on every process."""
         return self._every_steps > 0 and step > 0 and step % self._every_steps == 0
 
     def due_by_time(self) -> bool:

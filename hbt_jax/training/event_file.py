@@ -1,7 +1,7 @@
-"""Event files, which TensorBoard shows: the steps and values of scalars.
+"""Event files for TensorBoard: scalars by step.
 
-TensorBoard's own writer works in a thread of its own, where a full disk ends with a traceback; this one writes at once,
-and raises to whoever writes.
+TensorBoard's own writer works in a separate thread, where a full disk ends in a traceback; this one writes at once and
+raises the error to its caller.
 """
 
 import os
@@ -14,11 +14,11 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-_VERSION = "brain.Event:2"  # the first record, by which TensorBoard knows the layout
+_VERSION = "brain.Event:2"  # in the first record; TensorBoard recognises the format by it
 
 
 class EventFile:
-    """A new event file in a folder, which is made when missing.
+    """A new event file in a folder, which is created if missing.
 
     Args:
       folder: the folder; TensorBoard shows all its event files as one run.

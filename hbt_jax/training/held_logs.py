@@ -1,25 +1,25 @@
-"""Keeps back what a failed save prints until it is known whether its error is also raised.
+"""Holds back what a failed save prints until it is known whether its error is also raised.
 
-Orbax logs an error of its background threads several times, with tracebacks, and raises the same error at a later call.
-Of a save of many arrays, those that are still being written when the first one fails find asyncio's loop closed, and
-each of them prints a traceback; or asyncio logs their errors as those that nobody asked for.  Whoever turns the raised
-error into one line wants none of this; an error that is never raised must still be seen.
+Orbax logs an error of its background threads several times, with tracebacks, and raises the same error in a later call.
+When one array of a save fails, those still being written find asyncio's loop closed and print a traceback each, or
+asyncio logs their errors as never retrieved.  If the raised error becomes a one-line message, none of this should be
+shown; an error that is never raised must still be seen.
 """
 
 import logging
 import sys
 from collections.abc import Callable
 
-_LOGGERS = "absl", "asyncio"  # through which Orbax logs, and asyncio what its futures hold
+_LOGGERS = "absl", "asyncio"  # Orbax logs through absl; asyncio reports errors of futures
 _FOLDER = "/orbax/"  # in the path of its source files
 _LOOP_CLOSED = "Event loop is closed"
 
 
 class HeldLogs(logging.Filter):
-    """Keeps back such prints, from the making of this object to `close`.
+    """Holds back such output from the creation of this object until `close`.
 
     Args:
-      held: whether an error that Orbax is logging is to be kept back; all others are shown at once.
+      held: whether to hold back an error that Orbax logs; all others are shown at once.
     """
 
     def __init__(self, held: Callable[[BaseException], bool]) -> None:
@@ -37,23 +37,23 @@ class HeldLogs(logging.Filter):
         of_future = record.name == "asyncio"
         if error is None or not (of_future or _FOLDER in record.pathname) or not self._held(error):
             return True
-        if not (of_future and self._failed):  # of a failed save they come for a while
+        if not (of_future and self._failed):  # after a failed save they keep coming for a while
             self._records.append(record)
         return False
 
     def _take_unraisable(self, args: "sys.UnraisableHookArgs") -> None:
-        """An error in a callback that nobody can catch."""
+        """Takes an error raised where nothing can catch it."""
         if not (isinstance(args.exc_value, RuntimeError) and str(args.exc_value) == _LOOP_CLOSED):
             self._hook(args)
-        elif not self._failed:  # of a failed save they come for a while
+        elif not self._failed:  # after a failed save they keep coming for a while
             self._unraisable.append(args)
 
     def drop(self) -> None:
-        """Forgets what was kept back: it was raised, too."""
+        """Forgets what was held back: it has been raised too."""
         self._failed, self._records, self._unraisable = True, [], []
 
     def show(self) -> None:
-        """Shows what was kept back: it was not raised."""
+        """Shows what was held back: it was not raised."""
         records, self._records = self._records, []
         for record in records:
             logging.getLogger(record.name).callHandlers(record)
@@ -62,7 +62,7 @@ class HeldLogs(logging.Filter):
             self._hook(args)
 
     def close(self) -> None:
-        """Shows what is left and keeps nothing back any more, but late callbacks of a save whose error was raised."""
+        """Shows what is left and stops holding back, except late callbacks of a save whose error was raised."""
         for name in _LOGGERS:
             if not (self._failed and name == "asyncio"):
                 logging.getLogger(name).removeFilter(self)

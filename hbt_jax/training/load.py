@@ -1,4 +1,4 @@
-"""The one door to a model ready to embed: a run's workdir, a folder in Hugging Face's layout, or a hub id."""
+"""Loads a model ready to embed: from a run's workdir, a folder in Hugging Face's layout, or a hub id."""
 
 import dataclasses
 from pathlib import Path
@@ -15,7 +15,7 @@ from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
-from hbt_jax.training.start import check_vocabulary, habits, unused
+from hbt_jax.training.initial_model import check_vocabulary, habits, unused
 from hbt_jax.training.step import placed
 
 
@@ -25,7 +25,13 @@ def is_run(name: str) -> bool:
 
 
 def load_model(
-    name: str, checkpoint: str, mesh: Mesh, compute_dtype: str, *, pooling: str = OF_MODEL, normalize: str = OF_MODEL
+    name: str,
+    checkpoint: str,
+    mesh: Mesh,
+    compute_dtype: str,
+    *,
+    pooling: str = OF_MODEL,
+    normalize: bool | None = None,
 ) -> Model:
     """A model ready to embed.
 
@@ -35,7 +41,7 @@ def load_model(
       mesh: where the parameters go.
       compute_dtype: "float32" or "bfloat16", of matrix products in the encoder.
       pooling: "mean" or "cls"; "model" for the model's own.
-      normalize: "true" or "false"; "model" for the model's own.
+      normalize: whether embeddings are scaled to unit length; None for the model's own.
 
     Raises:
       InputError: there is no such model, or a file of it is wrong.
@@ -43,19 +49,19 @@ def load_model(
     if not is_run(name):
         if checkpoint != "best":
             raise InputError(
-                f"--checkpoint={checkpoint} is for the workdir of a run, which --model={name} is not: leave it out"
+                f"--checkpoint={checkpoint} is only for the workdir of a run, which --model={name} is not: leave it out"
             )
         return _pretrained(name, mesh, compute_dtype, pooling, normalize)
     model = workdir.load(Path(name), checkpoint, mesh, compute_dtype)
     changes = {}
     if pooling != OF_MODEL:
         changes["pooling"] = pooling
-    if normalize != OF_MODEL:
-        changes["normalize"] = normalize == "true"
+    if normalize is not None:
+        changes["normalize"] = normalize
     return dataclasses.replace(model, **changes)
 
 
-def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normalize: str) -> Model:
+def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normalize: bool | None) -> Model:
     source = files.read(name)
     tokenizer = load_tokenizer(source.folder)
     check_vocabulary(source, tokenizer)
@@ -63,7 +69,7 @@ def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normali
     abstract = nnx.eval_shape(lambda: Encoder(source.encoder, dtype=jnp.dtype(compute_dtype), rngs=nnx.Rngs(0)))
     graph, shapes = nnx.split(abstract, nnx.Param)
     weights, left_out = files.read_parameters(source)
-    given = {"pooling": pooling, "normalize": normalize}
+    stated = {"pooling": pooling != OF_MODEL, "normalize": normalize is not None}
     return Model(
         graph=graph,
         parameters=placed(shapes, state_shardings(shapes, mesh), weights),
@@ -80,7 +86,7 @@ def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normali
             **{name: source.said[name] for name in ("query_prefix", "passage_prefix") if name in source.said},
             **dict.fromkeys(("query_length", "passage_length"), source.said["max_length"]),
         },
-        assumed=tuple(name for name in source.unstated if given.get(name, OF_MODEL) == OF_MODEL),
+        assumed=tuple(name for name in source.unstated if not stated.get(name)),
         tokenizer=tokenizer,
         name=source.name,
         step=0,

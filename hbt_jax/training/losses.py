@@ -37,20 +37,20 @@ def masked_columns(masked_BW, columns: int):
 
 
 def info_nce(query_PbD, passage_PcD, masked_PbW, *, temperature: float, symmetric: bool = False, constrain=lambda x: x):
-    """The mean loss of a step and what it saw.
+    """The mean loss of a step, and its accuracy.
 
     Args:
       query_PbD: float32 unit vectors of the queries, share by share.
       passage_PcD: float32 unit vectors; the first b of a share are the positives of its queries.
-      masked_PbW: int32, which columns must not count as negatives of each query, as `masked_columns` reads them; never
-        a query's own.
+      masked_PbW: int32, which columns must not count as negatives of each query, as `masked_columns` reads them; a
+        query's own column is never masked.
       temperature: cosines are divided by it.
       symmetric: average with the loss of each positive passage against all queries.
-      constrain: puts a sharding on arrays whose first axis is B; identity on one device.
+      constrain: applies a sharding to arrays whose first axis is B; identity on one device.
 
     Returns:
-      (loss, accuracy): float32 scalars; the accuracy is the share of queries whose own passage scores highest among
-      what is not masked.
+      (loss, accuracy): float32 scalars; the accuracy is the fraction of queries whose own passage scores highest among
+      the columns that are not masked.
     """
     shares, queries, width = query_PbD.shape
     passages = passage_PcD.shape[1]

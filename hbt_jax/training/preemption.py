@@ -1,7 +1,7 @@
-"""SIGTERM and Ctrl-C: a flag that training, compilation gaps and evaluation poll, so that a stop loses nothing.
+"""SIGTERM and Ctrl-C set a flag that training and evaluation poll, so that stopping a run loses no work.
 
-A process without a handler is simply killed.  The first signal asks the run to save and stop; the second one ends it at
-once.
+Without a handler the process would be killed at once.  The first signal asks the run to save and stop; the second one
+kills it.
 """
 
 import ctypes
@@ -16,16 +16,16 @@ from types import FrameType
 from hbt_jax.errors import Interrupted
 
 _POLL_SECONDS = 0.1
-_PARENT = "HBT_JAX_PARENT"  # in the environment of a command that another one runs: the other's process id
+_PARENT = "HBT_JAX_PARENT"  # environment variable with the process id of the command that started this one
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """A context manager that turns the first SIGTERM or SIGINT into `requested`; handlers are restored at its end.
+    """A context manager that turns the first SIGTERM or SIGINT into `requested`; it restores the handlers at its end.
 
     Args:
-      doing: what the user is told that the command now does, and what a second signal does.
+      doing: printed at the first signal: what the command does now, and what a second signal does.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class StopRequest:
 def run_child(command: Sequence[str], stop: StopRequest) -> int:
     """Runs a command to its end and returns its exit code; a stop request is passed on as SIGTERM, a second one kills.
 
-    The child gets a session of its own, so that a Ctrl-C at the terminal reaches it through `stop` alone and does not
-    count as two signals.  It is told whose child it is, see `end_with_parent`.
+    The child runs in its own session, so that a Ctrl-C at the terminal reaches it only through `stop` and does not
+    count as two signals.  It is told its parent's process id, see `end_with_parent`.
     """
     environment = {**os.environ, _PARENT: str(os.getpid())}
     with subprocess.Popen(command, start_new_session=True, env=environment) as process:
@@ -75,19 +75,28 @@ def run_child(command: Sequence[str], stop: StopRequest) -> int:
 
 
 def end_with_parent() -> None:
-    """In a command that `run_child` runs: has the kernel kill it as soon as the command that runs it has ended.
+    """In a command started by `run_child`: has the kernel kill it as soon as its parent has ended.
 
-    Otherwise it would go on alone after a `kill -9` of the other one, in folders that the repeated command writes to.
-    Linux alone offers this; elsewhere, and in a command that a user runs, this does nothing.
+    Otherwise it would survive a `kill -9` of the parent and keep writing to folders that the repeated command uses.
+    Only Linux offers this; elsewhere, and in a command that a user runs, this does nothing.
 
     Raises:
-      Interrupted: the other command has ended already.
+      Interrupted: the parent has already ended.
     """
     parent = os.environ.pop(_PARENT, None)
     if parent is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if not _is_alive(int(parent)):
+        raise Interrupted(f"the command that started this one (process {parent}) has ended; run it again")
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process exists, whoever owns it."""
     try:
-        os.kill(int(parent), 0)  # asks whether it is there
-    except ProcessLookupError as error:
-        raise Interrupted(f"the command that started this one (process {parent}) has ended; repeat it") from error
+        os.kill(process, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True

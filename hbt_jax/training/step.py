@@ -1,7 +1,7 @@
 """One update as a pure function under one jit: the same program for one device and for a mesh.
 
-Every array of a batch has one share per device on its first axis.  A device encodes its own share; the loss then reads
-all passages, and XLA inserts the gather.  No collective is written by hand.
+The first axis of every array of a batch counts shares, one per device.  A device encodes its own share; the loss reads
+the passages of all, for which XLA inserts the gather.  No collective is written by hand.
 """
 
 import dataclasses
@@ -21,12 +21,12 @@ from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import embed_slots
 from hbt_jax.training import losses
+from hbt_jax.training.freezing import trainable
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
-from hbt_jax.training.trainable import trainable
 
 
 class TrainState(NamedTuple):
-    """What an update changes: `step` int32, all parameters (nnx.State), the optimizer's state of those that train."""
+    """What an update changes: `step` (int32), all parameters (nnx.State), the optimizer state of the trained ones."""
 
     step: jax.Array
     parameters: nnx.State
@@ -34,7 +34,7 @@ class TrainState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class StepConfig:
     """Everything static about an update.
 
     Attributes:
@@ -47,7 +47,7 @@ class Recipe:
       compute_dtype: "float32" or "bfloat16", of matrix products in the encoder.
       normalize: whether embeddings are scaled to unit length.
       lora: the adapters, None for none.
-      frozen: parts that do not train, see trainable.py.
+      frozen: parts that are not trained, see freezing.py.
     """
 
     encoder: EncoderConfig
@@ -71,11 +71,11 @@ class Recipe:
         return TrainState(jnp.zeros((), jnp.int32), parameters, self.initial_optimizer(parameters))
 
     def initial_optimizer(self, parameters) -> optax.OptState:
-        """The optimizer's state before the first update; nothing for parameters that do not train."""
+        """The optimizer state before the first update; it holds nothing for frozen parameters."""
         return make_optimizer(self.learning, self.steps).init(self.split(parameters)[0])
 
     def split(self, parameters) -> tuple[nnx.State, nnx.State]:
-        """Those that train and those that do not; `nnx.merge_state` is the inverse."""
+        """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
         return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
     def _encoder(self) -> Encoder:
@@ -83,16 +83,16 @@ class Recipe:
 
 
 def batch_loss(
-    recipe: Recipe, graph: nnx.GraphDef, parameters, batch: dict, *, dropout_key=None, constrain=lambda x: x
+    config: StepConfig, graph: nnx.GraphDef, parameters, batch: dict, *, dropout_key=None, constrain=lambda x: x
 ):
     """The loss of one packed batch and its accuracy; see losses.info_nce."""
     vectors = embed_slots(
         graph,
         parameters,
         batch,
-        segments=recipe.segments,
-        pooling=recipe.pooling,
-        normalized=recipe.normalize,
+        segments=config.segments,
+        pooling=config.pooling,
+        normalized=config.normalize,
         dropout_key=dropout_key,
         constrain=constrain,
     )
@@ -103,8 +103,8 @@ def batch_loss(
         query_PbD,
         passage_PcD,
         batch["masked"],
-        temperature=recipe.learning.temperature,
-        symmetric=recipe.learning.symmetric,
+        temperature=config.learning.temperature,
+        symmetric=config.learning.symmetric,
         constrain=constrain,
     )
 
@@ -114,23 +114,23 @@ def _row_constraint(mesh: Mesh) -> Callable:
     return lambda values: jax.lax.with_sharding_constraint(values, sharding)
 
 
-def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
-    """The jitted update: (TrainState, batch) -> (TrainState, metrics); the state given in is donated.
+def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
+    """The jitted update: (TrainState, batch) -> (TrainState, metrics); the input state is donated.
 
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
-    `row_fill` (share of row tokens that hold text), `truncated_texts` and `absent_negatives` (asked for, not there).
+    `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent).
     """
-    graph, optimizer = recipe.graph(), make_optimizer(recipe.learning, recipe.steps)
-    schedule, constrain = learning_rate(recipe.learning, recipe.steps), _row_constraint(mesh)
+    graph, optimizer = config.graph(), make_optimizer(config.learning, config.steps)
+    schedule, constrain = learning_rate(config.learning, config.steps), _row_constraint(mesh)
 
     def update(state: TrainState, batch: dict):
-        key = jax.random.fold_in(jax.random.key(recipe.seed), state.step) if recipe.encoder.dropout else None
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step) if config.encoder.dropout else None
 
-        trained, frozen = recipe.split(state.parameters)
+        trained, frozen = config.split(state.parameters)
 
         def loss_of(trained):
             parameters = nnx.merge_state(trained, frozen)
-            return batch_loss(recipe, graph, parameters, batch, dropout_key=key, constrain=constrain)
+            return batch_loss(config, graph, parameters, batch, dropout_key=key, constrain=constrain)
 
         (loss, accuracy), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
         changes, optimizer_state = optimizer.update(gradients, state.optimizer, trained)
@@ -147,7 +147,7 @@ def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
         }
         return TrainState(state.step + 1, parameters, optimizer_state), metrics
 
-    shardings = state_shardings(recipe, mesh)
+    shardings = state_shardings(config, mesh)
     return jax.jit(
         update,
         in_shardings=(shardings, meshes.batch_sharding(mesh)),
@@ -156,14 +156,14 @@ def make_train_step(recipe: Recipe, mesh: Mesh) -> Callable:
     )
 
 
-def make_validation_step(recipe: Recipe, mesh: Mesh) -> Callable:
+def make_validation_step(config: StepConfig, mesh: Mesh) -> Callable:
     """The jitted loss without dropout: (parameters, batch) -> scalar."""
-    graph, constrain = recipe.graph(), _row_constraint(mesh)
+    graph, constrain = config.graph(), _row_constraint(mesh)
 
     def loss_of(parameters, batch: dict):
-        return batch_loss(recipe, graph, parameters, batch, constrain=constrain)[0]
+        return batch_loss(config, graph, parameters, batch, constrain=constrain)[0]
 
-    shardings = state_shardings(recipe, mesh).parameters
+    shardings = state_shardings(config, mesh).parameters
     return jax.jit(
         loss_of,
         in_shardings=(shardings, meshes.batch_sharding(mesh)),
@@ -171,9 +171,9 @@ def make_validation_step(recipe: Recipe, mesh: Mesh) -> Callable:
     )
 
 
-def abstract_state(recipe: Recipe, mesh: Mesh) -> TrainState:
-    """Shapes, dtypes and shardings of a TrainState on `mesh`, without any memory."""
-    shapes = jax.eval_shape(recipe.initial_state)
+def abstract_state(config: StepConfig, mesh: Mesh) -> TrainState:
+    """Shapes, dtypes and shardings of a TrainState on `mesh`, without allocating it."""
+    shapes = jax.eval_shape(config.initial_state)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
@@ -181,35 +181,35 @@ def abstract_state(recipe: Recipe, mesh: Mesh) -> TrainState:
     )
 
 
-def state_shardings(recipe: Recipe, mesh: Mesh) -> TrainState:
+def state_shardings(config: StepConfig, mesh: Mesh) -> TrainState:
     """The sharding of each leaf of a TrainState on `mesh`."""
-    return meshes.state_shardings(jax.eval_shape(recipe.initial_state), mesh)
+    return meshes.state_shardings(jax.eval_shape(config.initial_state), mesh)
 
 
-def sharded_initial_state(recipe: Recipe, mesh: Mesh, given: dict[tuple, np.ndarray] | None = None) -> TrainState:
-    """The initial state, made in place on the mesh.
+def sharded_initial_state(config: StepConfig, mesh: Mesh, given: dict[tuple, np.ndarray] | None = None) -> TrainState:
+    """The initial state, created directly on the mesh.
 
     Args:
-      recipe: the update.
+      config: the update.
       mesh: the devices.
-      given: float32 host arrays of a pretrained encoder by parameter path; what it lacks comes from the seed.  It is
-        emptied on the way, so that no parameter is held twice.
+      given: float32 host arrays of a pretrained encoder by parameter path; missing ones come from the seed.  The dict
+        is emptied along the way, so that no parameter is held twice.
     """
     if not given:
-        return jax.jit(recipe.initial_state, out_shardings=state_shardings(recipe, mesh))()
-    shardings = state_shardings(recipe, mesh)
-    parameters = sharded_parameters(recipe, shardings.parameters, given)
-    optimizer = jax.jit(recipe.initial_optimizer, out_shardings=shardings.optimizer)(parameters)
+        return jax.jit(config.initial_state, out_shardings=state_shardings(config, mesh))()
+    shardings = state_shardings(config, mesh)
+    parameters = sharded_parameters(config, shardings.parameters, given)
+    optimizer = jax.jit(config.initial_optimizer, out_shardings=shardings.optimizer)(parameters)
     return TrainState(jax.device_put(jnp.zeros((), jnp.int32), shardings.step), parameters, optimizer)
 
 
-def sharded_parameters(recipe: Recipe, shardings, given: dict[tuple, np.ndarray]) -> nnx.State:
+def sharded_parameters(config: StepConfig, shardings, given: dict[tuple, np.ndarray]) -> nnx.State:
     """Parameters on a mesh from host arrays; see `sharded_initial_state`."""
-    shapes = jax.eval_shape(recipe.initial_state).parameters
+    shapes = jax.eval_shape(config.initial_state).parameters
     absent = [path for path, _ in nnx.to_flat_state(shapes) if path not in given]
 
     def drawn() -> dict:
-        made = dict(nnx.to_flat_state(recipe.initial_state().parameters))
+        made = dict(nnx.to_flat_state(config.initial_state().parameters))
         return {path: made[path] for path in absent}
 
     flat_shardings = dict(nnx.to_flat_state(shardings))
@@ -223,11 +223,11 @@ def placed(shapes, shardings, given: dict[tuple, np.ndarray], others: dict | Non
     Args:
       shapes: the state with abstract leaves.
       shardings: the same with a sharding at each leaf.
-      given: float32 host arrays by path; emptied on the way, so that no parameter is held twice.
-      others: leaves that are on the mesh already, by path.
+      given: float32 host arrays by path; emptied along the way, so that no parameter is held twice.
+      others: leaves that are already on the mesh, by path.
 
     Raises:
-      ValueError: an array of `given` is of another shape, or is none of the state's.
+      ValueError: an array of `given` has another shape, or the state has no such parameter.
     """
     leaves, flat_shardings = dict(others or {}), dict(nnx.to_flat_state(shardings))
     for path, like in nnx.to_flat_state(shapes):

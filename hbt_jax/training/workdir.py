@@ -1,10 +1,10 @@
-"""The folder of a run: what it was told, its tokenizer, and the trained model read back for evaluation.
+"""The folder of a run: its configuration and tokenizer, and loading its model for evaluation.
 
 WORKDIR/config.json        the resolved configuration (TrainConfig)
 WORKDIR/tokenizer/         a copy of the tokenizer's own files
 WORKDIR/model.json         the encoder's architecture, adapters, frozen parts and pretrained origin
 WORKDIR/checkpoints/       see checkpoint.py
-WORKDIR/metrics.jsonl      see meters.py
+WORKDIR/metrics.jsonl      see metrics_log.py
 WORKDIR/tensorboard/       the same as event files
 """
 
@@ -15,45 +15,45 @@ from pathlib import Path
 from flax import nnx
 from jax.sharding import Mesh
 
-from hbt_jax.config import TrainConfig
+from hbt_jax.config import TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import pretrained as pretrained_files
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
-from hbt_jax.models.tokenizer import load_tokenizer
+from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints
-from hbt_jax.training.start import Start
+from hbt_jax.training.initial_model import InitialModel
 
 MODEL_FILE = "model.json"
 _TEXT_OF_RUN = ("query_prefix", "passage_prefix", "query_length", "passage_length")
 
 
-def write(workdir: Path, start: Start) -> None:
-    """Writes everything that `load` needs but the checkpoints.
+def write(workdir: Path, initial: InitialModel) -> None:
+    """Writes everything that `load` needs, except the checkpoints.
 
     Raises:
       InputError: the folder cannot be written.
     """
-    pretrained = start.pretrained
+    pretrained = initial.pretrained
     model = {
-        "encoder": dataclasses.asdict(start.encoder),
-        "lora": dataclasses.asdict(start.lora) if start.lora else None,
-        "frozen": start.frozen,
+        "encoder": dataclasses.asdict(initial.encoder),
+        "lora": dataclasses.asdict(initial.lora) if initial.lora else None,
+        "frozen": initial.frozen,
         "pretrained": pretrained
         and {
             "name": pretrained.name,
-            "fingerprint": start.fingerprint,
-            "hub": not Path(pretrained.name).is_dir(),  # later, and from elsewhere, the name alone would not tell
+            "fingerprint": initial.fingerprint,
+            "hub": not Path(pretrained.name).is_dir(),  # cannot be told from the name later, or elsewhere
         },
     }
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        _write_json(workdir / "config.json", start.config.to_json())
+        _write_json(workdir / "config.json", initial.config.to_json())
         _write_json(workdir / MODEL_FILE, model)
-        start.tokenizer.save(workdir / "tokenizer")
+        initial.tokenizer.save(workdir / "tokenizer")
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot write there: {error.strerror or error}") from error
 
@@ -72,23 +72,23 @@ def _read_json(path: Path) -> dict:
         raise InputError(f"{path} is not valid JSON ({error}): the run's folder is damaged") from error
 
 
-def recipe_of(start: Start) -> steps.Recipe:
-    """The static part of an update for what a run starts from."""
-    return _recipe(start.config, start.encoder, start.lora, start.frozen)
+def step_config_of(initial: InitialModel) -> steps.StepConfig:
+    """The static part of an update, for the model that a run starts from."""
+    return _step_config(initial.config, initial.encoder, initial.lora, initial.frozen)
 
 
-def _recipe(
+def _step_config(
     config: TrainConfig, encoder: EncoderConfig, lora: LoraConfig | None, frozen: tuple[str, ...]
-) -> steps.Recipe:
-    return steps.Recipe(
+) -> steps.StepConfig:
+    return steps.StepConfig(
         encoder=encoder,
         pooling=config.model.pooling,
         segments=config.text.segments,
         learning=config.learning,
         steps=config.run.steps,
         seed=config.run.seed,
-        compute_dtype=config.run.compute_dtype,
-        normalize=config.model.normalize == "true",
+        compute_dtype=config.mesh.compute_dtype,
+        normalize=bool(config.model.normalize),
         lora=lora,
         frozen=frozen,
     )
@@ -96,19 +96,19 @@ def _recipe(
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The files of a run, all but its checkpoints.
+    """The files of a run, except its checkpoints.
 
     Attributes:
       folder: its workdir.
       config: its configuration, without options left to the model.
-      recipe: its update.
+      step_config: its update.
       pretrained: {"name", "fingerprint", "hub": whether the name is a hub id} of the weights it started from, None for
         random ones.
     """
 
     folder: Path
     config: TrainConfig
-    recipe: steps.Recipe
+    step_config: steps.StepConfig
     pretrained: dict | None
 
 
@@ -121,11 +121,11 @@ def read_run(workdir: Path) -> Run:
     try:
         encoder, lora = EncoderConfig(**model["encoder"]), model["lora"]
         adapters = LoraConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in lora.items()}) if lora else None
-        recipe = _recipe(config, encoder, adapters, tuple(model["frozen"]))
-        return Run(workdir, config, recipe, model["pretrained"])
+        step_config = _step_config(config, encoder, adapters, tuple(model["frozen"]))
+        return Run(workdir, config, step_config, model["pretrained"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{workdir / MODEL_FILE} is not what this version writes ({error}): use the version that trained it"
+            f"{workdir / MODEL_FILE} was not written by this version ({error}): use the version that trained it"
         ) from error
 
 
@@ -134,7 +134,7 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
 
     Args:
       workdir: folder of the run.
-      checkpoint: "best" (the last one where the run had no validation), "last" or "untrained".
+      checkpoint: "best" (falls back to "last"), "last" or "untrained".
       mesh: where its parameters go.
       compute_dtype: of matrix products in the encoder.
 
@@ -142,45 +142,66 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
       InputError: the folder is not a run, has no checkpoint yet, or the weights it started from have changed.
     """
     run = read_run(workdir)
-    recipe = dataclasses.replace(run.recipe, compute_dtype=compute_dtype)
+    step_config = dataclasses.replace(run.step_config, compute_dtype=compute_dtype)
     if checkpoint == "untrained":
-        parameters, step = _initial(run, recipe, mesh), 0
+        parameters, step = _initial(run, step_config, mesh), 0
     else:
-        parameters, step = _trained(workdir, checkpoint, steps.abstract_state(recipe, mesh))
+        parameters, step = _trained(workdir, checkpoint, steps.abstract_state(step_config, mesh))
+    return _model(workdir, run.config.text, step_config, load_tokenizer(workdir / "tokenizer"), parameters,
+                  (checkpoint, step))  # fmt: skip
+
+
+def model_at(initial: InitialModel, parameters: nnx.State, step: int) -> Model:
+    """The model of a run in training, after `step` updates, as `load` would give it."""
+    config = initial.config
+    at = ("in training", step)
+    return _model(Path(config.run.workdir), config.text, step_config_of(initial), initial.tokenizer, parameters, at)
+
+
+def _model(
+    workdir: Path,
+    text: TextConfig,
+    step_config: steps.StepConfig,
+    tokenizer: Tokenizer,
+    parameters: nnx.State,
+    at: tuple[str, int],
+) -> Model:
+    """The model of a run at a checkpoint, `at` being its name and step."""
+    checkpoint, step = at
     return Model(
-        graph=recipe.graph(),
+        graph=step_config.graph(),
         parameters=parameters,
-        encoder=recipe.encoder,
-        pooling=recipe.pooling,
-        normalize=recipe.normalize,
-        text=run.config.text,
+        encoder=step_config.encoder,
+        pooling=step_config.pooling,
+        normalize=step_config.normalize,
+        text=text,
         said={name: f"{name} in {workdir / 'config.json'}" for name in _TEXT_OF_RUN},
-        tokenizer=load_tokenizer(workdir / "tokenizer"),
+        tokenizer=tokenizer,
         name=f"{workdir.name} ({checkpoint}, step {step})",
         step=step,
     )
 
 
-def _initial(run: Run, recipe: steps.Recipe, mesh: Mesh) -> nnx.State:
+def _initial(run: Run, step_config: steps.StepConfig, mesh: Mesh) -> nnx.State:
     """The parameters of step 0."""
-    shardings = steps.state_shardings(recipe, mesh).parameters
+    shardings = steps.state_shardings(step_config, mesh).parameters
     given = {}
     if run.pretrained:
         source = pretrained_files.read(run.pretrained["name"])
         if source.fingerprint != run.pretrained["fingerprint"]:
             raise InputError(
                 f"{run.folder} was trained from {source.name}, whose weights have changed since: its untrained model"
-                " cannot be had"
+                " cannot be reconstructed"
             )
         given = pretrained_files.read_parameters(source)[0]
-    return steps.sharded_parameters(recipe, shardings, given)
+    return steps.sharded_parameters(step_config, shardings, given)
 
 
 def _trained(workdir: Path, checkpoint: str, target: steps.TrainState) -> tuple[nnx.State, int]:
     """The parameters of a checkpoint, placed as those of `target`, and its step."""
     checkpoints = Checkpoints(workdir, read_only=True)
     try:
-        name = "last" if checkpoints.step(checkpoint) is None else checkpoint  # without validation there is no best
+        name = "last" if checkpoints.step(checkpoint) is None else checkpoint  # nothing decided which one is best
         step = checkpoints.step(name)
         if step is None:
             raise InputError(f"{workdir} holds no checkpoint yet: train first, or evaluate with --checkpoint=untrained")

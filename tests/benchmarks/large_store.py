@@ -167,8 +167,8 @@ def _gathered(plan: Plan) -> Iterator[int]:
         table, negatives = store.pairs, batch.negatives.ravel()
         tokens = 0
         for side, rows, languages in (
-            (store.queries, table.query_P[batch.pairs], batch.query_language),
-            (store.passages, table.passage_P[batch.pairs], batch.passage_language),
+            (store.queries, table.query_A[batch.pairs], batch.query_language),
+            (store.passages, table.passage_A[batch.pairs], batch.passage_language),
             (store.passages, np.maximum(negatives, 0), np.repeat(batch.passage_language, batch.negatives.shape[1])),
         ):
             tokens += _tokens(side, rows, languages, store.languages)

@@ -57,8 +57,8 @@ def plain_numpy(plan: Plan, step: int) -> np.ndarray:
     store = plan.mixture.stores[batch.store]
     result = np.zeros((2, len(batch.pairs), _TEXT.row_tokens), np.int32)
     sides = (
-        (store.queries, store.pairs.query_P, batch.query_language, "query: ", _TEXT.query_length),
-        (store.passages, store.pairs.passage_P, batch.passage_language, "passage: ", _TEXT.passage_length),
+        (store.queries, store.pairs.query_A, batch.query_language, "query: ", _TEXT.query_length),
+        (store.passages, store.pairs.passage_A, batch.passage_language, "passage: ", _TEXT.passage_length),
     )
     for array, (side, rows, languages, prefix, longest) in zip(result, sides, strict=True):
         head = [tokenizer.bos_id, *tokenizer.prefix_ids(prefix)]

@@ -53,9 +53,9 @@ def wanted_texts(plan: Plan, step: int) -> tuple[list, list, list]:
     available = store.passages.available
     for i, pair in enumerate(batch.pairs):
         language = int(batch.passage_language[i])
-        query = text("queries", int(batch.query_language[i]), int(store.pairs.query_P[pair]))
+        query = text("queries", int(batch.query_language[i]), int(store.pairs.query_A[pair]))
         queries.append([1, 10, *query[:6], 2])
-        positives.append([1, 20, 21, *text("passages", language, int(store.pairs.passage_P[pair]))[:6], 2])
+        positives.append([1, 20, 21, *text("passages", language, int(store.pairs.passage_A[pair]))[:6], 2])
         for row in batch.negatives[i].tolist():
             there = row >= 0 and int(available[row]) >> language & 1
             negatives.append([1, 20, 21, *text("passages", language, row)[:6], 2] if there else None)
@@ -95,12 +95,12 @@ def wanted_masks(plan: Plan, step: int) -> np.ndarray:
     batch = plan.batch(step)
     table = plan.mixture.stores[batch.store].pairs
     available = plan.mixture.stores[batch.store].passages.available
-    columns = table.passage_P[batch.pairs].tolist()
+    columns = table.passage_A[batch.pairs].tolist()
     for language, rows in zip(batch.passage_language.tolist(), batch.negatives.tolist(), strict=True):
         columns += [row if row >= 0 and int(available[row]) >> language & 1 else -1 for row in rows]
     answered, groups = {}, ({}, {})
     for query, passage, group in zip(
-        *(c.tolist() for c in (table.query_P, table.passage_P, table.group_P)), strict=True
+        *(c.tolist() for c in (table.query_A, table.passage_A, table.group_A)), strict=True
     ):
         answered.setdefault(query, set()).add(passage)
         groups[0].setdefault(query, set()).add(group)
@@ -111,7 +111,7 @@ def wanted_masks(plan: Plan, step: int) -> np.ndarray:
 
     return np.array([
         [passage < 0 or (column != row and alike(query, passage)) for column, passage in enumerate(columns)]
-        for row, query in enumerate(table.query_P[batch.pairs].tolist())
+        for row, query in enumerate(table.query_A[batch.pairs].tolist())
     ])  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def test_cut_texts_are_counted(plan):
     cut = sum(
         len(text(side, int(language), int(row))) > 6
         for side, languages, rows in (
-            ("queries", batch.query_language, store.pairs.query_P[batch.pairs]),
-            ("passages", batch.passage_language, store.pairs.passage_P[batch.pairs]),
+            ("queries", batch.query_language, store.pairs.query_A[batch.pairs]),
+            ("passages", batch.passage_language, store.pairs.passage_A[batch.pairs]),
         )
         for language, row in zip(languages, rows, strict=True)
     )

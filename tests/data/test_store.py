@@ -32,9 +32,9 @@ def test_texts_pairs_and_absent_translations_are_read_back(tmp_path):
             for row in range(3):
                 wanted = text(side, index, row) if exists[row, index] else []
                 assert texts.values[texts.offsets[row] : texts.offsets[row + 1]].tolist() == wanted
-    assert store.pairs.query_P.tolist() == [0, 2, 1]
-    assert store.pairs.passage_P.tolist() == [1, 0, 1]
-    assert store.pairs.group_P.tolist() == [7, 8, 7]
+    assert store.pairs.query_A.tolist() == [0, 2, 1]
+    assert store.pairs.passage_A.tolist() == [1, 0, 1]
+    assert store.pairs.group_A.tolist() == [7, 8, 7]
     assert store.pairs.negative_rows.tolist() == [2, 0, 2]
     assert store.pairs.negative_offsets.tolist() == [0, 1, 1, 3]
     entry = store.manifest["queries"]["languages"]["ar"]

@@ -68,9 +68,9 @@ def test_every_text_and_pair_is_in_the_store(tmp_path, tokenizer_folder, monkeyp
             for row in range(3):
                 tokens = texts.values[texts.offsets[row] : texts.offsets[row + 1]]
                 np.testing.assert_array_equal(tokens, tokenizer.encode([wanted.get((row, language), "")])[0])
-    assert store.pairs.query_P.tolist() == [1, 0]
-    assert store.pairs.passage_P.tolist() == [0, 1]
-    assert len(set(store.pairs.group_P.tolist())) == 2
+    assert store.pairs.query_A.tolist() == [1, 0]
+    assert store.pairs.passage_A.tolist() == [0, 1]
+    assert len(set(store.pairs.group_A.tolist())) == 2
     assert store.pairs.negative_rows.tolist() == [1]
     assert store.pairs.negative_offsets.tolist() == [0, 1, 1]
     assert manifest["dropped"] == {

@@ -277,8 +277,8 @@ def test_the_copy_has_no_item_that_overlaps_in_any_language(store, tokenizer, tm
                     old.values[old.offsets[row] : old.offsets[row + 1]],
                 )
     # pairs 1 and 2 are left, with negatives [] and [0, 3]: passage 0 overlaps, passages 1 2 3 are now 0 1 2
-    assert copy.pairs.query_P.tolist() == [1, 2] and copy.pairs.passage_P.tolist() == [0, 1]
-    assert copy.pairs.group_P.tolist() == whole.pairs.group_P[[1, 2]].tolist()
+    assert copy.pairs.query_A.tolist() == [1, 2] and copy.pairs.passage_A.tolist() == [0, 1]
+    assert copy.pairs.group_A.tolist() == whole.pairs.group_A[[1, 2]].tolist()
     assert copy.pairs.negative_offsets.tolist() == [0, 0, 1] and copy.pairs.negative_rows.tolist() == [2]
     assert copy.manifest["dropped"] == {clean_copy.QUERY: 1, clean_copy.PASSAGE: 1, clean_copy.NEGATIVE: 1}
     record = copy.manifest["source"]["decontaminated"]

@@ -23,7 +23,7 @@ from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import folder
 from hbt_jax.training.checkpoint import Record
-from hbt_jax.training.loop import RELEASES, check_same_run
+from hbt_jax.training.resume import RELEASES, check_same_run
 from tests.data_prep.few_facts import few, raw_dir  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]

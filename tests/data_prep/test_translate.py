@@ -204,7 +204,7 @@ def test_parallel_rows_build_a_store(english, tmp_path):
     build_store("jsonl", "train", tmp_path / "raw2", tmp_path / "store", tmp_path / "tokenizer", **settings)
     store = open_store(tmp_path / "store", None)
     assert store.languages == ("de", "en", "fr", "ru")
-    assert len(store.pairs.query_P) == 3
+    assert len(store.pairs.query_A) == 3
 
 
 def test_other_settings_and_damage_are_refused(english, tmp_path):

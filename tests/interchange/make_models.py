@@ -20,7 +20,7 @@ from hbt_jax.models.huggingface import architectures
 from hbt_jax.training import step as steps
 from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
-from hbt_jax.training.start import open_start
+from hbt_jax.training.initial_model import open_initial_model
 
 TEXTS = [
     "Which river flows through Cairo?", "Der Nil fließt durch Kairo.", "Где находится столица?", "ما هي عاصمة مصر؟",
@@ -151,16 +151,16 @@ def run_of(folder: Path, model: ModelConfig, *, stores: dict[str, str], text: Te
         learning=LearningConfig(),
         run=RunConfig(workdir=str(folder), steps=5, seed=7),
     )
-    start = open_start(config)
-    workdir.write(folder, start)
-    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), workdir.recipe_of(start)
-    state = steps.sharded_initial_state(recipe, mesh, start.weights()[0])
-    trained, frozen = recipe.split(state.parameters)
+    initial = open_initial_model(config)
+    workdir.write(folder, initial)
+    mesh, step_config = make_mesh(1, 1, jax.devices()[:1]), workdir.step_config_of(initial)
+    state = steps.sharded_initial_state(step_config, mesh, initial.weights()[0])
+    trained, frozen = step_config.split(state.parameters)
     data = {"stores": list(stores.values())}
     checkpoints = Checkpoints(folder)
     for step in (3, 5):
         moved = nnx.merge_state(jax.tree.map(lambda leaf, by=step: leaf + 0.01 * by * (leaf + 0.5), trained), frozen)
-        record = Record(step, config.to_json(), data, best_loss=1.5, best_step=3, validated_step=step)
+        record = Record(step, config.to_json(), data, best_value=1.5, best_step=3, evaluated_step=step)
         now = state._replace(parameters=moved, step=state.step + step)
         checkpoints.save_last(now, record)
         if step == 3:

@@ -108,7 +108,7 @@ def test_json_lines_bring_their_ids_to_parquet(folder, wanted, tmp_path):
 
 
 def test_the_options_of_an_evaluation_apply(folder, lines, tmp_path, capsys):
-    run(folder, input=lines, output=tmp_path / "out.npy", query_prefix="", normalize="false", max_length=8)
+    run(folder, input=lines, output=tmp_path / "out.npy", query_prefix="", normalize=False, max_length=8)
     printed = capsys.readouterr().out
     assert "as queries (prefix ''), dot product; " in printed
     assert "cut at 8 tokens" in printed
@@ -310,7 +310,10 @@ def test_what_goes_wrong_late_leaves_no_file(folder, tmp_path, monkeypatch):
 
 def test_the_command_needs_something_to_do(tmp_path):
     for arguments, message in (
-        (["--model=m"], "--output is needed: the .npy or .parquet file to write; or --nearest=K to look at a model"),
+        (
+            ["--model=m"],
+            "--output is needed: the .npy or .parquet file to write; or --nearest=K to print nearest texts",
+        ),
         (["--output=x.npy"], "--model is needed: workdir of a run"),
         (["--model=m", "--nearest=-1"], "--nearest=-1: expected at least 0"),
     ):

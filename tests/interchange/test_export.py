@@ -120,7 +120,7 @@ def test_the_padding_of_the_vocabulary_is_not_exported(sources, exports):
 
 def test_adapters_are_merged_and_the_rest_is_untouched(sources, exports):
     base, after = flat_of(sources["xlm-roberta"]), flat_of(exports["lora"])
-    lora = read_run(sources["lora"]).recipe.lora
+    lora = read_run(sources["lora"]).step_config.lora
     adapted = dict(nnx.to_flat_state(loaded(sources["lora"]).parameters))
     path = ("layers", 1, "query_key_value", "kernel")
     assert [name for name in base if not np.array_equal(base[name], after[name])] == [path]
@@ -319,7 +319,7 @@ def test_what_reads_back_otherwise_is_not_kept(sources, tmp_path, monkeypatch):
 def test_models_that_are_not_there(sources, tmp_path):
     with pytest.raises(InputError, match=r"--model=.*nowhere"):
         export(tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(InputError, match=r"--checkpoint=last is for the workdir of a run"):
+    with pytest.raises(InputError, match=r"--checkpoint=last is only for the workdir of a run"):
         export(sources["bert"], tmp_path / "out", checkpoint="last")
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()

@@ -35,14 +35,14 @@ def test_a_model_is_loaded(runs, checkpoint, devices):
     mesh = make_mesh(1, devices, jax.devices()[:devices])
     whole, lost = (load_model(str(run), checkpoint, mesh, "float32") for run in runs)
     assert (lost.step, lost.name) == (STEPS[checkpoint], f"lost ({checkpoint}, step {STEPS[checkpoint]})")
-    target = steps.abstract_state(workdir.read_run(runs[1]).recipe, mesh).parameters
+    target = steps.abstract_state(workdir.read_run(runs[1]).step_config, mesh).parameters
     leaves = [jax.tree.leaves(tree) for tree in (lost.parameters, whole.parameters, target)]
     for found, wanted, place in zip(*leaves, strict=True):
         assert found.sharding == place.sharding
         np.testing.assert_array_equal(found, wanted)
     checkpoints = Checkpoints(runs[1], read_only=True)
     with pytest.raises(InputError, match="last/5 cannot be read as this model"):  # which is why this test can fail
-        checkpoints.restore_last(steps.abstract_state(workdir.read_run(runs[1]).recipe, mesh))
+        checkpoints.restore_last(steps.abstract_state(workdir.read_run(runs[1]).step_config, mesh))
     checkpoints.close()
 
 

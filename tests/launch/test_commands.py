@@ -83,6 +83,40 @@ def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, messa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("script", "headings"),
+    [
+        ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
+                      "Checkpoints", "Devices", "Preparation", "Benchmarks", "Several processes"]),
+        ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
+                      "Checkpoints", "Devices", "Preparation", "Benchmarks", "Options"]),
+        ("eval.py", ["Model", "Benchmarks", "Embedding", "Evaluation", "Several processes"]),
+        ("embed.py", ["Model", "Embedding", "Texts and output"]),
+        ("export.py", ["Model", "Export"]),
+        ("compare.py", ["Comparison"]),
+    ],
+)  # fmt: skip
+def test_help_groups_the_flags_of_the_command_alone(script, headings):
+    ended = run(script, "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.findall(r"(?m)^([A-Z][\w ]+):$", ended.stdout) == headings
+    named = re.findall(r"(?m)^  --(?:\[no\])?(\w+)$", ended.stdout)
+    assert len(named) == len(set(named)) and not {"verbosity", "alsologtostderr", "helpfull", "pdb"} & set(named)
+
+
+def test_help_is_shown_even_with_other_flags_but_not_after_the_end_of_flags():
+    assert run("train.py", "--no_such_flag=3", "-h").returncode == 0
+    assert "unexpected argument '--help'" in run("train.py", "--workdir=w", "--", "--help").stderr
+
+
+def test_a_boolean_left_to_the_model_is_written_as_ever(tmp_path):
+    """--normalize takes what earlier versions took: true, false, and `model` for the model's own."""
+    for given in ("--normalize=true", "--normalize=false", "--nonormalize", "--normalize", "--normalize=model"):
+        ended = run("train.py", "--workdir=w", "--stores=nowhere", given, cwd=tmp_path)
+        assert "store nowhere: no such folder" in ended.stderr
+    assert "--normalize=maybe" in run("train.py", "--workdir=w", "--stores=s", "--normalize=maybe").stderr
+
+
 def test_help_explains_the_flags_with_their_defaults():
     text = run("train.py", "--help").stdout
     for words in ("--global_batch", "pairs of one step over all devices", "(default: '128')", "--mono_probability"):

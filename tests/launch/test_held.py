@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hbt_jax.holding import held
-from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import ROOT, small_run
 from tests.launch.test_processes import start_two
 
@@ -140,5 +140,5 @@ def test_all_processes_of_a_job_end_where_the_first_is_refused(few_facts, tmp_pa
         errors = [process.communicate(timeout=300)[1] for process in pair]
     assert [process.returncode for process in pair] == [2, 2], errors
     assert f"error: {workdir} is in use by process {os.getpid()} on host" in errors[0]
-    assert "error: process 0 could not go on; its message says why" in errors[1]
+    assert "error: process 0 failed; see its message" in errors[1]
     assert not workdir.exists()

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from hbt_jax.training.meters import read_metrics
+from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import ROOT, small_run
 
 
@@ -43,15 +43,20 @@ def test_a_signal_to_one_of_two_processes_stops_and_saves_both(few_facts, tmp_pa
 
 
 def test_two_processes_equal_one(few_facts, tmp_path):
-    for process in start_two(small_run(few_facts, tmp_path / "two")):
+    dev = ["--evaluate_every=3", "--dev_benchmarks=facts"]
+    for process in start_two(small_run(few_facts, tmp_path / "two", *dev)):
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    alone = start(small_run(few_facts, tmp_path / "one"), 2)
+    alone = start(small_run(few_facts, tmp_path / "one", *dev), 2)
     _, errors = alone.communicate(timeout=300)
     assert alone.returncode == 0, errors
-    losses = [[row["loss"] for row in read_metrics(tmp_path / name)] for name in ("one", "two")]
+    rows = [read_metrics(tmp_path / name) for name in ("one", "two")]
+    losses = [[row["loss"] for row in of_run if row["split"] != "dev"] for of_run in rows]
     assert len(losses[0]) >= 3
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    maps = [[row["facts/monolingual/map"] for row in of_run if row["split"] == "dev"] for of_run in rows]
+    assert len(maps[0]) == 2
+    assert maps[1] == pytest.approx(maps[0], abs=2e-3)
     results = [tmp_path / name / "evaluation" / "facts" / "results.json" for name in ("one", "two")]
     one, two = (json.loads(path.read_text())["metrics"]["monolingual"]["map"] for path in results)
     assert two == pytest.approx(one, abs=2e-3)

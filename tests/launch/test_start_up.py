@@ -1,5 +1,6 @@
 """What a command imports before it knows that its flags are good, and that comparing needs no JAX at all."""
 
+import resource
 import subprocess
 import sys
 
@@ -51,6 +52,17 @@ def test_help_and_an_unknown_flag_import_nothing_heavy(command, argument, said, 
     found, ended = modules_of(command, argument, cwd=tmp_path)
     assert not found & HEAVY
     assert said in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name.startswith("launch/")])
+def test_help_takes_less_than_a_second_of_work(command):
+    def worked() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = worked()
+    subprocess.run([sys.executable, str(ROOT / command), "--help"], capture_output=True, check=True)
+    assert worked() - before < 1.0
 
 
 @pytest.mark.parametrize(

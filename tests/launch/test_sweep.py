@@ -20,8 +20,8 @@ import pytest
 from data_prep.build_store import build_store
 from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
-from hbt_jax.training.meters import read_metrics
-from hbt_jax.training.start import resolved
+from hbt_jax.training.initial_model import resolved
+from hbt_jax.training.metrics_log import read_metrics
 from tests.data_prep.few_facts import few
 from tests.interchange import make_models
 from tests.launch.test_commands import ROOT
@@ -124,7 +124,7 @@ def test_a_sweep_killed_in_its_second_run_goes_on_to_the_same_table(given, strai
     (training,) = children_of(process.pid)
     process.send_signal(number)
     _, errors = ended(process, -signal.SIGKILL if number == signal.SIGKILL else 3)
-    assert number == signal.SIGKILL or f"stopped: during {second}; the same command goes on" in errors
+    assert number == signal.SIGKILL or f"stopped: during {second}; run the same command again to resume" in errors
     until = time.monotonic() + 10
     while is_running(training) and time.monotonic() < until:
         time.sleep(0.02)
@@ -214,7 +214,7 @@ def test_a_damaged_or_older_configuration(sweep, tmp_path):
     keep(tmp_path / "run", config)
     file = tmp_path / "run" / "config.json"
     content = json.loads(file.read_text())
-    del content["run"]["patience"]  # as if written before there was such an option: then it had its default
+    del content["validation"]["patience"]  # as if written before there was such an option: then it had its default
     make_models.write_json(file, content)
     sweep.check_kept(config)
     make_models.write_json(file, content | {"run": content["run"] | {"momentum": 1}})

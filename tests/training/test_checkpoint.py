@@ -21,36 +21,36 @@ from tests.training import toy
 from tests.training.lost_optimizer import without_optimizer
 
 
-def state_at(recipe, mesh, step):
+def state_at(step_config, mesh, step):
     """An initial state whose token table says which step it is."""
-    state = steps.sharded_initial_state(recipe, mesh)
+    state = steps.sharded_initial_state(step_config, mesh)
     moved = jax.tree.map(lambda leaf: leaf + step, state.parameters)
     return state._replace(parameters=moved, step=state.step + step)
 
 
 def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
-    recipe = toy.recipe()
+    step_config = toy.step_config()
     one, many = make_mesh(1, 1, jax.devices()[:1]), make_mesh(2, 4)
     checkpoints = Checkpoints(tmp_path)
     for step, loss in [(1, 3.0), (2, 1.0), (3, 2.0)]:
-        record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, validated_step=step, plan_scheme=9)
-        checkpoints.save_last(state_at(recipe, one, step), record)
+        record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, evaluated_step=step, plan_scheme=9)
+        checkpoints.save_last(state_at(step_config, one, step), record)
         if loss == 1.0:
-            checkpoints.save_best(state_at(recipe, one, step), record)
+            checkpoints.save_best(state_at(step_config, one, step), record)
     checkpoints.close()
     again = Checkpoints(tmp_path)
     assert (again.step("last"), again.step("best")) == (3, 2)
     assert again.record("last") == Record(3, {"a": 1}, {"b": 2}, 1.0, 2, 0, 3, 9)
-    target = steps.abstract_state(recipe, many)
+    target = steps.abstract_state(step_config, many)
     restored = again.restore_last(target)
     last, best = (again.restore_parameters(name, target) for name in ("last", "best"))
     again.close()
-    expected = jax.tree.leaves(state_at(recipe, one, 3))
+    expected = jax.tree.leaves(state_at(step_config, one, 3))
     for leaf, want, place in zip(jax.tree.leaves(restored), expected, jax.tree.leaves(target), strict=True):
         assert leaf.sharding == place.sharding
         np.testing.assert_array_equal(leaf, want)
     for parameters, step in ((last, 3), (best, 2)):
-        wanted = jax.tree.leaves(state_at(recipe, one, step).parameters)
+        wanted = jax.tree.leaves(state_at(step_config, one, step).parameters)
         places = jax.tree.leaves(target.parameters)
         for leaf, want, place in zip(jax.tree.leaves(parameters), wanted, places, strict=True):
             assert leaf.sharding == place.sharding
@@ -61,7 +61,9 @@ def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
 def test_a_record_of_before_plan_schemes_is_read(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     mesh = make_mesh(1, 1, jax.devices()[:1])
-    checkpoints.save_last(steps.sharded_initial_state(toy.recipe(), mesh), Record(4, {"a": 1}, {"b": 2}, plan_scheme=9))
+    checkpoints.save_last(
+        steps.sharded_initial_state(toy.step_config(), mesh), Record(4, {"a": 1}, {"b": 2}, plan_scheme=9)
+    )
     checkpoints.close()
     (file,) = (tmp_path / "checkpoints" / "last" / "4" / "record").glob("metadata")
     values = json.loads(file.read_text())
@@ -72,10 +74,27 @@ def test_a_record_of_before_plan_schemes_is_read(tmp_path):
     again.close()
 
 
-def saved(folder, recipe, mesh, step=4) -> Checkpoints:
+def test_a_record_with_the_names_of_earlier_versions_is_read(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    record = Record(4, {"a": 1}, {"b": 2}, 1.5, best_step=3, worse_results=2, evaluated_step=4)
+    checkpoints.save_last(steps.sharded_initial_state(toy.step_config(), mesh), record)
+    checkpoints.close()
+    (file,) = (tmp_path / "checkpoints" / "last" / "4" / "record").glob("metadata")
+    values = json.loads(file.read_text())
+    for earlier, now in (("best_loss", "best_value"), ("worse_validations", "worse_results"),
+                         ("validated_step", "evaluated_step")):  # fmt: skip
+        values[earlier] = values.pop(now)
+    file.write_text(json.dumps(values))
+    again = Checkpoints(tmp_path, read_only=True)
+    assert again.record("last") == record
+    again.close()
+
+
+def saved(folder, step_config, mesh, step=4) -> Checkpoints:
     """Both checkpoints of one state, whole on disk."""
     checkpoints = Checkpoints(folder)
-    state = steps.sharded_initial_state(recipe, mesh)
+    state = steps.sharded_initial_state(step_config, mesh)
     for save in (checkpoints.save_last, checkpoints.save_best):
         save(state, Record(step, {}, {}))
     checkpoints.wait()
@@ -84,13 +103,13 @@ def saved(folder, recipe, mesh, step=4) -> Checkpoints:
 
 @pytest.mark.parametrize("devices", [1, 8])
 def test_parameters_are_read_without_the_optimizer(tmp_path, devices):
-    recipe, mesh = toy.recipe(), make_mesh(1, devices, jax.devices()[:devices])
-    saved(tmp_path, recipe, mesh).close()
+    step_config, mesh = toy.step_config(), make_mesh(1, devices, jax.devices()[:devices])
+    saved(tmp_path, step_config, mesh).close()
     gone = without_optimizer(tmp_path / "checkpoints" / "last" / "4")
-    target = steps.abstract_state(recipe, mesh)
+    target = steps.abstract_state(step_config, mesh)
     assert gone == len(jax.tree.leaves(target.optimizer)) > 20
     again = Checkpoints(tmp_path, read_only=True)
-    wanted = jax.tree.leaves(steps.sharded_initial_state(recipe, mesh).parameters)
+    wanted = jax.tree.leaves(steps.sharded_initial_state(step_config, mesh).parameters)
     for name in ("last", "best"):
         found = jax.tree.leaves(again.restore_parameters(name, target))
         for leaf, want in zip(found, wanted, strict=True):
@@ -102,10 +121,10 @@ def test_parameters_are_read_without_the_optimizer(tmp_path, devices):
 
 
 def test_another_architecture_is_one_clear_error(tmp_path):
-    mesh, encoder = make_mesh(1, 1, jax.devices()[:1]), toy.recipe().encoder
-    checkpoints = saved(tmp_path, toy.recipe(), mesh)
+    mesh, encoder = make_mesh(1, 1, jax.devices()[:1]), toy.step_config().encoder
+    checkpoints = saved(tmp_path, toy.step_config(), mesh)
     for change in ({"feed_forward": 128}, {"layers": encoder.layers + 1}, {"layers": encoder.layers - 1}):
-        other = steps.abstract_state(toy.recipe(encoder=steps.dataclasses.replace(encoder, **change)), mesh)
+        other = steps.abstract_state(toy.step_config(encoder=steps.dataclasses.replace(encoder, **change)), mesh)
         with pytest.raises(InputError, match="cannot be read as this model.*another configuration"):
             checkpoints.restore_last(other)
         for name in ("last", "best"):
@@ -115,8 +134,8 @@ def test_another_architecture_is_one_clear_error(tmp_path):
 
 
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
-    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
-    checkpoints, target = saved(tmp_path, recipe, mesh), steps.abstract_state(recipe, mesh)
+    mesh, step_config = make_mesh(1, 1, jax.devices()[:1]), toy.step_config()
+    checkpoints, target = saved(tmp_path, step_config, mesh), steps.abstract_state(step_config, mesh)
     for path in (tmp_path / "checkpoints").glob("*/4/state/**/*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:10])
@@ -130,8 +149,8 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
 
 @pytest.mark.parametrize("lost", ["_METADATA", "manifest.ocdbt", "d"])
 def test_a_checkpoint_without_one_of_its_files_is_one_clear_error(tmp_path, lost):
-    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()
-    checkpoints, target = saved(tmp_path, recipe, mesh), steps.abstract_state(recipe, mesh)
+    mesh, step_config = make_mesh(1, 1, jax.devices()[:1]), toy.step_config()
+    checkpoints, target = saved(tmp_path, step_config, mesh), steps.abstract_state(step_config, mesh)
     for name in ("last", "best"):
         path = tmp_path / "checkpoints" / name / "4" / "state" / lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -147,8 +166,8 @@ def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path, kept):
         "import resource, signal, sys\nfrom pathlib import Path\nfrom hbt_jax.flags import run_command\n"
         "from hbt_jax.errors import InputError\nfrom tests.training.test_checkpoint import *\n"
         "def main(_):\n"
-        "    mesh, recipe = make_mesh(1, 1, jax.devices()[:1]), toy.recipe()\n"
-        "    state, checkpoints = state_at(recipe, mesh, 1), Checkpoints(Path(folder))\n"
+        "    mesh, step_config = make_mesh(1, 1, jax.devices()[:1]), toy.step_config()\n"
+        "    state, checkpoints = state_at(step_config, mesh, 1), Checkpoints(Path(folder))\n"
         f"    if {kept}:\n"
         "        checkpoints.save_last(state, Record(1, {}, {}))\n        checkpoints.wait()\n"
         "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -174,9 +193,9 @@ def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path, kept):
     assert "Traceback" not in ended.stderr and "Error" not in ended.stderr, ended.stderr
     if kept:
         again, mesh = Checkpoints(tmp_path), make_mesh(1, 1, jax.devices()[:1])
-        restored = again.restore_last(steps.abstract_state(toy.recipe(), mesh))
+        restored = again.restore_last(steps.abstract_state(toy.step_config(), mesh))
         again.close()
-        expected = jax.tree.leaves(state_at(toy.recipe(), mesh, 1))
+        expected = jax.tree.leaves(state_at(toy.step_config(), mesh, 1))
         for leaf, want in zip(jax.tree.leaves(restored), expected, strict=True):
             np.testing.assert_array_equal(leaf, want)
         assert [path.name for path in (tmp_path / "checkpoints" / "last").iterdir()] == ["1"]

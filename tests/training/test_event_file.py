@@ -5,7 +5,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hbt_jax.errors import InputError
 from hbt_jax.training.event_file import EventFile
-from hbt_jax.training.meters import MetricLog, read_metrics
+from hbt_jax.training.metrics_log import MetricsLog, read_metrics
 
 
 def test_tensorboard_reads_steps_and_values(tmp_path):
@@ -23,14 +23,14 @@ def test_tensorboard_reads_steps_and_values(tmp_path):
 
 @pytest.mark.parametrize("full", ["metrics", "events"])
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch, full):
-    log = MetricLog(tmp_path, 0)
+    log = MetricsLog(tmp_path, 0)
     log.write(1, "train", {"loss": 2.0})
     log.close()
     disk = open("/dev/full", "w" if full == "metrics" else "wb")  # noqa: SIM115
     if full == "metrics":
         log._file = disk
     else:
-        log = MetricLog(tmp_path, 1)
+        log = MetricsLog(tmp_path, 1)
         log._events._records._writer = log._events._file = disk
     with pytest.raises(InputError, match=f"{tmp_path}: the disk is full; make room, .* by --workdir; the last whole"):
         log.write(2, "train", {"loss": 1.0})

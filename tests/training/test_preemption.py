@@ -117,6 +117,18 @@ def test_a_child_whose_command_has_ended_already_does_not_begin(monkeypatch):
     assert f"{Interrupted.__name__}: the command that started this one (process {ended.pid}) has ended" in found.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone tells of a parent's end")
+def test_a_command_of_another_user_is_taken_as_alive(monkeypatch):
+    def refused(process, number):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setenv("HBT_JAX_PARENT", "1")
+    monkeypatch.setattr(os, "kill", refused)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: type("C", (), {"prctl": lambda *_: 0})())
+    end_with_parent()
+    assert "HBT_JAX_PARENT" not in os.environ
+
+
 def test_a_command_of_a_user_has_no_such_parent(monkeypatch):
     monkeypatch.delenv("HBT_JAX_PARENT", raising=False)
     end_with_parent()

@@ -20,23 +20,23 @@ def mesh_of(data, fsdp):
     return make_mesh(data, fsdp, jax.devices()[: data * fsdp])
 
 
-def loss_and_gradients(recipe, mesh, batch):
-    graph = recipe.graph()
+def loss_and_gradients(step_config, mesh, batch):
+    graph = step_config.graph()
 
     def loss_of(parameters, arrays):
-        return steps.batch_loss(recipe, graph, parameters, arrays)[0]
+        return steps.batch_loss(step_config, graph, parameters, arrays)[0]
 
-    state = steps.sharded_initial_state(recipe, mesh)
+    state = steps.sharded_initial_state(step_config, mesh)
     loss, gradients = jax.jit(jax.value_and_grad(loss_of))(state.parameters, put_batch(batch, mesh))
     return float(loss), [np.asarray(leaf) for leaf in jax.tree.leaves(gradients)]
 
 
 def test_meshes_give_the_same_loss_and_gradients():
-    recipe = toy.recipe()
-    loss, gradients = loss_and_gradients(recipe, mesh_of(1, 1), toy.batch(0, 1))
+    step_config = toy.step_config()
+    loss, gradients = loss_and_gradients(step_config, mesh_of(1, 1), toy.batch(0, 1))
     assert loss > 1.0
     for data, fsdp in MESHES[1:]:
-        other_loss, others = loss_and_gradients(recipe, mesh_of(data, fsdp), toy.batch(0, 8))
+        other_loss, others = loss_and_gradients(step_config, mesh_of(data, fsdp), toy.batch(0, 8))
         assert other_loss == pytest.approx(loss, abs=2e-6)
         for ours, theirs in zip(gradients, others, strict=True):
             np.testing.assert_allclose(theirs, ours, atol=2e-6)
@@ -45,8 +45,8 @@ def test_meshes_give_the_same_loss_and_gradients():
 def test_meshes_give_the_same_training():
     results = []
     for data, fsdp in MESHES:
-        mesh, recipe = mesh_of(data, fsdp), toy.recipe()
-        state, update = steps.sharded_initial_state(recipe, mesh), steps.make_train_step(recipe, mesh)
+        mesh, step_config = mesh_of(data, fsdp), toy.step_config()
+        state, update = steps.sharded_initial_state(step_config, mesh), steps.make_train_step(step_config, mesh)
         for step in range(4):
             state, metrics = update(state, put_batch(toy.batch(step, mesh.size), mesh))
         results.append(
@@ -63,22 +63,22 @@ def test_meshes_give_the_same_training():
 
 
 def test_fsdp_splits_the_token_table_and_its_moments():
-    state = steps.sharded_initial_state(toy.recipe(), mesh_of(2, 4))
+    state = steps.sharded_initial_state(toy.step_config(), mesh_of(2, 4))
     tables = [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (384, 32)]
     assert len(tables) == 3  # the table and AdamW's two moments
     assert all(leaf.addressable_shards[0].data.shape == (96, 32) for leaf in tables)
 
 
 def test_packed_rows_and_one_text_a_row_give_the_same_vectors():
-    recipe = toy.recipe()
-    parameters = recipe.initial_state().parameters
+    step_config = toy.step_config()
+    parameters = step_config.initial_state().parameters
     words = toy.texts(9, 12)
     packed = [toy.packed_rows([words], max_segments=segments) for segments in (toy.SEGMENTS, 1)]
     assert packed[0][0]["tokens"].shape[1] < packed[1][0]["tokens"].shape[1]
     vectors = []
     for (arrays, slots), segments in zip(packed, (toy.SEGMENTS, 1), strict=True):
         for pooling in ("mean", "cls"):
-            embedded = embed_slots(recipe.graph(), parameters, arrays, segments=segments, pooling=pooling)
+            embedded = embed_slots(step_config.graph(), parameters, arrays, segments=segments, pooling=pooling)
             vectors.append(np.asarray(embedded)[0, slots[0]])
     np.testing.assert_allclose(vectors[0], vectors[2], atol=2e-6)
     np.testing.assert_allclose(vectors[1], vectors[3], atol=2e-6)
@@ -87,12 +87,12 @@ def test_packed_rows_and_one_text_a_row_give_the_same_vectors():
 
 
 def test_what_stands_in_padding_changes_nothing():
-    recipe = toy.recipe()
-    parameters = recipe.initial_state().parameters
+    step_config = toy.step_config()
+    parameters = step_config.initial_state().parameters
     arrays, slots = toy.packed_rows([toy.texts(5, 7)])
     other = dict(arrays, tokens=np.where(arrays["segments"] == 0, 77, arrays["tokens"]))
     embedded = [
-        np.asarray(embed_slots(recipe.graph(), parameters, each, segments=4, pooling="mean"))[0, slots[0]]
+        np.asarray(embed_slots(step_config.graph(), parameters, each, segments=4, pooling="mean"))[0, slots[0]]
         for each in (arrays, other)
     ]
     np.testing.assert_array_equal(*embedded)
@@ -100,8 +100,8 @@ def test_what_stands_in_padding_changes_nothing():
 
 def test_padding_rows_of_the_vocabulary_get_no_gradient():
     mesh = mesh_of(1, 1)
-    recipe = toy.recipe(learning=LearningConfig(learning_rate=1e-2, weight_decay=0.0))
-    state, update = steps.sharded_initial_state(recipe, mesh), steps.make_train_step(recipe, mesh)
+    step_config = toy.step_config(learning=LearningConfig(learning_rate=1e-2, weight_decay=0.0))
+    state, update = steps.sharded_initial_state(step_config, mesh), steps.make_train_step(step_config, mesh)
     before = np.asarray(state.parameters["token_table"]["embedding"][...]).copy()
     state, _ = update(state, put_batch(toy.batch(0, 1), mesh))
     after = np.asarray(state.parameters["token_table"]["embedding"][...])
@@ -110,11 +110,11 @@ def test_padding_rows_of_the_vocabulary_get_no_gradient():
 
 
 def test_dropout_depends_on_seed_and_step_alone():
-    mesh, recipe = mesh_of(1, 1), toy.recipe(dropout=0.2)
-    update = steps.make_train_step(recipe, mesh)
+    mesh, step_config = mesh_of(1, 1), toy.step_config(dropout=0.2)
+    update = steps.make_train_step(step_config, mesh)
 
     def loss_at(step):
-        state = steps.sharded_initial_state(recipe, mesh)._replace(step=jnp.int32(step))
+        state = steps.sharded_initial_state(step_config, mesh)._replace(step=jnp.int32(step))
         return float(update(state, put_batch(toy.batch(0, 1), mesh))[1]["loss"])
 
     assert loss_at(1) == loss_at(1)
@@ -124,9 +124,9 @@ def test_dropout_depends_on_seed_and_step_alone():
 def test_bfloat16_is_close_and_keeps_float32_parameters():
     losses = []
     for dtype in ("float32", "bfloat16"):
-        recipe = toy.recipe(compute_dtype=dtype)
-        losses.append(loss_and_gradients(recipe, mesh_of(1, 1), toy.batch(0, 1))[0])
-        leaves = jax.tree.leaves(recipe.initial_state().parameters)
+        step_config = toy.step_config(compute_dtype=dtype)
+        losses.append(loss_and_gradients(step_config, mesh_of(1, 1), toy.batch(0, 1))[0])
+        leaves = jax.tree.leaves(step_config.initial_state().parameters)
         assert all(leaf.dtype == jnp.float32 for leaf in leaves)
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
@@ -137,6 +137,6 @@ def test_schedule_and_decay_mask():
     assert [float(rate(step)) for step in (0, 5, 10, 60, 110)] == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
     cosine = learning_rate(LearningConfig(learning_rate=1.0, schedule="cosine"), 100)
     assert [float(cosine(step)) for step in (0, 50, 100)] == pytest.approx([1.0, 0.5, 0.0], abs=1e-6)
-    mask = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(decayed(toy.recipe().initial_state().parameters)))
+    mask = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(decayed(toy.step_config().initial_state().parameters)))
     assert {path[-1].key for path, decays in mask if not decays} == {"bias", "scale"}
     assert {path[-1].key for path, decays in mask if decays} == {"kernel", "embedding"}

@@ -34,7 +34,7 @@ def program() -> str:
 def compiled(devices, axes) -> str:
     mesh = Mesh(np.array(devices).reshape(axes), BATCH_AXES, axis_types=(AxisType.Auto, AxisType.Auto))
     encoder = preset("tiny", vocab_size=8000, max_positions=128, dropout=0.1, pad_id=0)
-    recipe = steps.Recipe(encoder, "mean", 16, LearningConfig(), steps=100, seed=0, compute_dtype="bfloat16")
+    step_config = steps.StepConfig(encoder, "mean", 16, LearningConfig(), steps=100, seed=0, compute_dtype="bfloat16")
     shares, b, rows = mesh.size, GLOBAL_BATCH // mesh.size, 144
     shapes = {name: (shares, rows, 128) for name in ("tokens", "segments", "positions")}
     shapes |= {name: (shares, b) for name in ("query_slots", "passage_slots")}
@@ -43,8 +43,8 @@ def compiled(devices, axes) -> str:
     batch = {
         name: jax.ShapeDtypeStruct(shape, np.int32, sharding=batch_sharding(mesh)) for name, shape in shapes.items()
     }
-    state = steps.abstract_state(recipe, mesh)
-    return steps.make_train_step(recipe, mesh).lower(state, batch).compile().as_text()
+    state = steps.abstract_state(step_config, mesh)
+    return steps.make_train_step(step_config, mesh).lower(state, batch).compile().as_text()
 
 
 def widest_scores(program: str) -> int:

@@ -1,4 +1,4 @@
-"""A small recipe and packed batches made of random texts, for tests of the step, the loop and checkpoints."""
+"""A small step_config and packed batches made of random texts, for tests of the step, the loop and checkpoints."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from hbt_jax.data.false_negatives import masks
 from hbt_jax.data.identity import identity_of
 from hbt_jax.data.packing import pack_texts
 from hbt_jax.models.encoder import EncoderConfig
-from hbt_jax.training.step import Recipe
+from hbt_jax.training.step import StepConfig
 
 VOCABULARY = 300  # padded to 384 rows in the token table
 SEGMENTS = 4
@@ -19,7 +19,7 @@ TOKENIZER = SimpleNamespace(
 )
 
 
-def recipe(**changes) -> Recipe:
+def step_config(**changes) -> StepConfig:
     """Two layers of width 32."""
     values = {
         "encoder": EncoderConfig(
@@ -37,7 +37,7 @@ def recipe(**changes) -> Recipe:
         "steps": 6,
         "seed": 3,
     }
-    return Recipe(**{**values, **changes})
+    return StepConfig(**{**values, **changes})
 
 
 def texts(seed: int, count: int) -> list[np.ndarray]:

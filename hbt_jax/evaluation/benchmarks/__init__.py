@@ -25,11 +25,11 @@ STREAMED = "miracl"
 WITH_CONTEXT = tuple(squad_r.PUBLISHED)  # the benchmarks whose candidates stand in a context
 
 
-def check_known(name: str) -> None:
-    """Raises InputError unless a benchmark's name is one of NAMES or a path."""
+def check_known(name: str, flag: str = "--benchmarks") -> None:
+    """Raises InputError unless a benchmark's name, given by this flag, is one of NAMES or a path."""
     if not _is_own(name) and name not in _READERS:
         raise InputError(
-            f"--benchmarks={name}: unknown benchmark: the known ones are {', '.join(NAMES)};"
+            f"{flag}={name}: unknown benchmark: the known ones are {', '.join(NAMES)};"
             " a benchmark of your own is given as a path with a '/', such as ./mine"
         )
 
@@ -55,6 +55,13 @@ def benchmark_folder(name: str, data_dir: str) -> str:
     if not os.path.isdir(path):
         raise InputError(f"{path}: no such folder: --data_dir must hold one folder a benchmark, here {name}/")
     return path
+
+
+def read_folder(name: str, path: str) -> Benchmark | StreamedBenchmark:
+    """Reads a benchmark by its name, of NAMES, from any folder; raises InputError if a file there is wrong."""
+    if not os.path.isdir(path):
+        raise InputError(f"{path}: no such folder: expected the files of {name}")
+    return _READERS[name](path, name)
 
 
 def load_benchmark(

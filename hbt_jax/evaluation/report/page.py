@@ -69,7 +69,7 @@ def write_report(
             _benchmark(place, summary, [one for one in found if one], with_expansions.get(summary["benchmark"]))
         )
     if training_curve:
-        sections.append(f'<h2>Training</h2><div class="card">{curves.training_curve(training_curve)}</div>')
+        sections.append(f'<h2>Training</h2><div class="card">{_training(training_curve)}</div>')
     sections.append(_definitions(results))
     part = {kind: _asset(f"report_page.{kind}") for kind in ("html", "css", "js")}
     page = string.Template(part["html"]).substitute(
@@ -80,6 +80,12 @@ def write_report(
     )
     with atomic_file(path) as file:
         file.write(utf8(page))
+
+
+def _training(curve: dict[str, Sequence[tuple[int, float]]]) -> str:
+    """One chart of the losses, and one of the metrics of dev benchmarks, whose names are paths."""
+    charts = ({name: points for name, points in curve.items() if ("/" in name) == is_dev} for is_dev in (False, True))
+    return "".join(curves.training_curve(chart) for chart in charts if chart)
 
 
 def _asset(name: str) -> str:

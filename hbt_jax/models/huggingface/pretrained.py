@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.config import SHORTEST
+from hbt_jax.config import MIN_MAX_LENGTH
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures
@@ -208,8 +208,8 @@ def _max_length(folder: Path, sentence: SentenceFiles | None) -> tuple[int | Non
     fields = Fields(read_json(file) if file.is_file() else {}, file)
     longest = fields.value(
         "model_max_length",
-        lambda found: type(found) in (int, float) and found >= SHORTEST,
-        f"a number of tokens, at least {SHORTEST}, or null",
+        lambda found: type(found) in (int, float) and found >= MIN_MAX_LENGTH,
+        f"a number of tokens, at least {MIN_MAX_LENGTH}, or null",
         absent=None,
         null=None,
     )

@@ -7,7 +7,7 @@ that of release 6 (`sentence_transformers.sentence_transformer.modules.pooling.P
 import dataclasses
 from pathlib import Path
 
-from hbt_jax.config import POOLINGS, SHORTEST
+from hbt_jax.config import MIN_MAX_LENGTH, POOLINGS
 from hbt_jax.errors import InputError
 from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch, read_json
 
@@ -276,8 +276,8 @@ def _max_length(transformer: Path) -> tuple[int | None, Path]:
     files = [transformer / name for name in _TRANSFORMER_SETTINGS if (transformer / name).is_file()]
     fields = _settings(files[0] if files else transformer / _TRANSFORMER_SETTINGS[0])
     fields.check_fixed(_FIXED["Transformer"])
-    expected = f"a whole number of tokens, at least {SHORTEST}, or null"
+    expected = f"a whole number of tokens, at least {MIN_MAX_LENGTH}, or null"
     longest = fields.value(
-        "max_seq_length", lambda found: is_size(found) and found >= SHORTEST, expected, absent=None, null=None
+        "max_seq_length", lambda found: is_size(found) and found >= MIN_MAX_LENGTH, expected, absent=None, null=None
     )
     return longest, Path(fields.where)

@@ -226,9 +226,9 @@ def test_from_lines_to_a_store(mine, tmp_path):
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("de", "en", "fr")
-    assert store.pairs.query_P.tolist() == [0, 0, 1] and store.pairs.passage_P.tolist() == [0, 3, 1]
+    assert store.pairs.query_A.tolist() == [0, 0, 1] and store.pairs.passage_A.tolist() == [0, 3, 1]
     assert store.pairs.negative_rows.tolist() == [1, 2]
-    assert len(set(store.pairs.group_P.tolist())) == 3
+    assert len(set(store.pairs.group_A.tolist())) == 3
     french = store.passages.tokens["fr"]
     np.testing.assert_array_equal(french.values, tokenizer.encode([LIMA["fr"]])[0])
 

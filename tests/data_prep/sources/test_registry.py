@@ -104,7 +104,7 @@ def test_a_source_becomes_a_store_that_says_what_was_left_out(tmp_path):
     manifest = build_store("mrtydi", "train", tmp_path / "raw", tmp_path / "store", tmp_path / "tokenizer", **given)
     assert "  dropped: 1 questions without a passage judged relevant" in summary(manifest)
     store = open_store(tmp_path / "store")
-    assert store.languages == ("fi", "sw") and store.pairs.query_P.tolist() == [0, 0, 1]
+    assert store.languages == ("fi", "sw") and store.pairs.query_A.tolist() == [0, 0, 1]
 
 
 STOPPED_HALFWAY = """

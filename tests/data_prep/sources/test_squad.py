@@ -112,8 +112,8 @@ def test_from_files_to_a_store(prepared, tmp_path):
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("ar", "en", "zh") and store.queries.rows == 5 and store.passages.rows == 4
-    assert store.pairs.query_P.tolist() == [0, 1, 2, 3, 4] and store.pairs.passage_P.tolist() == [0, 0, 1, 2, 3]
-    assert store.pairs.group_P.tolist() == [0, 0, 0, 1, 2]
+    assert store.pairs.query_A.tolist() == [0, 1, 2, 3, 4] and store.pairs.passage_A.tolist() == [0, 0, 1, 2, 3]
+    assert store.pairs.group_A.tolist() == [0, 0, 0, 1, 2]
     assert store.queries.available.tolist() == [0b011, 0b011, 0b001, 0b011, 0b111]
     chinese = store.passages.tokens["zh"]
     np.testing.assert_array_equal(chinese.values, tokenizer.encode(["海枣生长在绿洲中。"])[0])

@@ -268,7 +268,7 @@ def test_a_pair_is_dropped_only_where_no_text_is_lost(tmp_path, tokenizer):
     pairs = [(name, "a", name, []) for name in queries]
     store, manifest = made(tmp_path / "store", tokenizer, queries, {"a": {"en": "A man."}}, pairs)
     assert set(store.identity.query_Q.tolist()) == {0}
-    assert store.pairs.query_P.tolist() == [0, 2, 3] and manifest["dropped"] == {DUPLICATE: 1}
+    assert store.pairs.query_A.tolist() == [0, 2, 3] and manifest["dropped"] == {DUPLICATE: 1}
 
 
 def test_what_a_dropped_pair_says_is_kept(tmp_path, tokenizer):

@@ -5,17 +5,17 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from hbt_jax.training.meters import LateMetrics, MetricLog, Throughput, read_metrics
+from hbt_jax.training.metrics_log import LateMetrics, MetricsLog, Throughput, read_metrics
 
 
 def test_a_resumed_log_drops_rows_after_its_step_and_a_half_line(tmp_path):
-    log = MetricLog(tmp_path, 0)
+    log = MetricsLog(tmp_path, 0)
     for step in (10, 20, 30):
         log.write(step, "train", {"loss": 1.0 / step})
     log.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 40, "spl')
-    again = MetricLog(tmp_path, 20)
+    again = MetricsLog(tmp_path, 20)
     again.write(30, "train", {"loss": 0.5})
     again.close()
     assert [(row["step"], row["loss"]) for row in read_metrics(tmp_path)] == [(10, 0.1), (20, 0.05), (30, 0.5)]

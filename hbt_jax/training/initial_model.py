@@ -1,7 +1,7 @@
 """What a run starts from: a preset with random weights, or a pretrained encoder with its tokenizer and its habits.
 
-An option of value `model` is left to the model; here it gets its value, so that what a run writes down, and everything
-after this, holds concrete ones.
+An option of value `model` (None for a boolean) is left to the model.  It gets its concrete value here, so that the
+configuration a run writes, and everything later, is explicit.
 """
 
 import dataclasses
@@ -19,17 +19,16 @@ from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.huggingface.pretrained import Pretrained
 from hbt_jax.models.lora import LoraConfig, lora_config
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
-from hbt_jax.training.trainable import frozen_parts
+from hbt_jax.training.freezing import frozen_parts
 
 POOLING, NORMALIZE, QUERY_PREFIX, PASSAGE_PREFIX = "mean", True, "query: ", "passage: "  # where nothing else is said
 
 _OF_FILES = ("pooling", "normalize", "query_prefix", "passage_prefix")  # options that may be left to the model
-_SWITCH = {OF_MODEL: OF_MODEL, "true": True, "false": False}
 
 
 @dataclasses.dataclass(frozen=True)
 class Habits:
-    """How a model turns texts into embeddings, with every option of value `model` resolved."""
+    """How a model turns texts into embeddings, with every option that was left to it resolved."""
 
     pooling: str
     normalize: bool
@@ -38,7 +37,7 @@ class Habits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
+class InitialModel:
     """What a run starts from.
 
     Attributes:
@@ -46,10 +45,10 @@ class Start:
       encoder: the architecture, with the run's dropout.
       tokenizer: the tokenizer.
       lora: the adapters, None for none.
-      frozen: parts that do not train, see trainable.py.
+      frozen: parts that are not trained, see freezing.py.
       pretrained: the folder of the weights, None for random ones.
-      said: of the options left to the model's files, the file and key that say them, in words.
-      assumed: of pooling, normalize, query_prefix and passage_prefix, those that neither a file nor a flag states.
+      said: for options left to the model's files, the file and key that set them, in words.
+      assumed: those of pooling, normalize, query_prefix and passage_prefix that neither a file nor a flag states.
     """
 
     config: TrainConfig
@@ -67,7 +66,7 @@ class Start:
         return self.pretrained.fingerprint if self.pretrained else self.config.model.model
 
     def weights(self) -> tuple[dict[tuple, np.ndarray] | None, tuple[str, ...]]:
-        """The pretrained parameters by path, None for random ones; and notes on what of the files is not used."""
+        """The pretrained parameters by path, None for random ones; and notes on what in the files is not used."""
         if not self.pretrained:
             return None, ()
         parameters, left_out = files.read_parameters(self.pretrained)
@@ -75,12 +74,12 @@ class Start:
 
 
 def unused(pretrained: Pretrained, left_out: list[str]) -> tuple[str, ...]:
-    """One line on the tensors that embeddings do not need, none if there are no such tensors."""
-    return (f"not used of {pretrained.name}: {', '.join(left_out)}",) if left_out else ()
+    """One line on the tensors that embeddings do not need; nothing if there are none."""
+    return (f"not used from {pretrained.name}: {', '.join(left_out)}",) if left_out else ()
 
 
-def open_start(config: TrainConfig) -> Start:
-    """Reads what --model names, all but the weights.
+def open_initial_model(config: TrainConfig) -> InitialModel:
+    """Reads what --model names, except the weights.
 
     Raises:
       InputError: there is no such model, or a flag does not fit it.
@@ -102,16 +101,16 @@ def open_start(config: TrainConfig) -> Start:
     lora = lora_config(model.lora_rank, model.lora_alpha, model.lora_layers, model.lora_targets, encoder.layers)
     if lora and not pretrained:
         raise InputError(
-            f"--lora_rank={lora.rank} needs a pretrained --model: nothing but the adapters would train, on top of the"
+            f"--lora_rank={lora.rank} needs a pretrained --model: only the adapters would be trained, on top of the"
             f" random weights of --model={model.model}"
         )
     told = {field: getattr(part, field) for part in (config.text, model) for field in _OF_FILES if hasattr(part, field)}
-    left = [name for name in _OF_FILES if pretrained and told[name] == OF_MODEL]
+    left = [name for name in _OF_FILES if pretrained and told[name] in (OF_MODEL, None)]
     said = {name: pretrained.said[name] for name in left if name in pretrained.said}
     settled = _resolved(config, pretrained)
     for side in ("query", "passage"):
         stored_format(settled.text, tokenizer, side, said)
-    return Start(
+    return InitialModel(
         config=settled,
         encoder=encoder,
         tokenizer=tokenizer,
@@ -124,9 +123,9 @@ def open_start(config: TrainConfig) -> Start:
 
 
 def resolved(config: TrainConfig) -> TrainConfig:
-    """The configuration without options left to the model: what a run of it writes to WORKDIR/config.json.
+    """The configuration without options left to the model, as a run writes it to WORKDIR/config.json.
 
-    Reads of the model only the files that its options are taken from, none for a preset.
+    Reads only the files of the model that its options are taken from; none for a preset.
 
     Raises:
       InputError: there is no such model, or a file of it is wrong.
@@ -134,35 +133,61 @@ def resolved(config: TrainConfig) -> TrainConfig:
     return _resolved(config, _pretrained(config))
 
 
-def habits(pretrained: Pretrained | None, text: TextConfig, pooling: str, normalize: str) -> Habits:
-    """The options of a run or an evaluation, those of value `model` taken from the model's files, else the defaults."""
+def architecture(config: TrainConfig) -> EncoderConfig:
+    """The encoder that --model names, of a preset without its vocabulary and positions; raises as `resolved`."""
+    pretrained, name = _pretrained(config), config.model.model
+    return pretrained.encoder if pretrained else preset(name, vocab_size=0, max_positions=0, dropout=0.0, pad_id=0)
+
+
+def one_spelling(config: TrainConfig, encoder: EncoderConfig | None) -> dict[str, object]:
+    """The options by name, spelled so that configurations of the same meaning have equal ones.
+
+    Args:
+      config: without options left to the model.
+      encoder: the architecture; None leaves expressions for its layers as they are.
+    """
+    options, model = config.options(), config.model
+    options |= {"row_length": config.text.row_tokens, "row_segments": config.text.segments}
+    options |= {name: tuple(sorted(getattr(model, name))) for name in ("freeze", "lora_layers", "lora_targets")}
+    if encoder is None:
+        return options
+    try:
+        lora = lora_config(model.lora_rank, model.lora_alpha, model.lora_layers, model.lora_targets, encoder.layers)
+        options["freeze"] = frozen_parts(model.freeze, encoder, lora)
+    except InputError:  # of another encoder, which is an error of its own
+        return options
+    return options | ({"lora_layers": lora.layers, "lora_targets": lora.targets} if lora else {})
+
+
+def habits(pretrained: Pretrained | None, text: TextConfig, pooling: str, normalize: bool | None) -> Habits:
+    """The options of a run or an evaluation; those left to the model are taken from its files, else the defaults."""
 
     def chosen(given, of_files, default):
-        if given != OF_MODEL:
+        if given not in (OF_MODEL, None):
             return given
         return default if of_files is None else of_files
 
     return Habits(
         pooling=chosen(pooling, pretrained and pretrained.pooling, POOLING),
-        normalize=chosen(_SWITCH[normalize], pretrained and pretrained.normalize, NORMALIZE),
+        normalize=chosen(normalize, pretrained and pretrained.normalize, NORMALIZE),
         query_prefix=chosen(text.query_prefix, pretrained and pretrained.query_prefix, QUERY_PREFIX),
         passage_prefix=chosen(text.passage_prefix, pretrained and pretrained.passage_prefix, PASSAGE_PREFIX),
     )
 
 
 def check_vocabulary(pretrained: Pretrained, tokenizer: Tokenizer) -> None:
-    """Raises InputError if the tokenizer has ids that the encoder's table lacks."""
+    """Raises InputError if the tokenizer has ids that the encoder's table does not have."""
     if tokenizer.vocab_size > pretrained.encoder.vocab_size:
         raise InputError(
             f"{pretrained.folder}: tokenizer.json has ids up to {tokenizer.vocab_size - 1}, but config.json says"
-            f" vocab_size {pretrained.encoder.vocab_size}: the two files are of different models"
+            f" vocab_size {pretrained.encoder.vocab_size}: the two files belong to different models"
         )
 
 
 def _tokenizer_path(config: TrainConfig, pretrained: Pretrained | None):
     if pretrained and config.model.tokenizer:
         raise InputError(
-            f"--tokenizer={config.model.tokenizer} does not go with a pretrained --model={config.model.model}, which"
+            f"--tokenizer={config.model.tokenizer} cannot be used with a pretrained --model={config.model.model}, which"
             " has its own: leave it out"
         )
     if pretrained:
@@ -185,7 +210,5 @@ def _pretrained(config: TrainConfig) -> Pretrained | None:
 def _resolved(config: TrainConfig, pretrained: Pretrained | None) -> TrainConfig:
     of_model = habits(pretrained, config.text, config.model.pooling, config.model.normalize)
     text = dataclasses.replace(config.text, query_prefix=of_model.query_prefix, passage_prefix=of_model.passage_prefix)
-    model: ModelConfig = dataclasses.replace(
-        config.model, pooling=of_model.pooling, normalize="true" if of_model.normalize else "false"
-    )
+    model: ModelConfig = dataclasses.replace(config.model, pooling=of_model.pooling, normalize=of_model.normalize)
     return dataclasses.replace(config, text=text, model=model)

@@ -18,10 +18,10 @@ from hbt_jax.models.model import with_text
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Record
+from hbt_jax.training.initial_model import Habits, habits, open_initial_model, resolved
 from hbt_jax.training.load import load_model
-from hbt_jax.training.loop import check_same_run
-from hbt_jax.training.run import model_lines
-from hbt_jax.training.start import Habits, habits, open_start, resolved
+from hbt_jax.training.resume import check_same_run
+from hbt_jax.training.train import model_lines
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 from tests.interchange import make_models
 
@@ -40,39 +40,39 @@ def config(model, text: TextConfig = SHORT, **changes) -> TrainConfig:
 
 
 def test_options_of_a_pretrained_encoder_are_those_of_its_files(folders):
-    start = open_start(config(folders["labse"]))
-    assert (start.encoder.dense, start.encoder.dropout) == (20, 0.1)
-    assert (start.config.model.pooling, start.config.model.normalize) == ("cls", "true")
-    assert (start.config.text.query_prefix, start.config.text.passage_prefix) == ("", "")
-    start = open_start(config(folders["bert"]))
-    assert (start.config.model.pooling, start.config.model.normalize) == ("mean", "false")
-    start = open_start(config(folders["xlm-roberta"]))
-    assert (start.config.text.query_prefix, start.config.text.passage_prefix) == ("query: ", "passage: ")
+    initial = open_initial_model(config(folders["labse"]))
+    assert (initial.encoder.dense, initial.encoder.dropout) == (20, 0.1)
+    assert (initial.config.model.pooling, initial.config.model.normalize) == ("cls", True)
+    assert (initial.config.text.query_prefix, initial.config.text.passage_prefix) == ("", "")
+    initial = open_initial_model(config(folders["bert"]))
+    assert (initial.config.model.pooling, initial.config.model.normalize) == ("mean", False)
+    initial = open_initial_model(config(folders["xlm-roberta"]))
+    assert (initial.config.text.query_prefix, initial.config.text.passage_prefix) == ("query: ", "passage: ")
 
 
 def test_flags_come_before_files_and_defaults_after(folders, tmp_path):
     given = TextConfig("ask: ", "", query_length=16, passage_length=16)
-    start = open_start(config(folders["labse"], given, pooling="mean", normalize="false"))
-    assert (start.config.model.pooling, start.config.model.normalize) == ("mean", "false")
-    assert (start.config.text.query_prefix, start.config.text.passage_prefix) == ("ask: ", "")
+    initial = open_initial_model(config(folders["labse"], given, pooling="mean", normalize=False))
+    assert (initial.config.model.pooling, initial.config.model.normalize) == ("mean", False)
+    assert (initial.config.text.query_prefix, initial.config.text.passage_prefix) == ("ask: ", "")
     bare = shutil.copytree(folders["bert"], tmp_path / "bare")
     for name in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
         (bare / name).unlink()
     shutil.rmtree(bare / "1_Pooling")
-    assert habits(read(str(bare)), SHORT, "model", "model") == Habits("mean", True, "query: ", "passage: ")
-    assert habits(None, SHORT, "cls", "model") == Habits("cls", True, "query: ", "passage: ")
+    assert habits(read(str(bare)), SHORT, "model", None) == Habits("mean", True, "query: ", "passage: ")
+    assert habits(None, SHORT, "cls", None) == Habits("cls", True, "query: ", "passage: ")
 
 
 @pytest.mark.parametrize("layout", make_models.LAYOUTS)
 def test_options_that_are_stated_as_the_files_have_them_are_the_same_run(folders, layout):
     left, workdir = config(folders[layout]), Path("w")
     own = resolved(left)
-    assert own == open_start(left).config == resolved(own)
+    assert own == open_initial_model(left).config == resolved(own)
     text = dataclasses.replace(SHORT, query_prefix=own.text.query_prefix, passage_prefix=own.text.passage_prefix)
     stated = config(folders[layout], text, pooling=own.model.pooling, normalize=own.model.normalize)
-    assert open_start(stated).config == own
+    assert open_initial_model(stated).config == own
     saved = Record(3, own.to_json(), {})
-    check_same_run(saved, Record(0, open_start(stated).config.to_json(), {}), workdir)
+    check_same_run(saved, Record(0, open_initial_model(stated).config.to_json(), {}), workdir)
     other = "cls" if own.model.pooling == "mean" else "mean"
     with pytest.raises(InputError, match=f"other settings: --pooling={own.model.pooling} became {other}"):
         check_same_run(saved, Record(0, resolved(config(folders[layout], pooling=other)).to_json(), {}), workdir)
@@ -89,12 +89,12 @@ def test_a_prompt_that_a_store_cannot_have_names_its_file_and_not_a_flag(folders
     with pytest.raises(
         InputError, match=r"^prompts.query in .*asked/config_sentence_transformers.json \('检索：'\): prefix"
     ):
-        open_start(config(folder))
+        open_initial_model(config(folder))
     given = dataclasses.replace(SHORT, query_prefix="检索：")
     with pytest.raises(InputError, match="^--query_prefix='检索：': prefix and text share tokens"):
-        open_start(config(folder, given))
-    start = open_start(config(folder, dataclasses.replace(SHORT, query_prefix="检索： ")))
-    assert start.said == {
+        open_initial_model(config(folder, given))
+    initial = open_initial_model(config(folder, dataclasses.replace(SHORT, query_prefix="检索： ")))
+    assert initial.said == {
         "passage_prefix": f"prompts.passage in {folder}/config_sentence_transformers.json",
         "pooling": f"{folder}/1_Pooling/config.json",
         "normalize": f"the modules of {folder}/modules.json and similarity_fn_name in"
@@ -102,7 +102,9 @@ def test_a_prompt_that_a_store_cannot_have_names_its_file_and_not_a_flag(folders
     }
     bert = shutil.copytree(folders["bert"], tmp_path / "bert")
     settings_of(bert, prompts={"query": "检索：", "document": ""})
-    assert open_start(config(bert)).config.text.query_prefix == "检索："  # BERT cuts after the colon, whatever follows
+    assert (
+        open_initial_model(config(bert)).config.text.query_prefix == "检索："
+    )  # BERT cuts after the colon, whatever follows
 
 
 def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_path):
@@ -110,20 +112,22 @@ def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_pat
     for name in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
         (bare / name).unlink()
     shutil.rmtree(bare / "1_Pooling")
-    (line,) = [line for line in model_lines(open_start(config(bare))) if line.startswith("note: ")]
+    (line,) = [line for line in model_lines(open_initial_model(config(bare))) if line.startswith("note: ")]
     assert line == (
         f"note: {bare} has no modules.json, with which sentence-transformers says how a model is used; taken: mean"
         " pooling, embeddings of unit length, 'query: ' before queries, 'passage: ' before passages; for something else"
         " give --pooling or --normalize or --query_prefix or --passage_prefix"
     )
     text = dataclasses.replace(SHORT, query_prefix="")
-    (line,) = [line for line in model_lines(open_start(config(bare, text, pooling="cls"))) if line.startswith("note: ")]
+    (line,) = [
+        line for line in model_lines(open_initial_model(config(bare, text, pooling="cls"))) if line.startswith("note: ")
+    ]
     assert (
         "taken: embeddings of unit length, 'passage: ' before passages; for something else give --normalize or"
         " --passage_prefix" in line
     )
     text = dataclasses.replace(text, passage_prefix="")
-    whole = open_start(config(bare, text, pooling="cls", normalize="false"))
+    whole = open_initial_model(config(bare, text, pooling="cls", normalize=False))
     assert not [line for line in model_lines(whole) if line.startswith("note: ")]
     mesh = make_mesh(1, 1, jax.devices()[:1])
     model = load_model(str(bare), "best", mesh, "float32", pooling="cls")
@@ -146,28 +150,28 @@ def test_the_vocabulary_of_the_two_files_must_fit(folders, tmp_path):
     (folder / "config.json").write_text(json.dumps(settings))
     shutil.copy(folders["xlm-roberta"] / "tokenizer_config.json", folder)
     with pytest.raises(InputError, match="tokenizer.json has ids up to .*but config.json says vocab_size 40"):
-        open_start(config(folder))
+        open_initial_model(config(folder))
 
 
 @pytest.mark.parametrize(
     ("changes", "text", "message"),
     [
-        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere does not go with a pretrained --model="),
+        ({"tokenizer": "elsewhere"}, SHORT, "--tokenizer=elsewhere cannot be used with a pretrained --model="),
         ({}, TextConfig(query_length=16, passage_length=25), "--passage_length=25: expected at most 24, this model"),
-        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings has no use with --lora_rank=2"),
+        ({"lora_rank": 2, "freeze": ("embeddings",)}, SHORT, "--freeze=embeddings is not supported by --lora_rank=2"),
         ({"lora_rank": 2, "lora_layers": ("0-2",)}, SHORT, "--lora_layers=0-2: '0-2' does not fit an encoder with"),
         ({"freeze": ("pooler",)}, SHORT, "--freeze=pooler: 'pooler' matches nothing in this encoder"),
     ],
 )
 def test_flags_that_do_not_fit_the_model_are_named(folders, changes, text, message):
     with pytest.raises(InputError, match=message):
-        open_start(config(folders["xlm-roberta"], text, **changes))
+        open_initial_model(config(folders["xlm-roberta"], text, **changes))
 
 
 def test_adapters_on_random_weights_are_refused(tmp_path):
     tokenizer = make_models.sentencepiece_file(tmp_path / "tokenizer")
-    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: nothing but the adapters"):
-        open_start(config("tiny", tokenizer=str(tokenizer), lora_rank=2))
+    with pytest.raises(InputError, match="--lora_rank=2 needs a pretrained --model: only the adapters"):
+        open_initial_model(config("tiny", tokenizer=str(tokenizer), lora_rank=2))
 
 
 def test_a_run_begins_with_the_pretrained_weights_and_gives_them_back(folders, tmp_path):
@@ -181,7 +185,7 @@ def test_a_run_begins_with_the_pretrained_weights_and_gives_them_back(folders, t
     trained = load_model(str(run), "last", mesh, "float32")
     assert trained.step == 5
     assert np.abs(np.asarray(trained.parameters["dense"]["bias"][...]) - wanted["dense", "bias"]).max() > 1e-3
-    assert load_model(str(run), "last", mesh, "float32", pooling="mean", normalize="false").pooling == "mean"
+    assert load_model(str(run), "last", mesh, "float32", pooling="mean", normalize=False).pooling == "mean"
     weights = bytearray((source / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (source / "model.safetensors").write_bytes(weights)
@@ -193,14 +197,14 @@ def test_a_pretrained_folder_is_loaded_as_its_files_say(folders):
     model = load_model(str(folders["xlm-roberta"]), "best", make_mesh(1, 1, jax.devices()[:1]), "float32")
     assert (model.pooling, model.normalize, model.step) == ("mean", True, 0)
     assert dataclasses.astuple(model.text)[:4] == ("query: ", "passage: ", make_models.LENGTH, make_models.LENGTH)
-    with pytest.raises(InputError, match="--checkpoint=last is for the workdir of a run, which --model=.*is not"):
+    with pytest.raises(InputError, match="--checkpoint=last is only for the workdir of a run, which --model=.*is not"):
         load_model(str(folders["bert"]), "last", make_mesh(1, 1, jax.devices()[:1]), "float32")
 
 
 def test_files_of_another_version_are_refused(folders, tmp_path):
     run = make_models.run_of(tmp_path / "run", ModelConfig(model=str(folders["bert"])), stores={}, text=SHORT)
     (run / workdir.MODEL_FILE).write_text('{"pooling": "mean"}')
-    with pytest.raises(InputError, match="model.json is not what this version writes"):
+    with pytest.raises(InputError, match="model.json was not written by this version"):
         workdir.read_run(run)
 
 
@@ -212,7 +216,7 @@ def test_a_preset_takes_the_tokenizer_that_a_store_in_a_bucket_keeps(tmp_path):
         plan=PlanConfig(stores=(f"file://{tmp_path}/store",)),
         run=RunConfig(workdir="w", store_cache=str(tmp_path / "cache")),
     )
-    start = open_start(given)
-    assert start.tokenizer.path.is_relative_to(tmp_path / "cache")
-    assert start.tokenizer.fingerprint == load_tokenizer(tokenizer).fingerprint
-    assert start.config.plan.stores == given.plan.stores
+    initial = open_initial_model(given)
+    assert initial.tokenizer.path.is_relative_to(tmp_path / "cache")
+    assert initial.tokenizer.fingerprint == load_tokenizer(tokenizer).fingerprint
+    assert initial.config.plan.stores == given.plan.stores

@@ -12,17 +12,27 @@ from tqdm import tqdm
 from hbt_jax.files import disk_errors
 from hbt_jax.training.event_file import EventFile
 
+TRAIN, VALIDATION, DEV = "train", "validation", "dev"
+_SHOWN_OF_DEV = "/multilingual/map"
 
-class MetricLog:
+
+class MetricsLog:
     """Rows of metrics in WORKDIR/metrics.jsonl and WORKDIR/tensorboard.
 
-    A row is {"step": int, "split": "train" | "validation", name: number, ...}.  Rows of steps after `step` are removed
-    when a log is opened at `step`, so a resumed run leaves one row per step and split.
+    A row is {"step": int, "split": "train" | "validation" | "dev", name: number, ...}.  Rows that the resumed run will
+    write again are removed when a log is opened, so there is one row per step and split.
+
+    Args:
+      workdir: folder of the run.
+      step: the step the run resumes from; rows of later steps are removed.
+      evaluated_step: step of the last validation or evaluation that its checkpoint knows of; later rows of these are
+        removed.  None: `step`.
     """
 
-    def __init__(self, workdir: Path, step: int):
+    def __init__(self, workdir: Path, step: int, evaluated_step: int | None = None):
         self._path = workdir / "metrics.jsonl"
-        kept = [row for row in read_metrics(workdir) if row["step"] <= step]
+        last = {TRAIN: step, VALIDATION: step if evaluated_step is None else evaluated_step}
+        kept = [row for row in read_metrics(workdir) if row["step"] <= last.get(row["split"], last[VALIDATION])]
         temporary = self._path.with_suffix(".partial")
         with self._writing():
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
@@ -38,7 +48,7 @@ class MetricLog:
             self._events.write(step, {f"{split}/{name}": value for name, value in values.items()})
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
-        return disk_errors(self._path.parent, "--workdir", "the last whole checkpoint is kept")
+        return disk_errors(self._path.parent, "--workdir", "the last complete checkpoint is kept")
 
     def close(self) -> None:
         """Closes both files."""
@@ -47,7 +57,7 @@ class MetricLog:
 
 
 def read_metrics(workdir: Path) -> list[dict]:
-    """The rows of WORKDIR/metrics.jsonl, none if it is absent; a last line cut short by a kill is left out."""
+    """The rows of WORKDIR/metrics.jsonl, none if there is no such file; an incomplete last line is ignored."""
     path = workdir / "metrics.jsonl"
     if not path.exists():
         return []
@@ -56,19 +66,26 @@ def read_metrics(workdir: Path) -> list[dict]:
 
 
 def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
-    """The losses of a run as series of (step, value), "loss" and "validation loss", for a figure."""
-    names = {"train": "loss", "validation": "validation loss"}
+    """What a run measured as series of (step, value), for figures.
+
+    The losses are called "loss" and "validation loss"; of each dev benchmark there is the mean average precision over
+    the candidates of all languages, called such as "facts/multilingual/map".
+    """
+    losses = {TRAIN: "loss", VALIDATION: "validation loss"}
     curve: dict[str, list[tuple[int, float]]] = {}
     for row in read_metrics(workdir):
-        curve.setdefault(names[row["split"]], []).append((row["step"], row["loss"]))
+        named = {losses[row["split"]]: row["loss"]} if row["split"] in losses else row
+        for name, value in named.items():
+            if name in losses.values() or name.endswith(_SHOWN_OF_DEV):
+                curve.setdefault(name, []).append((row["step"], value))
     return curve
 
 
 class Throughput:
-    """Pairs per second between two readings, with the time of compilations, validations and saves left out.
+    """Pairs per second between two readings, excluding the time of compilation, validation and saving.
 
-    A reading is taken when the results of the pairs have arrived from the device, so the host's being ahead of the
-    device does not count as speed.
+    A reading is taken only when the results have arrived from the device, so a host that runs ahead of the device does
+    not look fast.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
@@ -81,7 +98,7 @@ class Throughput:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Leaves out the time of a block; the device must have nothing to do when it begins.  Blocks may nest."""
+        """Excludes the time of a block; the device must be idle when it begins.  Blocks may nest."""
         left, self._depth = self._clock(), self._depth + 1
         try:
             yield
@@ -91,20 +108,20 @@ class Throughput:
                 self._away += self._clock() - left
 
     def read(self, pairs: int) -> float:
-        """Pairs per second for `pairs` pairs done in this interval; starts the next one."""
+        """Pairs per second if this interval did `pairs` pairs; starts the next interval."""
         seconds = self._clock() - self._start - self._away
         self.restart()
         return pairs / max(seconds, 1e-9)
 
 
 class LateMetrics:
-    """Holds the metrics of an interval on the device until the next one: reading them never makes the loop wait."""
+    """Keeps the metrics of an interval on the device until the next one, so that reading them never blocks the loop."""
 
     def __init__(self) -> None:
         self._held: list = []
 
     def swap(self, rows: list) -> list[tuple[int, dict[str, float]]]:
-        """Keeps `rows`, a list of (step, dict of device scalars); returns those of the call before, as floats."""
+        """Keeps `rows`, a list of (step, dict of device scalars); returns those of the previous call, as floats."""
         previous, self._held = self._held, rows
         values = jax.device_get([metrics for _, metrics in previous])
         return [

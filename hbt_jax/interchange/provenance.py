@@ -37,7 +37,7 @@ class StoreFacts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Where a model comes from.
 
     Attributes:
@@ -76,7 +76,7 @@ class Origin:
         return bool(self.run.pretrained and self.run.pretrained.get("hub"))  # not said by early versions: no link then
 
 
-def origin(name: str, checkpoint: str, model: Model) -> Origin:
+def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
     """Where `model` comes from.
 
     Args:
@@ -88,17 +88,17 @@ def origin(name: str, checkpoint: str, model: Model) -> Origin:
       InputError: a file of the run is damaged, or the run has saved another checkpoint meanwhile.
     """
     if not is_run(name):
-        return Origin(model.name, checkpoint)
+        return Provenance(model.name, checkpoint)
     folder = Path(name)
     run, label = read_run(folder), folder.resolve().name
     found = _results(evaluations(folder, checkpoint), run, model)
     if checkpoint == UNTRAINED:
-        return Origin(label, checkpoint, run, results=found)
+        return Provenance(label, checkpoint, run, results=found)
     record = _record(folder, checkpoint)
     if record.step != model.step:
         raise InputError(f"{folder}: the run has saved step {record.step} since step {model.step} was read: try again")
     stores = zip(run.config.plan.stores, record.data["stores"], strict=True)
-    return Origin(
+    return Provenance(
         name=label,
         checkpoint=checkpoint,
         run=run,

@@ -1,4 +1,4 @@
-"""Which parameters train: all, all but the parts named by --freeze, or low-rank adapters alone."""
+"""Which parameters are trained: all, all except the parts named by --freeze, or only low-rank adapters."""
 
 from collections.abc import Callable
 
@@ -22,14 +22,16 @@ def frozen_parts(expressions: tuple[str, ...], encoder: EncoderConfig, lora: Lor
     Args:
       expressions: embeddings, tokens, dense, layers:3 or layers:0-5 each.
       encoder: the architecture.
-      lora: adapters, under which the encoder does not train anyway.
+      lora: adapters; with them the encoder is not trained anyway.
 
     Raises:
       InputError: an expression names nothing that the encoder has, or nothing is left to train.
     """
     flag = f"--freeze={','.join(expressions)}"
     if expressions and lora:
-        raise InputError(f"{flag} has no use with --lora_rank={lora.rank}: then nothing but the adapters trains")
+        raise InputError(
+            f"{flag} is not supported by --lora_rank={lora.rank}, which trains only the adapters: leave one out"
+        )
     parts: set[str] = set()
     for expression in expressions:
         if expression.startswith(_LAYERS):
@@ -60,14 +62,14 @@ def _trains(path: tuple, parts) -> bool:
 
 
 def trainable(frozen: tuple[str, ...], lora: LoraConfig | None) -> Callable[[tuple, object], bool]:
-    """An nnx filter: (path, leaf) -> whether the parameter trains."""
+    """An nnx filter: (path, leaf) -> whether the parameter is trained."""
     if lora:
         return lambda path, leaf: "adapters" in path
     return lambda path, leaf: _trains(path, frozen)
 
 
 def count_line(shapes: dict[tuple, tuple[int, ...]], encoder: EncoderConfig, trains: Callable) -> str:
-    """How many parameters train, in words; the token table's padding rows are not counted.
+    """How many parameters are trained, in words; the padding rows of the token table are not counted.
 
     Args:
       shapes: shape of each parameter by path.

@@ -1,0 +1,72 @@
+"""The packed host batches of a mixture of stores, for this process and its mesh."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from hbt_jax import mesh as meshes
+from hbt_jax.config import TrainConfig
+from hbt_jax.data import pipeline
+from hbt_jax.data.manifest import data_release
+from hbt_jax.data.mixture import Mixture, open_mixture
+from hbt_jax.data.plan import Plan
+from hbt_jax.models.tokenizer import Tokenizer
+
+_INPUT_THREADS = 1  # short numpy calls share the interpreter's lock: a second thread makes them slower
+
+
+class HostBatches:
+    """Packed host batches of one mixture, as this process and mesh need them."""
+
+    def __init__(self, config: TrainConfig, stores: Sequence[str], tokenizer: Tokenizer, mesh: Mesh):
+        self.mixture: Mixture = open_mixture(stores, tokenizer.fingerprint, config.run.store_cache)
+        self.plan = Plan(self.mixture, config.plan, config.run.seed)
+        self.global_batch = config.plan.global_batch
+        self._text, self._tokenizer = config.text, tokenizer
+        self._shares, self._share_count = meshes.host_shares(mesh, jax.process_index()), mesh.size
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """What the stores hold, in order."""
+        return [store.fingerprint for store in self.mixture.stores]
+
+    @property
+    def releases(self) -> list[str]:
+        """The release of public data that each store was made from, in order; empty where it is not known."""
+        return [data_release(store.manifest.get("source")) for store in self.mixture.stores]
+
+    def __call__(self, start: int, stop: int | None = None) -> Iterator[dict]:
+        """Batches of the steps from `start` to `stop`, without end if that is None."""
+        return pipeline.batches(
+            self.plan,
+            self._text,
+            self._tokenizer,
+            start=start,
+            stop=stop,
+            shares=self._shares,
+            share_count=self._share_count,
+            threads=_INPUT_THREADS,
+        )
+
+    def describe(self, step: int) -> str:
+        """Kind, store and languages of a step's batch in words."""
+        batch = self.plan.batch(step)
+        store = self.mixture.stores[batch.store]
+        used = np.union1d(batch.query_language, batch.passage_language)
+        return f"batch kind {batch.kind}, store {store.name}, languages {' '.join(store.languages[i] for i in used)}"
+
+
+def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[HostBatches]:
+    """The validation stores, once for each kind of batch that training draws: each kind counts the same."""
+    stores, training = config.validation.validation_stores, config.plan
+    if not stores:
+        return []
+    kinds = [training.batching]
+    if training.batching == "hybrid":
+        alpha = training.mono_probability
+        kinds = [kind for kind, share in (("x-x-mono", alpha), ("x-y", 1.0 - alpha)) if share > 0]
+    plans = [dataclasses.replace(training, batching=kind, negatives=0) for kind in kinds]
+    return [HostBatches(dataclasses.replace(config, plan=plan), stores, tokenizer, mesh) for plan in plans]

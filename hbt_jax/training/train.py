@@ -1,0 +1,191 @@
+"""From a configuration to a trained model: opens the data, builds mesh and encoder, and runs the trainer."""
+
+import contextlib
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from hbt_jax import mesh as meshes
+from hbt_jax.config import TrainConfig
+from hbt_jax.data import audit, pipeline
+from hbt_jax.data.plan import PLAN_SCHEME
+from hbt_jax.errors import Interrupted
+from hbt_jax.files import check_name
+from hbt_jax.models.encoder import parameter_count
+from hbt_jax.models.model import Model, assumption
+from hbt_jax.training import resume, workdir
+from hbt_jax.training.agreement import Agreement
+from hbt_jax.training.assessment import (
+    Assess,
+    BestMetric,
+    DevBenchmarks,
+    DevEvaluator,
+    Measure,
+    ValidationLoss,
+)
+from hbt_jax.training.batches import HostBatches, validation_batches
+from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
+from hbt_jax.training.freezing import count_line, trainable
+from hbt_jax.training.hooks import LogMetrics, SaveCheckpoints, ShowProgress
+from hbt_jax.training.initial_model import InitialModel, open_initial_model
+from hbt_jax.training.metrics_log import MetricsLog
+from hbt_jax.training.preemption import StopRequest
+from hbt_jax.training.trainer import Trainer
+
+
+def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None) -> Mesh:
+    """Trains what `config` describes in its workdir and returns the mesh it ran on.
+
+    Args:
+      config: the configuration.
+      stop: polled before every update, and in long work between updates.
+      dev: evaluates the model in training, every --evaluate_every steps; None: nothing does.
+
+    Raises:
+      InputError: bad data, a mesh that does not fit, or a workdir of another run.
+      Interrupted: a signal came; everything up to the current step is saved.
+      TrainingDiverged: see `Trainer.run`.
+    """
+    folder = Path(config.run.workdir)
+    check_name(folder, "workdir", "checkpoints and event files")
+    pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
+    mesh = meshes.make_mesh(config.mesh.mesh_data, config.mesh.mesh_fsdp)
+    initial = open_initial_model(config)
+    batches = HostBatches(initial.config, config.plan.stores, initial.tokenizer, mesh)
+    batches.plan.check_negatives()
+    validation = validation_batches(initial.config, initial.tokenizer, mesh)
+    if is_leader():
+        for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan)]:
+            print(line, flush=True)
+    record = _record(initial, batches, validation)
+    with contextlib.closing(Checkpoints(folder)) as checkpoints, contextlib.ExitStack() as stack:
+        saved = resume.check_resume(
+            config.checkpoints.resume, checkpoints, record, folder, initial.said, initial.encoder
+        )
+        if is_leader():  # only now does anything in the folder change
+            workdir.write(folder, initial)
+        trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
+        log = None
+        if is_leader():
+            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step)
+            stack.enter_context(contextlib.closing(log))
+        add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
+        trainer.run()
+    if trainer.stopping:
+        raise Interrupted(
+            f"saved at step {trainer.step} of {config.run.steps} in {folder}; run the same command again to resume"
+        )
+    return mesh
+
+
+def is_leader() -> bool:
+    """Whether this process writes metrics and shows progress."""
+    return jax.process_index() == 0
+
+
+def make_trainer(
+    initial: InitialModel,
+    mesh: Mesh,
+    batches: HostBatches,
+    checkpoints: Checkpoints,
+    saved: Record | None,
+    record: Record,
+    stop: StopRequest,
+) -> Trainer:
+    """The trainer without hooks, at the step of the checkpoint `saved`, None for step 0."""
+    config, step_config = initial.config, workdir.step_config_of(initial)
+    state, record = resume.first_state(checkpoints, saved, record, step_config, mesh, lambda: _weights(initial))
+    return Trainer(
+        step_config=step_config,
+        mesh=mesh,
+        batches=batches,
+        checkpoints=checkpoints,
+        state=state,
+        record=record,
+        stop_requested=Agreement(lambda: stop.requested, config.run.log_every),
+        clock=SaveClock(config.checkpoints.save_every, 60.0 * config.checkpoints.save_minutes),
+    )
+
+
+def add_hooks(
+    trainer: Trainer,
+    initial: InitialModel,
+    log: MetricsLog | None,
+    measured: list[Measure],
+    dev: DevEvaluator | None,
+) -> None:
+    """Adds what every run does besides its updates, in the order in which it must happen."""
+    log_every, validation = initial.config.run.log_every, initial.config.validation
+    progress = ShowProgress(shown=is_leader())
+    trainer.add_hook(progress)
+    trainer.add_hook(LogMetrics(log, progress), every=log_every)
+    best = BestMetric(validation.best_metric, dev is not None and dev.metrics.get(validation.best_metric, False))
+    trainer.add_hook(Assess(measured, best, validation.patience, log))
+    trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, log_every)))
+
+
+def measures(initial: InitialModel, validation: list[HostBatches], dev: DevEvaluator | None) -> list[Measure]:
+    """What is measured during training."""
+    config, found = initial.config, []
+    if validation:
+        share = -(-config.validation.validation_batches // len(validation))
+        host_batches = [batch for kind in validation for batch in kind(0, share)]
+        found.append(ValidationLoss(workdir.step_config_of(initial), host_batches, config.validation.validate_every))
+    if dev is not None:
+
+        def model(trainer: Trainer) -> Model:
+            return workdir.model_at(initial, trainer.state.parameters, trainer.step)
+
+        found.append(DevBenchmarks(dev, model, config.validation.evaluate_every))
+    return found
+
+
+def _record(initial: InitialModel, batches: HostBatches, validation: list[HostBatches]) -> Record:
+    """What a checkpoint of this command would say besides its arrays."""
+    data = {
+        "model": initial.fingerprint,
+        "tokenizer": initial.tokenizer.fingerprint,
+        "stores": batches.fingerprints,
+        "validation_stores": validation[0].fingerprints if validation else [],
+        resume.RELEASES: batches.releases,
+    }
+    return Record(step=0, configuration=initial.config.to_json(), data=data, plan_scheme=PLAN_SCHEME)
+
+
+def _weights(initial: InitialModel) -> dict[tuple, np.ndarray] | None:
+    """The weights of step 0; prints which tensors of the files are not used."""
+    parameters, notes = initial.weights()
+    if is_leader():
+        for note in notes:
+            print(note, flush=True)
+    return parameters
+
+
+def mesh_line(mesh: Mesh) -> str:
+    """The mesh in words."""
+    kind = mesh.devices.flat[0].device_kind
+    return f"mesh: data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']}, {mesh.size} x {kind}"
+
+
+def model_lines(initial: InitialModel) -> list[str]:
+    """The encoder and what of it trains, in words."""
+    encoder = initial.encoder
+    count = parameter_count(encoder) / 1e6
+    lines = [
+        f"encoder: {encoder.layers} layers x {encoder.width}, {encoder.vocab_size:,} pieces, {count:.1f} M parameters"
+    ]
+    if initial.pretrained:
+        lines[0] += f", from {initial.pretrained.name}"
+        lines += initial.pretrained.notes
+        model = initial.config.model
+        lines += assumption(
+            initial.pretrained.name, initial.assumed, model.pooling, model.normalize, initial.config.text, {}
+        )
+    if initial.lora or initial.frozen:
+        parameters = dict(nnx.to_flat_state(jax.eval_shape(workdir.step_config_of(initial).initial_state).parameters))
+        shapes = {path: leaf.shape for path, leaf in parameters.items()}
+        lines.append(count_line(shapes, encoder, trainable(initial.frozen, initial.lora)))
+    return lines

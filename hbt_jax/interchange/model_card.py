@@ -9,7 +9,7 @@ from pathlib import Path
 import hbt_jax
 from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
 from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
-from hbt_jax.evaluation.report.cards.parts import main_metric, metric_name, metrics_in, number, settings_of
+from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL
 from hbt_jax.interchange.markdown import table
 from hbt_jax.interchange.origin import UNTRAINED, Origin, StoreFacts

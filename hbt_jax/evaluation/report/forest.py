@@ -12,7 +12,7 @@ from hbt_jax.evaluation.report import chart
 from hbt_jax.evaluation.report.chart import Scale
 from hbt_jax.evaluation.report.names import by_script
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 400, 96, 58, 42
+_WIDTH, _LEFT, _RIGHT, _TOP = 400, 106, 58, 42
 _ROW, _GAP = 18, 24  # heights of a row, and of a title above a family
 _SIDE = 76  # room that the name of a side takes
 _MOST_NUMBERS = 5  # an axis with more lines has a number at every second one

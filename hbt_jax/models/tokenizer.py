@@ -34,7 +34,7 @@ import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
 from hbt_jax.errors import InputError
-from hbt_jax.models.huggingface.tokenizer_folder import read_folder
+from hbt_jax.models.huggingface.tokenizer_folder import OLDER_FILES, TOKENIZER, read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 from hbt_jax.text_identity import Folding
@@ -52,8 +52,7 @@ _TWO_FORMS = {
 
 _LINE_ENDS = ("\n", "\t", "\r")  # white space that no mark after it combines with, unlike U+3000
 _PROBES = ("a b", "1", "北京 x", "été", "-x")  # texts after a prefix
-# Files of transformers' older tokenizers, which tokenizer.json replaces.
-_OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
+_OTHER_FILES = ("spiece.model", "vocab.json")  # of tokenizers that are not read
 
 
 class Tokenizer:
@@ -198,8 +197,10 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     """Reads a tokenizer.
 
     Args:
-      path: a SentencePiece `.model` file, or a folder with `tokenizer.json` (Hugging Face) or `tokenizer.model`
-        (SentencePiece, data_prep/train_sentencepiece.py); `tokenizer.json` wins where both are there.
+      path: a SentencePiece `.model` file, or a folder with `tokenizer.json` (Hugging Face), `tokenizer.model`
+        (SentencePiece, data_prep/train_sentencepiece.py), `sentencepiece.bpe.model` or `vocab.txt` (Hugging Face's
+        older files: of XLM-R's and BERT's class unless another file of the folder names one); the first of these that
+        is there is read.
       threads: that the library sentencepiece uses, 0: as many as there are cores.  Hugging Face's library goes by the
         variable TOKENIZERS_PARALLELISM of the environment.
 
@@ -209,20 +210,22 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     path = pathlib.Path(path)
     if path.is_file():
         return _sentencepiece(path, path, threads)
-    if (path / "tokenizer.json").is_file():
+    if (path / TOKENIZER).is_file():
         return _hugging_face(path)
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path, path / "tokenizer.model", threads)
-    older = [name for name in _OLDER_FILES if (path / name).is_file()]
-    if older:
+    if any((path / name).is_file() for name in OLDER_FILES):
+        return _hugging_face(path)
+    others = [name for name in _OTHER_FILES if (path / name).is_file()]
+    if others:
         raise InputError(
-            f"tokenizer {path}: found {' and '.join(older)} but no tokenizer.json; make it in Python with"
+            f"tokenizer {path}: found {' and '.join(others)} but no tokenizer.json; make it in Python with"
             f" transformers.AutoTokenizer.from_pretrained({str(path)!r}).save_pretrained({str(path)!r})"
         )
     found = "a folder without either" if path.is_dir() else "nothing"
     raise InputError(
         f"tokenizer {path}: found {found}; expected a SentencePiece .model file or a folder with tokenizer.model"
-        " (data_prep/train_sentencepiece.py) or tokenizer.json (Hugging Face)"
+        f" (data_prep/train_sentencepiece.py), tokenizer.json, {' or '.join(OLDER_FILES)} (Hugging Face)"
     )
 
 

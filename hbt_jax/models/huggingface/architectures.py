@@ -15,15 +15,15 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
 from hbt_jax.models.huggingface.json_files import Fields, is_size
+from hbt_jax.models.huggingface.library import transformers
 
-XLM_ROBERTA, BERT = "xlm-roberta", "bert"
+XLM_ROBERTA, BERT = FAMILIES = ("xlm-roberta", "bert")
 
 _SIZES = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "max_position_embeddings",
 )  # fmt: skip
-_DEFAULTS = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}  # transformers' own, of both families
-_PAD_DEFAULTS = {XLM_ROBERTA: 1, BERT: 0}
+_MAY_BE_ABSENT = ("type_vocab_size", "layer_norm_eps", "hidden_act", "pad_token_id")  # transformers has defaults
 _LARGEST = 2**31 - 1  # of a size
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
@@ -56,9 +56,10 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
       InputError: a family or a setting that is not supported, or a value that is missing or impossible.
     """
     fields = Fields(values, where)
-    families = f"{XLM_ROBERTA} or {BERT}, the families that are supported"
-    family = fields.value("model_type", lambda name: name in tuple(_PAD_DEFAULTS), families)
+    families = f"{' or '.join(FAMILIES)}, the families that are supported"
+    family = fields.value("model_type", lambda name: name in FAMILIES, families)
     fields.check_fixed(_FIXED)
+    fields = Fields(_defaults_taken(values) | values, where)
     sizes = {key: _size(fields, key) for key in _SIZES}
     width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if width % heads:
@@ -73,9 +74,8 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
             " rows before the first position (pad_token_id + 1)"
         )
     activation = fields.value(
-        "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}",
-        absent=_DEFAULTS["hidden_act"],
-    )  # fmt: skip
+        "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}"
+    )
     return EncoderConfig(
         vocab_size=sizes["vocab_size"],
         width=width,
@@ -84,7 +84,7 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
         feed_forward=sizes["intermediate_size"],
         max_positions=sizes["max_position_embeddings"] - offset,
         position_offset=offset,
-        token_types=_size(fields, "type_vocab_size", absent=_DEFAULTS["type_vocab_size"]),
+        token_types=_size(fields, "type_vocab_size"),
         norm_epsilon=_epsilon(fields),
         activation=_ACTIVATIONS[activation],
         pad_id=pad_id,
@@ -100,13 +100,24 @@ def defaults_taken(values: dict[str, Any]) -> list[str]:
     Returns:
       words such as "layer_norm_eps (1e-12)".
     """
-    defaults = _DEFAULTS | {"pad_token_id": _PAD_DEFAULTS[values["model_type"]]}
-    return [f"{key} ({default})" for key, default in defaults.items() if key not in values]
+    return [f"{key} ({default})" for key, default in _defaults_taken(values).items()]
 
 
-def _size(fields: Fields, key: str, **absent: int) -> int:
+def _defaults_taken(values: dict[str, Any]) -> dict[str, Any]:
+    """What transformers' configuration of the family has for the keys that a config.json leaves out."""
+    absent = [key for key in _MAY_BE_ABSENT if key not in values]
+    return {key: _defaults(values["model_type"])[key] for key in absent}
+
+
+@functools.cache
+def _defaults(family: str) -> dict[str, Any]:
+    with transformers() as library:
+        return library.AutoConfig.for_model(family).to_dict()
+
+
+def _size(fields: Fields, key: str) -> int:
     expected = f"a whole number above 0, at most {_LARGEST}"
-    return fields.value(key, lambda size: is_size(size) and size <= _LARGEST, expected, **absent)
+    return fields.value(key, lambda size: is_size(size) and size <= _LARGEST, expected)
 
 
 def _pad_id(fields: Fields, family: str) -> int:
@@ -114,17 +125,16 @@ def _pad_id(fields: Fields, family: str) -> int:
     null = {"null": 0} if family == BERT else {}  # BERT's numbers do not depend on it
     return fields.value(
         "pad_token_id", lambda id_: type(id_) is int and 0 <= id_ < vocabulary,
-        f"a token id, from 0 to {vocabulary - 1}", absent=_PAD_DEFAULTS[family], **null,
+        f"a token id, from 0 to {vocabulary - 1}", **null,
     )  # fmt: skip
 
 
 def _epsilon(fields: Fields) -> float:
     return float(
         fields.value(
-            "layer_norm_eps", lambda found: type(found) in (int, float) and 0 < found < 1, "a small number above 0",
-            absent=_DEFAULTS["layer_norm_eps"],
+            "layer_norm_eps", lambda found: type(found) in (int, float) and 0 < found < 1, "a small number above 0"
         )
-    )  # fmt: skip
+    )
 
 
 def config_json(encoder: EncoderConfig) -> dict[str, Any]:

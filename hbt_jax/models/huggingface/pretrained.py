@@ -14,12 +14,13 @@ from hbt_jax.models.huggingface import architectures
 from hbt_jax.models.huggingface.hub import EXPECTED, find
 from hbt_jax.models.huggingface.json_files import Fields, read_json
 from hbt_jax.models.huggingface.sentence_files import NO_PROMPTS, Dense, SentenceFiles, read_sentence_files
+from hbt_jax.models.huggingface.tokenizer_folder import OLDER_FILES, TOKENIZER
+from hbt_jax.models.huggingface.tokenizer_folder import SETTINGS as TOKENIZER_SETTINGS
 from hbt_jax.models.huggingface.weights import INDEX, PICKLE, SINGLE, Weights, fill, find_weights, mismatch
 
 # Trained with these prefixes (Wang et al. 2024, arXiv 2402.05672), which their files do not state.
 _UNSTATED_PREFIXES = {f"multilingual-e5-{size}": ("query: ", "passage: ") for size in ("small", "base", "large")}
 
-TOKENIZER_SETTINGS = "tokenizer_config.json"
 _UNKNOWN_LENGTH = 10**20  # from here on transformers takes a model_max_length for not known (it writes 10**30)
 
 
@@ -97,8 +98,11 @@ def read(name: str) -> Pretrained:
         encoder = dataclasses.replace(encoder, dense=dense.outputs, dense_activation=dense.activation)
     weights = _weights(folder, name, sentence)
     dense_weights = _weights(dense.folder, name, sentence) if dense else None
-    if not (folder / "tokenizer.json").is_file():
-        raise InputError(f"{folder}: no tokenizer.json; to make it of other tokenizer files, {_remake(name, sentence)}")
+    if not any((folder / file).is_file() for file in (TOKENIZER, *OLDER_FILES)):
+        raise InputError(
+            f"{folder}: no {TOKENIZER} (or {' or '.join(OLDER_FILES)}); to make it of other tokenizer files,"
+            f" {_remake(name, sentence)}"
+        )
     query_prefix, passage_prefix, said, notes = _prefixes(name, sentence)
     max_length, said["max_length"] = _max_length(folder, sentence)
     pooling, normalize = (sentence.pooling, sentence.normalize) if sentence else (None, None)

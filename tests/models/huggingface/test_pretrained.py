@@ -444,7 +444,7 @@ def test_a_configuration_that_is_no_json(bert, content):
 
 def test_missing_files_of_the_encoder(bert):
     (bert / "tokenizer.json").unlink()
-    refused(bert, r"bert: no tokenizer.json; to make it .*AutoTokenizer as T.*T.from_pretrained\('.*/bert'\)")
+    refused(bert, r"bert: no tokenizer.json \(or .*\); to make it .*AutoTokenizer as T.*T.from_pretrained\('.*/bert'\)")
     (bert / "config.json").unlink()
     refused(bert, r"--model=.*: no config.json in .*; expected a preset \(tiny, small\) to train")
 
@@ -635,7 +635,7 @@ def test_what_the_hub_says_becomes_one_line(monkeypatch, kind, message):
 OFFLINE = """
 import sys
 from hbt_jax.errors import InputError
-from hbt_jax.models.pretrained import read
+from hbt_jax.models.huggingface.pretrained import read
 for name in sys.argv[1:]:
     try:
         source = read(name)

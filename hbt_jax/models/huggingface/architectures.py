@@ -1,7 +1,7 @@
-"""Names and layouts of Hugging Face's BERT and XLM-RoBERTa, to ours and back.
+"""Converts names and layouts of Hugging Face's BERT and XLM-RoBERTa to ours and back.
 
-transformers keeps linear weights as [outputs, inputs] and query, key and value apart; here a kernel is [inputs,
-outputs] and the three are one.  Nothing is computed on the way, so the same bits come back.
+transformers stores linear weights as [outputs, inputs], and query, key and value separately; here a kernel is [inputs,
+outputs], and the three are one.  Nothing is computed on the way, so the same bits come back.
 """
 
 import collections
@@ -27,8 +27,8 @@ _MAY_BE_ABSENT = ("type_vocab_size", "layer_norm_eps", "hidden_act", "pad_token_
 _LARGEST = 2**31 - 1  # of a size
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
-# Keys that change what a model computes, with the values that stand for the only one that is computed here.
-_FIXED = {  # None stands for null, where transformers takes that for the same
+# Keys that change what a model computes, with the values that mean the only setting supported here.
+_FIXED = {  # None stands for null, if transformers treats that alike
     "position_embedding_type": ("absolute",),
     "is_decoder": (False,),
     "add_cross_attention": (False,),
@@ -40,13 +40,13 @@ _FIXED = {  # None stands for null, where transformers takes that for the same
 
 _PREFIXES = ("", "bert.", "roberta.")  # of models with a head on top
 _FIRST = "embeddings.word_embeddings.weight"
-_HEADS = ("cls", "lm_head", "pooler")  # masked-word prediction, and what BERT puts on its first token
+_HEADS = ("cls", "lm_head", "pooler")  # masked-word prediction, and BERT's layer on its first token
 _BUFFER = "embeddings.position_ids"
 _OLD_ENDS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # of BERT's first checkpoints
 
 
 def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
-    """The architecture that a transformers config.json describes; no dropout.
+    """The architecture that a transformers config.json describes, without dropout.
 
     Args:
       values: the file's content.
@@ -92,7 +92,7 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
 
 
 def defaults_taken(values: dict[str, Any]) -> list[str]:
-    """The keys that change what a model computes and that its config.json leaves to transformers, with their values.
+    """The keys that affect what a model computes and that its config.json leaves to transformers' defaults, and those.
 
     Args:
       values: the content of a config.json that `encoder_config` reads.
@@ -138,9 +138,9 @@ def _epsilon(fields: Fields) -> float:
 
 
 def config_json(encoder: EncoderConfig) -> dict[str, Any]:
-    """The config.json with which transformers computes what `encoder` computes, its dense layer aside.
+    """The config.json with which transformers computes what `encoder` computes, except its dense layer.
 
-    An encoder without token types gets one, whose row `from_flat` writes as zeros.
+    An encoder without token types gets one type, whose row `from_flat` writes as zeros.
     """
     offset = encoder.position_offset
     if offset and encoder.pad_id != offset - 1:
@@ -168,7 +168,7 @@ def config_json(encoder: EncoderConfig) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """One of transformers' tensors: its name, the path of the parameter it lies in, and the view of it there."""
+    """One of transformers' tensors: its name, the path of the parameter that holds it, and its view of the latter."""
 
     name: str
     path: tuple
@@ -225,7 +225,7 @@ def _norm(name: str, path: tuple) -> Iterator[_Tensor]:
 
 
 def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
-    """The shape of each of our parameters by path, the dense layer's aside."""
+    """The shape of each of our parameters by path, without the dense layer's."""
     width, wide = encoder.width, encoder.feed_forward
     shapes = {
         ("token_table", "embedding"): (padded_vocabulary(encoder.vocab_size), width),
@@ -252,25 +252,25 @@ def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
 def tensor_shapes(encoder: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each of transformers' tensors by name, without prefix."""
     shapes = parameter_shapes(encoder)
-    nothing = np.zeros((), np.float32)  # seen with every shape, so that no array is made
+    nothing = np.zeros((), np.float32)  # broadcast to every shape, so that no array is made
     return {
         tensor.name: tensor.view(np.broadcast_to(nothing, shapes[tensor.path])).shape for tensor in _tensors(encoder)
     }
 
 
 def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], list[str]]:
-    """Tensors of the encoder, without those of heads that embeddings do not need.
+    """The encoder's tensors, without those of heads, which embeddings do not need.
 
     Args:
       names: all tensors of a checkpoint.
       where: its file, for messages.
 
     Returns:
-      (own, left_out): the checkpoint's name of each tensor by its name without prefix; what was left out, in words,
+      (own, left_out): name without prefix -> the checkpoint's name, of each tensor; and what was left out, in words
       such as "lm_head (5 tensors)".
 
     Raises:
-      InputError: there is no token table, or several; or a tensor is there by its older name and by its newer one.
+      InputError: there is no token table, or several; or a tensor occurs under both its older and its newer name.
     """
     names = list(names)
     prefixes = [prefix for prefix in _PREFIXES if prefix + _FIRST in names]
@@ -302,8 +302,8 @@ def to_flat(encoder: EncoderConfig, fill: Callable[[str, np.ndarray], None]) -> 
 
     Args:
       encoder: the architecture.
-      fill: called with a tensor's name (without prefix) and the float32 array, a view into a parameter, that it is to
-        write the tensor into; so no tensor needs to be held twice.
+      fill: called with a tensor's name (without prefix) and a float32 view into a parameter, into which it writes the
+        tensor; so no tensor is held in memory twice.
 
     Returns:
       float32 parameters by path; the token table's padding rows are zeros.
@@ -315,10 +315,10 @@ def to_flat(encoder: EncoderConfig, fill: Callable[[str, np.ndarray], None]) -> 
 
 
 def from_flat(encoder: EncoderConfig, flat: dict[tuple, np.ndarray]) -> dict[str, np.ndarray]:
-    """Transformers' tensors from our parameters; the dense layer's, if any, are left out, the padding rows too.
+    """transformers' tensors from our parameters, without those of a dense layer and without the padding rows.
 
     Raises:
-      ValueError: a parameter is missing, left over or of another shape.
+      ValueError: a parameter is missing, unexpected or of another shape.
     """
     shapes = {path: np.shape(value) for path, value in flat.items() if path[0] != "dense"}
     wrong = set(shapes.items()) ^ set(parameter_shapes(encoder).items())
@@ -328,6 +328,6 @@ def from_flat(encoder: EncoderConfig, flat: dict[tuple, np.ndarray]) -> dict[str
         tensor.name: np.ascontiguousarray(tensor.view(np.asarray(flat[tensor.path], np.float32)))
         for tensor in _tensors(encoder)
     }
-    if not encoder.token_types:  # transformers always adds one
+    if not encoder.token_types:  # transformers always has one
         tensors["embeddings.token_type_embeddings.weight"] = np.zeros((1, encoder.width), np.float32)
     return tensors

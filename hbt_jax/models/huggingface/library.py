@@ -1,7 +1,7 @@
 """The library transformers, imported when it is needed and kept quiet.
 
-Without PyTorch it says at its import that models are not available, which nobody here asked for.  What it warns of
-while it reads a folder is checked here, and told in this package's own words.
+Without PyTorch it says at import that models are not available, which is of no concern here: only its configurations
+and tokenizers are used.
 """
 
 import contextlib

@@ -55,9 +55,9 @@ class FolderTokenizer:
       backend: the tokenizer, without truncation and padding.
       special: ids of the padding, begin, end and unknown tokens; -1 for one that is missing.
       vocab_size: one more than the largest id.
-      words: where it cuts a text, if it tokenises each word for itself; else None.
+      words: where it cuts a text, if it tokenises each word on its own; else None.
       contents: the files that define it, by name, tokenizer.json first. If that file did not say everything, it is
-        written anew, and tokenizer_config.json says that it is to be taken as it stands, without what depends on the
+        replaced by one that does, and tokenizer_config.json says to take it as it stands; so nothing depends on the
         model's config.json, which a copy may not have.
     """
 
@@ -204,7 +204,7 @@ def _is_known(token: str | dict, added: dict[str, dict]) -> bool:
 
 
 def _text(token: object) -> str:
-    """The text of a token, which is given alone or as an object with its settings."""
+    """The text of a token, which is given as a text or as an object with its settings."""
     content = token.get("content") if isinstance(token, dict) else token
     return content if isinstance(content, str) else ""
 

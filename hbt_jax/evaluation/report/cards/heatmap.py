@@ -1,6 +1,6 @@
 """Every pair of query and candidate language as a coloured cell, in several orders and metrics, and as a table.
 
-The page's script moves and colours the cells; what it needs is worked out here, in attributes of the figure:
+The page's script moves and colours the cells.  It reads what it needs from attributes of the figure:
 data-languages (code, name), data-values (metric -> values by row and column, thousandths, null where no query counts)
 and data-orders (order -> places, for the orders by value metric by metric).
 """
@@ -16,13 +16,13 @@ from hbt_jax.evaluation.report import chart
 from hbt_jax.evaluation.report.names import block_of, by_script, metric_name, metrics_in
 from hbt_jax.evaluation.report.render import render
 
-# Ten stops of cividis, made to look the same to colour-blind eyes (Nunez, Anderton, Renslow 2018, PLOS ONE 13(7)).
+# Ten stops of cividis, which colour-blind people see alike (Nunez, Anderton, Renslow 2018, PLOS ONE 13(7)).
 CIVIDIS = ("00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838")
 
 _LEFT, _TOP = 88, 40  # room for the labels
 _SIDE, _SMALLEST_CELL, _LARGEST_CELL = 720, 20, 46
 _SMALLEST_WITH_NUMBER = 34
-DARK_TEXT_FROM = 0.475  # of the scale: from here on black is easier to read on it than white
+DARK_TEXT_FROM = 0.475  # of the scale: from here on black text is easier to read than white
 _ORDERS = {
     "script": "script",
     "resource": "under-resourced first",
@@ -75,7 +75,7 @@ def pair_values(summary: dict, codes: Sequence[str], metric: str) -> list[list[f
 
 
 def orders(codes: Sequence[str], values: dict[str, list[list[float | None]]]) -> dict:
-    """For each order, the numbers of the languages in that order; for orders by value, metric -> these.
+    """For each order, the numbers of the languages in that order; for orders by value, these by metric.
 
     The means leave out the monolingual cells; a language without a value comes last.
     """

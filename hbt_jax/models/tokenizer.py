@@ -34,7 +34,8 @@ import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
 from hbt_jax.errors import InputError
-from hbt_jax.models.huggingface.tokenizer_folder import OLDER_FILES, TOKENIZER, read_folder
+from hbt_jax.models.huggingface.by_transformers import OLDER_FILES, TOKENIZER
+from hbt_jax.models.huggingface.tokenizer_folder import read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 from hbt_jax.text_identity import Folding

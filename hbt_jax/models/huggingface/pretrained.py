@@ -11,11 +11,11 @@ from hbt_jax.config import SHORTEST
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.huggingface.by_transformers import OLDER_FILES, TOKENIZER
+from hbt_jax.models.huggingface.by_transformers import SETTINGS as TOKENIZER_SETTINGS
 from hbt_jax.models.huggingface.hub import EXPECTED, find
 from hbt_jax.models.huggingface.json_files import Fields, read_json
 from hbt_jax.models.huggingface.sentence_files import NO_PROMPTS, Dense, SentenceFiles, read_sentence_files
-from hbt_jax.models.huggingface.tokenizer_folder import OLDER_FILES, TOKENIZER
-from hbt_jax.models.huggingface.tokenizer_folder import SETTINGS as TOKENIZER_SETTINGS
 from hbt_jax.models.huggingface.weights import INDEX, PICKLE, SINGLE, Weights, fill, find_weights, mismatch
 
 # These were trained with prefixes that their files do not state (Wang et al. 2024, arXiv 2402.05672).

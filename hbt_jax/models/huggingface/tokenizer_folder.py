@@ -18,22 +18,29 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
 from hbt_jax.errors import InputError
+from hbt_jax.models.huggingface import by_transformers
+from hbt_jax.models.huggingface.by_transformers import (
+    AS_IT_STANDS,
+    BERT,
+    FURTHER,
+    OLDER_FILES,
+    SETTINGS,
+    TOKENIZER,
+    TOKENS,
+    XLM_R,
+    text_of,
+    unreadable,
+)
 from hbt_jax.models.huggingface.json_files import read_json
-from hbt_jax.models.huggingface.library import transformers
 from hbt_jax.models.word_cache import Cuts, find_cuts
 
-TOKENIZER, SETTINGS, TOKENS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
-_BERT, _XLM_R = "BertTokenizer", "XLMRobertaTokenizer"
-OLDER_FILES = {"sentencepiece.bpe.model": _XLM_R, "vocab.txt": _BERT}  # read without a tokenizer.json, and their class
 FILES = (TOKENIZER, SETTINGS, TOKENS, "added_tokens.json", *OLDER_FILES, "tokenizer.model")
-_AS_IT_STANDS = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes that change nothing in tokenizer.json
 _MODELS = {  # what each class makes, for `_is_plain`
-    _BERT: {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
-    _XLM_R: {"type": "Unigram", "unk_id": 3, "byte_fallback": False},
+    BERT: {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
+    XLM_R: {"type": "Unigram", "unk_id": 3, "byte_fallback": False},
 }
-_AROUND = {_BERT: ("cls_token", "sep_token"), _XLM_R: ("bos_token", "eos_token")}
+_AROUND = {BERT: ("cls_token", "sep_token"), XLM_R: ("bos_token", "eos_token")}
 _USES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")  # a class has one of its own for each
-_FURTHER = ("extra_special_tokens", "additional_special_tokens")
 _KINDS_OF_SETTINGS = {  # null, if transformers takes it for an absent key, is among the kinds
     "tokenizer_class": (str | None, "the name of a class"),
     "strip_accents": (bool | None, "true, false or null"),
@@ -80,22 +87,22 @@ def read_folder(folder: Path) -> FolderTokenizer:
     settings = _settings(folder)
     _check_kinds(folder, settings, _KINDS_OF_SETTINGS)
     kind = _class(folder, settings)
-    _check_kinds(folder, settings, _KINDS_OF_BERT if kind == _BERT else {})
+    _check_kinds(folder, settings, _KINDS_OF_BERT if kind == BERT else {})
     _check_cut(folder / TOKENIZER, definition or {}, settings)
     backend = _backend(folder / TOKENIZER, contents[TOKENIZER]) if definition else None
     if definition and _is_plain(folder, definition, settings, kind, backend):
-        named = {use: _text(token) for use, token in settings.items() if use.endswith("_token")}
+        named = {use: text_of(token) for use, token in settings.items() if use.endswith("_token")}
     else:
-        made = _made_by_transformers(folder, definition, kind, settings)
+        made = by_transformers.make(folder, definition, kind, settings)
         named = made.named
-        changed = backend is None or _differ(backend, made.backend)
+        changed = backend is None or by_transformers.differ(backend, made.backend)
         if changed:
             backend, padding = made.backend, (definition or {}).get("padding")
             definition = json.loads(backend.to_str()) | {"padding": padding, "truncation": None}
             written = {TOKENIZER: json.dumps(definition, ensure_ascii=False).encode()}
             contents = written | contents | written  # first, as the one that defines it
         if changed or made.without_row or not settings.get("tokenizer_class"):
-            _pin(contents, settings, made)
+            by_transformers.pin(contents, settings, made)
     backend.encode_special_tokens = bool(settings.get("split_special_tokens"))
     special = _special_ids(folder / TOKENIZER, backend, definition, named)
     return FolderTokenizer(backend, special, _vocab_size(definition), _words(backend, definition), contents)
@@ -142,17 +149,10 @@ def _backend(file: Path, content: bytes) -> tokenizers.Tokenizer:
     try:
         backend = tokenizers.Tokenizer.from_str(content.decode())
     except Exception as error:  # tokenizers raises nothing narrower
-        raise _unreadable(file, "tokenizers", tokenizers.__version__, error) from error
+        raise unreadable(file, "tokenizers", tokenizers.__version__, error) from error
     backend.no_truncation()
     backend.no_padding()
     return backend
-
-
-def _unreadable(place: Path, library: str, version: str, error: Exception) -> InputError:
-    return InputError(
-        f"tokenizer {place}: {library} {version} cannot read it ({' '.join(str(error).split())}); update the {library}"
-        " package, or write the file again with this one"
-    )
 
 
 def _class(folder: Path, settings: dict) -> str | None:
@@ -164,7 +164,7 @@ def _class(folder: Path, settings: dict) -> str | None:
         if not isinstance(name, str):
             return None if isinstance(config.get("model_type"), str) else ""
     name = name or ""
-    return name if name in _AS_IT_STANDS else name.removesuffix("Fast")
+    return name if name in AS_IT_STANDS else name.removesuffix("Fast")
 
 
 def _is_plain(folder: Path, definition: dict, settings: dict, kind: str | None, backend: tokenizers.Tokenizer) -> bool:
@@ -174,23 +174,23 @@ def _is_plain(folder: Path, definition: dict, settings: dict, kind: str | None, 
     because it takes the file as it stands, or because the file says just what the class makes.
     """
     added = {token["content"]: token for token in definition["added_tokens"]}
-    further = [settings.get(key) or [] for key in _FURTHER]
-    tokens = [token for use, token in settings.items() if use.endswith("_token") and _text(token)]
+    further = [settings.get(key) or [] for key in FURTHER]
+    tokens = [token for use, token in settings.items() if use.endswith("_token") and text_of(token)]
     tokens += [token for one in further for token in (one.values() if isinstance(one, dict) else one)]
     tokens += list((settings.get("added_tokens_decoder") or {}).values())
     if (folder / "added_tokens.json").is_file() or not all(_is_known(token, added) for token in tokens):
         return False
-    if kind in ("", *_AS_IT_STANDS):
+    if kind in ("", *AS_IT_STANDS):
         return True
-    if kind not in _MODELS or not all(_text(settings.get(use)) for use in (*_USES, *_AROUND[kind])):
+    if kind not in _MODELS or not all(text_of(settings.get(use)) for use in (*_USES, *_AROUND[kind])):
         return False
-    model, unknown = definition["model"], _text(settings["unk_token"])
+    model, unknown = definition["model"], text_of(settings["unk_token"])
     pieces = backend.get_vocab_size(with_added_tokens=False)
     return (
         all(model.get(key, value) == value for key, value in _MODELS[kind].items())
         and model.get("unk_token") in (None, unknown)
         and all(backend.token_to_id(name) == token["id"] < pieces for name, token in added.items())
-        and backend.encode("").ids == [backend.token_to_id(_text(settings[use])) for use in _AROUND[kind]]
+        and backend.encode("").ids == [backend.token_to_id(text_of(settings[use])) for use in _AROUND[kind]]
         and [_state(step) for step in (backend.normalizer, backend.pre_tokenizer)]
         == [_state(step) for step in _steps(backend, kind, settings)]
     )
@@ -198,25 +198,14 @@ def _is_plain(folder: Path, definition: dict, settings: dict, kind: str | None, 
 
 def _is_known(token: str | dict, added: dict[str, dict]) -> bool:
     """Whether a token of the settings is one of tokenizer.json's added tokens, with the same switches."""
-    known = added.get(_text(token))
+    known = added.get(text_of(token))
     switches = token if isinstance(token, dict) else {}
     return known is not None and all(switches.get(key, value) == value for key, value in known.items() if key != "id")
 
 
-def _text(token: object) -> str:
-    """The text of a token, which is given as a text or as an object with its settings."""
-    content = token.get("content") if isinstance(token, dict) else token
-    return content if isinstance(content, str) else ""
-
-
-def _token(token: dict) -> tokenizers.AddedToken:
-    switches = {name: bool(token.get(name, False)) for name in ("lstrip", "rstrip", "single_word", "normalized")}
-    return tokenizers.AddedToken(_text(token), special=True, **switches)
-
-
 def _steps(backend: tokenizers.Tokenizer, kind: str, settings: dict) -> tuple[object, object]:
     """The normaliser and the cut into words as transformers makes them for a class."""
-    if kind == _BERT:
+    if kind == BERT:
         normalizer = normalizers.BertNormalizer(
             clean_text=True,
             handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
@@ -237,124 +226,6 @@ def _xlm_r_words(prepend_scheme: str = "always") -> pre_tokenizers.PreTokenizer:
 
 def _state(step: object) -> bytes | None:
     return step.__getstate__() if step is not None else None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Made:
-    """What transformers makes of a folder.
-
-    Attributes:
-      backend: the tokenizer, without truncation, padding and the tokens that the model has no row for.
-      named: texts of the special tokens by use.
-      further: texts of those without a use.
-      without_row: texts of those that the model has no row for.
-    """
-
-    backend: tokenizers.Tokenizer
-    named: dict[str, str]
-    further: list[str]
-    without_row: set[str]
-
-
-def _made_by_transformers(folder: Path, definition: dict | None, kind: str | None, settings: dict) -> _Made:
-    if not definition:
-        _check_pieces(folder)
-    objects = {  # transformers knows them by the key __type, which not every writer sets
-        use: _token(token) for use, token in settings.items() if use.endswith("_token") and isinstance(token, dict)
-    }
-    with transformers() as library:
-        try:
-            peer = _loader(library, definition, kind, folder).from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, **objects
-            )
-            written = json.loads(peer.backend_tokenizer.to_str())
-        except Exception as error:  # whatever a class raises at files that it does not expect
-            raise _unreadable(folder, "transformers", library.__version__, error) from error
-    if not definition:
-        _check_in_vocabulary(folder, peer.special_tokens_map, written["model"]["vocab"])
-    own = {token["content"] for token in (definition or {}).get("added_tokens", ())}
-    rows, pieces = _table_rows(folder), peer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
-    without_row = {
-        token["content"]
-        for token in written["added_tokens"]
-        if rows is not None and token["id"] >= max(rows, pieces) and token["content"] not in own
-    }
-    kept = [token for token in written["added_tokens"] if token["content"] not in without_row]
-    written |= {"added_tokens": kept, "truncation": None, "padding": None}
-    return _Made(
-        backend=tokenizers.Tokenizer.from_str(json.dumps(written)),
-        named=dict(peer.special_tokens_map),
-        further=list(map(str, peer.extra_special_tokens)),
-        without_row=without_row,
-    )
-
-
-def _loader(library, definition: dict | None, kind: str | None, folder: Path):
-    """The class to read a folder with: AutoTokenizer, unless nothing there names a class or a type of model."""
-    if kind != "":
-        return library.AutoTokenizer
-    if definition:
-        return library.PreTrainedTokenizerFast
-    return getattr(library, next(name for file, name in OLDER_FILES.items() if (folder / file).is_file()))
-
-
-def _check_pieces(folder: Path) -> None:
-    """Raises InputError for a damaged SentencePiece model, which transformers takes for a file of another kind."""
-    import sentencepiece
-
-    file = folder / next(iter(OLDER_FILES))
-    if file.is_file():
-        try:
-            sentencepiece.SentencePieceProcessor().LoadFromSerializedProto(file.read_bytes())
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"tokenizer {file}: not a SentencePiece model ({reason}); copy it again") from error
-
-
-def _check_in_vocabulary(folder: Path, named: dict[str, str], vocabulary: dict[str, int] | list) -> None:
-    """Raises InputError if an older file lacks a special token, to which transformers would give an id of its own."""
-    pieces = vocabulary if isinstance(vocabulary, dict) else {piece for piece, _ in vocabulary}
-    missing = [named[use] for use in ("pad_token", "unk_token", "cls_token", "sep_token") if named[use] not in pieces]
-    if missing:
-        files = " and ".join(name for name in OLDER_FILES if (folder / name).is_file())
-        raise InputError(
-            f"tokenizer {folder}: {files} lacks {', '.join(missing)}; expected them among its pieces: copy it"
-            f" again, or name its own ones in {SETTINGS}"
-        )
-
-
-def _table_rows(folder: Path) -> int | None:
-    """Rows of the model's token table; None if unknown: there is no config.json, or it does not say."""
-    if not (folder / "config.json").is_file():
-        return None
-    rows = read_json(folder / "config.json").get("vocab_size")
-    return rows if type(rows) is int else None
-
-
-def _differ(one: tokenizers.Tokenizer, other: tokenizers.Tokenizer) -> bool:
-    """Whether two tokenizers may give a text other ids."""
-    written = [json.loads(each.to_str()) for each in (one, other)]
-    parts = ("model", "normalizer", "pre_tokenizer", "added_tokens")
-    return one.encode("").ids != other.encode("").ids or any(written[0][p] != written[1][p] for p in parts)
-
-
-def _pin(contents: dict[str, bytes], settings: dict, made: _Made) -> None:
-    """Has the copies of the settings say that tokenizer.json is to be taken as it stands, and which tokens it has.
-
-    Args:
-      contents: as of FolderTokenizer; changed.
-      settings: of the folder.
-      made: what was made of it.
-    """
-    named = {use: None if token in made.without_row else token for use, token in made.named.items()}
-    dropped = {*_FURTHER, "added_tokens_decoder", "auto_map"}
-    kept = {key: value for key, value in settings.items() if key not in dropped}
-    further = [token for token in made.further if token not in made.without_row]
-    stated = {"tokenizer_class": _AS_IT_STANDS[0]} | ({"additional_special_tokens": further} if further else {})
-    contents.pop("added_tokens.json", None)
-    contents[SETTINGS] = json.dumps(kept | named | stated, ensure_ascii=False).encode()
-    if TOKENS in contents:
-        contents[TOKENS] = json.dumps(named, ensure_ascii=False).encode()
 
 
 def _special_ids(file: Path, backend: tokenizers.Tokenizer, definition: dict, named: dict[str, str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from hbt_jax.data.packing import text_format
 from hbt_jax.errors import InputError
 from hbt_jax.languages import XM3600
 from hbt_jax.models import word_cache
-from hbt_jax.models.huggingface import tokenizer_folder
+from hbt_jax.models.huggingface import by_transformers
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from tests.models.huggingface import make_tokenizers
 from tests.models.huggingface.make_tokenizers import AWKWARD, change, texts_of
@@ -263,7 +263,7 @@ def test_a_tokenizer_json_that_says_everything_is_read_without_transformers(kind
     def refused(*_):
         raise AssertionError("transformers is not needed")
 
-    monkeypatch.setattr(tokenizer_folder, "_made_by_transformers", refused)
+    monkeypatch.setattr(by_transformers, "make", refused)
     assert load_tokenizer(folder).contents["tokenizer.json"] == file
     before = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     change(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", do_lower_case=True)

@@ -81,7 +81,8 @@ def test_prefix_and_text_are_tokenised_apart(sentencepiece_folder, hugging_face_
 
 @pytest.mark.peer
 def test_hugging_face_ids_are_transformers_without_special_tokens(hugging_face_folder):
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     peer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(hugging_face_folder / "tokenizer.json"))
     tokenizer = load_tokenizer(hugging_face_folder)
     texts = ["The currency of Frances: unknown word", "", "France " * 9]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +20,6 @@ from hbt_jax.models.huggingface import by_transformers
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from tests.models.huggingface import make_tokenizers
 from tests.models.huggingface.make_tokenizers import AWKWARD, change, texts_of
-
-transformers = pytest.importorskip("transformers")
 
 PRETRAINED = os.environ.get("HBT_JAX_PRETRAINED", "")
 

@@ -1,7 +1,7 @@
 """A BERT-family text encoder over packed rows (Devlin et al. 2018, arXiv 1810.04805), in Flax NNX.
 
 A row holds several texts.  Attention stays inside a segment, positions restart with each segment, and segment 0 is
-padding; so a text gets the same vectors alone in a row and beside others.
+padding; so a text gets the same vectors whether it is alone in a row or not.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class EncoderConfig:
       norm_epsilon: added to the variance in LayerNorm.
       activation: between the two feed-forward products: "gelu" (exact, by the error function), "gelu_tanh" or "relu".
       dropout: rate after embeddings, attention output and feed-forward output.
-      pad_id: token of empty places; its vector never reaches an output.
+      pad_id: token at padding; its vector never reaches an output.
       dense: outputs of a dense layer between pooling and normalisation, 0 for none (LaBSE: 768).
       dense_activation: after that layer: "tanh" or "identity".
     """
@@ -72,7 +72,7 @@ VOCABULARY_MULTIPLE = 128  # rows of the token table are padded to this, so that
 
 
 def preset(name: str, *, vocab_size: int, max_positions: int, dropout: float, pad_id: int) -> EncoderConfig:
-    """The architecture that a preset's name stands for; raises InputError for an unknown name."""
+    """The architecture of a preset; raises InputError for an unknown name."""
     if name not in PRESETS:
         raise InputError(f"--model={name}: unknown preset, expected one of {', '.join(PRESETS)}")
     return EncoderConfig(
@@ -144,7 +144,7 @@ class Layer(nnx.Module):
         return attended.reshape(rows, length, width)
 
     def _adapted(self, target: str, product, inputs):
-        """A product's output with that of its adapter, where it has one."""
+        """A product's output plus that of its adapter, if it has one."""
         if target not in self.adapted:
             return product
         return product + self.adapter_scale * self.adapters[target](inputs)
@@ -164,7 +164,7 @@ class Encoder(nnx.Module):
       constrain: puts a sharding on arrays whose first axis is R; identity on one device.
 
     Returns:
-      float32 [R, L, D], the last hidden states; what stands at padding is finite and meaningless.
+      float32 [R, L, D], the last hidden states; at padding they are finite and meaningless.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from hbt_jax.connected import joined
 from hbt_jax.evaluation.benchmarks.benchmark import Texts
 from hbt_jax.text_identity import JUDGED, identity_text
 
@@ -109,7 +110,7 @@ def same_of(texts: Texts) -> Same:
     """Finds the texts of one side that are one text, and the items that are one item."""
     first_N = first_of_each(texts.languages, texts.texts)
     unit_N = _units(texts, first_N)
-    class_N = _connected(unit_N, first_N)
+    class_N = joined(unit_N, first_N)
     apart = _not_one(class_N, unit_N, first_N, texts.languages)
     if apart:
         own_N = class_N.max() + 1 + unit_N
@@ -137,7 +138,7 @@ def joined_items(items: Sequence[str], same: Same) -> list[str]:
     """
     number: dict[str, int] = {}
     item_N = np.array([number.setdefault(item, len(number)) for item in items], np.int64)
-    group_N = _connected(item_N, same.class_N)
+    group_N = joined(item_N, same.class_N)
     _, first, group_N = np.unique(group_N, return_index=True, return_inverse=True)
     return [items[n] for n in first[group_N].tolist()]
 
@@ -151,16 +152,6 @@ def _units(texts: Texts, first_N: np.ndarray) -> np.ndarray:
     number: dict[str | int, int] = {}
     names = (n if item in mixed else item for n, item in enumerate(texts.items))
     return np.array([number.setdefault(name, len(number)) for name in names], np.int64)
-
-
-def _connected(one_N: np.ndarray, other_N: np.ndarray) -> np.ndarray:
-    """int64 [N]: the same number where `one` or `other` is the same, directly or over others."""
-    from scipy.sparse import coo_array  # takes a second to import, which a wrong flag need not wait for
-    from scipy.sparse.csgraph import connected_components
-
-    ones, others = one_N.max(initial=-1) + 1, other_N.max(initial=-1) + 1
-    edges = coo_array((np.ones(len(one_N), bool), (one_N, ones + other_N)), shape=(ones + others,) * 2)
-    return connected_components(edges, directed=False)[1][one_N].astype(np.int64)
 
 
 def several_items(class_N: np.ndarray, unit_N: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ for two Turkish sentences of XQuAD-R, whose context is damaged there.  Questions
 
 import dataclasses
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
@@ -140,27 +140,6 @@ def gold_sentence(paragraph: Paragraph, question: Question) -> int:
         f"{paragraph.place}, question {question.id!r}: answer_start {start} is in no sentence: expected one of"
         " sentence_breaks with start <= answer_start < end; correct them"
     )
-
-
-def connected(places_of: Mapping[str, Iterable[Hashable]]) -> dict[str, str]:
-    """Groups questions that share a place, be it over others: question id -> id of the first question of its group.
-
-    >>> connected({"a": ["de 1", "en 1"], "b": ["en 2"], "c": ["de 1", "en 3"], "d": ["en 3"]})
-    {'a': 'a', 'b': 'b', 'c': 'a', 'd': 'a'}
-    """
-    ids, leader, first_at = list(places_of), list(range(len(places_of))), {}
-
-    def lead(number: int) -> int:
-        while leader[number] != number:
-            leader[number] = leader[leader[number]]
-            number = leader[number]
-        return number
-
-    for number, places in enumerate(places_of.values()):
-        for place in places:
-            one, other = sorted((lead(number), lead(first_at.setdefault(place, number))))
-            leader[other] = one
-    return {id_: ids[lead(number)] for number, id_ in enumerate(ids)}
 
 
 def _json(path: Path) -> object:

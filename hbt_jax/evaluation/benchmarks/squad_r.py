@@ -25,6 +25,7 @@ Candidate texts, of which a result must name the one it used:
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hbt_jax import connected
 from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
@@ -72,7 +73,7 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
             queries.append((f"{question}:{code}", question, code, text))
             golds.setdefault(question, []).append(number[sentence])
         candidates += sentences
-    item = {n: first for question, first in squad_layout.connected(golds).items() for n in golds[question]}
+    item = {n: first for question, first in connected.groups(golds).items() for n in golds[question]}
     candidates = [(id_, item.get(n, id_), code, text) for n, (id_, code, text) in enumerate(candidates)]
     relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
     sides = {"queries": _texts(queries), "candidates": _texts(candidates)}

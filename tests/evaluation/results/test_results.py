@@ -8,7 +8,7 @@ import pytest
 from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
 from hbt_jax.evaluation.measures.metrics import METRICS, QueryMetrics
-from hbt_jax.evaluation.report.cards.settings import settings_card
+from hbt_jax.evaluation.report.cards.summary import settings_card
 from hbt_jax.evaluation.results import results
 
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
-from hbt_jax.evaluation.benchmarks import benchmark_folder  # noqa: E402
+from hbt_jax.evaluation.benchmarks.registry import benchmark_folder  # noqa: E402
 from hbt_jax.files import check_writable  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402

@@ -18,7 +18,7 @@ from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402

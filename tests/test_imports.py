@@ -43,7 +43,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"inspect_store", "prepare_facts"},
     ),
     "hbt_jax.evaluation": (
-        {"benchmarks", "search"},
+        {"benchmarks", "processes", "search"},
         {"embedding", "ranking"},
         {"measures"},
         {"results"},

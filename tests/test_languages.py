@@ -59,7 +59,9 @@ def test_the_under_resourced_five():
 
 
 def test_an_unknown_code_lists_the_known_ones():
-    with pytest.raises(InputError, match="unknown language 'xx': the known codes are acm af .* zh-Hant zu; add others to hbt_jax/"):
+    with pytest.raises(
+        InputError, match="unknown language 'xx': the known codes are acm af .* zh-Hant zu; add others to hbt_jax/"
+    ):
         languages.language("xx")
 
 

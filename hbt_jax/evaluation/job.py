@@ -16,12 +16,12 @@ from hbt_jax.evaluation.expanded_run import EXPANDED
 from hbt_jax.evaluation.lexical_job import lexical_baseline
 from hbt_jax.evaluation.model_job import ModelEvaluation
 from hbt_jax.evaluation.options import candidate_text, read_benchmarks, run_settings
-from hbt_jax.evaluation.ranking.lexical import BM25, NAME, check_installed
+from hbt_jax.evaluation.processes import Processes
+from hbt_jax.evaluation.ranking.bm25 import BM25, NAME, check_installed
 from hbt_jax.evaluation.report.page import System, write_report
 from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.statistics.intervals import differences
 from hbt_jax.evaluation.streamed.evaluate import note_copies, read_corpus
-from hbt_jax.evaluation.streamed.processes import Processes
 from hbt_jax.files import check_writable
 from hbt_jax.mesh import any_process, make_mesh
 from hbt_jax.models.model import Model, with_text

@@ -4,10 +4,10 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
 
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.ranking import lexical, rank
+from hbt_jax.evaluation.processes import Processes, on_first_process
+from hbt_jax.evaluation.ranking import bm25, rank
 from hbt_jax.evaluation.ranking.layout import Layout
 from hbt_jax.evaluation.run import evaluate_ranked, format_table
-from hbt_jax.evaluation.streamed.processes import Processes, on_first_process
 
 
 def lexical_baseline(
@@ -40,7 +40,7 @@ def lexical_baseline(
         options = {"out_dir": out_dir, "run_depth": run_depth, "run_settings": run_settings, "poll": poll}
         for benchmark, own in zip(benchmarks, settings, strict=True):
             results.append(evaluate_bm25(benchmark, settings=own, **options))
-            print(f"{lexical.NAME}, {format_table(results[-1])}", flush=True)
+            print(f"{bm25.NAME}, {format_table(results[-1])}", flush=True)
 
     on_first_process(processes, rank_all)
     return results
@@ -66,22 +66,22 @@ def evaluate_bm25(
     Returns:
       The content of results.json.
     """
-    scores = lexical.PoolScores(benchmark)
+    scores = bm25.PoolScores(benchmark)
 
-    def ranked(layout: Layout) -> Iterator[rank.Block]:
+    def ranked(layout: Layout) -> Iterator[rank.RankedQueries]:
         return rank.rank_score_blocks(scores, benchmark.relevant_QG, layout, excluded_QX=benchmark.excluded_QX)
 
     return evaluate_ranked(
         benchmark,
         ranked,
         out_dir=out_dir,
-        model_name=lexical.NAME,
+        model_name=bm25.NAME,
         settings={
             "similarity": f"BM25, Lucene's variant, by bm25s {importlib.metadata.version('bm25s')}",
-            "k1": lexical.K1,
-            "b": lexical.B,
-            "terms": lexical.TERMS,
-            "statistics": lexical.STATISTICS,
+            "k1": bm25.K1,
+            "b": bm25.B,
+            "terms": bm25.TERMS,
+            "statistics": bm25.STATISTICS,
             **settings,
         },
         counts={"queries_without_match": scores.queries_without_match},

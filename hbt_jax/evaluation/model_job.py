@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.layer_probe import ParallelTexts, format_probe, probe_layers
@@ -18,15 +18,15 @@ from hbt_jax.evaluation.embedding.query_expansion import Expansions
 from hbt_jax.evaluation.embedding.token_counts import counts_for
 from hbt_jax.evaluation.expanded_run import EXPANDED, ExpandedRun, format_effect
 from hbt_jax.evaluation.options import candidate_text, run_settings
+from hbt_jax.evaluation.processes import Processes, on_first_process
 from hbt_jax.evaluation.run import evaluate, format_table
-from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.evaluation.streamed.check import ShardContent
 from hbt_jax.evaluation.streamed.evaluate import evaluate_streamed
-from hbt_jax.evaluation.streamed.processes import Processes, on_first_process
 from hbt_jax.evaluation.streamed.results import format_table as format_streamed_table
 from hbt_jax.models.model import Model
 
 
-def _embedded(embedder: Embedder, side: Texts, name: str) -> tuple[np.ndarray, dict]:
+def _embedded(embedder: Embedder, side: BenchmarkTexts, name: str) -> tuple[np.ndarray, dict]:
     """The vectors of one side of a benchmark, and how the texts of each language fared with the tokenizer."""
     counts = counts_for(embedder.model, name)
     vectors = embedder(side.texts, name, tokenised=counts.watch(side.languages, side.texts))
@@ -66,7 +66,7 @@ class ModelEvaluation:
         mesh: Mesh,
         processes: Processes,
         probed: dict[str, ParallelTexts],
-        inventories: dict[str, dict[str, Found]],
+        inventories: dict[str, dict[str, ShardContent]],
         expansions: dict[str, Expansions],
         poll_together: Callable[[], None],
         poll_alone: Callable[[], None],

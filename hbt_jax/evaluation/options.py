@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from hbt_jax.config import EvalConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.registry import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 

@@ -34,7 +34,7 @@ def evaluate(benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarra
     """
     relevant_QG, excluded_QX = benchmark.relevant_QG, benchmark.excluded_QX
 
-    def rank(layout: layouts.Layout) -> Iterator[ranking.Block]:
+    def rank(layout: layouts.Layout) -> Iterator[ranking.RankedQueries]:
         return ranking.rank_blocks(query_QD, candidate_ND, relevant_QG, layout, excluded_QX=excluded_QX)
 
     def similarity_gap(language_Q: np.ndarray, language_N: np.ndarray) -> dict[str, np.ndarray]:
@@ -46,7 +46,7 @@ def evaluate(benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarra
 
 def evaluate_ranked(
     benchmark: Benchmark,
-    rank: Callable[[layouts.Layout], Iterator[ranking.Block]],
+    rank: Callable[[layouts.Layout], Iterator[ranking.RankedQueries]],
     *,
     out_dir: str,
     model_name: str,

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import languages  # noqa: E402
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts  # noqa: E402
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.measures.metrics import QueryMetrics  # noqa: E402
 from hbt_jax.evaluation.results.results import summarise, write_json, write_per_query  # noqa: E402
 from hbt_jax.evaluation.run import PER_QUERY, RESULTS  # noqa: E402
@@ -34,7 +34,7 @@ def write_evaluation(out: Path, items: int, seed: int) -> int:
     """Two captions a picture and language, one in bn; returns the number of queries."""
     rng = np.random.default_rng(seed)
     asked = [(item, code, n) for item in range(items) for code in CODES for n in range(1 if code == "bn" else 2)]
-    side = Texts(
+    side = BenchmarkTexts(
         [f"{item}:{code}:{n}" for item, code, n in asked],
         [str(item) for item, _, _ in asked],
         [code for _, code, _ in asked],

@@ -28,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import miracl  # noqa: E402
 from hbt_jax.evaluation.embedding.embed import Embedder  # noqa: E402
+from hbt_jax.evaluation.processes import Processes  # noqa: E402
 from hbt_jax.evaluation.streamed.check import take_inventory  # noqa: E402
 from hbt_jax.evaluation.streamed.metrics import DEPTH  # noqa: E402
-from hbt_jax.evaluation.streamed.processes import Processes  # noqa: E402
 from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key  # noqa: E402
 from hbt_jax.evaluation.streamed.shards import search_corpus  # noqa: E402
 from hbt_jax.mesh import make_mesh  # noqa: E402

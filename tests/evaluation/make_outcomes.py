@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hbt_jax.evaluation import run
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 
 CODES = ("ar", "de", "sw", "te")
 
@@ -17,7 +17,7 @@ def benchmark(items: int = 16, name: str = "made") -> Benchmark:
     asked = [(item, code) for item in range(items) for code in CODES if code != "te" or item % 3]
     answers = [(item, code) for item in range(items) for code in CODES]
     sides = [
-        Texts(
+        BenchmarkTexts(
             [f"{item}:{code}" for item, code in pairs],
             [str(item) for item, _ in pairs],
             [code for _, code in pairs],

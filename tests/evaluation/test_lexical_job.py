@@ -4,7 +4,7 @@ import pytest
 
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation import lexical_job
-from tests.evaluation.streamed.several_processes import run_together
+from tests.evaluation.several_processes import run_together
 
 
 @pytest.mark.parametrize("error", [InputError("a query is wrong"), Interrupted("a signal came")])

@@ -9,10 +9,10 @@ import pytest
 
 from hbt_jax.config import EvalConfig
 from hbt_jax.evaluation import job, options
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.embedding.query_expansion import read_expansions
 from hbt_jax.evaluation.model_job import Evaluated, ModelEvaluation
-from hbt_jax.evaluation.streamed.processes import Processes
+from hbt_jax.evaluation.processes import Processes
 from tests.evaluation.word_model import embedder, word_model
 
 LANGUAGES = ["de", "sw"]
@@ -25,8 +25,8 @@ def nothing() -> None:
 def benchmark(name: str) -> Benchmark:
     words = [f"{30 + row} {40 + row}" for row in range(8)]
     items, codes = [str(row // 2) for row in range(8)], LANGUAGES * 4
-    queries = Texts([f"{name}{row}" for row in range(8)], items, codes, words)
-    candidates = Texts([f"c{row}" for row in range(8)], items, codes, words[::-1])
+    queries = BenchmarkTexts([f"{name}{row}" for row in range(8)], items, codes, words)
+    candidates = BenchmarkTexts([f"c{row}" for row in range(8)], items, codes, words[::-1])
     return Benchmark(name, queries, candidates, np.array([[row // 2 * 2, row // 2 * 2 + 1] for row in range(8)]))
 
 

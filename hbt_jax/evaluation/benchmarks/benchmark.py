@@ -1,7 +1,7 @@
 """What a benchmark is, whatever its files look like: queries, candidates, and which answer which."""
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -9,7 +9,7 @@ NO_CANDIDATE = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class BenchmarkTexts:
     """One side of a benchmark, in the order of its file.
 
     Attributes:
@@ -23,6 +23,11 @@ class Texts:
     items: Sequence[str]
     languages: Sequence[str]
     texts: Sequence[str]
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[tuple[str, str, str, str]]) -> "BenchmarkTexts":
+        """The texts whose (id, item, language, text) are given, at least one."""
+        return cls(*(list(column) for column in zip(*rows, strict=True)))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,8 +60,8 @@ class Benchmark:
     """
 
     name: str
-    queries: Texts
-    candidates: Texts
+    queries: BenchmarkTexts
+    candidates: BenchmarkTexts
     relevant_QG: np.ndarray
     excluded_QX: np.ndarray | None = None
     pools: Sequence[str] | None = None

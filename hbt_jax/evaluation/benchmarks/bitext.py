@@ -29,7 +29,13 @@ from pathlib import Path
 import numpy as np
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark, Texts, others_of_item, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import (
+    NO_CANDIDATE,
+    Benchmark,
+    BenchmarkTexts,
+    others_of_item,
+    pad_relevant,
+)
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published, first_of_each
 from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
 from hbt_jax.languages import LANGUAGES, TATOEBA, same_language, unknown_language
@@ -71,7 +77,7 @@ def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
         raise InputError(f"{path}: {files[0]} is the only language: expected two or more; {LAYOUT}")
     columns = _parallel(sides)
     rows = [(f"{n}:{code}", f"{n}", code, text) for code, texts in columns.items() for n, text in enumerate(texts, 1)]
-    texts = _as_texts(rows)
+    texts = BenchmarkTexts.of_rows(rows)
     copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED)
     return Benchmark(
         name,
@@ -99,7 +105,7 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
             rows += [(f"{code}:{n}:{side}", f"{code}:{n}", side, text) for n, text in enumerate(texts, 1)]
             pools += [side if side == code else f"{_ENGLISH} of {code}"] * count
             english += columns[_ENGLISH]
-    texts = _as_texts(rows)
+    texts = BenchmarkTexts.of_rows(rows)
     excluded, shared = _unjudged(english, [item.partition(":")[0] for item in texts.items])
     copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED, languages=pools)
     if shared:
@@ -193,7 +199,3 @@ def _sentences(path: str) -> Iterator[str]:
     for place, line in read_lines(path, LAYOUT):
         check_text(place, "the line", line)
         yield line
-
-
-def _as_texts(rows: Sequence[tuple[str, str, str, str]]) -> Texts:
-    return Texts(*(list(column) for column in zip(*rows, strict=True)))

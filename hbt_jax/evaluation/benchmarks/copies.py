@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.text_identity import JUDGED, identity_text
 
 MOST_COPIES = 256  # of a text: as many judgements are added to each of as many queries
@@ -45,7 +45,7 @@ def said(side: str, copies: int, ids: Sequence[str], copy: int, first: int) -> s
 
 
 def copies_as_published(
-    sides: Mapping[str, Texts], why: str, languages: Sequence[str] | None = None
+    sides: Mapping[str, BenchmarkTexts], why: str, languages: Sequence[str] | None = None
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """What a benchmark that is counted as it was published reports of its copies.
 
@@ -66,7 +66,7 @@ def copies_as_published(
     return counts, tuple(notes)
 
 
-def _of_other_items(texts: Texts, languages: Sequence[str]) -> list[tuple[int, int]]:
+def _of_other_items(texts: BenchmarkTexts, languages: Sequence[str]) -> list[tuple[int, int]]:
     """(copy, first) of the texts that stand under several items: for each item but the first, one of its texts."""
     first_N = first_of_each(languages, texts.texts)
     seen: set[tuple[int, str]] = set()
@@ -105,7 +105,7 @@ class Same:
         return self.first_N != np.arange(len(self.first_N))
 
 
-def same_of(texts: Texts) -> Same:
+def same_of(texts: BenchmarkTexts) -> Same:
     """Finds the texts of one side that are one text, and the items that are one item."""
     first_N = first_of_each(texts.languages, texts.texts)
     unit_N = _units(texts, first_N)
@@ -117,7 +117,7 @@ def same_of(texts: Texts) -> Same:
     return Same(first_N, unit_N, class_N, tuple(apart.values()))
 
 
-def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
+def not_joined_note(side: str, texts: BenchmarkTexts, same: Same) -> Iterator[str]:
     """A sentence on items that share a text but are not one item, if there are any; `side` is what texts are."""
     if same.not_joined:
         n = same.not_joined[0]
@@ -131,7 +131,7 @@ def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
 def joined_items(items: Sequence[str], same: Same) -> list[str]:
     """The item of each text, one name for items of one class: that of the first of them.
 
-    >>> texts = Texts(["a", "b", "c"], ["1", "2", "3"], ["en"] * 3, ["Lima", "Lima ", "Quito"])
+    >>> texts = BenchmarkTexts(["a", "b", "c"], ["1", "2", "3"], ["en"] * 3, ["Lima", "Lima ", "Quito"])
     >>> joined_items(texts.items, same_of(texts))
     ['1', '1', '3']
     """
@@ -142,7 +142,7 @@ def joined_items(items: Sequence[str], same: Same) -> list[str]:
     return [items[n] for n in first[group_N].tolist()]
 
 
-def _units(texts: Texts, first_N: np.ndarray) -> np.ndarray:
+def _units(texts: BenchmarkTexts, first_N: np.ndarray) -> np.ndarray:
     text_of: dict[tuple[str, str], int] = {}
     mixed = set()
     for item, code, first in zip(texts.items, texts.languages, first_N.tolist(), strict=True):

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.copies import MOST_COPIES, Same, same_of, several_items
 
 RELEVANT_DEFINITION = (
@@ -44,8 +44,8 @@ class Alike:
 
 
 def judge_alike(
-    queries: Texts,
-    candidates: Texts,
+    queries: BenchmarkTexts,
+    candidates: BenchmarkTexts,
     relevant: Sequence[AbstractSet[int]],
     rejected: Mapping[int, AbstractSet[int]],
 ) -> Alike:
@@ -56,8 +56,9 @@ def judge_alike(
       relevant: of each query, the indexes of candidates judged relevant.
       rejected: query -> indexes of candidates judged not relevant, for queries that have some.
 
-    >>> queries = Texts(["q"], ["q"], ["en"], ["?"])
-    >>> candidates = Texts(["a:en", "a:de", "b:en"], ["a", "a", "b"], ["en", "de", "en"], ["Lima", "Lima", "Lima "])
+    >>> queries = BenchmarkTexts(["q"], ["q"], ["en"], ["?"])
+    >>> rows = [("a:en", "a", "en", "Lima"), ("a:de", "a", "de", "Lima"), ("b:en", "b", "en", "Lima ")]
+    >>> candidates = BenchmarkTexts.of_rows(rows)
     >>> judge_alike(queries, candidates, [{2}], {}).relevant
     [{0, 1, 2}]
     >>> judge_alike(queries, candidates, [{0}], {}).relevant  # not all of the item is judged: only the same text

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 
 from hbt_jax import languages
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
+from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.benchmarks.text_lines import read_lines
 from hbt_jax.text_identity import identity_text
@@ -34,19 +35,19 @@ _NOTE = (
 )
 
 
-def read(folder: str, name: str, chosen: tuple[str, ...] = ()) -> StreamedBenchmark:
+def read(folder: str, name: str, miracl_languages: tuple[str, ...] = ()) -> StreamedBenchmark:
     """Reads topics and qrels and lists the shards of the folder `folder`; no passage is read.
 
     Args:
       folder: as described above.
       name: names the folder of the results.
-      chosen: languages; none: all that the folder has.
+      miracl_languages: codes of those to read; none: all that the folder has.
 
     Raises:
       InputError: a language lacks topics, qrels or corpus, a shard is missing, or a line is wrong.
     """
-    texts, grades, shards = Texts([], [], [], []), [], []
-    for code in _languages(folder, chosen):
+    texts, grades, shards = BenchmarkTexts([], [], [], []), [], []
+    for code in _languages(folder, miracl_languages):
         shards += _shards(folder, code)
         topics = os.path.join(folder, f"{_TOPICS}{code}", "topics", f"topics.miracl-v1.0-{code}-{SPLIT}.tsv")
         queries = _read_topics(topics, code)
@@ -54,8 +55,7 @@ def read(folder: str, name: str, chosen: tuple[str, ...] = ()) -> StreamedBenchm
             for column, value in ((texts.ids, id_), (texts.items, id_), (texts.languages, code), (texts.texts, text)):
                 column.append(value)
         qrels = os.path.join(folder, f"{_TOPICS}{code}", "qrels", f"qrels.miracl-v1.0-{code}-{SPLIT}.tsv")
-        judged = _read_qrels(qrels, topics, code, queries)
-        grades += [judged[id_] for id_ in queries]
+        grades += _read_grades(qrels, topics, queries)
     settings = {"split": SPLIT, "candidate_text": "title, space, text", "languages": sorted({*texts.languages})}
     return StreamedBenchmark(name, texts, grades, tuple(shards), _passage, settings, (_NOTE,))
 
@@ -139,26 +139,14 @@ def _read_topics(path: str, code: str) -> dict[str, str]:
     return queries
 
 
-def _read_qrels(path: str, topics: str, code: str, queries: dict[str, str]) -> dict[str, dict[str, int]]:
-    """Joint id of a query -> docid -> grade; every query has one judgement at least."""
-    judged = {id_: {} for id_ in queries}
-    for place, line in _lines(path):
-        fields = line.split()
-        if len(fields) != 4:
-            raise InputError(f"{place}: {len(fields)} fields: expected 4, QUERY_ID Q0 DOCID GRADE")
-        query_id, _, docid, grade = fields
-        if joint_id(code, query_id) not in judged:
-            raise InputError(f"{place}: unknown query id {query_id!r}: it is not in {topics}")
-        grades = judged[joint_id(code, query_id)]
-        if docid in grades:
-            raise InputError(f"{place}: query {query_id!r} and passage {docid!r} are judged twice: keep one line")
-        if not re.fullmatch(r"-?\d+", grade):
-            raise InputError(f"{place}: grade {grade!r}: expected a whole number, above 0 if relevant")
-        grades[docid] = int(grade)
-    without = [id_ for id_, grades in judged.items() if not grades]
+def _read_grades(path: str, topics: str, queries: dict[str, str]) -> list[dict[str, int]]:
+    """Of each query, docid -> grade; every query has at least one judgement."""
+    own = [own_id(id_) for id_ in queries]
+    graded = read_qrels(path, _LAYOUT, KnownIds(set(own), topics))
+    without = [id_ for id_ in own if id_ not in graded]
     if without:
         raise InputError(
             f"{topics}: {len(without)} of {len(queries)} queries have no judgement in {path}, the first is"
-            f" {own_id(without[0])!r}: fetch both files of one version"
+            f" {without[0]!r}: fetch both files of one version"
         )
-    return judged
+    return [graded[id_] for id_ in own]

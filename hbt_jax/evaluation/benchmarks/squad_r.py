@@ -22,13 +22,13 @@ Candidate texts, of which a result must name the one it used:
                        between them; its metric is mAP@20 (here: over the whole ranking).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 
 PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statistics" of the official repository
@@ -75,7 +75,7 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
     item = {n: first for question, first in squad_layout.connected(golds).items() for n in golds[question]}
     candidates = [(id_, item.get(n, id_), code, text) for n, (id_, code, text) in enumerate(candidates)]
     relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
-    sides = {"queries": _texts(queries), "candidates": _texts(candidates)}
+    sides = {"queries": BenchmarkTexts.of_rows(queries), "candidates": BenchmarkTexts.of_rows(candidates)}
     copies, notes = copies_as_published(sides, _AS_PUBLISHED)
     return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes)
 
@@ -121,7 +121,3 @@ def _check_counts(name: str, code: str, file: Path, counts: tuple[int, int]) -> 
                 f"{file}: {name} in {code!r} has {found} {what}, expected {published}, the published number: the file"
                 f" is not the official one; {_ORIGIN}"
             )
-
-
-def _texts(rows: Sequence[tuple[str, str, str, str]]) -> Texts:
-    return Texts(*(list(column) for column in zip(*rows, strict=True)))

@@ -7,7 +7,7 @@ different languages use the same ids.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class StreamedBenchmark:
     """
 
     name: str
-    queries: Texts
+    queries: BenchmarkTexts
     grades: Sequence[Mapping[str, int]]
     shards: tuple[Shard, ...]
     passage: Callable[[dict], tuple[str, str]]

@@ -87,6 +87,16 @@ def json_object(place: str, line: str, fields: str) -> dict:
     return content
 
 
+def text_field(place: str, content: dict, name: str) -> str:
+    """The text in a field of a JSON object; raises InputError if it is missing, no string, or has nothing visible."""
+    if name not in content:
+        raise InputError(f"{place}: missing field {name!r}: expected a string")
+    if not isinstance(content[name], str):
+        raise InputError(f"{place}: field {name!r} is {shown(content[name])}: expected a string")
+    check_text(place, name, content[name])
+    return content[name]
+
+
 def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
     content = dict(pairs)
     if len(content) < len(pairs):

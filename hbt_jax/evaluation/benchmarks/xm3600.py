@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, others_of_item
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, others_of_item
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
 from hbt_jax.languages import XM3600, unknown_language
@@ -75,7 +75,7 @@ def read(path: str, name: str) -> Benchmark:
     )
 
 
-def _texts(file: str) -> tuple[Texts, Counter]:
+def _texts(file: str) -> tuple[BenchmarkTexts, Counter]:
     """The captions in the order of the file, and the pictures that have one in each language."""
     ids, items, codes, texts = [], [], [], []
     first_place: dict[str, str] = {}
@@ -96,7 +96,7 @@ def _texts(file: str) -> tuple[Texts, Counter]:
         if len(ids) == before:
             raise InputError(f"{place}: picture {key!r} has no caption in any language: drop the line or give them")
         items += [key] * (len(ids) - before)
-    return Texts(ids, items, codes, texts), +pictures_with
+    return BenchmarkTexts(ids, items, codes, texts), +pictures_with
 
 
 def _picture_key(place: str, picture: dict) -> str:
@@ -124,10 +124,10 @@ def _captions(place: str, picture: dict) -> Iterator[tuple[str, list[str]]]:
         yield code, captions
 
 
-def _chosen(texts: Texts, index_Q: np.ndarray) -> Texts:
+def _chosen(texts: BenchmarkTexts, index_Q: np.ndarray) -> BenchmarkTexts:
     chosen = index_Q.tolist()
     columns = (texts.ids, texts.items, texts.languages, texts.texts)
-    return Texts(*([column[n] for n in chosen] for column in columns))
+    return BenchmarkTexts(*([column[n] for n in chosen] for column in columns))
 
 
 def _described(found: dict[str, int]) -> str:

@@ -21,7 +21,7 @@ _PARTS = (1, 4, 16)  # what a whole block is divided by for the smaller ones
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class RowBlock:
     """Texts that are embedded at one time.
 
     Attributes:
@@ -57,7 +57,7 @@ def row_lengths(longest: int) -> np.ndarray:
     return np.array([*(length for length in _ROW_LENGTHS if length < longest), max(longest, _ROW_LENGTHS[0])])
 
 
-def blocks(lengths: np.ndarray, longest: int, shares: int, share_tokens: int) -> Iterator[Block]:
+def blocks(lengths: np.ndarray, longest: int, shares: int, share_tokens: int) -> Iterator[RowBlock]:
     """Blocks that hold every text once, those of shorter texts first.
 
     Args:
@@ -77,7 +77,7 @@ def blocks(lengths: np.ndarray, longest: int, shares: int, share_tokens: int) ->
             members = order[first:last]
             part = (row[members] - start, placed.segment[0, members], placed.start[0, members])
             placement = Placement(*(array[None].astype(np.int32) for array in part), np.array([size]))
-            yield Block(texts[members], placement, size, row_length)
+            yield RowBlock(texts[members], placement, size, row_length)
 
 
 def _by_row_length(lengths: np.ndarray, ladder: np.ndarray, enough: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hbt_jax import mesh as meshes
 from hbt_jax.data.packing import PackedRows, TextFormat, text_format
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.embedding.batching import Block, blocks, segments
+from hbt_jax.evaluation.embedding.batching import RowBlock, blocks, segments
 from hbt_jax.models.model import Model, embed_slots, why_not_finite
 from hbt_jax.spans import spread
 
@@ -151,7 +151,7 @@ class Embedder:
             counts.append(kept)
         return _Tokens(np.concatenate(values), np.concatenate(counts))
 
-    def _encoded(self, block: Block, tokens: "_Tokens", form: TextFormat) -> jax.Array:
+    def _encoded(self, block: RowBlock, tokens: "_Tokens", form: TextFormat) -> jax.Array:
         """Starts the work on one block; float32 [P, rows of a share * S, D] on the mesh."""
         values, counts = tokens.of(block.texts)
         lengths_1N = (counts + form.around)[None]

@@ -4,7 +4,7 @@ import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
-from hbt_jax.evaluation.ranking.rank import Block
+from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 _TOP = 10
 
@@ -32,7 +32,7 @@ class TopLanguages:
         self._size_J = np.bincount(language_N, minlength=languages)
         self._top_JJ, self._pool_JJ = np.zeros((2, languages, languages))  # sums of shares over queries
 
-    def add(self, block: Block) -> None:
+    def add(self, block: RankedQueries) -> None:
         """Adds the queries of one block."""
         languages = len(self._size_J)
         code_q = self._language_Q[block.start : block.stop]

@@ -12,7 +12,7 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import average_precision
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
-from hbt_jax.evaluation.ranking.rank import Block
+from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 MOST_QUERIES, MOST_OF_ITEM, MOST_ABOVE, MOST_CHARACTERS = 20, 2, 5, 300
 
@@ -50,7 +50,7 @@ class WorstQueries:
         self._benchmark, self._layout = benchmark, layout
         self._kept: list[_Kept] = []
 
-    def add(self, block: Block) -> None:
+    def add(self, block: RankedQueries) -> None:
         """Looks at the queries of one block."""
         precision_q = average_precision(block.rank_qG)
         for row in np.argsort(precision_q, kind="stable").tolist():
@@ -60,7 +60,7 @@ class WorstQueries:
                 break  # the rest of the block is no worse; NaN, sorted last, does not count
             self._offer(precision, row, block)
 
-    def _offer(self, precision: float, row: int, block: Block) -> None:
+    def _offer(self, precision: float, row: int, block: RankedQueries) -> None:
         query = block.start + row
         item = self._benchmark.queries.items[query]
         same = [one for one in self._kept if one.item == item]
@@ -71,7 +71,7 @@ class WorstQueries:
         self._kept.append(_Kept(precision, query, item, self._content(precision, query, row, block)))
         self._kept = sorted(self._kept, key=lambda one: one.order)[:MOST_QUERIES]
 
-    def _content(self, precision: float, query: int, row: int, block: Block) -> dict:
+    def _content(self, precision: float, query: int, row: int, block: RankedQueries) -> dict:
         queries, relevant_G = self._benchmark.queries, self._benchmark.relevant_QG[query]
         code = queries.languages[query]
         relevant = self._relevant(relevant_G, block.rank_qG[row], code)

@@ -38,7 +38,7 @@ _LARGEST_BLOCK, _MULTIPLE = 512, 8  # the most queries of a block, which are a m
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class RankedQueries:
     """Scores and ranks of some consecutive queries.
 
     Attributes:
@@ -77,7 +77,7 @@ def rank_blocks(
     layout: Layout,
     block_queries: int | None = None,
     excluded_QX: np.ndarray | None = None,
-) -> Iterator[Block]:
+) -> Iterator[RankedQueries]:
     """Ranks every relevant candidate of every query, a block of queries at a time.
 
     Args:
@@ -112,7 +112,7 @@ def rank_score_blocks(
     layout: Layout,
     block_queries: int | None = None,
     excluded_QX: np.ndarray | None = None,
-) -> Iterator[Block]:
+) -> Iterator[RankedQueries]:
     """Ranks by scores that were made elsewhere, with the same rule for ties; arguments as of `rank_blocks`.
 
     Args:
@@ -155,7 +155,7 @@ def _ranked(
     layout: Layout,
     block_queries: int | None,
     excluded_QX: np.ndarray,
-) -> Iterator[Block]:
+) -> Iterator[RankedQueries]:
     """Ranks block by block, the next ones while one is in use.
 
     `scores`, given start, stop and hidden slots, gives the scores [M, q] of a block among all and within pools.
@@ -164,7 +164,7 @@ def _ranked(
     size = block_queries or _block_queries(slots)
     count_before = counter(layout.tie_M, layout.pool_T, list(layout.slots.values()), relevant_QG.shape[1])
 
-    def block(start: int) -> Block:
+    def block(start: int) -> RankedQueries:
         stop = min(start + size, queries)
         filler = _filler(stop - start, size)
         relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
@@ -178,7 +178,7 @@ def _ranked(
         real = slice(0, stop - start)
         is_relevant = relevant_qG[real] >= 0
         on_host_Mq = np.asarray(score_Mq)[:, real]
-        return Block(
+        return RankedQueries(
             start,
             stop,
             on_host_Mq,

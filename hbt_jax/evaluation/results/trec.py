@@ -22,7 +22,7 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
-from hbt_jax.evaluation.ranking.rank import Block
+from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 TAG = "hbt_jax"
 
@@ -69,7 +69,7 @@ class RunWriter(contextlib.AbstractContextManager):
     def __exit__(self, *error) -> None:
         self._closing.close()
 
-    def write(self, block: Block) -> None:
+    def write(self, block: RankedQueries) -> None:
         """Appends the runs of the queries of one block."""
         for row, query in enumerate(range(block.start, block.stop)):
             score_M = block.score_qM[row]

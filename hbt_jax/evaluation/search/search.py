@@ -36,7 +36,7 @@ _PAIRS = 1024  # whose embeddings are in float64 at one time
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class TopCandidates:
     """The best candidates of Q queries.
 
     Attributes:
@@ -61,7 +61,7 @@ def top_candidates(
     block: int | None = None,
     mesh: Mesh | None = None,
     poll: Callable[[], None] = lambda: None,
-) -> Found:
+) -> TopCandidates:
     """The `depth` candidates of largest inner product with each query, exactly.
 
     Memory beside the arguments does not grow with the number of candidates.  In a job of several processes each calls
@@ -92,7 +92,7 @@ def top_candidates(
     fallbacks = 0
     for start in range(0, len(query_QD) if len(candidate_ND) else 0, _QUERIES):
         part = slice(start, start + _QUERIES)
-        pairs = _Pairs(query_QD[part], candidate_ND, tie_N)
+        pairs = _PairScores(query_QD[part], candidate_ND, tie_N)
         listed = first_pass.run(name, pairs.query_qD, candidate_ND, depth, block, mesh, poll)
         if not listed.longest <= _LONGEST:
             _check_lengths("candidate", _blocks(candidate_ND))
@@ -100,14 +100,14 @@ def top_candidates(
         uncertain = start + np.flatnonzero(~is_certain_q)
         for first in range(0, len(uncertain), _FALLBACK_QUERIES):
             rows = uncertain[first : first + _FALLBACK_QUERIES]
-            pairs = _Pairs(query_QD[rows], candidate_ND, tie_N)
+            pairs = _PairScores(query_QD[rows], candidate_ND, tie_N)
             least_q = np.maximum(score_QK[rows, -1], least_Q[rows])
             score_QK[rows], index_QK[rows] = _go_through(pairs, least_q, depth, listed.longest, poll)
         fallbacks += len(uncertain)
-    return Found(score_QK, index_QK, fallbacks)
+    return TopCandidates(score_QK, index_QK, fallbacks)
 
 
-class _Pairs:
+class _PairScores:
     """Final scores, and the order, of pairs of a query and a candidate."""
 
     def __init__(self, query_qD: np.ndarray, candidate_ND: np.ndarray, tie_N: np.ndarray | None):
@@ -141,7 +141,7 @@ class _Pairs:
 
 
 def _settle(
-    pairs: _Pairs, listed: first_pass.Listed, least_q: np.ndarray, score_qK: np.ndarray, index_qK: np.ndarray
+    pairs: _PairScores, listed: first_pass.Listed, least_q: np.ndarray, score_qK: np.ndarray, index_qK: np.ndarray
 ) -> np.ndarray:
     """Writes the best of the listed candidates; returns for each query whether these are the best of all: bool [q].
 
@@ -161,7 +161,7 @@ def _settle(
 
 
 def _go_through(
-    pairs: _Pairs, least_q: np.ndarray, depth: int, longest: float, poll: Callable[[], None]
+    pairs: _PairScores, least_q: np.ndarray, depth: int, longest: float, poll: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of all candidates, by float32 products that only leave out what cannot be among them.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE, SIMILARITY_GAP, QueryMetrics
 from hbt_jax.evaluation.results.read import Outcome, check_alike
 from hbt_jax.evaluation.results.results import PER_QUERY
@@ -40,7 +40,7 @@ def intervals(benchmark: Benchmark, values: QueryMetrics, poll: Callable[[], Non
 
 
 def column_intervals(
-    queries: Texts, columns: Iterable[tuple[str, str, np.ndarray]], poll: Callable[[], None] = lambda: None
+    queries: BenchmarkTexts, columns: Iterable[tuple[str, str, np.ndarray]], poll: Callable[[], None] = lambda: None
 ) -> dict:
     """The intervals of macro averages of columns of values.
 

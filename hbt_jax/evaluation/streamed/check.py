@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own_id
-from hbt_jax.evaluation.streamed.processes import Processes, on_every_process, shares, work_together
+from hbt_jax.evaluation.processes import Processes, on_every_process, shares, work_together
 from hbt_jax.evaluation.streamed.read import passages
 from hbt_jax.files import atomic_file
 from hbt_jax.text_identity import JUDGED, identity_keys
@@ -30,7 +30,7 @@ NO_TEXT = identity_keys([""], JUDGED)[0]  # the digest of a text without a visib
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ShardContent:
     """What one shard holds.
 
     Attributes:
@@ -46,7 +46,7 @@ class Found:
 
 def take_inventory(
     benchmark: StreamedBenchmark, folder: str, processes: Processes, poll: Callable[[], None], *, shown: bool
-) -> dict[str, Found]:
+) -> dict[str, ShardContent]:
     """Reads every shard once, and checks ids and judgements.
 
     Args:
@@ -108,7 +108,7 @@ def _state(shard: Shard) -> dict:
     return {"path": os.path.realpath(shard.path), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
 
 
-def _read(folder: str, shard: Shard) -> Found | None:
+def _read(folder: str, shard: Shard) -> ShardContent | None:
     """The findings about a shard; None where there are none, or of what the file was before."""
     described, *digests = _paths(folder, shard)
     if not all(path.is_file() for path in (described, *digests)):
@@ -117,7 +117,7 @@ def _read(folder: str, shard: Shard) -> Found | None:
         content = json.loads(described.read_bytes())
         if content["shard"] != _state(shard):
             return None
-        return Found(**content["found"])
+        return ShardContent(**content["found"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{described}: not what an evaluation writes ({error}): delete it, it is made anew") from error
 
@@ -135,7 +135,7 @@ def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callab
         ids += id_digest(id_)
         texts.append(text)
     id_N, text_N = np.frombuffer(bytes(ids), np.uint64), np.concatenate([*keys, identity_keys(texts, JUDGED)])
-    found = Found(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
+    found = ShardContent(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
     order_N = np.argsort(id_N, kind="stable")
     described, *paths = _paths(folder, shard)
     for path, digests in zip(paths, (id_N, text_N), strict=True):

@@ -12,14 +12,14 @@ from hbt_jax import files
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.token_counts import TokenCounts, counts_for, rates
+from hbt_jax.evaluation.processes import Processes, on_every_process, on_first_process
 from hbt_jax.evaluation.results import results
 from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS, write_json
 from hbt_jax.evaluation.run import QRELS, RUNS
 from hbt_jax.evaluation.streamed import results as streamed_results
-from hbt_jax.evaluation.streamed.check import Found, take_inventory
+from hbt_jax.evaluation.streamed.check import ShardContent, take_inventory
 from hbt_jax.evaluation.streamed.copies import with_copies
 from hbt_jax.evaluation.streamed.metrics import DEPTH
-from hbt_jax.evaluation.streamed.processes import Processes, on_every_process, on_first_process
 from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key
 from hbt_jax.evaluation.streamed.shards import Work, merged, search_corpus
 from hbt_jax.mesh import own_mesh, put_whole
@@ -30,7 +30,7 @@ KEPT, INVENTORY = "kept", "inventory"
 
 def read_corpus(
     benchmark: StreamedBenchmark, out_dir: str, processes: Processes, poll: Callable[[], None]
-) -> dict[str, Found]:
+) -> dict[str, ShardContent]:
     """Reads and checks every passage once, see `take_inventory`; what it finds is kept in OUT/NAME/kept/inventory."""
     folder = os.path.join(out_dir, benchmark.name, KEPT, INVENTORY)
     inventory = take_inventory(benchmark, folder, processes, poll, shown=processes.index == 0)
@@ -51,7 +51,7 @@ def note_copies(
 
 def evaluate_streamed(
     benchmark: StreamedBenchmark,
-    inventory: Mapping[str, Found],
+    inventory: Mapping[str, ShardContent],
     model: Model,
     mesh: Mesh,
     processes: Processes,

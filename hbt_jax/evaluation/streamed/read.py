@@ -15,7 +15,7 @@ Passage = Callable[[dict], tuple[str, str]]  # fields of a JSON line -> (id, tex
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class PassageBlock:
     """Consecutive passages of one shard.
 
     Attributes:
@@ -44,7 +44,7 @@ def passages(shard: Shard, passage: Passage) -> Iterator[tuple[str, str, str, st
             yield place, line, id_, text
 
 
-def blocks(shard: Shard, passage: Passage, size: int) -> Iterator[Block]:
+def blocks(shard: Shard, passage: Passage, size: int) -> Iterator[PassageBlock]:
     """Yields a shard's passages, `size` at a time; the next block is read while the caller works on one.
 
     So two blocks are in memory, however large the shard is.
@@ -54,12 +54,12 @@ def blocks(shard: Shard, passage: Passage, size: int) -> Iterator[Block]:
     """
     found = passages(shard, passage)
 
-    def read() -> Block | None:
+    def read() -> PassageBlock | None:
         rows = [(id_.encode(), text) for _, _, id_, text in itertools.islice(found, size)]
         if not rows:
             return None
         ids, texts = zip(*rows, strict=True)
-        return Block(np.array(ids), list(texts))
+        return PassageBlock(np.array(ids), list(texts))
 
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
         waiting = reader.submit(read)

@@ -27,7 +27,7 @@ from hbt_jax.evaluation.results.trec import TAG
 from hbt_jax.evaluation.search.running_top import RunningTop
 from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.streamed import metrics
-from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.evaluation.streamed.check import ShardContent
 from hbt_jax.evaluation.streamed.metrics import METRICS, NDCG, UNJUDGED
 from hbt_jax.files import atomic_file, utf8
 
@@ -75,7 +75,7 @@ def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) 
 
 def summarise(
     benchmark: StreamedBenchmark,
-    inventory: Mapping[str, Found],
+    inventory: Mapping[str, ShardContent],
     ranked: Ranked,
     *,
     model: str,

@@ -19,7 +19,7 @@ import numpy as np
 import hbt_jax
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark
-from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.evaluation.streamed.check import ShardContent
 from hbt_jax.files import atomic_file
 from hbt_jax.models.model import Model
 
@@ -88,15 +88,15 @@ class KeptShards:
         sizes = [path.stat().st_size for path in self.folder.glob("*/*.npz") if path.parent.name != self._key]
         return len(sizes), sum(sizes)
 
-    def path(self, shard: Shard, found: Found) -> Path:
+    def path(self, shard: Shard, found: ShardContent) -> Path:
         """Where the results of a shard are, once they are finished."""
         return self.folder / self._key / f"{shard.name}-{found.digest}.npz"
 
-    def has(self, shard: Shard, found: Found) -> bool:
+    def has(self, shard: Shard, found: ShardContent) -> bool:
         """Whether a shard is finished."""
         return self.path(shard, found).is_file()
 
-    def write(self, shard: Shard, found: Found, top: ShardTop) -> None:
+    def write(self, shard: Shard, found: ShardContent, top: ShardTop) -> None:
         """Keeps the results of a shard, whole or not at all."""
         ids, place = np.unique(top.id_QK, return_inverse=True)
         with atomic_file(str(self.path(shard, found))) as file:
@@ -108,7 +108,7 @@ class KeptShards:
                 sums=top.sums,
             )
 
-    def read(self, shard: Shard, found: Found) -> ShardTop:
+    def read(self, shard: Shard, found: ShardContent) -> ShardTop:
         """The results of a finished shard.
 
         Raises:

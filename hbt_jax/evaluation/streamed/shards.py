@@ -15,11 +15,11 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.token_counts import counts_for
+from hbt_jax.evaluation.processes import Processes, shares, work_together
 from hbt_jax.evaluation.search.running_top import RunningTop, tie_order
 from hbt_jax.evaluation.search.search import top_candidates
 from hbt_jax.evaluation.streamed import read
-from hbt_jax.evaluation.streamed.check import Found
-from hbt_jax.evaluation.streamed.processes import Processes, shares, work_together
+from hbt_jax.evaluation.streamed.check import ShardContent
 from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ShardTop
 
 
@@ -41,7 +41,7 @@ class Work:
 
 def search_corpus(
     benchmark: StreamedBenchmark,
-    inventory: Mapping[str, Found],
+    inventory: Mapping[str, ShardContent],
     query_QD: np.ndarray,
     embedder: Embedder,
     kept: KeptShards,
@@ -89,7 +89,7 @@ def search_corpus(
 def search_shard(
     benchmark: StreamedBenchmark,
     shard: Shard,
-    found: Found,
+    found: ShardContent,
     query_QD: np.ndarray,
     embedder: Embedder,
     depth: int,
@@ -119,7 +119,7 @@ def _place(path: object, ids: np.ndarray) -> Callable[[int], str]:
 
 
 def merged(
-    benchmark: StreamedBenchmark, inventory: Mapping[str, Found], kept: KeptShards, depth: int
+    benchmark: StreamedBenchmark, inventory: Mapping[str, ShardContent], kept: KeptShards, depth: int
 ) -> tuple[RunningTop, RunningTop, dict[str, np.ndarray]]:
     """Merges the finished shards, one in memory at a time.
 
@@ -144,7 +144,7 @@ def merged(
 
 
 def _finished(
-    benchmark: StreamedBenchmark, inventory: Mapping[str, Found], kept: KeptShards
+    benchmark: StreamedBenchmark, inventory: Mapping[str, ShardContent], kept: KeptShards
 ) -> Iterator[tuple[Shard, ShardTop]]:
     for shard in benchmark.shards:
         yield shard, kept.read(shard, inventory[shard.name])

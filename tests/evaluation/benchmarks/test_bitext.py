@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import bitext, load_benchmark
+from hbt_jax.evaluation.benchmarks import bitext
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.run import evaluate, format_table
 from hbt_jax.languages import TATOEBA
 

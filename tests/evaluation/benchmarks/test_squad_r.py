@@ -10,7 +10,8 @@ import pytest
 
 from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark, squad_r
+from hbt_jax.evaluation.benchmarks import squad_r
+from hbt_jax.evaluation.benchmarks.registry import WITH_CONTEXT, load_benchmark
 from hbt_jax.evaluation.run import evaluate
 from hbt_jax.languages import MLQA_R, XQUAD_R
 

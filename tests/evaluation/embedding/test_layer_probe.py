@@ -13,7 +13,7 @@ from flax import nnx
 
 from hbt_jax.config import EvalConfig, TextConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.embedding.layer_probe import PairSums, format_probe, parallel_texts, probe_layers
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import Encoder, EncoderConfig
@@ -49,7 +49,10 @@ def benchmark_of(rows: list[tuple[str, str, str]]) -> Benchmark:
     items, codes, texts = (list(column) for column in zip(*rows, strict=True))
     ids = [str(number) for number in range(len(rows))]
     return Benchmark(
-        "gaps", Texts(ids, items, codes, texts), Texts(ids, items, codes, texts), np.arange(len(ids))[:, None]
+        "gaps",
+        BenchmarkTexts(ids, items, codes, texts),
+        BenchmarkTexts(ids, items, codes, texts),
+        np.arange(len(ids))[:, None],
     )
 
 

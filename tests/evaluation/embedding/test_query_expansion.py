@@ -9,7 +9,7 @@ import pytest
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation import expanded_run, run
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.embedding import query_expansion
 from hbt_jax.evaluation.report.cards.expansion import expansion_card
 from hbt_jax.evaluation.statistics import expansion_effect
@@ -17,8 +17,8 @@ from tests.evaluation.embedding import test_embed
 
 
 def small(name="mine", ids=("a", "b", "c")):
-    queries = Texts(list(ids), list(ids), ["de"] * len(ids), ["30 31"] * len(ids))
-    return Benchmark(name, queries, Texts(["x"], ["x"], ["de"], ["t"]), np.zeros((len(ids), 1), np.int32))
+    queries = BenchmarkTexts(list(ids), list(ids), ["de"] * len(ids), ["30 31"] * len(ids))
+    return Benchmark(name, queries, BenchmarkTexts(["x"], ["x"], ["de"], ["t"]), np.zeros((len(ids), 1), np.int32))
 
 
 def written(tmp_path, *lines):
@@ -138,8 +138,8 @@ def effect(tmp_path_factory):
     codes = ["de", "de", "el", "en"]
     benchmark = Benchmark(
         "hand",
-        Texts(ids, ids, [code for code, _ in texts], [text for _, text in texts]),
-        Texts(list("wxyz"), list("wxyz"), codes, ["."] * 4),
+        BenchmarkTexts(ids, ids, [code for code, _ in texts], [text for _, text in texts]),
+        BenchmarkTexts(list("wxyz"), list("wxyz"), codes, ["."] * 4),
         pad_relevant([[0, 2, 3]] * 3 + [[1, 2]] + [[0, 3]]),
     )
     out = tmp_path_factory.mktemp("out")

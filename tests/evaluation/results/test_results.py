@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hbt_jax import languages
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures.metrics import METRICS, QueryMetrics
 from hbt_jax.evaluation.report.cards.settings import settings_card
 from hbt_jax.evaluation.results import results
@@ -17,7 +17,9 @@ def summary():
     """Two German queries and one each in Swahili and Chinese; only map differs from zero."""
     codes = ["de", "de", "sw", "zh"]
     ids = [f"q{number}" for number in range(4)]
-    benchmark = Benchmark("hand", Texts(ids, ids, codes, ids), Texts(ids, ids, codes, ids), np.zeros((4, 1), np.int32))
+    benchmark = Benchmark(
+        "hand", BenchmarkTexts(ids, ids, codes, ids), BenchmarkTexts(ids, ids, codes, ids), np.zeros((4, 1), np.int32)
+    )
     by_pool = np.array([[1.0, 0.2, 0.4], [0.5, math.nan, 0.6], [0.1, 0.3, math.nan], [0.2, math.nan, 0.9]])
     columns = {metric: np.where(np.isnan(by_pool), np.nan, 0.0) for metric in METRICS} | {"map": by_pool}
     multilingual = {metric: np.zeros(4) for metric in METRICS} | {"map": np.array([0.4, 0.2, 0.1, 0.5])}
@@ -28,7 +30,7 @@ def summary():
 
 def test_the_release_of_the_data_is_a_setting(summary):
     assert "data_release" not in summary["settings"]
-    texts = Texts(["q"], ["q"], ["de"], ["q"])
+    texts = BenchmarkTexts(["q"], ["q"], ["de"], ["q"])
     benchmark = Benchmark("facts", texts, texts, np.zeros((1, 1), np.int32), release="Unicode CLDR 47")
     values = QueryMetrics(
         ("de",),
@@ -81,7 +83,9 @@ def test_robustness(summary):
 def test_a_language_with_a_dash_keeps_its_own_pairs(monkeypatch):
     monkeypatch.setitem(languages.LANGUAGES, "zh-TW", languages.Language("zh-TW", "Chinese, Taiwan", "Hant"))
     codes = ["zh", "zh-TW"]
-    benchmark = Benchmark("two", Texts(codes, codes, codes, codes), Texts(codes, codes, codes, codes), np.zeros((2, 1)))
+    benchmark = Benchmark(
+        "two", BenchmarkTexts(codes, codes, codes, codes), BenchmarkTexts(codes, codes, codes, codes), np.zeros((2, 1))
+    )
     columns = {metric: np.array([[1.0, 0.2], [0.4, 1.0]]) for metric in METRICS}
     multilingual = {metric: np.zeros(2) for metric in (*METRICS, "rank_distance")}
     values = QueryMetrics(("zh", "zh-TW"), np.array([0, 1]), columns, multilingual)

@@ -11,7 +11,7 @@ from hbt_jax.evaluation.streamed import copies
 from hbt_jax.evaluation.streamed.evaluate import note_copies, read_corpus
 from hbt_jax.text_identity import JUDGED, identity_text
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hbt_jax.evaluation.streamed import evaluate, results
 from hbt_jax.evaluation.streamed.evaluate import evaluate_streamed, read_corpus
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 from tests.evaluation.word_model import word_model
 
 METRICS = {"ndcg@10": "ndcg_cut_10", "recall@100": "recall_100"}

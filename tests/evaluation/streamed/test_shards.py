@@ -15,7 +15,7 @@ from hbt_jax.evaluation.streamed.check import take_inventory
 from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 from tests.evaluation.word_model import word_model
 
 DEPTH = 30

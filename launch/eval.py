@@ -32,7 +32,7 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(held(config.out, "--out"))
         # These import jax: only once the flags are known to be good.
-        from hbt_jax.evaluation.job import evaluate_command
+        from hbt_jax.evaluation.evaluate import evaluate_command
         from hbt_jax.mesh import first_process_first, join_processes
 
         join_processes(processes)

@@ -89,7 +89,7 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(folders_held(config))
         # These import jax and tensorflow: only once the flags are known to be good.
-        from hbt_jax.evaluation.job import evaluate_run
+        from hbt_jax.evaluation.evaluate import evaluate_run
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.run import train_run
 

@@ -48,14 +48,16 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"measures"},
         {"results"},
         {"statistics"},
-        {"report", "run"},
-        {"streamed", "expanded_run", "options", "compare"},
-        {"lexical_job", "model_job"},
-        {"job"},
+        {"report", "evaluator"},
+        {"ranked"},
+        {"in_memory", "lexical", "streamed", "compare"},
+        {"probed", "expanded"},
+        {"evaluators"},
+        {"evaluate"},
     ),
 }
 TENSORFLOW = "hbt_jax/data/pipeline.py"
-JOB = "hbt_jax/evaluation/job.py"  # reads runs that training wrote
+EVALUATE = "hbt_jax/evaluation/evaluate.py"  # reads runs that training wrote
 ABSL = {"hbt_jax/data/audit.py"}  # its command, `python -m hbt_jax.data.audit`
 MOST_FILES = 20  # in a folder
 
@@ -127,7 +129,7 @@ def test_rooms_import_in_one_direction():
         for name in imported(path):
             parts = name.split(".")
             inside = parts[0] == "hbt_jax" and len(parts) > 1 and ".".join(parts[:2]) not in BASE
-            if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / JOB else set()):
+            if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / EVALUATE else set()):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
             if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in {TENSORFLOW, *ABSL}:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")

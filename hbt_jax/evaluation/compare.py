@@ -18,7 +18,7 @@ from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.report.compare_page import write_page
 from hbt_jax.evaluation.report.compare_table import FAMILIES, LABELS, format_tables, write_tsv
 from hbt_jax.evaluation.results.read import Outcome, check_alike, read_folder
-from hbt_jax.evaluation.results.results import write_json
+from hbt_jax.evaluation.results.result import write_json
 from hbt_jax.evaluation.statistics.item_sums import Collected, collect
 from hbt_jax.evaluation.statistics.significance import Difference, Row, compare_rows
 from hbt_jax.files import check_writable

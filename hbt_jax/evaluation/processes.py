@@ -1,9 +1,13 @@
 """Several processes share numbered pieces of work, each piece done by one of them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from hbt_jax.errors import InputError, Interrupted
+
+Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,31 +61,38 @@ def work_together(processes: Processes, sizes: Sequence[int], work: Callable[[in
     divided = shares(sizes, processes.count)
     own = divided[processes.index]
     for turn in range(max(map(len, divided))):
-        failure = None
-        if turn < len(own):
-            try:
-                work(own[turn])
-            except (InputError, Interrupted) as error:
-                failure = error
-        if processes.agree(isinstance(failure, InputError)):
-            raise failure or InputError("another process found bad input; its message says what")
-        if processes.agree(isinstance(failure, Interrupted)):
-            raise failure or Interrupted("with another process; repeat the command for the rest")
+        _in_step(processes, functools.partial(work, own[turn]) if turn < len(own) else None)
 
 
-def on_every_process(processes: Processes, action: Callable[[], None]) -> None:
-    """Runs `action` on every process; the processes wait for each other and hear whether it has failed on one.
+def _in_step(processes: Processes, action: Callable[[], Value] | None) -> Value | None:
+    """What this process's action returns, once all processes have heard that none has failed."""
+    value = bad_input = interrupted = None
+    try:
+        value = action() if action else None
+    except InputError as error:
+        bad_input = error
+    except Interrupted as error:
+        interrupted = error
+    if processes.agree(bad_input is not None):
+        raise bad_input or InputError("another process found bad input; its message says what")
+    if processes.agree(interrupted is not None):
+        raise interrupted or Interrupted("with another process; repeat the command for the rest")
+    return value
+
+
+def on_every_process(processes: Processes, action: Callable[[], Value]) -> Value:
+    """What `action` returns on each process; the processes wait for each other and hear whether it failed on one.
 
     Raises:
       InputError, Interrupted: what `action` raised, or that it did on another process.
     """
-    work_together(processes, [1] * processes.count, lambda _: action())
+    return _in_step(processes, action)
 
 
-def on_first_process(processes: Processes, action: Callable[[], None]) -> None:
-    """Runs `action` on the first process alone; the others wait for it and hear whether it has failed.
+def on_first_process(processes: Processes, action: Callable[[], Value]) -> Value | None:
+    """What `action` returns on the first process; the others wait for it, hear whether it failed, and get None.
 
     Raises:
       InputError, Interrupted: what `action` raised, or that it did on the first process.
     """
-    work_together(processes, [1], lambda _: action())
+    return _in_step(processes, action if processes.index == 0 else None)

@@ -23,8 +23,9 @@ sys.path.insert(0, str(ROOT))
 from hbt_jax import languages  # noqa: E402
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.measures.metrics import QueryMetrics  # noqa: E402
-from hbt_jax.evaluation.results.results import summarise, write_json, write_per_query  # noqa: E402
-from hbt_jax.evaluation.run import PER_QUERY, RESULTS  # noqa: E402
+from hbt_jax.evaluation.results.of_ranks import result_of  # noqa: E402
+from hbt_jax.evaluation.results.per_query import query_blocks, write_per_query  # noqa: E402
+from hbt_jax.evaluation.results.result import Described  # noqa: E402
 from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 
 CODES = tuple(sorted(languages.XM3600))
@@ -52,8 +53,8 @@ def write_evaluation(out: Path, items: int, seed: int) -> int:
     benchmark = Benchmark("xm3600", side, side, np.zeros((len(asked), 1), np.int32))
     folder = out / "xm3600"
     folder.mkdir(parents=True)
-    write_per_query(str(folder / PER_QUERY), benchmark, values)
-    write_json(str(folder / RESULTS), summarise(benchmark, values, model="random", settings={}, counts={}))
+    write_per_query(folder, side, query_blocks(values))
+    result_of(benchmark, values, Described("random", {}, {})).write(folder)
     return len(asked)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class Benchmark:
         two languages is the accuracy of bitext retrieval.
       counts: further counts for the results.
       notes: what a reader of the results must know of the files, in sentences.
+      settings: what the results must state of how texts are made.
       release: of the public data that its texts were made from, such as "Unicode CLDR 47"; empty if it is not known.
     """
 
@@ -68,7 +70,10 @@ class Benchmark:
     is_bitext: bool = False
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     release: str = ""
+
+    is_streamed: ClassVar[bool] = False
 
     @property
     def languages(self) -> tuple[str, ...]:

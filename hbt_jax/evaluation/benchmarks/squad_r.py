@@ -77,7 +77,8 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
     relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
     sides = {"queries": BenchmarkTexts.of_rows(queries), "candidates": BenchmarkTexts.of_rows(candidates)}
     copies, notes = copies_as_published(sides, _AS_PUBLISHED)
-    return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes)
+    settings = {"candidate_text": candidate_text}
+    return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes, settings=settings)
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:

@@ -6,6 +6,7 @@ different languages use the same ids.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 
@@ -48,6 +49,7 @@ class StreamedBenchmark:
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    is_streamed: ClassVar[bool] = True
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS
-from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS
+from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
 
 COMPARED = (*SETTINGS, RANK_DISTANCE)  # the settings in the metric asked for, then the rank distance
 _CROSS_LINGUAL_METRIC = "map"  # the one that is written by query and candidate language

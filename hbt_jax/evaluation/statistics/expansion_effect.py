@@ -1,7 +1,6 @@
 """What query expansion does: mAP with and without it, by length of the query and by script, from per-query values."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -22,15 +21,13 @@ QUARTERS = ("shortest", "second", "third", "longest")
 _METRIC = "map"
 
 
-def with_and_without(
-    benchmark: Benchmark, expansions: Expansions, without: tuple[Path, dict], expanded: tuple[Path, dict]
-) -> dict:
+def with_and_without(benchmark: Benchmark, expansions: Expansions, without: Outcome, expanded: Outcome) -> dict:
     """Compares two evaluations of one benchmark, over the queries that have expansions.
 
     Args:
       benchmark: what was ranked.
       expansions: of its queries.
-      without, expanded: folder and content of results.json of the two evaluations.
+      without, expanded: the two evaluations.
 
     Returns:
       {"metric", "queries": how many have expansions, "by_setting": {setting: CELL}, "by_query_length": {quarter:
@@ -40,7 +37,7 @@ def with_and_without(
     Raises:
       InputError: a file of per-query values is damaged.
     """
-    values = [read_scores(Outcome(*one), _METRIC).values for one in (without, expanded)]
+    values = [read_scores(one, _METRIC).values for one in (without, expanded)]
     both = {setting: np.stack([each[setting] for each in values]) for setting in SETTINGS}  # [2, Q, P]
     chosen_Q = np.zeros(len(benchmark.queries), bool)
     chosen_Q[list(expansions)] = True

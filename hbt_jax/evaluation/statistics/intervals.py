@@ -11,7 +11,7 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE, SIMILARITY_GAP, QueryMetrics
 from hbt_jax.evaluation.results.read import Outcome, check_alike
-from hbt_jax.evaluation.results.results import PER_QUERY
+from hbt_jax.evaluation.results.result import PER_QUERY
 from hbt_jax.evaluation.statistics.item_sums import collect, sum_one
 from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows
 

@@ -12,7 +12,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.results.read import AGAIN, COMPARED, Outcome, Scores, read_scores
-from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS
+from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
 from hbt_jax.evaluation.statistics.significance import Cells
 
 _TOLERANCE = 1e-6  # between results.json and the means of the rounded values by query

@@ -9,7 +9,7 @@ import pytest
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.languages import BELEBELE
-from tests.evaluation.ranked_small import evaluated
+from tests.evaluation.ranked_small import evaluate
 
 BOOK, NEWS = "https://b.org/wiki/A:B", "https://n.org/c"
 
@@ -66,7 +66,7 @@ def test_the_three_settings_by_hand(folder, tmp_path):
     """Every query scores the candidates 5, 4, 3, 2, 1, in their order."""
     read = load_benchmark("belebele", three(folder))
     scores = np.tile(np.float32([5, 4, 3, 2, 1]), (len(read.queries), 1))
-    found = evaluated(read, scores, np.eye(5, dtype=np.float32), out_dir=str(tmp_path / "out"))
+    found = evaluate(read, scores, np.eye(5, dtype=np.float32), out_dir=str(tmp_path / "out"))
     metrics, by_pair = found["metrics"], found["by_pair"]
     own = {code: blocks["monolingual"]["map"] for code, blocks in found["by_query_language"].items()}
     assert own == pytest.approx({"ar": (1 + 1 + 1 / 2) / 3, "ar-Latn": 1, "en": (1 + 1 + 1 / 2) / 3})

@@ -9,8 +9,9 @@ import pytest
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.registry import NAMES, load_benchmark
-from hbt_jax.evaluation.run import evaluate, format_table
-from tests.evaluation.test_run import by_trec_eval, macro
+from hbt_jax.evaluation.results.table import format_table
+from tests.evaluation.ranked_small import evaluate
+from tests.evaluation.test_ranked import by_trec_eval, macro
 
 QUERIES = [
     {"id": "x/1:de", "item": "x/1", "language": "de", "text": "eins?"},

@@ -1,5 +1,6 @@
 """BM25: terms of many scripts, scores by hand and as the library gives them, pools, and a whole evaluation."""
 
+import dataclasses
 import doctest
 import importlib.util
 import json
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation import lexical_job, run
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
+from hbt_jax.evaluation.evaluator import ResultFiles
+from hbt_jax.evaluation.lexical import evaluate_bm25
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.ranking import bm25, rank
 from hbt_jax.evaluation.ranking import layout as layouts
+from hbt_jax.evaluation.results.table import format_table
 
 REAL = os.environ.get("HBT_JAX_DATA", "")
 
@@ -147,12 +150,13 @@ def test_wrong_shapes_are_an_error(benchmark):
 
 
 def evaluated(benchmark, out, **options):
-    options = {"settings": {}, "run_depth": 0, "run_settings": SETTINGS, "poll": lambda: None} | options
-    return lexical_job.evaluate_bm25(benchmark, out_dir=str(out), **options)
+    poll = options.pop("poll", lambda: None)
+    files = {"run_depth": 0, "run_settings": SETTINGS} | options
+    return evaluate_bm25(benchmark, ResultFiles(out, **files), poll).json()
 
 
 def test_results_runs_and_settings(benchmark, tmp_path):
-    found = evaluated(benchmark, tmp_path, settings={"candidate_text": "sentence"})
+    found = evaluated(dataclasses.replace(benchmark, settings={"candidate_text": "sentence"}), tmp_path)
     assert found == json.loads((tmp_path / "banks" / "results.json").read_text(encoding="utf-8"))
     assert (found["model"], found["settings"]["k1"], found["settings"]["b"]) == ("BM25", 0.9, 0.4)
     assert found["settings"]["similarity"].startswith("BM25, Lucene's variant, by bm25s ")
@@ -161,7 +165,7 @@ def test_results_runs_and_settings(benchmark, tmp_path):
     assert "similarity_gap" not in found["metrics"]["multilingual"]
     german = found["by_query_language"]["de"]["monolingual"]["map"]
     assert german == pytest.approx((1 + 1 / 3) / 2)  # c5 is first; c4 last, by its id
-    assert "BM25" not in run.format_table(found)
+    assert "BM25" not in format_table(found)
     lines = (tmp_path / "banks" / "runs" / "monolingual.trec").read_text().splitlines()
     mine = [line.split() for line in lines if line.startswith("q1 ")]
     assert [line[2] for line in mine] == ["c5", "c4", "c6"]

@@ -7,13 +7,13 @@ import pytest
 
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import run
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.compare import compare
 from hbt_jax.evaluation.measures import metrics
 from hbt_jax.evaluation.results.read import read_folder
 from hbt_jax.evaluation.statistics import intervals
 from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows
+from tests.evaluation.ranked_small import evaluate
 
 CODES = ("de", "sw")
 ITEMS = ["a", "a", "b", "b", "c", "d"]
@@ -101,7 +101,7 @@ def test_one_item_has_no_interval(benchmark):
 
 
 def evaluated(benchmark, embeddings, out, model="m"):
-    return run.evaluate(benchmark, *embeddings, out_dir=str(out), model_name=model, settings={}, counts={})
+    return evaluate(benchmark, *embeddings, out_dir=str(out), model_name=model, settings={}, counts={})
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not scipy.stats, which takes a second to import and calls these
 
 from hbt_jax.draws import Stream, below, coins, stream
 
@@ -304,7 +304,7 @@ def _freedom(influence_I: np.ndarray, items: int, a_X: np.ndarray, b_X: np.ndarr
 def _interval(draws: np.ndarray, difference: float, freedom: float, confidence: float) -> tuple[float, float]:
     """Percentiles of the draws, stretched about the difference by t / z."""
     tail = (1.0 - confidence) / 2
-    stretch = stats.t.ppf(1.0 - tail, freedom) / stats.norm.ppf(1.0 - tail)
+    stretch = special.stdtrit(freedom, 1.0 - tail) / special.ndtri(1.0 - tail)
     low, high = np.quantile(draws, (tail, 1.0 - tail)).tolist()
     return float(difference + (low - difference) * stretch), float(difference + (high - difference) * stretch)
 
@@ -313,4 +313,4 @@ def _student(difference: float, error: float, freedom: float) -> float:
     """Two-sided p of Student's t; without any spread 1 for no difference, else 0."""
     if error == 0:
         return float(difference == 0)
-    return float(2 * stats.t.sf(abs(difference) / error, freedom))
+    return float(2 * special.stdtr(freedom, -abs(difference) / error))

@@ -89,7 +89,7 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(folders_held(config))
         # These import jax and tensorflow: only once the flags are known to be good.
-        from hbt_jax.evaluation.evaluate import evaluate_run
+        from hbt_jax.evaluation.evaluate import evaluate_workdir
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.run import train_run
 
@@ -100,7 +100,7 @@ def main(_: list[str]) -> None:
             first_process_first(lambda: prepare(config, stop))
         mesh = train_run(config, stop)
         if config.run.benchmarks:
-            evaluate_run(config, mesh, stop)
+            evaluate_workdir(config, mesh, stop)
 
 
 if __name__ == "__main__":

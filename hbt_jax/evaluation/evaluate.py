@@ -28,7 +28,7 @@ from hbt_jax.training.preemption import StopRequest
 UNTRAINED = "untrained"
 
 
-def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
+def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
     """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
     given = EvalConfig(
         model=config.run.workdir,
@@ -38,7 +38,7 @@ def evaluate_run(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
         compute_dtype=config.run.compute_dtype,
         layer_probe=config.run.layer_probe,
     )
-    run_evaluation(given, mesh, stop, baseline=config.run.evaluate_untrained)
+    evaluate_model(given, mesh, stop, baseline=config.run.evaluate_untrained)
 
 
 def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
@@ -46,10 +46,10 @@ def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
     devices = jax.devices()
     if config.mesh_data > len(devices):
         raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
-    run_evaluation(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
+    evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
 
 
-def run_evaluation(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
+def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
     """Evaluates one model on every benchmark and writes OUT/X/results.json, OUT/X/runs and OUT/report.html.
 
     Args:

@@ -62,9 +62,9 @@ class InMemoryEvaluator:
         )
         query_QD, query_rates = _vectors(embedder, benchmark.queries, "query")
         candidate_ND, candidate_rates = _vectors(embedder, benchmark.candidates, "passage")
-        described = evaluated.described(context.config.compute_dtype)
-        described = described.plus(benchmark.settings, {"truncated_texts": embedder.truncated})
-        described = dataclasses.replace(described, parts=(tokens(query_rates, candidate_rates),))
+        described = evaluated.described(context.config.compute_dtype).plus(
+            benchmark.settings, {"truncated_texts": embedder.truncated}, (tokens(query_rates, candidate_rates),)
+        )
         return Embedded(embedder, ByEmbedding(benchmark, query_QD, candidate_ND), described, evaluated.out)
 
     def rank(self, embedded: Embedded) -> Result | None:

@@ -39,5 +39,4 @@ class ProbedEvaluator(InMemoryEvaluator):
             shown=self.context.processes.index == 0,
         )
         part = Part("layer_probe", probe, LAYER_PROBE_DEFINITION)
-        described = dataclasses.replace(embedded.described, parts=(*embedded.described.parts, part))
-        return dataclasses.replace(embedded, described=described)
+        return dataclasses.replace(embedded, described=embedded.described.plus(parts=(part,)))

@@ -82,7 +82,7 @@ def test_the_report_beside_the_untrained_weights_shows_the_models_own(models, ex
     monkeypatch.setattr(evaluate, "training_curve", lambda folder: None)
     monkeypatch.setattr(evaluate, "write_report", lambda path, results, **given: shown.update(given, results=results))
     config = EvalConfig(model="m", benchmarks=("one", "two"), out=str(tmp_path), query_expansions=expansions)
-    evaluate.run_evaluation(config, embedder(models["best"]).mesh, SimpleNamespace(requested=False), baseline=True)
+    evaluate.evaluate_model(config, embedder(models["best"]).mesh, SimpleNamespace(requested=False), baseline=True)
     assert {one["settings"]["step"] for one in shown["results"]} == {7}
     assert [(one["benchmark"], one["settings"]["step"]) for one in shown["expanded"]] == [("one", 7), ("two", 7)]
     (untrained,) = shown["baselines"]

@@ -9,6 +9,7 @@ further parts          such as intervals or layer_probe: each with its entry in 
 
 import dataclasses
 import json
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from hbt_jax.evaluation.results.averages import Averages
 from hbt_jax.evaluation.results.table import format_table
 from hbt_jax.files import atomic_file, utf8
 
+_NOTHING: Mapping[str, object] = types.MappingProxyType({})
 RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
 
 
@@ -44,9 +46,14 @@ class Described:
     counts: Mapping[str, object]
     parts: tuple[Part, ...] = ()
 
-    def plus(self, settings: Mapping[str, object], counts: Mapping[str, object] = {}) -> "Described":  # noqa: B006 - read only
-        """The same with further settings and counts."""
-        return dataclasses.replace(self, settings={**self.settings, **settings}, counts={**self.counts, **counts})
+    def plus(
+        self,
+        settings: Mapping[str, object] = _NOTHING,
+        counts: Mapping[str, object] = _NOTHING,
+        parts: tuple[Part, ...] = (),
+    ) -> "Described":
+        """The same with further settings, counts and parts."""
+        return Described(self.model, {**self.settings, **settings}, {**self.counts, **counts}, (*self.parts, *parts))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,23 @@ METHODS = ("numpy-float32", "cpu-bfloat16", "xla-float32", "xla-bfloat16")
 _HOST_BLOCK, _DEVICE_BLOCK = 4096, 16_384  # candidates scored together
 _AXIS = "shares"
 _SHARED = PartitionSpec(_AXIS)
+
+
+class FirstPass(NamedTuple):
+    """How to do the first pass.
+
+    Attributes:
+      method: one of METHODS, or "auto": the one for this machine.
+      block: candidates scored together (by each device, for the xla methods); None: as many as are fast.
+      mesh: devices of this process among which the xla methods share the candidates; None: all of them.
+    """
+
+    method: str = "auto"
+    block: int | None = None
+    mesh: Mesh | None = None
+
+
+AUTO = FirstPass()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,24 +96,18 @@ def _has_amx(cpuinfo: Path) -> bool:
     return cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text(encoding="utf-8", errors="replace").split()
 
 
-def run(
-    method: str,
-    query_qD: np.ndarray,
-    candidate_ND: np.ndarray,
-    depth: int,
-    block: int | None,
-    mesh: Mesh | None,
-    poll: Callable[[], None],
+def list_candidates(
+    query_qD: np.ndarray, candidate_ND: np.ndarray, depth: int, how: FirstPass, poll: Callable[[], None]
 ) -> Listed:
     """Lists the candidates of largest product of each query, more than `depth` where there are more.
 
     Args:
-      method: one of METHODS.
       query_qD: float32, finite.
       candidate_ND: float32, at least one.
-      depth, block, mesh, poll: as search.top_candidates has them.
+      how: names one of METHODS.
+      depth, poll: as search.top_candidates has them.
     """
-    place, dtype = method.split("-")
+    place, dtype = how.method.split("-")
     width = depth + depth // 4 + 32 if dtype == "float32" else 2 * depth + 64  # as the dtype's error asks for
     if dtype == "bfloat16":
         shift_D = candidate_ND[:_HOST_BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -104,10 +116,10 @@ def run(
     with np.errstate(over="ignore", invalid="ignore"):  # of embeddings that search.py will refuse
         bound = Bound(query_qD, shift_D, dtype)
         if place == "xla":
-            score_qC, index_qC, floor_q, norms = _on_devices(bound, candidate_ND, width, block, mesh, poll)
+            score_qC, index_qC, floor_q, norms = _on_devices(bound, candidate_ND, width, how, poll)
         else:
             products = _numpy_products if place == "numpy" else _cpu_products
-            score_qC, index_qC, floor_q, norms = _on_host(products, bound, candidate_ND, width, block, poll)
+            score_qC, index_qC, floor_q, norms = _on_host(products, bound, candidate_ND, width, how.block, poll)
         error_q = bound.error_q(*norms)
         most_q = floor_q + bound.offset_q + error_q
         return Listed(score_qC, index_qC, bound.offset_q, error_q, most_q, bound.longest(norms[0]))
@@ -196,17 +208,17 @@ def _groups(score_qS: jax.Array) -> jax.Array:
     return score_qS.reshape(score_qS.shape[0], GROUP, -1)
 
 
-def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, block: int | None, mesh: Mesh | None, poll):
+def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, how: FirstPass, poll):
     """Everything by XLA, each device for its share of every block; returns what `_on_host` does.
 
     No device hears of another's candidates: the lists of all are joined at the end.
     """
-    devices = np.array(jax.local_devices()) if mesh is None else mesh.devices.reshape(-1)
+    devices = np.array(jax.local_devices()) if how.mesh is None else how.mesh.devices.reshape(-1)
     mesh = Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
     shares, queries = len(devices), len(bound.rounded_qD)
-    size = _in_groups(min(block or _DEVICE_BLOCK, -(-len(candidate_ND) // shares)))
+    size = _in_groups(min(how.block or _DEVICE_BLOCK, -(-len(candidate_ND) // shares)))
     shared, whole = NamedSharding(mesh, _SHARED), NamedSharding(mesh, PartitionSpec())
-    query_qD, shift_D = jax.device_put((bound.rounded_qD, bound.shift_D), whole)
+    query = jax.device_put((bound.rounded_qD, bound.shift_D), whole)
     lists = jax.device_put(
         (
             np.full((shares, queries, width), -np.inf, np.float32),
@@ -221,20 +233,29 @@ def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, block: int |
         sent = (candidate_SD, start + first_P, np.clip(used - first_P, 0, size).astype(np.int32))
         sent = jax.device_put(sent, shared)
         jax.block_until_ready(lists)  # one block is sent while the one before is computed, not more
-        lists = _join_block(query_qD, shift_D, *sent, *lists, mesh=mesh)
+        lists = _join_block(query, sent, lists, mesh=mesh)
     score_PqC, index_PqC, norms_P2 = map(np.asarray, lists)
     score_qC, index_qC = (np.concatenate(list(part), axis=1) for part in (score_PqC, index_PqC))
     least_Pq = score_PqC.min(axis=2)  # -inf where a device lists all of its candidates
     return score_qC, index_qC.astype(np.int64), least_Pq.max(axis=0), norms_P2.max(axis=0).astype(np.float64)
 
 
-@functools.partial(jax.jit, static_argnames="mesh", donate_argnames=("score_PqC", "index_PqC", "norms_P2"))
-def _join_block(
-    query_qD, shift_D, candidate_SD, first_P, used_P, score_PqC, index_PqC, norms_P2, *, mesh: Mesh
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The lists of all devices after one more block."""
+_Arrays = tuple[jax.Array, ...]
 
-    def of_one_device(query_qD, shift_D, candidate_SD, first_P, used_P, score_PqC, index_PqC, norms_P2):
+
+@functools.partial(jax.jit, static_argnames="mesh", donate_argnames="lists")
+def _join_block(query: _Arrays, sent: _Arrays, lists: _Arrays, *, mesh: Mesh) -> _Arrays:
+    """The lists of all devices after one more block.
+
+    Args:
+      query: rounded_qD and shift_D of the bound, whole on every device.
+      sent: the block's candidate_SD, and of each device's share the index of the first candidate and their number.
+      lists: score_PqC, index_PqC and norms_P2, one share on each device.
+      mesh: the devices.
+    """
+
+    def of_one_device(query: _Arrays, sent: _Arrays, lists: _Arrays) -> _Arrays:
+        (query_qD, shift_D), (candidate_SD, first_P, used_P), (score_PqC, index_PqC, norms_P2) = query, sent, lists
         score_qS, norms_2 = _products(query_qD, shift_D, candidate_SD, used_P[0])
         score_qS = jnp.where(jnp.arange(score_qS.shape[1]) < used_P[0], score_qS, -jnp.inf)
         width = score_PqC.shape[2]
@@ -245,10 +266,8 @@ def _join_block(
         index_qC = jnp.where(score_qC == -jnp.inf, -1, jnp.take_along_axis(index_qC, place_qC, axis=1))
         return score_qC[None], index_qC[None], jnp.maximum(norms_P2, norms_2)
 
-    specs = (PartitionSpec(),) * 2 + (_SHARED,) * 6
-    return jax.shard_map(of_one_device, mesh=mesh, in_specs=specs, out_specs=(_SHARED,) * 3)(
-        query_qD, shift_D, candidate_SD, first_P, used_P, score_PqC, index_PqC, norms_P2
-    )
+    specs = (PartitionSpec(), _SHARED, _SHARED)
+    return jax.shard_map(of_one_device, mesh=mesh, in_specs=specs, out_specs=_SHARED)(query, sent, lists)
 
 
 def _largest(score_qS: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:

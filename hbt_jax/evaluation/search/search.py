@@ -22,7 +22,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jax.sharding import Mesh
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.search import first_pass
@@ -57,9 +56,7 @@ def top_candidates(
     *,
     tie_N: np.ndarray | None = None,
     least_Q: np.ndarray | None = None,
-    method: str = "auto",
-    block: int | None = None,
-    mesh: Mesh | None = None,
+    how: first_pass.FirstPass = first_pass.AUTO,
     poll: Callable[[], None] = lambda: None,
 ) -> TopCandidates:
     """The `depth` candidates of largest inner product with each query, exactly.
@@ -73,9 +70,7 @@ def top_candidates(
       tie_N: integers that order candidates of equal score, smaller first; None: their indexes do.
       least_Q: float32, scores of each query below which candidates are not wanted, such as the last of those that it
         has found elsewhere; these then cost no final score.  None: all are wanted.
-      method: one of search_pass.METHODS, or "auto": the one for this machine.
-      block: candidates scored together (by each device, for the xla methods); None: as many as are fast.
-      mesh: devices of this process among which the xla methods share the candidates; None: all of them.
+      how: the way to do the first pass; every way finds the same.
       poll: called between blocks; raises to stop.
 
     Raises:
@@ -84,7 +79,7 @@ def top_candidates(
     """
     least_Q = np.full(len(query_QD), -np.inf, np.float32) if least_Q is None else least_Q
     _check_shapes(query_QD, candidate_ND, depth, tie_N, least_Q)
-    name = first_pass.resolve(method)
+    how = how._replace(method=first_pass.resolve(how.method))
     query_QD = np.ascontiguousarray(query_QD, np.float32)
     _check_lengths("query", _blocks(query_QD))
     score_QK = np.full((len(query_QD), depth), -np.inf, np.float32)
@@ -93,7 +88,7 @@ def top_candidates(
     for start in range(0, len(query_QD) if len(candidate_ND) else 0, _QUERIES):
         part = slice(start, start + _QUERIES)
         pairs = _PairScores(query_QD[part], candidate_ND, tie_N)
-        listed = first_pass.run(name, pairs.query_qD, candidate_ND, depth, block, mesh, poll)
+        listed = first_pass.list_candidates(pairs.query_qD, candidate_ND, depth, how, poll)
         if not listed.longest <= _LONGEST:
             _check_lengths("candidate", _blocks(candidate_ND))
         is_certain_q = _settle(pairs, listed, least_Q[part], score_QK[part], index_QK[part])

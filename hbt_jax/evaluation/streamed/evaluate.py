@@ -19,7 +19,7 @@ from hbt_jax.evaluation.streamed import results
 from hbt_jax.evaluation.streamed.check import take_inventory
 from hbt_jax.evaluation.streamed.copies import with_copies
 from hbt_jax.evaluation.streamed.metrics import DEPTH
-from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key
+from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ranking_key
 from hbt_jax.evaluation.streamed.shards import CorpusSearch, Work
 from hbt_jax.mesh import own_mesh, put_whole
 from hbt_jax.models.model import Model
@@ -61,7 +61,7 @@ class StreamedEvaluator:
         if leads:
             (folder / RESULTS).unlink(missing_ok=True)
         model, mesh = _on_own_devices(evaluated.model, context.mesh, context.processes)
-        kept = KeptShards(str(folder / KEPT), run_key(model, config.compute_dtype, benchmark, depth))
+        kept = KeptShards(str(folder / KEPT), ranking_key(model, config.compute_dtype, benchmark, depth))
         embedder = Embedder(model, mesh, texts_per_device=config.eval_batch, poll=context.poll, shown=False)
         query_QD, query_counts = _query_vectors(benchmark, embedder, context.processes)
         search = CorpusSearch(benchmark, self._inventory, kept, depth, config.corpus_block)
@@ -86,8 +86,8 @@ class StreamedEvaluator:
                 "truncated_queries": cut_queries,
                 "truncated_passages": cut_passages,
             },
+            (tokens(query_counts.rates(), rates(passage_sums)),),
         )
-        described = dataclasses.replace(described, parts=(tokens(query_counts.rates(), rates(passage_sums)),))
         result = results.result_of(benchmark, search.inventory, ranked, described)
         with files.atomic_folder(str(folder / RUNS)) as runs:
             results.write_runs(runs, benchmark, ranked, written.run_depth, self._context.poll)

@@ -41,7 +41,7 @@ class ShardTop:
     sums: np.ndarray
 
 
-def run_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, depth: int) -> str:
+def ranking_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, depth: int) -> str:
     """KEY of one model, in hexadecimal; the same for any number of devices and processes.
 
     Args:

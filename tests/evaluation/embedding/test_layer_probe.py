@@ -216,7 +216,7 @@ def test_an_evaluation_carries_it_into_results_terminal_and_report(gaps, mesh, t
     monkeypatch.setattr(evaluators, "load_benchmark", lambda *args, **given: gaps)
     stop = SimpleNamespace(requested=False)
     config = EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8, layer_probe=12)
-    evaluate.run_evaluation(config, mesh, stop)
+    evaluate.evaluate_model(config, mesh, stop)
     printed = capsys.readouterr().out
     result = json.loads((tmp_path / "gaps" / "results.json").read_text(encoding="utf-8"))
     assert result["layer_probe"]["items"] == 12
@@ -226,6 +226,6 @@ def test_an_evaluation_carries_it_into_results_terminal_and_report(gaps, mesh, t
     assert line in printed and re.search(r"at layer 0, .* at layer 1, .* at layer 2\n", printed)
     assert "Alignment by layer" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
-    evaluate.run_evaluation(EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8), mesh, stop)
+    evaluate.evaluate_model(EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8), mesh, stop)
     assert "layer_probe" not in json.loads((tmp_path / "gaps" / "results.json").read_text(encoding="utf-8"))
     assert "layer probe" not in capsys.readouterr().out

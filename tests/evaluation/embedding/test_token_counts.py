@@ -72,7 +72,7 @@ def test_an_evaluation_writes_them_and_tokenises_no_text_twice(model, small_benc
     monkeypatch.setattr(evaluate, "load_model", lambda *args, **options: dataclasses.replace(model, tokenizer=counted))
     monkeypatch.setattr(evaluators, "load_benchmark", lambda *args, **given: small_benchmark)
     config = EvalConfig(model="m", benchmarks=("small",), out=str(tmp_path))
-    evaluate.run_evaluation(config, embedder(model).mesh, SimpleNamespace(requested=False))
+    evaluate.evaluate_model(config, embedder(model).mesh, SimpleNamespace(requested=False))
     assert texts == [*small_benchmark.queries.texts, *small_benchmark.candidates.texts]
     written = json.loads((tmp_path / "small" / "results.json").read_text(encoding="utf-8"))
     assert set(written["tokens"]) == {"queries", "candidates"}

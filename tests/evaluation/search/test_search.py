@@ -7,10 +7,15 @@ import pytest
 from jax.sharding import Mesh
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.search import first_pass
+from hbt_jax.evaluation.search import first_pass, search
 from hbt_jax.evaluation.search.bound import Bound
-from hbt_jax.evaluation.search.search import _PairScores, top_candidates
+from hbt_jax.evaluation.search.search import _PairScores
 from hbt_jax.evaluation.search.shortlist import GROUP, RunningList
+
+
+def top_candidates(query, candidate, depth, *, method="auto", block=None, mesh=None, **options):
+    how = first_pass.FirstPass(method, block, mesh)
+    return search.top_candidates(query, candidate, depth, how=how, **options)
 
 
 def rng(seed=0):

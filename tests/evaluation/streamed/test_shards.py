@@ -12,7 +12,7 @@ from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.evaluation.streamed import read as corpus
 from hbt_jax.evaluation.streamed import shards as streamed_search
 from hbt_jax.evaluation.streamed.check import take_inventory
-from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key
+from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ranking_key
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
 from tests.evaluation.several_processes import ALONE, run_together
@@ -260,19 +260,19 @@ def test_eight_devices_rank_as_one_does(searched, model):
 def test_the_key_changes_with_all_that_decides_a_ranking(tmp_path, model):
     folder = make_miracl.write(tmp_path / "miracl")
     benchmark = miracl.read(str(folder), "miracl")
-    key = run_key(model, "float32", benchmark, 100)
-    assert run_key(word_model(), "float32", miracl.read(str(folder), "miracl"), 100) == key
+    key = ranking_key(model, "float32", benchmark, 100)
+    assert ranking_key(word_model(), "float32", miracl.read(str(folder), "miracl"), 100) == key
 
     def other(**changes):
-        return run_key(dataclasses.replace(model, **changes), "float32", benchmark, 100)
+        return ranking_key(dataclasses.replace(model, **changes), "float32", benchmark, 100)
 
     fewer = miracl.read(str(folder), "miracl", ("sw",))
     keys = [
-        run_key(word_model(seed=1), "float32", benchmark, 100),
-        run_key(model, "bfloat16", benchmark, 100),
-        run_key(model, "float32", benchmark, 200),
-        run_key(model, "float32", fewer, 100),
-        run_key(model, "float32", dataclasses.replace(benchmark, settings={"candidate_text": "text"}), 100),
+        ranking_key(word_model(seed=1), "float32", benchmark, 100),
+        ranking_key(model, "bfloat16", benchmark, 100),
+        ranking_key(model, "float32", benchmark, 200),
+        ranking_key(model, "float32", fewer, 100),
+        ranking_key(model, "float32", dataclasses.replace(benchmark, settings={"candidate_text": "text"}), 100),
         other(pooling="cls"),
         other(normalize=False),
         other(text=dataclasses.replace(model.text, passage_length=64)),

@@ -1,4 +1,4 @@
-"""Several processes share numbered pieces of work, each piece done by one of them."""
+"""Divides work among the processes of a job, and lets them wait for each other."""
 
 import dataclasses
 import functools
@@ -15,8 +15,8 @@ class Processes:
     """The processes of a job, seen from one of them.
 
     Attributes:
-      index, count: which one this is, and how many there are.
-      agree: whether a flag is set on any of them; every process must ask, and waits for the others.
+      index, count: the number of this process, and how many there are.
+      agree: whether a flag is set on any process; all processes must call it, and wait for each other.
     """
 
     index: int
@@ -25,16 +25,14 @@ class Processes:
 
 
 def shares(sizes: Sequence[int], processes: int) -> list[list[int]]:
-    """Pieces of work for each process, the largest first, so that all have about as much to do.
-
-    Each piece in turn, from the largest down, goes to the process that has the least so far.
+    """Divides pieces of work evenly: each piece, from the largest down, goes to the process that has the least so far.
 
     Args:
       sizes: of the pieces.
-      processes: how many share them.
+      processes: how many there are.
 
     Returns:
-      Of each process, the numbers of its pieces.
+      For each process, the numbers of its pieces, the largest first.
 
     >>> shares([5, 9, 1, 4, 3], 2)
     [[1, 4], [0, 3, 2]]
@@ -48,10 +46,10 @@ def shares(sizes: Sequence[int], processes: int) -> list[list[int]]:
 
 
 def work_together(processes: Processes, sizes: Sequence[int], work: Callable[[int], None]) -> None:
-    """Does this process's share of the pieces; between two of them the processes hear whether one has failed.
+    """Does this process's share of the pieces; after each piece, all processes hear whether one has failed.
 
     Args:
-      processes: all must call this with the same sizes.
+      processes: all must call this, with the same sizes.
       sizes: of the pieces.
       work: does the piece with this number.
 
@@ -65,7 +63,7 @@ def work_together(processes: Processes, sizes: Sequence[int], work: Callable[[in
 
 
 def _in_step(processes: Processes, action: Callable[[], Value] | None) -> Value | None:
-    """What this process's action returns, once all processes have heard that none has failed."""
+    """The value of this process's action, after all processes have heard that none has failed."""
     value = bad_input = interrupted = None
     try:
         value = action() if action else None

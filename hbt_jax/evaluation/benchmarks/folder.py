@@ -1,16 +1,17 @@
-"""The three-file benchmark layout, for `facts` and for anybody's own data.
+"""The three-file benchmark layout, for `facts` and for your own data.
 
     queries.jsonl     {"id": "currency/FR:de", "item": "currency/FR", "language": "de", "text": "..."}   one a line
     candidates.jsonl  the same fields
     qrels.trec        QUERY_ID 0 CANDIDATE_ID GRADE        relevant where GRADE is above 0
 
-`item` joins the languages; where it is absent it is the part of the id before its last ":".  Fields besides these four
-are ignored.  Ids are unique within a file and hold no white space.  Every query has at least one relevant candidate.
-made_from.json, which data_prep/write_benchmark.py writes too, may say what the texts were made from.
-Each file may be gzipped (queries.jsonl.gz).  Relevance is yes or no: the results say how many judgements were graded
-higher than 1, and how many say "not relevant", which is what a candidate without judgement is, too, but for copies:
-a text that is in the files twice is judged once (benchmarks/judged_alike.py), and a judgement that says "not relevant"
-is kept all the same.  Queries that share a text share their item in the results, so that they are drawn together.
+`item` connects translations; if it is absent, the item is the part of the id before the last ":".  Other fields are
+ignored.  Ids are unique within a file and contain no white space.  Every query has at least one relevant candidate.
+made_from.json, which data_prep/write_benchmark.py also writes, may say what the texts were made from.
+Each file may be gzipped (queries.jsonl.gz).
+
+Relevance is yes or no; the results say how many grades are above 1.  A candidate without a judgement is not relevant,
+unless it is a copy of a relevant one: copies are judged alike (judged_alike.py), except where a judgement says "not
+relevant".  Queries that share a text share an item in the results, so that bootstrap samples draw them together.
 """
 
 import dataclasses
@@ -79,7 +80,7 @@ def _copy_counts(alike: Alike) -> dict[str, int]:
 
 
 def _copy_notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, alike: Alike) -> Iterator[str]:
-    """Sentences on copies and on what is judged because of them, each with an example."""
+    """Sentences about copies and about the judgements that they change, each with an example."""
     for side, texts, same in _sides(queries, candidates, alike):
         copies = np.flatnonzero(same.is_copy_N)
         if copies.size:
@@ -104,12 +105,12 @@ def _sides(
 
 
 def _release(file: Path) -> str:
-    """The release of public data that made_from.json names, empty where there is no such file."""
+    """The release of public data that made_from.json names; empty if there is no such file."""
     return data_release(read_json(file)) if file.is_file() else ""
 
 
 def _notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, grades: dict[str, int]) -> tuple[str, ...]:
-    """What is in the files but does not count in full."""
+    """What the files contain that does not count, or not in full."""
     notes = []
     if grades["not_relevant"]:
         notes.append(f"{grades['not_relevant']:,} judgements of {QRELS} say not relevant, as if there were none")
@@ -161,7 +162,13 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class _Judged:
-    """The judgements of the file: indexes of each query's relevant candidates, and of those judged not relevant."""
+    """The judgements of the file.
+
+    Attributes:
+      relevant: for each query, the indexes of the candidates judged relevant.
+      rejected: query -> indexes of the candidates judged not relevant.
+      grades: how many judgements there are of each kind.
+    """
 
     relevant: list[set[int]]
     rejected: dict[int, set[int]]
@@ -169,7 +176,7 @@ class _Judged:
 
 
 def _read_judgements(path: str, queries: BenchmarkTexts, candidates: BenchmarkTexts) -> _Judged:
-    """The judgements, and in `grades` how many there are of each kind."""
+    """Reads the judgements and looks their ids up."""
     candidate_index = {id_: index for index, id_ in enumerate(candidates.ids)}
     graded = read_qrels(path, LAYOUT, KnownIds(set(queries.ids), QUERIES), KnownIds(candidate_index, CANDIDATES))
     relevant: list[set[int]] = [set() for _ in queries.ids]

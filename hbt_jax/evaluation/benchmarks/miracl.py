@@ -1,17 +1,17 @@
 """MIRACL (Zhang et al. 2022, arXiv 2210.09984): find passages of Wikipedia in 18 languages; the dev split.
 
-DATA_DIR/miracl/ is the two official repositories of the Hugging Face hub in one folder, whole or some languages:
+DATA_DIR/miracl/ holds the two official repositories of the Hugging Face hub in one folder, with all or some languages:
 
     miracl-v1.0-LANG/topics/topics.miracl-v1.0-LANG-dev.tsv    miracl/miracl: QID, tab, query
     miracl-v1.0-LANG/qrels/qrels.miracl-v1.0-LANG-dev.tsv      miracl/miracl: QID Q0 DOCID GRADE
     miracl-corpus-v1.0-LANG/docs-N.jsonl.gz                    miracl/miracl-corpus: {"docid", "title", "text"} a line
 
-- The text of a passage is title, space, text; the text alone where the title is empty.
-- Ids are unique within a language, not between languages; a docid is ARTICLE#PASSAGE.
-- A grade of 0 says that a passage was judged not relevant.
-- Passages are judged in the query's language only: with all languages together, those of other languages count as not
-  relevant.
-- The files of a corpus are numbered from 0 without a gap, so that a missing one is noticed.
+- The text of a passage is its title, a space and its text; if the title is empty, the text alone.
+- Ids are unique within a language but not across languages; a docid is ARTICLE#PASSAGE.
+- A grade of 0 means that a passage was judged not relevant.
+- Passages are judged in the query's language only: in the pool of all languages, passages in other languages count as
+  not relevant.
+- The files of a corpus are numbered from 0 without gaps, so a missing one is noticed.
 """
 
 import os
@@ -36,7 +36,7 @@ _NOTE = (
 
 
 def read(folder: str, name: str, miracl_languages: tuple[str, ...] = ()) -> StreamedBenchmark:
-    """Reads topics and qrels and lists the shards of the folder `folder`; no passage is read.
+    """Reads topics and qrels, and lists the shards; no passage is read.
 
     Args:
       folder: as described above.
@@ -74,7 +74,7 @@ def _passage(fields: dict) -> tuple[str, str]:
 
 
 def _languages(folder: str, chosen: tuple[str, ...]) -> list[str]:
-    """The languages to evaluate, each known, with topics and with a corpus."""
+    """The languages to evaluate; each is known and has topics and a corpus."""
     with_topics, with_corpus = (_found(folder, prefix) for prefix in (_TOPICS, _CORPUS))
     wrong = [code for code in (*chosen, *sorted(with_topics | with_corpus)) if code not in languages.MIRACL]
     if wrong:
@@ -96,7 +96,7 @@ def _languages(folder: str, chosen: tuple[str, ...]) -> list[str]:
 
 
 def _found(folder: str, prefix: str) -> set[str]:
-    """Codes of the subfolders that begin with `prefix`."""
+    """Language codes of the subfolders whose names begin with `prefix`."""
     return {
         entry.name.removeprefix(prefix)
         for entry in os.scandir(folder)
@@ -105,7 +105,7 @@ def _found(folder: str, prefix: str) -> set[str]:
 
 
 def _shards(folder: str, code: str) -> list[Shard]:
-    """The shards of a language in the order of their numbers, which have no gap."""
+    """The shards of a language, by number; raises InputError for a gap in the numbers."""
     path = os.path.join(folder, f"{_CORPUS}{code}")
     numbers = sorted(
         int(match[1]) for name in os.listdir(path) if (match := re.fullmatch(r"docs-(0|[1-9]\d*)\.jsonl\.gz", name))

@@ -3,18 +3,18 @@
     DATA_DIR/xquad-r/LANG.json   eleven languages
     DATA_DIR/mlqa-r/LANG.json    seven languages; the folder mlqa-dev-r of the official repository
 
-The files are those of https://github.com/google-research-datasets/lareqa; squad_layout.py describes them.
-Copies on the Hugging Face hub lack the sentences, so they cannot stand in.
+The files are those of https://github.com/google-research-datasets/lareqa; squad_layout.py describes their layout.
+Copies on the Hugging Face hub lack the sentences, so they cannot be used instead.
 
-- A query is one question in one language, id "ID:LANG"; its item is the question's ID, which joins the languages.
+- A query is one question in one language, id "ID:LANG"; its item is the question's ID, which connects translations.
 - A candidate is one (language, paragraph, sentence position), whatever its text: nothing is merged.  Its id is
-  "LANG:pP:sS", with paragraphs counted from 1 through the file and sentences from 0 in the paragraph, as LAReQA's own
-  code counts them.  Sentences that answer one question share an item, directly or over other questions that they
+  "LANG:pP:sS", with paragraphs counted from 1 through the file and sentences from 0 in the paragraph, as in LAReQA's
+  own code.  Sentences that answer the same question share an item, directly or through other questions that they
   answer; every other candidate is an item of its own.
-- Sentences and questions that are copies of another one are counted and reported; only one is judged.
-- Relevant to a query are the sentences in which the answer of its ID starts, one in each language that has the ID.
+- Copies of sentences and questions are counted and reported, but not merged or judged alike.
+- Relevant to a query are the sentences in which the answer to its ID starts, one in each language that has the ID.
 
-Candidate texts, of which a result must name the one it used:
+There are two candidate texts; results say which one was used:
 
     sentence           the sentence
     sentence+context   the sentence, a space and the whole paragraph it stands in.  XTREME-R (Ruder et al. 2021, arXiv
@@ -51,11 +51,11 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
 
     Args:
       path: folder with one file a language.
-      name: decides the languages and the counts that they must have.
+      name: determines the languages and the counts that they must have.
       candidate_text: one of CANDIDATE_TEXTS.
 
     Raises:
-      InputError: a language's file is missing, wrong or one too many, or its counts are not the published ones.
+      InputError: a language's file is missing, wrong or unexpected, or its counts are not the published ones.
       ValueError: an unknown candidate text.
     """
     if candidate_text not in CANDIDATE_TEXTS:

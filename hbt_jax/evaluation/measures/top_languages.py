@@ -1,4 +1,4 @@
-"""Language bias, seen at the top: the languages of the first ten candidates, against those of the pool."""
+"""Language bias at the top: the languages of the first ten candidates, compared with those of the pool."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class TopLanguages:
             self._pool_JJ[code] += searched_J / searched_J.sum()
 
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """(top, pool), float64 [J, J]: by query language and candidate language; NaN where a language has no query."""
+        """(top, pool), float64 [J, J]: by query language and candidate language; NaN if a language has no query."""
         queries_J1 = np.bincount(self._language_Q, minlength=len(self._size_J))[:, None]
         return tuple(
             np.where(queries_J1 > 0, sums_JJ / np.maximum(queries_J1, 1), np.nan)

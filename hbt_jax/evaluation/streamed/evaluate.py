@@ -100,7 +100,7 @@ class StreamedEvaluator:
 def _query_vectors(
     benchmark: StreamedBenchmark, embedder: Embedder, processes: Processes
 ) -> tuple[np.ndarray, TokenCounts]:
-    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself; and the counts of them."""
+    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself; and their token counts."""
     queries, counts = benchmark.queries, counts_for(embedder.model, "query")
     watch = counts.watch(queries.languages, queries.texts)
     query_QD = on_every_process(processes, lambda: embedder(queries.texts, "query", tokenised=watch))
@@ -109,12 +109,12 @@ def _query_vectors(
 
 
 def _truncated(sums: Mapping[str, np.ndarray]) -> int:
-    """Texts that were cut, in all languages; `sums` as TokenCounts.sums."""
+    """How many texts were truncated, in all languages; `sums` as TokenCounts.sums."""
     return int(sum(of_language[1] for of_language in sums.values()))
 
 
 def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Model, Mesh]:
-    """The model on the devices of this process alone."""
+    """The model and a mesh on the devices of this process alone."""
     own = own_mesh(mesh, processes.index, processes.count)
     if own is mesh:
         return model, mesh
@@ -122,7 +122,7 @@ def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Mod
 
 
 def _said(name: str, work: Work, kept: KeptShards) -> str:
-    """One line on what was done and what was there before."""
+    """One line about what was done now and what had been done before."""
     parts = [f"{name}: "]
     if work.shards:
         parts.append(

@@ -51,7 +51,7 @@ class Ranked:
 
     Attributes:
       tops: name of a pool -> candidates; "monolingual" with published ids, "multilingual" with joint ones.
-      grades: name of a pool -> int32 [Q, K], as top_metrics.grade_array.
+      grades: name of a pool -> int32 [Q, K], see metrics.grade_array.
       values: name of a pool -> metric -> float64 [Q].
     """
 
@@ -61,7 +61,7 @@ class Ranked:
 
 
 def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) -> Ranked:
-    """Looks up the grades of the first candidates of every query, and takes the metrics."""
+    """Looks up the grades of the first candidates of every query, and computes the metrics."""
     tops = dict(zip(_POOLS, (own, everything), strict=True))
     joint = [
         {joint_id(code, id_): grade for id_, grade in one.items()}
@@ -124,7 +124,7 @@ def result_of(
 
 
 def _judgements(benchmark: StreamedBenchmark) -> dict[str, dict[str, int]]:
-    """Judgements, relevant ones, and queries without a relevant one, by language."""
+    """By language: judgements, relevant judgements, and queries without a relevant judgement."""
     counts = {
         name: dict.fromkeys(benchmark.languages, 0) for name in ("judged", "relevant", "queries_without_relevant")
     }
@@ -136,7 +136,7 @@ def _judgements(benchmark: StreamedBenchmark) -> dict[str, dict[str, int]]:
 
 
 def _remarks(benchmark: StreamedBenchmark) -> list[str]:
-    """What is particular of the languages and judgements at hand."""
+    """What is special about these languages and judgements."""
     remarks = []
     without = sum(not any(grade > 0 for grade in grades.values()) for grades in benchmark.grades)
     if without:
@@ -155,7 +155,7 @@ def _unjudged(ranked: Ranked, pool: str) -> float:
 def _top_languages(
     benchmark: StreamedBenchmark, ranked: Ranked, passages: Mapping[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(top, pool), float64 [J, J], as top_languages.TopLanguages.shares."""
+    """(top, pool), float64 [J, J], as from top_languages.TopLanguages.shares."""
     codes = benchmark.languages
     first = ranked.tops["multilingual"].id_QK[:, :_TOP].tolist()
     code_QK = np.array([[id_.partition(b":")[0].decode() for id_ in row] for row in first])
@@ -177,7 +177,7 @@ def query_blocks(ranked: Ranked) -> Iterator[dict[str, dict[str, float]]]:
 
 
 def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
-    """Writes every judgement, with ids that are unique over languages."""
+    """Writes every judgement, with ids that are unique across languages."""
     queries = benchmark.queries
     with open(path, "w", encoding="utf-8") as file:
         for id_, code, grades in zip(queries.ids, queries.languages, benchmark.grades, strict=True):
@@ -187,7 +187,7 @@ def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
 def write_runs(
     folder: str, benchmark: StreamedBenchmark, ranked: Ranked, depth: int, poll: Callable[[], None] = lambda: None
 ) -> None:
-    """Writes the runs of both pools, `depth` candidates a query, and the qrels of each language."""
+    """Writes the runs of both pools, `depth` candidates per query, and the qrels of each language."""
     queries = benchmark.queries
     for code in benchmark.languages:
         poll()

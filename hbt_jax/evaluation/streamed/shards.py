@@ -1,7 +1,7 @@
-"""One pass over a corpus: each shard is read, embedded and searched a block at a time, merged and forgotten.
+"""One pass over a corpus: each shard is read, embedded and searched block by block, and its best candidates are kept.
 
-In memory are the queries' vectors, two blocks of passages with the vectors of one, and the first K candidates so far;
-none of it grows with the corpus.  Every query searches every shard, so a passage is embedded once for all pools.
+Memory holds the vectors of the queries, two blocks of passages with the vectors of one, and the first K candidates so
+far; none of this grows with the corpus.  Every query searches every shard, so each passage is embedded only once.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ShardTop
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What this process did of a pass.
+    """The part of a pass that this process did.
 
     Attributes:
-      shards, passages: finished by it now.
-      seconds: that it took.
-      kept: shards that were finished before.
+      shards, passages: how many it finished.
+      seconds: how long it took.
+      kept: how many shards were finished before.
     """
 
     shards: int
@@ -63,7 +63,7 @@ class CorpusSearch:
         Args:
           query_QD: float32 vectors of the benchmark's queries.
           embedder: on the devices of this process alone.
-          processes: share the shards out.
+          processes: divide the shards among themselves.
           shown: whether to show a progress bar, on a terminal.
 
         Raises:
@@ -72,7 +72,7 @@ class CorpusSearch:
         """
         shards = self.benchmark.shards
         todo = [shard for shard in shards if not self.kept.has(shard, self.inventory[shard.name])]
-        processes.agree(False)  # all have seen the same before one of them writes
+        processes.agree(False)  # all processes have looked before one of them writes
         sizes = [self.inventory[shard.name].passages for shard in todo]
         own = shares(sizes, processes.count)[processes.index]
         hidden, start = None if shown else True, time.monotonic()  # None: shown on a terminal only
@@ -96,7 +96,7 @@ class CorpusSearch:
             watch = counts.watch([shard.language] * len(part.texts), part.texts)
             passage_ND = embedder(part.texts, "passage", done, watch)
             check_finite(passage_ND, embedder.model, _place(shard.path, part.ids))
-            least_Q = top.score_QK[:, -1]  # what is below stands behind all that the shard has given so far
+            least_Q = top.score_QK[:, -1]  # lower scores would rank behind all found so far
             best = top_candidates(query_QD, passage_ND, self.depth, tie_N=tie_order(part.ids), least_Q=least_Q)
             top.add(best.score_QK, np.where(best.index_QK >= 0, part.ids[best.index_QK], b""))
         sums, expected = counts.sums[shard.language], self.inventory[shard.name].passages

@@ -44,21 +44,22 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"inspect_store", "prepare_facts"},
     ),
     "hbt_jax.evaluation": (
-        {"benchmarks", "search"},
+        {"benchmarks", "processes", "search"},
         {"embedding", "ranking"},
         {"measures"},
         {"results"},
         {"statistics"},
-        {"report", "run"},
-        {"streamed", "expanded_run", "options", "compare"},
-        {"during_training"},
-        {"lexical_job", "model_job"},
-        {"job"},
+        {"report", "evaluator"},
+        {"ranked"},
+        {"in_memory", "lexical", "streamed", "compare"},
+        {"probed", "expanded", "during_training"},
+        {"evaluators"},
+        {"evaluate"},
     ),
 }
 TRANSFORMERS = "hbt_jax/models/huggingface/library.py"  # which keeps it quiet
 TENSORFLOW = "hbt_jax/data/pipeline.py"
-JOB = "hbt_jax/evaluation/job.py"  # reads runs that training wrote
+EVALUATE = "hbt_jax/evaluation/evaluate.py"  # reads runs that training wrote
 ABSL = {"hbt_jax/data/audit.py"}  # its command, `python -m hbt_jax.data.audit`
 MOST_FILES = 20  # in a folder
 
@@ -130,7 +131,7 @@ def test_rooms_import_in_one_direction():
         for name in imported(path):
             parts = name.split(".")
             inside = parts[0] == "hbt_jax" and len(parts) > 1 and ".".join(parts[:2]) not in BASE
-            if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / JOB else set()):
+            if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / EVALUATE else set()):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
             if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in {TENSORFLOW, TRANSFORMERS, *ABSL}:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")

@@ -168,7 +168,7 @@ def test_files_are_named_by_their_language(tmp_path):
     assert squad_layout.language_files(tmp_path) == {}
     (tmp_path / "dev-v1.1.json").write_text("")
     message = (
-        r"dev-v1.1.json: unknown language 'dev-v1.1': a file is named by the language .*; the known codes are af am"
+        r"dev-v1.1.json: unknown language 'dev-v1.1': a file is named by the language .*; the known codes are acm af am"
     )
     with pytest.raises(InputError, match=message):
         squad_layout.language_files(tmp_path)

@@ -6,16 +6,15 @@ import re
 
 import pytest
 
-from hbt_jax.evaluation import run
 from hbt_jax.evaluation.report import chart, curves
 from hbt_jax.evaluation.report import page as report
-from hbt_jax.evaluation.results.results import with_layer_probe
+from tests.evaluation.ranked_small import evaluate, with_layer_probe
 from tests.evaluation.report.page import Page
 
 
 @pytest.fixture(scope="module")
 def summary(small_benchmark, small_embeddings, tmp_path_factory):
-    return run.evaluate(
+    return evaluate(
         small_benchmark,
         *small_embeddings,
         out_dir=str(tmp_path_factory.mktemp("out")),

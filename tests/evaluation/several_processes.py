@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from hbt_jax.evaluation.streamed.processes import Processes
+from hbt_jax.evaluation.processes import Processes
 
 ALONE = Processes(0, 1, bool)
 

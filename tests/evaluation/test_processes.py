@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.streamed import processes as sharing
-from tests.evaluation.streamed.several_processes import run_together
+from hbt_jax.evaluation import processes as sharing
+from tests.evaluation.several_processes import run_together
 
 
 def test_the_examples_in_docstrings_hold():

@@ -10,12 +10,13 @@ import pytest
 import pytrec_eval
 
 from hbt_jax.errors import Interrupted
-from hbt_jax.evaluation import run
 from hbt_jax.evaluation.measures.metrics import FURTHER_METRICS, METRICS, SETTINGS
+from hbt_jax.evaluation.results.table import format_table
+from tests.evaluation.ranked_small import evaluate
 
 
 def run_evaluation(benchmark, embeddings, out, **options):
-    return run.evaluate(
+    return evaluate(
         benchmark,
         *embeddings,
         out_dir=str(out),
@@ -156,7 +157,7 @@ def test_a_stopped_evaluation_leaves_no_results(small_benchmark, small_embedding
 
 def test_the_table_shows_settings_and_worst_languages(evaluated):
     _, summary = evaluated
-    lines = run.format_table(summary).splitlines()
+    lines = format_table(summary).splitlines()
     assert len(lines) == 6
     assert f"{summary['metrics']['cross_lingual']['map']:.4f}" in lines[3]
     assert summary["robustness"]["multilingual"]["worst_language"] in lines[4]

@@ -1,25 +1,25 @@
 """The lexical baseline: BM25 by the library bm25s, in the same pools and with the same ranking code as a model.
 
-Terms (no stemming, no stop words, no folding of accents; the same rule for every language, by the characters alone):
+Terms (no stemming, no stop words, accents are kept; the same rule for every language, which looks at characters only):
 
-    NFKC, lower case; a term is a run of letters, marks and digits, format characters such as joiners left out, as are
-    other signs that cannot be seen: texts that are one text (hbt_jax/text_identity.py) have the same terms
-    in Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese script every two neighbouring characters are a term, as
-    in Lucene's CJKAnalyzer; a character between others is a term by itself, and a mark belongs to the one before it
+    NFKC, lower case; a term is a sequence of letters, marks and digits.  Joiners and other invisible characters are
+    left out, so texts that count as one text (hbt_jax/text_identity.py) have the same terms.
+    In Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese script, every two neighbouring characters are a term, as
+    in Lucene's CJKAnalyzer; a single such character is a term by itself, and a mark belongs to the character before it.
 
     "L'été 2024"  l été 2024        "iPhone手机壳"  iphone 手机 机壳        "ภาษา"  ภา าษ ษา
 
-Score of a query and a candidate, over the query's terms t, one that occurs twice counted twice (Lucene's variant in
-Kamphuis et al. 2020, "Which BM25 do you mean?", ECIR; k1 and b as Anserini has them):
+Score of a query and a candidate, a sum over the query's terms t, repeated terms included (Lucene's variant in
+Kamphuis et al. 2020, "Which BM25 do you mean?", ECIR; k1 and b as in Anserini):
 
     sum of  log(1 + (n - df_t + 0.5) / (df_t + 0.5)) * tf_t / (tf_t + k1 * (1 - b + b * length / mean length))
 
-The number of candidates n, those with the term df_t and their mean length are those of the pool searched: each pool of
-a language is indexed by itself, as a search engine in that language would, and the pool of all candidates once more.
+The number of candidates n, the number with the term df_t and the mean length are those of the pool searched: each pool
+of a language has an index of its own, as a search engine in that language would have, and so does the pool of all.
 
-An index takes eight bytes for each different term of a text, twice because a text is in two pools, and a vocabulary for
-each pool: about 0.2 GiB for 261,375 captions of ten terms, the size of XM3600 (tests/benchmarks/lexical_memory.py).
-Scores are made a block of queries at a time (rank.py), so all of them are never in memory.
+An index takes eight bytes for each distinct term of a text, twice as a text is in two pools, plus a vocabulary for each
+pool: about 0.2 GiB for 261,375 captions of ten terms, the size of XM3600 (tests/benchmarks/lexical_memory.py).  Scores
+are made for one block of queries at a time (rank.py), so they are never all in memory.
 """
 
 import functools
@@ -37,7 +37,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.text_identity import JUDGED, identity_text
 
-BM25 = "bm25"  # OUT/bm25 has its results
+BM25 = "bm25"  # its results are in OUT/bm25
 NAME = "BM25"
 K1, B = 0.9, 0.4
 TERMS = (
@@ -46,13 +46,13 @@ TERMS = (
 )
 STATISTICS = "of the pool searched: each pool of a language by itself, and the pool of all candidates"
 
-_WITHOUT_SPACES = frozenset(  # first words of the names of characters in scripts that put no spaces between words
+_WITHOUT_SPACES = frozenset(  # first words of the Unicode names of characters in scripts without spaces between words
     ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 )
 
 
 class _TermCharacters(dict):
-    """Code point -> itself where it is part of terms, None where it is left out, a space where it ends a term."""
+    """Code point -> itself if it is part of terms, None if it is left out, a space if it ends a term."""
 
     def __missing__(self, code: int) -> int | str | None:
         kind = unicodedata.category(chr(code))
@@ -71,8 +71,8 @@ def terms(text: str) -> list[str]:
     """
     found = []
     for word in identity_text(text, JUDGED).lower().translate(_TERM_CHARACTERS).split():
-        for is_unspaced, run in itertools.groupby(word, _is_unspaced):
-            characters = "".join(run)
+        for is_unspaced, part in itertools.groupby(word, _is_unspaced):
+            characters = "".join(part)
             found += _pairs(characters) if is_unspaced else [characters]
     return [sys.intern(term) for term in found]
 
@@ -82,10 +82,10 @@ def _is_unspaced(character: str) -> bool:
     return unicodedata.name(character, "").partition(" ")[0] in _WITHOUT_SPACES
 
 
-def _pairs(run: str) -> list[str]:
-    """Every two neighbouring characters of a run, with their marks; the character itself where it is alone."""
+def _pairs(word: str) -> list[str]:
+    """Every two neighbouring characters of a word, with their marks; a single character alone."""
     characters: list[str] = []
-    for character in run:
+    for character in word:
         if characters and unicodedata.category(character)[0] == "M":
             characters[-1] += character
         else:
@@ -101,9 +101,9 @@ class Index:
     """
 
     def __init__(self, terms_of_texts: Sequence[list[str]]):
-        import bm25s  # starts jax: only once the processes of a job have joined
+        import bm25s  # starts jax, so only after the processes of a job have joined
 
-        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to say all it does
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # by default it logs everything
         self._texts = len(terms_of_texts)
         self._index = None
         if any(terms_of_texts):
@@ -114,14 +114,14 @@ class Index:
         return self._index is not None and term in self._index.vocab_dict
 
     def scores(self, query: list[str]) -> np.ndarray:
-        """float32 [texts]: 0 where a text has no term of the query."""
+        """float32 [texts]: 0 for a text without a term of the query."""
         if self._index is None or not query:
             return np.zeros(self._texts, np.float32)
         return self._index.get_scores(query)
 
 
 class PoolScores:
-    """The scores of a benchmark's queries, in the pool of all candidates and in each candidate's pool.
+    """The scores of a benchmark's queries, in the pool of all candidates and within each candidate's pool.
 
     Args:
       benchmark: what is ranked.
@@ -142,7 +142,7 @@ class PoolScores:
         self.queries_without_match = sum(not any(term in self._all for term in terms(text)) for text in self._queries)
 
     def __call__(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of the queries start, ..., stop - 1, as `ranking.rank_score_blocks` takes them."""
+        """Scores of the queries start, ..., stop - 1, as `rank.rank_score_blocks` takes them."""
         score_qN, own_score_qN = np.empty((2, stop - start, len(self._all.scores([]))), np.float32)
         for row, text in enumerate(self._queries[start:stop]):
             query = terms(text)
@@ -153,6 +153,6 @@ class PoolScores:
 
 
 def check_installed() -> None:
-    """Raises InputError if the library is missing."""
+    """Raises InputError if bm25s is not installed."""
     if importlib.util.find_spec("bm25s") is None:
         raise InputError("--lexical_baseline needs the library bm25s: pip install -e '.[lexical]'")

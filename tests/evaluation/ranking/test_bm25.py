@@ -1,5 +1,6 @@
 """BM25: terms of many scripts, scores by hand and as the library gives them, pools, and a whole evaluation."""
 
+import dataclasses
 import doctest
 import importlib.util
 import json
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation import lexical_job, run
-from hbt_jax.evaluation.benchmarks import load_benchmark
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
+from hbt_jax.evaluation.evaluator import ResultFiles
+from hbt_jax.evaluation.lexical import evaluate_bm25
 from hbt_jax.evaluation.measures.metrics import SETTINGS
+from hbt_jax.evaluation.ranking import bm25, rank
 from hbt_jax.evaluation.ranking import layout as layouts
-from hbt_jax.evaluation.ranking import lexical, rank
+from hbt_jax.evaluation.results.table import format_table
 
 REAL = os.environ.get("HBT_JAX_DATA", "")
 
@@ -38,26 +41,26 @@ REAL = os.environ.get("HBT_JAX_DATA", "")
     ],
 )
 def test_terms(text, expected):
-    assert lexical.terms(text) == expected
+    assert bm25.terms(text) == expected
 
 
 @pytest.mark.parametrize("sign", ["\u200b", "\u00ad", "\ufe0f", "\u034f", "\u3164", "\x00", "\u2060"])
 def test_signs_that_cannot_be_seen_are_no_part_of_a_term(sign):
-    assert lexical.terms(f"été{sign} d{sign}it") == ["été", "dit"]
+    assert bm25.terms(f"été{sign} d{sign}it") == ["été", "dit"]
 
 
 def by_hand(query, texts):
     """Scores of one pool by the formula of the module's docstring, in float64."""
-    documents = [lexical.terms(text) for text in texts]
+    documents = [bm25.terms(text) for text in texts]
     mean = np.mean([len(document) for document in documents])
     scores = []
     for document in documents:
         score = 0.0
-        for term in lexical.terms(query):
+        for term in bm25.terms(query):
             holders = sum(term in other for other in documents)
             idf = math.log(1 + (len(documents) - holders + 0.5) / (holders + 0.5))
             count = document.count(term)
-            score += idf * count / (count + lexical.K1 * (1 - lexical.B + lexical.B * len(document) / mean))
+            score += idf * count / (count + bm25.K1 * (1 - bm25.B + bm25.B * len(document) / mean))
         scores.append(score)
     return scores
 
@@ -75,11 +78,11 @@ def benchmark():
 
 def texts_of(letter, rows):
     ids = [f"{letter}{number}" for number in range(len(rows))]
-    return Texts(ids, ids, *(list(column) for column in zip(*rows, strict=True)))
+    return BenchmarkTexts(ids, ids, *(list(column) for column in zip(*rows, strict=True)))
 
 
 def test_scores_equal_the_formula_in_each_pool(benchmark):
-    scores = lexical.PoolScores(benchmark)
+    scores = bm25.PoolScores(benchmark)
     everything, own = scores(0, 4)
     assert everything.dtype == own.dtype == np.float32
     texts = benchmark.candidates.texts
@@ -93,27 +96,27 @@ def test_scores_equal_the_formula_in_each_pool(benchmark):
 
 @pytest.mark.peer
 def test_scores_equal_the_library(benchmark):
-    documents = [lexical.terms(text) for text in benchmark.candidates.texts]
+    documents = [bm25.terms(text) for text in benchmark.candidates.texts]
     model = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
     model.index(documents, show_progress=False)
-    everything, _ = lexical.PoolScores(benchmark)(0, 2)
+    everything, _ = bm25.PoolScores(benchmark)(0, 2)
     for row in range(2):
-        query = [lexical.terms(benchmark.queries.texts[row])]
+        query = [bm25.terms(benchmark.queries.texts[row])]
         found, scores = model.retrieve(query, k=7, show_progress=False, backend_selection="numpy")
         np.testing.assert_array_equal(everything[row][found[0]], scores[0])
 
 
 def test_a_pool_without_any_term_scores_zero():
-    index = lexical.Index([[], []])
+    index = bm25.Index([[], []])
     np.testing.assert_array_equal(index.scores(["a"]), [0, 0])
     assert "a" not in index
-    np.testing.assert_array_equal(lexical.Index([["a"], []]).scores([]), [0, 0])
+    np.testing.assert_array_equal(bm25.Index([["a"], []]).scores([]), [0, 0])
 
 
 def test_ranks_by_hand(benchmark):
     """Query 0 ("bank the cat") by all: c0 has two of its terms; ties at zero go by id, descending."""
     layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
-    (block,) = rank.rank_score_blocks(lexical.PoolScores(benchmark), benchmark.relevant_QG, layout)
+    (block,) = rank.rank_score_blocks(bm25.PoolScores(benchmark), benchmark.relevant_QG, layout)
     slots = layouts.top_slots(block.score_qM[0], layout.tie_M, 0)
     order = [benchmark.candidates.ids[n] for n in layout.candidate_M[slots]]
     expected = sorted(range(7), key=lambda n: (by_hand("bank the cat", benchmark.candidates.texts)[n], n), reverse=True)
@@ -125,7 +128,7 @@ def test_ranks_by_hand(benchmark):
 
 def test_hidden_candidates_and_blocks(benchmark):
     layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
-    scores = lexical.PoolScores(benchmark)
+    scores = bm25.PoolScores(benchmark)
     excluded = np.array([[1, 2], [4, -1], [-1, -1], [-1, -1]], np.int32)
     found = []
     for size in (None, 1, 3):
@@ -147,12 +150,13 @@ def test_wrong_shapes_are_an_error(benchmark):
 
 
 def evaluated(benchmark, out, **options):
-    options = {"settings": {}, "run_depth": 0, "run_settings": SETTINGS, "poll": lambda: None} | options
-    return lexical_job.evaluate_bm25(benchmark, out_dir=str(out), **options)
+    poll = options.pop("poll", lambda: None)
+    files = {"run_depth": 0, "run_settings": SETTINGS} | options
+    return evaluate_bm25(benchmark, ResultFiles(out, **files), poll).json()
 
 
 def test_results_runs_and_settings(benchmark, tmp_path):
-    found = evaluated(benchmark, tmp_path, settings={"candidate_text": "sentence"})
+    found = evaluated(dataclasses.replace(benchmark, settings={"candidate_text": "sentence"}), tmp_path)
     assert found == json.loads((tmp_path / "banks" / "results.json").read_text(encoding="utf-8"))
     assert (found["model"], found["settings"]["k1"], found["settings"]["b"]) == ("BM25", 0.9, 0.4)
     assert found["settings"]["similarity"].startswith("BM25, Lucene's variant, by bm25s ")
@@ -161,7 +165,7 @@ def test_results_runs_and_settings(benchmark, tmp_path):
     assert "similarity_gap" not in found["metrics"]["multilingual"]
     german = found["by_query_language"]["de"]["monolingual"]["map"]
     assert german == pytest.approx((1 + 1 / 3) / 2)  # c5 is first; c4 last, by its id
-    assert "BM25" not in run.format_table(found)
+    assert "BM25" not in format_table(found)
     lines = (tmp_path / "banks" / "runs" / "monolingual.trec").read_text().splitlines()
     mine = [line.split() for line in lines if line.startswith("q1 ")]
     assert [line[2] for line in mine] == ["c5", "c4", "c6"]
@@ -182,15 +186,15 @@ def test_it_can_be_stopped(benchmark, tmp_path):
 
 
 def test_a_missing_library_is_named(monkeypatch):
-    lexical.check_installed()
+    bm25.check_installed()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bm25s" else find(name))
     with pytest.raises(InputError, match=r"needs the library bm25s: pip install -e '\.\[lexical\]'"):
-        lexical.check_installed()
+        bm25.check_installed()
 
 
 def test_the_examples_of_the_docstrings():
-    assert doctest.testmod(lexical).failed == 0
+    assert doctest.testmod(bm25).failed == 0
 
 
 @pytest.mark.skipif(not REAL, reason="HBT_JAX_DATA names no folder with the official xquad-r/ and mlqa-r/")

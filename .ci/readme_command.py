@@ -14,7 +14,7 @@ sys.stdout.reconfigure(errors="backslashreplace")  # on any output encoding
 
 runs = sys.argv[1]
 text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-blocks = [block.strip() for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+blocks = [block.strip() for block in re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
 wanted = re.compile(rf"pip install -c constraints\.txt -e \S+ && .*{re.escape(runs)}.*")
 found = [block for block in blocks if wanted.fullmatch(block)]
 if len(found) != 1:

@@ -37,7 +37,7 @@ from data_prep.upload_store import check_absent, local_output  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
-from hbt_jax.evaluation.benchmarks import load_benchmark  # noqa: E402
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.places import check_local, is_remote  # noqa: E402
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
-from hbt_jax.evaluation.benchmarks.benchmark import Texts  # noqa: E402
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
@@ -104,20 +104,22 @@ def _id(record: dict) -> str:
     return f"{record['id']}:{record['language']}"
 
 
-def _texts(records: Iterable[dict]) -> Texts:
+def _texts(records: Iterable[dict]) -> BenchmarkTexts:
     """The texts of some splits; a record that two splits share is one."""
     found = list({_id(record): record for record in records}.values())
-    return Texts(list(map(_id, found)), *([record[field] for record in found] for field in ("id", "language", "text")))
+    return BenchmarkTexts(
+        list(map(_id, found)), *([record[field] for record in found] for field in ("id", "language", "text"))
+    )
 
 
-def _lines(texts: Texts, same: Same, kept: Sequence[int]) -> list[str]:
+def _lines(texts: BenchmarkTexts, same: Same, kept: Sequence[int]) -> list[str]:
     items = joined_items(texts.items, same)
     fields = ("id", "item", "language", "text")
     rows = ((texts.ids[n], items[n], texts.languages[n], texts.texts[n]) for n in kept)
     return [json.dumps(dict(zip(fields, row, strict=True)), ensure_ascii=False) for row in rows]
 
 
-def _judgements(queries: Texts, candidates: Texts, pairs: Iterable[dict]) -> list[set[int]]:
+def _judgements(queries: BenchmarkTexts, candidates: BenchmarkTexts, pairs: Iterable[dict]) -> list[set[int]]:
     """Of each query, the indexes of its passages in every language."""
     texts_of: dict[str, list[int]] = {}
     for n, item in enumerate(candidates.items):
@@ -140,7 +142,7 @@ def _of_firsts(alike: Alike) -> dict[int, set[int]]:
     return relevant
 
 
-def _notes(queries: Texts, candidates: Texts, alike: Alike, asked: Set[str]) -> Iterator[str]:
+def _notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, alike: Alike, asked: Set[str]) -> Iterator[str]:
     for side, texts, same in (("queries", queries, alike.queries), ("candidates", candidates, alike.candidates)):
         copies = [n for n in np.flatnonzero(same.is_copy_N).tolist() if side == "candidates" or texts.ids[n] in asked]
         if copies:

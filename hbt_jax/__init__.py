@@ -50,7 +50,9 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         C  counts of a text
         E  states of an encoder: after the embedding layer and after each layer; expansions of a query
         I  items of a layer probe
-    evaluation.run, evaluation.lexical_job, evaluation.during_training
+    connected
+        E  edges of a graph
+    evaluation.ranked, evaluation.during_training
         G  relevant candidates that a query has at most
         X  candidates that a query does not search at most
     evaluation.ranking, evaluation.measures, evaluation.results

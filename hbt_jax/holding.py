@@ -15,6 +15,8 @@ no locks, a holder on this host is looked up by its process id and start time.
 
 The processes of one job are one holder: the first one holds for all of them, see launch/train.py.  A process that holds
 a folder may hold it again; workers that a holder starts hold nothing.
+
+It is not filelock because that does not say who holds a lock, and cannot tell a host that works from one that is gone.
 """
 
 import contextlib

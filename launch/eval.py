@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
-from hbt_jax.evaluation.benchmarks import benchmark_folder  # noqa: E402
+from hbt_jax.evaluation.benchmarks.registry import benchmark_folder  # noqa: E402
 from hbt_jax.files import check_writable  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
@@ -32,7 +32,7 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(held(config.out, "--out"))
         # These import jax: only after the flags have been checked.
-        from hbt_jax.evaluation.job import evaluate_command
+        from hbt_jax.evaluation.evaluate import evaluate_command
         from hbt_jax.mesh import first_process_first, join_processes
 
         join_processes(processes)

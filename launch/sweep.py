@@ -22,7 +22,7 @@ from absl import flags  # noqa: E402
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402

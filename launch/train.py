@@ -19,7 +19,7 @@ from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, VALIDATION_LOSS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
-from hbt_jax.evaluation.benchmarks import check_known  # noqa: E402
+from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.evaluation.during_training import DevEvaluation, check_names  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
@@ -117,7 +117,7 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(folders_held(config))
         # These import jax and tensorflow: only after the flags have been checked.
-        from hbt_jax.evaluation.job import evaluate_run
+        from hbt_jax.evaluation.evaluate import evaluate_workdir
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.training.train import train
 
@@ -128,7 +128,7 @@ def main(_: list[str]) -> None:
             first_process_first(lambda: prepare(config, stop))
         mesh = train(config, stop, dev_evaluation(config, stop))
         if config.evaluation.benchmarks:
-            evaluate_run(config, mesh, stop)
+            evaluate_workdir(config, mesh, stop)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = {
+    "hbt_jax.connected",
     "hbt_jax.errors",
     "hbt_jax.files",
     "hbt_jax.holding",
@@ -43,20 +44,22 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"inspect_store", "prepare_facts"},
     ),
     "hbt_jax.evaluation": (
-        {"benchmarks", "search"},
+        {"benchmarks", "processes", "search"},
         {"embedding", "ranking"},
         {"measures"},
         {"results"},
         {"statistics"},
-        {"report", "run"},
-        {"streamed", "expanded_run", "options", "compare"},
-        {"during_training"},
-        {"lexical_job", "model_job"},
-        {"job"},
+        {"report", "evaluator"},
+        {"ranked"},
+        {"in_memory", "lexical", "streamed", "compare"},
+        {"probed", "expanded", "during_training"},
+        {"evaluators"},
+        {"evaluate"},
     ),
 }
+TRANSFORMERS = "hbt_jax/models/huggingface/library.py"  # which keeps it quiet
 TENSORFLOW = "hbt_jax/data/pipeline.py"
-JOB = "hbt_jax/evaluation/job.py"  # reads runs that training wrote
+EVALUATE = "hbt_jax/evaluation/evaluate.py"  # reads runs that training wrote
 ABSL = {"hbt_jax/data/audit.py"}  # its command, `python -m hbt_jax.data.audit`
 MOST_FILES = 20  # in a folder
 
@@ -128,9 +131,9 @@ def test_rooms_import_in_one_direction():
         for name in imported(path):
             parts = name.split(".")
             inside = parts[0] == "hbt_jax" and len(parts) > 1 and ".".join(parts[:2]) not in BASE
-            if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / JOB else set()):
+            if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / EVALUATE else set()):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
-            if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in {TENSORFLOW, *ABSL}:
+            if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in {TENSORFLOW, TRANSFORMERS, *ABSL}:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong
 
@@ -167,6 +170,12 @@ def test_no_folder_holds_too_many_files():
 def test_only_the_pipeline_imports_tensorflow():
     users = [str(path.relative_to(ROOT)) for path in files() if "tensorflow" in imported(path)]
     assert users == [TENSORFLOW]
+
+
+def test_only_one_module_imports_transformers():
+    found = [*files(), *sorted((ROOT / "launch").glob("*.py")), *sorted((ROOT / "data_prep").rglob("*.py"))]
+    users = [str(path.relative_to(ROOT)) for path in found if "transformers" in imported(path)]
+    assert users == [TRANSFORMERS]
 
 
 def test_nothing_imports_data_prep_or_launch():

@@ -10,28 +10,45 @@ from hbt_jax import languages
 from hbt_jax.errors import InputError
 
 
-@pytest.mark.parametrize(("name", "count"), [("XM3600", 36), ("XQUAD_R", 11), ("MLQA_R", 7), ("MIRACL", 18)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("XM3600", 36), ("XQUAD_R", 11), ("MLQA_R", 7), ("MIRACL", 18), ("BELEBELE", 122)]
+)
 def test_a_benchmark_lists_its_languages_and_all_are_known(name, count):
     codes = getattr(languages, name)
+    codes = tuple(codes.values()) if name == "BELEBELE" else codes
     assert len(set(codes)) == len(codes) == count
     assert all(languages.language(code).code == code for code in codes)
 
 
 def test_every_language_has_a_name_and_a_script():
-    lists = (languages.XM3600, languages.XQUAD_R, languages.MLQA_R, languages.MIRACL, languages.TATOEBA.values())
-    assert set(languages.LANGUAGES) == {code for codes in lists for code in codes}
+    lists = (languages.XM3600, languages.XQUAD_R, languages.MLQA_R, languages.MIRACL)
+    named = {*languages.TATOEBA.values(), *languages.BELEBELE.values()}
+    assert set(languages.LANGUAGES) == {code for codes in lists for code in codes} | named
     assert list(languages.LANGUAGES) == sorted(languages.LANGUAGES)
     assert len({language.name for language in languages.LANGUAGES.values()}) == len(languages.LANGUAGES)
     for code, language in languages.LANGUAGES.items():
-        assert language.code == code and re.fullmatch("[a-z]{2,3}", code)
+        assert language.code == code and re.fullmatch(f"[a-z]{{2,3}}(-{language.script})?", code)
         assert re.fullmatch("[A-Z][a-z]{3}", language.script), code
+
+
+def test_belebeles_names_say_the_script_that_the_table_has():
+    for name, code in languages.BELEBELE.items():
+        language, script = name.split("_")
+        assert languages.language(code).script == {"Hang": "Kore"}.get(script, script)
+        assert code.partition("-")[0] in (language, *languages.same_language(language)) or language == "zsm", name
+    of = languages.BELEBELE
+    assert (of["arb_Arab"], of["arb_Latn"], of["arz_Arab"], of["ars_Arab"]) == ("ar", "ar-Latn", "arz", "ars")
+    assert (of["zho_Hans"], of["zho_Hant"], of["nob_Latn"], of["pes_Arab"]) == ("zh", "zh-Hant", "no", "fa")
 
 
 @pytest.mark.peer
 def test_scripts_are_those_that_unicode_expects():
     likely = get_global("likely_subtags")  # language -> language_SCRIPT_TERRITORY
     known = {code: likely[code].split("_")[1] for code in languages.LANGUAGES if code in likely}
-    assert {*languages.LANGUAGES} - {*known} <= {"ber", "kzj", "mhr", "quz"}  # a later CLDR may know these too
+    with_script = {code for code in languages.LANGUAGES if "-" in code}  # not the script that is likely
+    assert with_script == {"ar-Latn", "bn-Latn", "hi-Latn", "ne-Latn", "si-Latn", "ur-Latn", "zh-Hant"}
+    unknown = {*languages.LANGUAGES} - {*known} - with_script
+    assert unknown <= {"ber", "kzj", "mhr", "quz"}  # a later CLDR may know these too
     assert {code: languages.language(code).script for code in known} == known
 
 
@@ -42,7 +59,9 @@ def test_the_under_resourced_five():
 
 
 def test_an_unknown_code_lists_the_known_ones():
-    with pytest.raises(InputError, match="unknown language 'xx': the known codes are af .* zh; add others to hbt_jax/"):
+    with pytest.raises(
+        InputError, match="unknown language 'xx': the known codes are acm af .* zh-Hant zu; add others to hbt_jax/"
+    ):
         languages.language("xx")
 
 
@@ -96,7 +115,7 @@ def test_codes_of_other_standards_are_told_within_a_benchmarks_own_list():
 )
 def test_what_is_no_known_language_may_be_added(code):
     told = languages.unknown_language(code)
-    assert told.startswith(f"unknown language {code!r}: the known codes are af ")
+    assert told.startswith(f"unknown language {code!r}: the known codes are acm af ")
     assert told.endswith("; add others to hbt_jax/languages.py")
     assert "add others" not in languages.unknown_language(code, "MIRACL has ar bn", languages.MIRACL)
 

@@ -8,7 +8,7 @@ import numpy as np
 from data_prep.overlap.comparable import Letters, letters_of
 from data_prep.overlap.piece_letters import PieceLetters
 from data_prep.overlap.shingles import Found, Index, Rules
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.models.tokenizer import Tokenizer
 
 _SIDES = ("queries", "candidates")
@@ -53,13 +53,15 @@ class BenchmarkIndex:
     tokenizer, say, has lost the vowel signs of its Hindi texts.
 
     Attributes:
-      sides: those of queries and candidates that are in memory -> Texts.
+      sides: those of queries and candidates that are in memory -> BenchmarkTexts.
     """
 
     def __init__(self, benchmark, tokenizer: Tokenizer, pieces: PieceLetters, near: Rules):
         """Reads and indexes what `load_benchmark` returned."""
         self._tokenizer, self._pieces = tokenizer, pieces
-        self.sides: dict[str, Texts] = {side: getattr(benchmark, side) for side in _SIDES if hasattr(benchmark, side)}
+        self.sides: dict[str, BenchmarkTexts] = {
+            side: getattr(benchmark, side) for side in _SIDES if hasattr(benchmark, side)
+        }
         self._keys = [(side, code) for side, texts in self.sides.items() for code in texts.languages]
         self._ids = [id_ for texts in self.sides.values() for id_ in texts.ids]
         self._texts = [text for texts in self.sides.values() for text in texts.texts]

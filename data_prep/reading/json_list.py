@@ -1,7 +1,8 @@
 """The elements of a JSON list, read one by one from a file of any size.
 
 Python's own reader takes a whole file at once, 8 GB for the training file of DPR.  This one reads a piece, takes the
-elements that are whole in it, and reads on; memory holds one piece and the largest element.
+elements that are whole in it, and reads on; memory holds one piece and the largest element.  It is not ijson because
+that names neither the line of an element nor that of a fault.
 """
 
 import gzip

@@ -1,4 +1,7 @@
-"""Values of the same key brought together, when they do not all fit in memory: sorted runs on disk, then merged."""
+"""Values of the same key brought together, when they do not all fit in memory: sorted runs on disk, then merged.
+
+A table of sqlite3 would be written in random order; these runs are written and read from beginning to end.
+"""
 
 import heapq
 import itertools

@@ -31,6 +31,7 @@ from data_prep.builders.keys import in_order
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.source_files import SPLITS, folders_by_split
 from data_prep.sources.registry import PASSAGES
+from hbt_jax import connected
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.squad_layout import language_files
@@ -109,7 +110,7 @@ def join(files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | 
     _check_joined(files, places_of)
     first: dict[tuple, str] = {}
     named = {id_: first.setdefault(tuple(places.items()), id_) for id_, places in places_of.items()}
-    return Joined(named, squad_layout.connected({id_: places.items() for id_, places in places_of.items()}))
+    return Joined(named, connected.groups({id_: places.items() for id_, places in places_of.items()}))
 
 
 def _answered_of(

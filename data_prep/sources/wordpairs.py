@@ -20,8 +20,8 @@ from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import text
 from data_prep.reading.line_files import columns, lines
 from data_prep.reading.source_files import folders_by_split
+from hbt_jax.connected import groups as connected_groups
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.squad_layout import connected
 from hbt_jax.languages import LANGUAGES, same_language, unknown_language
 
 TWICE = "pairs that stand in the files already"
@@ -58,7 +58,7 @@ class Wordpairs(RowsBuilder):
                     continue
                 if words.setdefault(item_id(pair), pair) is not pair:
                     yield Dropped(TWICE)
-        groups = connected({name: identity(pair).items() for name, pair in words.items()})
+        groups = connected_groups({name: identity(pair).items() for name, pair in words.items()})
         for name, pair in words.items():
             yield Row(pair, pair, (), f"words {groups[name]}")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from data_prep.scratch.growing_array import GrowingArray
+from hbt_jax.connected import first_connected
 from hbt_jax.data.identity import Classes
 
 _CHUNK = 1 << 20  # rows looked at in one go
@@ -92,23 +93,7 @@ def classes(
             place = items.argmax()
             if most is None or items[place] > most.items:
                 most = Shared(code, int(items[place]), int(texts[place]))
-    return _connected(np.concatenate(edges, axis=1), count), most
-
-
-def _connected(edges_2E: np.ndarray, count: int) -> np.ndarray:
-    """int32 [count]: the smallest row that is connected to each, over any number of edges."""
-    from scipy import sparse  # takes a second to import, which a wrong flag need not wait for
-    from scipy.sparse import csgraph
-
-    same = np.arange(count, dtype=np.int32)
-    nodes, ends = np.unique(edges_2E, return_inverse=True)
-    if len(nodes):
-        one, other = ends.reshape(2, -1)
-        graph = sparse.coo_array((np.ones(len(one), bool), (one, other)), shape=(len(nodes),) * 2)
-        labels = csgraph.connected_components(graph, directed=False)[1]
-        _, first, of_node = np.unique(labels, return_index=True, return_inverse=True)
-        same[nodes] = nodes[first][of_node]  # nodes are ascending: the first of a label is the smallest
-    return same
+    return first_connected(np.concatenate(edges, axis=1), count).astype(np.int32), most
 
 
 def is_large(found: Classes, rows: int) -> bool:

@@ -9,102 +9,21 @@ member of what our code means (azj of az, kmr of ku, khk of mn, als of sq, uzn o
 from collections.abc import Collection
 
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, language
+from hbt_jax.languages import BELEBELE, LANGUAGES, language
 
-_NLLB = {
-    "af": "afr_Latn",
-    "am": "amh_Ethi",
-    "ar": "arb_Arab",
-    "arz": "arz_Arab",
-    "ast": "ast_Latn",
-    "awa": "awa_Deva",
-    "az": "azj_Latn",
-    "be": "bel_Cyrl",
-    "bg": "bul_Cyrl",
-    "bn": "ben_Beng",
-    "bs": "bos_Latn",
-    "ca": "cat_Latn",
-    "ceb": "ceb_Latn",
-    "cs": "ces_Latn",
-    "cy": "cym_Latn",
-    "da": "dan_Latn",
-    "de": "deu_Latn",
-    "el": "ell_Grek",
-    "en": "eng_Latn",
-    "eo": "epo_Latn",
-    "es": "spa_Latn",
-    "et": "est_Latn",
-    "eu": "eus_Latn",
-    "fa": "pes_Arab",
-    "fi": "fin_Latn",
-    "fil": "tgl_Latn",
-    "fo": "fao_Latn",
-    "fr": "fra_Latn",
-    "ga": "gle_Latn",
-    "gd": "gla_Latn",
-    "gl": "glg_Latn",
-    "he": "heb_Hebr",
-    "hi": "hin_Deva",
-    "hr": "hrv_Latn",
-    "hu": "hun_Latn",
-    "hy": "hye_Armn",
-    "id": "ind_Latn",
-    "is": "isl_Latn",
-    "it": "ita_Latn",
-    "ja": "jpn_Jpan",
-    "jv": "jav_Latn",
-    "ka": "kat_Geor",
-    "kab": "kab_Latn",
-    "kk": "kaz_Cyrl",
-    "km": "khm_Khmr",
-    "ko": "kor_Hang",
-    "ku": "kmr_Latn",
-    "lt": "lit_Latn",
-    "lv": "lvs_Latn",
-    "mi": "mri_Latn",
-    "mk": "mkd_Cyrl",
-    "ml": "mal_Mlym",
-    "mn": "khk_Cyrl",
-    "mr": "mar_Deva",
-    "ms": "zsm_Latn",
-    "nl": "nld_Latn",
-    "nn": "nno_Latn",
-    "no": "nob_Latn",
-    "oc": "oci_Latn",
-    "pl": "pol_Latn",
-    "pt": "por_Latn",
-    "ro": "ron_Latn",
-    "ru": "rus_Cyrl",
-    "sk": "slk_Latn",
-    "sl": "slv_Latn",
-    "sq": "als_Latn",
-    "sr": "srp_Cyrl",
-    "sv": "swe_Latn",
-    "sw": "swh_Latn",
-    "ta": "tam_Taml",
-    "te": "tel_Telu",
-    "th": "tha_Thai",
-    "tk": "tuk_Latn",
-    "tl": "tgl_Latn",
-    "tr": "tur_Latn",
-    "tt": "tat_Cyrl",
-    "ug": "uig_Arab",
-    "uk": "ukr_Cyrl",
-    "ur": "urd_Arab",
-    "uz": "uzn_Latn",
-    "vi": "vie_Latn",
-    "war": "war_Latn",
-    "xh": "xho_Latn",
-    "yi": "ydd_Hebr",
-    "yo": "yor_Latn",
-    "yue": "yue_Hant",
-    "zh": "zho_Hans",
-}
+_NOT_IN_NLLB = {"arb_Latn", "ben_Latn", "hin_Latn", "npi_Latn", "sin_Latn", "urd_Latn"}
+_NLLB = {code: token for token, code in BELEBELE.items() if token not in _NOT_IN_NLLB} | {
+    "ast": "ast_Latn", "awa": "awa_Deva", "be": "bel_Cyrl", "bs": "bos_Latn", "cy": "cym_Latn", "eo": "epo_Latn",
+    "fil": "tgl_Latn", "fo": "fao_Latn", "ga": "gle_Latn", "gd": "gla_Latn", "gl": "glg_Latn", "kab": "kab_Latn",
+    "ku": "kmr_Latn", "nn": "nno_Latn", "oc": "oci_Latn", "tk": "tuk_Latn", "tt": "tat_Cyrl", "ug": "uig_Arab",
+    "yi": "ydd_Hebr", "yue": "yue_Hant",
+}  # fmt: skip
 _NOT_IN_M2M = {
-    "ang", "arq", "arz", "awa", "ber", "cbk", "ch", "csb", "dsb", "dtp", "eo", "eu",
-    "fo", "gsw", "hsb", "ia", "ie", "io", "kab", "ku", "kw", "kzj", "la", "lfn",
-    "max", "mhr", "mi", "nds", "nn", "nov", "orv", "pam", "pms", "quz", "swg", "te",
-    "tk", "tt", "tzl", "ug", "war", "wuu", "yue",
+    "acm", "ang", "apc", "ar-Latn", "arq", "ars", "ary", "arz", "as", "awa", "ber", "bm", "bn-Latn", "bo", "cbk",
+    "ch", "ckb", "csb", "dsb", "dtp", "eo", "eu", "fo", "fuv", "gn", "gsw", "hi-Latn", "hsb", "ia", "ie", "io", "kab",
+    "kac", "kea", "ku", "kw", "ky", "kzj", "la", "lfn", "luo", "max", "mhr", "mi", "mt", "nds", "ne-Latn", "nn",
+    "nov", "nso", "ny", "om", "orv", "pam", "pms", "quz", "rw", "shn", "si-Latn", "sn", "st", "swg", "te", "tg", "ti",
+    "tk", "ts", "tt", "tzl", "ug", "ur-Latn", "war", "wuu", "yue", "zh-Hant",
 }  # fmt: skip
 _OTHERWISE_IN_M2M = {"fil": "tl"}
 _M2M = {code: f"__{_OTHERWISE_IN_M2M.get(code, code)}__" for code in LANGUAGES if code not in _NOT_IN_M2M}
@@ -140,7 +59,7 @@ def language_token(family: str, code: str, vocabulary: Collection[str]) -> str:
     name = language(code).name
     token = FAMILIES[family].get(code)
     if token is None or token not in vocabulary:
-        known = " ".join(other for other, token in FAMILIES[family].items() if token in vocabulary)
+        known = " ".join(sorted(other for other, token in FAMILIES[family].items() if token in vocabulary))
         raise InputError(
             f"this model ({family}) does not translate {code!r} ({name}): it has {known}; leave {code!r} out"
         )

@@ -1,10 +1,10 @@
-"""Compares two systems on the benchmarks that both were evaluated on: reads, tests, prints, writes.
+"""Compares two systems on the benchmarks that both were evaluated on: reads, tests, prints and writes.
 
 compare.json: {"a", "b": {"runs": [{"folder", "model"}]}, "metric", "samples", "seed", "confidence", "definitions",
 "notes", "benchmarks": {name: {"queries", "items", "languages", "settings": those that differ, "comparisons":
 {"monolingual", "cross_lingual", "multilingual" or "rank_distance": {"metric", "higher_is_better", "overall",
 "by_resource", "by_script", "by_query_language": {name: ROW}}}}}}, where a ROW has the keys that `_row` gives it.
-compare.tsv has its rows, and compare.html its tables with forest plots.
+compare.tsv has the rows, and compare.html tables and forest plots.
 """
 
 import os
@@ -18,7 +18,7 @@ from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.report.compare_page import write_page
 from hbt_jax.evaluation.report.compare_table import FAMILIES, LABELS, format_tables, write_tsv
 from hbt_jax.evaluation.results.read import Outcome, check_alike, read_folder
-from hbt_jax.evaluation.results.results import write_json
+from hbt_jax.evaluation.results.result import write_json
 from hbt_jax.evaluation.statistics.item_sums import Collected, collect
 from hbt_jax.evaluation.statistics.significance import Difference, Row, compare_rows
 from hbt_jax.files import check_writable
@@ -99,7 +99,7 @@ def compare(config: CompareConfig, poll: Callable[[], None] = lambda: None) -> d
 
 
 def _runs(side: str, folders: Sequence[str]) -> dict[str, dict[str, Outcome]]:
-    """Output folder -> its benchmarks, in an order that does not depend on the order of the folders."""
+    """Output folder -> its benchmarks, in an order that does not depend on the order of the flags."""
     real = {}
     for folder in folders:
         path = os.path.realpath(folder)
@@ -110,14 +110,14 @@ def _runs(side: str, folders: Sequence[str]) -> dict[str, dict[str, Outcome]]:
 
 
 def _check_overlap(config: CompareConfig) -> None:
-    """A system compared with itself differs by nothing; one that shares some runs with the other is a mistake."""
+    """Two systems may have the same runs, but sharing only some of them is a mistake."""
     a, b = ({os.path.realpath(folder) for folder in folders} for folders in (config.a, config.b))
     if a & b and a != b:
         raise InputError(f"{sorted(a & b)[0]} is a run of both systems: expected different runs, or the same ones all")
 
 
 def _common(config: CompareConfig, everyone: Sequence[dict[str, Outcome]]) -> tuple[list[str], list[str]]:
-    """Names of the benchmarks that every run has, and a note for each of the others."""
+    """The benchmarks that every run has, and a note for each of the others."""
     folders = [str(next(iter(run.values())).folder.parent) for run in everyone]
     common = sorted(set.intersection(*map(set, everyone)))
     if not common:
@@ -161,7 +161,7 @@ def _benchmark(
 
 
 def _differing_settings(a: list[Outcome], b: list[Outcome]) -> dict[str, dict[str, list]]:
-    """Setting -> {"a": values of its runs, "b": likewise}, of those that are not the same everywhere."""
+    """Setting -> {"a": values of its runs, "b": values of its runs}, for settings that are not the same everywhere."""
     found = {}
     for key in sorted({key for one in (*a, *b) for key in one.summary["settings"]} - {*_EXPECTED_TO_DIFFER}):
         values = {side: [one.summary["settings"].get(key) for one in runs] for side, runs in (("a", a), ("b", b))}
@@ -197,7 +197,7 @@ def _rows(codes: Sequence[str]) -> Iterator[Row]:
 
 
 def _row(one: Difference, higher_is_better: bool, level: float) -> dict:
-    """One comparison as it stands in compare.json."""
+    """One comparison as written to compare.json."""
     final = one.p_holm if one.p_runs_holm is None else one.p_runs_holm
     better = None
     if final <= level and one.difference:
@@ -223,5 +223,5 @@ def _row(one: Difference, higher_is_better: bool, level: float) -> dict:
 
 
 def _deviation(runs: Sequence[float]) -> float | None:
-    """Standard deviation over runs, with n - 1; None for one run."""
+    """Standard deviation over runs, with n - 1; None for a single run."""
     return statistics.stdev(runs) if len(runs) > 1 else None

@@ -4,15 +4,15 @@ Every process embeds; the first one ranks, and all of them get its numbers.  Not
 log of the run.  Only benchmarks whose candidates fit in memory can be evaluated this way.
 """
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.config import VALIDATION_LOSS
+from hbt_jax.config import VALIDATION_LOSS, EvalConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.benchmarks import STREAMED, check_known, load_benchmark, read_folder
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
+from hbt_jax.evaluation.benchmarks.registry import check_known, load_benchmark, read_folder
 from hbt_jax.evaluation.measures.metrics import (
     FURTHER_METRICS,
     METRICS,
@@ -24,7 +24,7 @@ from hbt_jax.evaluation.measures.metrics import (
 
 _OF_ALL_CANDIDATES = (RANK_DISTANCE, STRONG_ALIGNMENT)  # metrics of the multilingual setting alone
 _LOWER_IS_BETTER = {RANK_DISTANCE}
-_TEXTS_PER_DEVICE = 256  # of 64 tokens, as launch/eval.py embeds them
+_STREAMED = "miracl"
 
 
 def check_names(dev_benchmarks: Sequence[str], data_dir: str, best_metric: str) -> None:
@@ -43,7 +43,7 @@ def check_names(dev_benchmarks: Sequence[str], data_dir: str, best_metric: str) 
     for text, (name, folder) in zip(dev_benchmarks, names, strict=True):
         flag = f"--dev_benchmarks={text}"
         check_known(text if _is_path(text) else name, "--dev_benchmarks")
-        if name == STREAMED:
+        if name == _STREAMED:
             raise InputError(f"{flag}: its passages are read as a stream; during training only others can be evaluated")
         if not (folder or _is_path(text) or data_dir):
             raise InputError(f"{flag} needs --data_dir, the folder that holds {name}/, or is written {name}:FOLDER")
@@ -100,11 +100,11 @@ class DevEvaluation:
     def __init__(self, dev_benchmarks: Sequence[str], data_dir: str, best_metric: str, is_stopping: Callable[[], bool]):
         check_names(dev_benchmarks, data_dir, best_metric)
         self._benchmarks = [_read(text, data_dir) for text in dev_benchmarks]
-        self._is_stopping, self._embedder, self._poll = is_stopping, None, lambda: None
+        self._is_stopping = is_stopping
         self.metrics: Mapping[str, bool] = {
             name: name.rpartition("/")[2] not in _LOWER_IS_BETTER
             for benchmark in self._benchmarks
-            for name in _metrics(benchmark, *_perfect_ranks(benchmark))
+            for name in _possible_metrics(benchmark)
         }
         if best_metric not in (VALIDATION_LOSS, *self.metrics):
             raise InputError(
@@ -123,48 +123,27 @@ class DevEvaluation:
         Raises:
           InputError: an embedding is not finite.
         """
-        import jax  # only here and below: names are checked before anything heavy is imported
+        import jax  # only here: names are checked before anything heavy is imported
 
-        from hbt_jax.evaluation.streamed.processes import Processes, on_first_process
+        from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
+        from hbt_jax.evaluation.in_memory import InMemoryEvaluator
+        from hbt_jax.evaluation.processes import Processes
         from hbt_jax.mesh import any_process, from_first_process
 
-        processes, found = Processes(jax.process_index(), jax.process_count(), any_process), {}
-        self._poll = poll
+        processes = Processes(jax.process_index(), jax.process_count(), any_process)
+        context = EvaluationContext(EvalConfig(), mesh, processes, Path(), self._poll, poll)
+        found = {}
         for benchmark in self._benchmarks:
-            query_QD, candidate_ND = self._embedded(benchmark, model, mesh)
-            rank = functools.partial(self._ranked, benchmark, query_QD, candidate_ND)
-            on_first_process(processes, lambda rank=rank: found.update(rank()))
+            evaluator = InMemoryEvaluator(benchmark)
+            evaluator.prepare(context)
+            result = evaluator.run(EvaluatedModel(model, "in training"))
+            if result is not None:
+                found |= {name: value for name, value in _metrics(result) if name in self.metrics}
         return from_first_process(found)
 
-    def _embedded(self, benchmark: Benchmark, model, mesh) -> tuple[np.ndarray, np.ndarray]:
-        """float32 embeddings of queries and candidates."""
-        from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
-
-        if self._embedder is None:  # kept: a new one would compile again
-            self._embedder = Embedder(
-                model, mesh, texts_per_device=_TEXTS_PER_DEVICE, poll=lambda: self._poll(), shown=False
-            )
-        self._embedder.model = model
-        vectors = []
-        for side, texts in (("query", benchmark.queries), ("passage", benchmark.candidates)):
-            vectors.append(self._embedder(texts.texts, side))
-            check_finite(vectors[-1], model, lambda n, side=side, ids=texts.ids: f"{benchmark.name}, {side} {ids[n]!r}")
-        return vectors[0], vectors[1]
-
-    def _ranked(self, benchmark: Benchmark, query_QD: np.ndarray, candidate_ND: np.ndarray) -> dict[str, float]:
-        """The metrics of one benchmark."""
-        from hbt_jax.evaluation.ranking.layout import make_layout
-        from hbt_jax.evaluation.ranking.rank import rank_blocks
-
-        relevant_QG = benchmark.relevant_QG
-        rank_QG, own_rank_QG = np.zeros(relevant_QG.shape, np.int32), np.zeros(relevant_QG.shape, np.int32)
-        layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
-        for block in rank_blocks(query_QD, candidate_ND, relevant_QG, layout, excluded_QX=benchmark.excluded_QX):
-            if self._is_stopping():
-                raise Interrupted("during the evaluation of the model in training")
-            rank_QG[block.start : block.stop] = block.rank_qG
-            own_rank_QG[block.start : block.stop] = block.own_rank_qG
-        return _metrics(benchmark, rank_QG, own_rank_QG)
+    def _poll(self) -> None:
+        if self._is_stopping():
+            raise Interrupted("during the evaluation of the model in training")
 
 
 def _read(text: str, data_dir: str) -> Benchmark:
@@ -172,28 +151,20 @@ def _read(text: str, data_dir: str) -> Benchmark:
     return read_folder(name, folder) if folder else load_benchmark(text, data_dir)
 
 
-def _perfect_ranks(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks of relevant candidates that stand before all others: they show which metrics a benchmark has."""
+def _possible_metrics(benchmark: Benchmark) -> list[str]:
+    """Names of the metrics that a benchmark has, found with every relevant candidate before all others."""
+    from hbt_jax.evaluation.results.of_ranks import result_of
+    from hbt_jax.evaluation.results.result import Described
+
     is_relevant_QG = benchmark.relevant_QG != NO_CANDIDATE
     rank_QG = np.where(is_relevant_QG, np.cumsum(is_relevant_QG, axis=1), 0).astype(np.int32)
-    return rank_QG, rank_QG
+    sides = (benchmark.queries.languages, benchmark.candidates.languages)
+    values = query_metrics(rank_QG, rank_QG, benchmark.relevant_QG, *sides, benchmark.languages)
+    return [name for name, _ in _metrics(result_of(benchmark, values, Described("", {}, {})))]
 
 
-def _metrics(benchmark: Benchmark, rank_QG: np.ndarray, own_rank_QG: np.ndarray) -> dict[str, float]:
-    """The metrics of results.json, by name, from the ranks of the relevant candidates."""
-    from hbt_jax.evaluation.results.results import summarise
-
-    values = query_metrics(
-        rank_QG,
-        own_rank_QG,
-        benchmark.relevant_QG,
-        benchmark.queries.languages,
-        benchmark.candidates.languages,
-        benchmark.languages,
-    )
-    settings = summarise(benchmark, values, model="", settings={}, counts={})["metrics"]
-    return {
-        f"{benchmark.name}/{setting}/{metric}": value
-        for setting, block in settings.items()
-        for metric, value in block.items()
-    }
+def _metrics(result) -> Iterator[tuple[str, float]]:
+    """The name and value of each metric of a Result."""
+    for setting, block in result.averages.metrics.items():
+        for metric, value in block.items():
+            yield f"{result.benchmark}/{setting}/{metric}", value

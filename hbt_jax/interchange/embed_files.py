@@ -38,7 +38,7 @@ class Texts:
 
     Attributes:
       texts: the texts.
-      ids: the id of each; None where the input has none.
+      ids: the id of each; None if the input has none.
       lines: line number of each, from 1.
     """
 
@@ -48,7 +48,7 @@ class Texts:
 
     @property
     def empty(self) -> int:
-        """Texts that are empty or white space alone."""
+        """How many texts are empty or only white space."""
         return sum(not text.strip() for text in self.texts)
 
 
@@ -60,7 +60,7 @@ class TextInput:
       field: of JSON lines, the field with the text; empty for `text`.  A field makes standard input JSON lines.
 
     Raises:
-      InputError: the file is missing, its suffix unknown, or a field is named of a file without fields.
+      InputError: the file is missing, its suffix is unknown, or a field is named for a file without fields.
     """
 
     def __init__(self, path: str, field: str):
@@ -84,10 +84,10 @@ class TextInput:
 
         Args:
           size: texts of a part; the last may have fewer.
-          poll: called now and then, also while standard input has nothing to read; raises to stop.
+          poll: called regularly, also while standard input has nothing to read; raises to stop.
 
         Raises:
-          InputError: there is no text, or a line is wrong; the message names file and line.
+          InputError: there is no text, or a line is malformed; the message names file and line.
         """
         rows = self._json_rows(poll) if self.is_json else self._line_rows(poll)
         seen, with_ids = False, None
@@ -109,7 +109,7 @@ class TextInput:
             raise InputError(f"{self.name}: no text in it: expected one a line")
 
     def count(self) -> int | None:
-        """How many lines there are, blank ones too; None where only reading would tell."""
+        """How many lines there are, blank ones included; None if only reading would tell."""
         if not os.path.isfile(self.path):
             return None
         ends, last = 0, b"\n"
@@ -135,7 +135,7 @@ class TextInput:
             raise InputError(
                 f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
             ) from error
-        except (ValueError, RecursionError) as error:  # Python's limits on digits of a number and on nesting
+        except (ValueError, RecursionError) as error:  # Python's limits on a number's digits and on nesting
             raise InputError(
                 f"{place}: cannot be read as JSON ({error}): expected an object with a text, shallow and with short"
                 " numbers"
@@ -159,7 +159,7 @@ class TextInput:
         return text, id_
 
     def _lines(self, poll: Callable[[], None]) -> Iterator[tuple[int, str]]:
-        """Yields (number, line without its end); only a line feed, with or without a carriage return, ends a line."""
+        """Yields (number, line without its end); lines end with a line feed, or carriage return and line feed."""
         try:
             for number, line in enumerate(self._byte_lines(poll), start=1):
                 content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
@@ -184,7 +184,7 @@ class TextInput:
 
 
 def _read(file: BinaryIO, poll: Callable[[], None]) -> bytes:
-    """What there is to read next, empty at the end; a signal is noticed while nothing comes."""
+    """The next bytes, empty at the end of the file; a signal is noticed while waiting."""
     poll()
     while not select.select([file], [], [], _POLL_SECONDS)[0]:
         poll()
@@ -197,7 +197,7 @@ def _shown(value: object) -> str:
 
 
 class _NpyFile:
-    """Rows after a header that is written again, with their number, at the end."""
+    """Rows after a header, which is rewritten with their number at the end."""
 
     def __init__(self, file: BinaryIO):
         self._file, self._shape = file, (0, 0)
@@ -217,7 +217,7 @@ class _NpyFile:
         self._header()
 
     def _header(self) -> None:
-        # numpy leaves room for the first axis to grow, so the header's length does not depend on it.
+        # numpy reserves room for the first axis to grow, so the header's length does not depend on it.
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
         np.lib.format.write_array_header_1_0(self._file, header | {"shape": self._shape})
 
@@ -229,7 +229,7 @@ class _ParquetFile:
         self._file, self._writer = file, None
 
     def write(self, texts: Texts, vectors_ND: np.ndarray) -> None:
-        """Appends texts and vectors, and ids where there are any."""
+        """Appends texts and vectors, and ids if there are any."""
         columns = {} if texts.ids is None else {"id": pa.array(texts.ids, pa.string())}
         columns["text"] = pa.array(texts.texts, pa.string())
         flat = pa.array(np.ascontiguousarray(vectors_ND, np.float32).reshape(-1))
@@ -248,7 +248,7 @@ _WRITERS = {".npy": _NpyFile, ".parquet": _ParquetFile}
 
 
 def check_output(path: str) -> None:
-    """Raises InputError if the suffix is unknown or, as far as can be seen without writing, nothing can be written."""
+    """Raises InputError if the suffix is unknown or it is clear, without writing, that the file cannot be written."""
     if Path(path).suffix not in _WRITERS:
         raise InputError(f"--output={path}: expected a name that ends in {' or '.join(_WRITERS)}")
     target = Path(os.path.abspath(path))
@@ -266,7 +266,7 @@ def check_output(path: str) -> None:
 
 @contextlib.contextmanager
 def open_output(path: str) -> Iterator[Callable[[Texts, np.ndarray], None]]:
-    """Yields what writes one part, (texts, float32 [n, D]); the file appears, whole, when the block ends well.
+    """Yields a function that writes one part, (texts, float32 [n, D]); the file appears once the block has succeeded.
 
     Raises:
       InputError: the file cannot be written.
@@ -277,6 +277,6 @@ def open_output(path: str) -> Iterator[Callable[[Texts, np.ndarray], None]]:
             writer = _WRITERS[Path(path).suffix](file)
             yield writer.write
             writer.finish()
-    except OSError as error:  # of the writing: what goes wrong in reading is an InputError already
+    except OSError as error:  # of writing: errors of reading are InputErrors already
         reason = error.strerror or " ".join(str(error).split())
         raise InputError(f"--output={path}: cannot be written: {reason}; make room or name another file") from error

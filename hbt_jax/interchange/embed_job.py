@@ -28,7 +28,7 @@ _TEXTS_A_PART = 16_384  # read, embedded and written together
 
 @dataclasses.dataclass
 class _Seen:
-    """What was embedded: counts, and for --nearest the texts that are not empty, with their labels and vectors."""
+    """What was embedded: counts and, for --nearest, the texts that are not empty, with labels and vectors."""
 
     count: int = 0
     empty: int = 0
@@ -38,7 +38,7 @@ class _Seen:
     vectors: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def add(self, part: Texts, vectors_ND: np.ndarray, keep: bool) -> None:
-        """Counts one part, and keeps it where wanted."""
+        """Counts one part, and keeps it if wanted."""
         self.count += len(part.texts)
         self.empty += part.empty
         self.ids = part.ids is not None
@@ -51,11 +51,11 @@ class _Seen:
 
 
 def embed_command(config: EmbedConfig, stop: StopRequest) -> None:
-    """Embeds the texts of --input into --output, and prints the nearest ones where --nearest asks for them.
+    """Embeds the texts of --input into --output, and prints the nearest ones if --nearest asks for them.
 
     Raises:
-      InputError: input, output or model is wrong, or another process writes the output; input and output are looked at
-        before the model is loaded.
+      InputError: input, output or model is wrong, or another process is writing the output; input and output are
+        checked before the model is loaded.
       Interrupted: a signal came.
     """
     with contextlib.ExitStack() as stack:
@@ -71,7 +71,7 @@ def _embed_command(config: EmbedConfig, stop: StopRequest) -> None:
     if config.input == STANDARD_INPUT and os.isatty(0):
         print("reading texts from standard input, one a line; Ctrl-D ends them", file=sys.stderr)
     parts = source.parts(_TEXTS_A_PART, poll)
-    parts = itertools.chain([next(parts)], parts)  # the first part's mistakes show before the model is loaded
+    parts = itertools.chain([next(parts)], parts)  # errors in the first part are reported before the model is loaded
     mesh = _mesh(config.mesh_data)
     model = _model(config, mesh)
     for note in model.lines():
@@ -158,5 +158,5 @@ def _print_nearest(seen: _Seen, count: int, poll: Callable[[], None]) -> None:
         for line in table(seen.labels, seen.texts, found):
             print(line)
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

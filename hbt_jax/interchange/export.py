@@ -1,7 +1,7 @@
-"""What launch/export.py does: a model as a folder that sentence-transformers and transformers load.
+"""What launch/export.py does: writes a model as a folder that sentence-transformers and transformers load.
 
-Every file is written, then read back by the reader of pretrained encoders and compared with what was meant, before the
-folder gets its name.
+The folder is verified before it is renamed into place: the reader of pretrained encoders reads every file back, and
+what it reads is compared with the model.
 """
 
 import dataclasses
@@ -42,8 +42,8 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
     """What launch/export.py does once its flags are checked.
 
     Raises:
-      InputError: there is no such model; the folder cannot be written, at all or without a loss, or another process
-        writes it.
+      InputError: there is no such model; the folder cannot be written, or something in it would be lost; or another
+        process is writing it.
       Interrupted: a signal came; nothing is written.
     """
 
@@ -82,7 +82,7 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
 
 
 def _without_results(config: ExportConfig, provenance: Provenance) -> list[str]:
-    """What to do for a table of results, nothing where there is one or can be none."""
+    """How to get a table of results; nothing if there is one, or there can be none."""
     if provenance.run is None or provenance.results:
         return []
     folder = evaluations(Path(config.model), config.checkpoint)
@@ -97,10 +97,10 @@ class _Export:
     """What is written.
 
     Attributes:
-      model: the model; its longest text is the longer side's.
+      model: the model; its longest text is that of the longer side.
       tensors, dense: float32 arrays of the encoder and of the dense layer by the names that the files have.
       card: the text of README.md.
-      source: what the export's list of files says of the model.
+      source: what the export's list of files says about the model.
     """
 
     model: Model
@@ -137,7 +137,7 @@ def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
         poll()
         if arrays:
             safetensors.numpy.save_file(arrays, folder / place / _WEIGHTS, metadata={"format": "pt"})
-            shutil.copymode(folder / "config.json", folder / place / _WEIGHTS)  # safetensors keeps others from reading
+            shutil.copymode(folder / "config.json", folder / place / _WEIGHTS)  # safetensors makes it private
     poll()
     check_read_back(folder, model, export.tensors, export.dense)
     mark = overwrite_guard.mark(hbt_jax.__version__, export.source, folder)

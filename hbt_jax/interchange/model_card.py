@@ -1,24 +1,23 @@
-"""The model card: what a stranger must know to use a model, and to judge it."""
+"""The model card: what a stranger needs to know to use and judge a model."""
 
 import importlib.metadata
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import hbt_jax
 from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
 from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
-from hbt_jax.evaluation.report.cards.parts import main_metric, metric_name, metrics_in, number, settings_of
+from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL
-from hbt_jax.interchange.markdown import table
 from hbt_jax.interchange.provenance import UNTRAINED, Provenance, StoreFacts
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
 
-_SHOWN = (*METRICS, RANK_DISTANCE)  # of a benchmark that has them; of others all that they have
+_SHOWN = (*METRICS, RANK_DISTANCE)  # a benchmark with none of these shows all that it has
 _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "hybrid": lambda plan: (
         f"hybrid, alpha {plan.mono_probability:g}: with that probability a batch is in one language (x-x-mono),"
@@ -28,6 +27,102 @@ _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "x-x": lambda plan: "x-x: each query and its passage in one language, several languages in a batch",
     "x-y": lambda plan: "x-y: each query and its passage in two different languages",
 }
+_TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax")
+
+
+def model_card(title: str, model: Model, provenance: Provenance, license_id: str, max_length: int) -> str:
+    """The text of README.md.
+
+    Args:
+      title: name of the exported folder.
+      model: what is exported.
+      provenance: where it comes from.
+      license_id: its licence, as the hub names it.
+      max_length: tokens of the longest text, prefix and special tokens included.
+    """
+    sections = (
+        _front_matter(provenance, license_id),
+        _summary(title, model, provenance, max_length),
+        _use(title, model),
+        _data(provenance),
+        _training(model, provenance),
+        _results(provenance),
+        _versions(),
+    )
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _front_matter(provenance: Provenance, license_id: str) -> list[str]:
+    """What the hub reads; every text is quoted, because YAML reads a bare `no` (Norwegian) as false."""
+    fields = {
+        "language": list(provenance.languages),
+        "license": license_id,
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity",
+        "tags": list(_TAGS),
+        "base_model": provenance.base if provenance.base_on_hub else None,
+    }
+    return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items() if value), "---"]
+
+
+def _summary(title: str, model: Model, provenance: Provenance, max_length: int) -> list[str]:
+    encoder, text = model.encoder, model.text
+    named = f" in {len(provenance.languages)} languages" if provenance.languages else ""
+    dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
+    return [
+        f"# {title}",
+        "",
+        f"A text encoder for retrieval{named}: queries and passages become vectors of"
+        f" {encoder.embedding_width} numbers, compared by {'cosine' if model.normalize else 'inner product'}.",
+        "",
+        *table(
+            ("", ""),
+            [
+                ("Encoder", f"{encoder.layers} layers x {encoder.width}, {encoder.heads} heads"),
+                ("Parameters", f"{parameter_count(encoder):,}, {encoder.vocab_size:,} pieces in the vocabulary"),
+                ("Pooling", f"{'first token' if model.pooling == 'cls' else 'mean of the tokens'}{dense}"),
+                ("Unit length", "yes" if model.normalize else "no"),
+                ("Prefix of queries", _code(text.query_prefix)),
+                ("Prefix of passages", _code(text.passage_prefix)),
+                ("Longest text", f"{max_length} tokens, prefix and special tokens included; the rest is cut"),
+            ],
+        ),
+    ]
+
+
+def _use(title: str, model: Model) -> list[str]:
+    oldest = "3.0.1" if model.encoder.dense else "2.7"  # earlier ones read a dense layer only from pickles
+    return [
+        "## Use",
+        "",
+        f"With [sentence-transformers](https://www.sbert.net) {oldest} or later, which puts the prefixes before texts:",
+        "",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        f"model = SentenceTransformer({json.dumps(title)})  # the path of this folder",
+        'queries = model.encode_query(["Which river flows through Cairo?"])',
+        'passages = model.encode_document(["Der Nil fließt durch Kairo.", "Der Rhein fließt durch Köln."])',
+        "print(model.similarity(queries, passages))",
+        "```",
+        "",
+        'Before release 5 it is `model.encode(texts, prompt_name="query")` and `prompt_name="passage"`.',
+        "",
+        "With hbt_jax, in JAX, on a benchmark of your own:",
+        "",
+        "```",
+        f"python launch/eval.py --model={shlex.quote(title)} --benchmarks=./my_benchmark --out=my_results",
+        "```",
+    ]
+
+
+def _versions() -> list[str]:
+    packages = (f"{name} {importlib.metadata.version(name)}" for name in ("jax", "flax"))
+    return ["## Versions", "", f"Exported by hbt_jax {hbt_jax.__version__} with {', '.join(packages)}."]
+
+
+def _code(text: str) -> str:
+    return f"`{json.dumps(text, ensure_ascii=False)}`" if text else "none"
 
 
 def _base_words(provenance: Provenance) -> str:
@@ -37,7 +132,7 @@ def _base_words(provenance: Provenance) -> str:
 
 
 def _data(provenance: Provenance) -> list[str]:
-    """What it was trained on, nothing where it was not."""
+    """What it was trained on; nothing if it was not trained."""
     if not provenance.stores:
         return []
     languages = [f"{LANGUAGES[code].name if code in LANGUAGES else code} (`{code}`)" for code in provenance.languages]
@@ -125,7 +220,7 @@ def _adapters(lora: LoraConfig) -> str:
 
 
 def _results(provenance: Provenance) -> list[str]:
-    """The evaluations of its run, nothing for a model without one."""
+    """The evaluations of its run; nothing for a model without one."""
     lines = ["## Results", ""]
     if provenance.run is None:
         return []
@@ -138,7 +233,7 @@ def _results(provenance: Provenance) -> list[str]:
 
 
 def _definitions(results: Sequence[dict]) -> Iterator[str]:
-    """What the settings are, and what the metrics of these results are: recall is not the same in all of them."""
+    """What the settings and metrics of these results mean: recall is not defined alike in all of them."""
     whole = [result for result in results if "map" in _metrics(result)]
     top = [result["benchmark"] for result in results if RECALL in _metrics(result)]
     distance = ", where rank distance is the gap between the best and the worst rank of the relevant ones, in places"
@@ -192,99 +287,15 @@ def _name(metric: str) -> str:
     return metric if metric.startswith("recall@") else metric_name(metric)
 
 
-_TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax")
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a Markdown table.
 
-
-def model_card(title: str, model: Model, provenance: Provenance, license_id: str, max_length: int) -> str:
-    """The text of README.md.
-
-    Args:
-      title: name of the exported folder.
-      model: what is exported.
-      provenance: where it comes from.
-      license_id: its licence as the hub writes it.
-      max_length: tokens of the longest text, all included.
+    >>> table(("x", "y"), [("1", "a|b")])
+    ['| x | y |', '|---|---|', '| 1 | a\\\\|b |']
     """
-    sections = (
-        _front_matter(provenance, license_id),
-        _summary(title, model, provenance, max_length),
-        _use(title, model),
-        _data(provenance),
-        _training(model, provenance),
-        _results(provenance),
-        _versions(),
-    )
-    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+    head = tuple(head)
+    return [_line(head), "|---" * len(head) + "|", *map(_line, rows)]
 
 
-def _front_matter(provenance: Provenance, license_id: str) -> list[str]:
-    """What the hub reads; every text is quoted, because YAML takes a bare `no` (Norwegian) for false."""
-    fields = {
-        "language": list(provenance.languages),
-        "license": license_id,
-        "library_name": "sentence-transformers",
-        "pipeline_tag": "sentence-similarity",
-        "tags": list(_TAGS),
-        "base_model": provenance.base if provenance.base_on_hub else None,
-    }
-    return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items() if value), "---"]
-
-
-def _summary(title: str, model: Model, provenance: Provenance, max_length: int) -> list[str]:
-    encoder, text = model.encoder, model.text
-    named = f" in {len(provenance.languages)} languages" if provenance.languages else ""
-    dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
-    return [
-        f"# {title}",
-        "",
-        f"A text encoder for retrieval{named}: queries and passages become vectors of"
-        f" {encoder.embedding_width} numbers, compared by {'cosine' if model.normalize else 'inner product'}.",
-        "",
-        *table(
-            ("", ""),
-            [
-                ("Encoder", f"{encoder.layers} layers x {encoder.width}, {encoder.heads} heads"),
-                ("Parameters", f"{parameter_count(encoder):,}, {encoder.vocab_size:,} pieces in the vocabulary"),
-                ("Pooling", f"{'first token' if model.pooling == 'cls' else 'mean of the tokens'}{dense}"),
-                ("Unit length", "yes" if model.normalize else "no"),
-                ("Prefix of queries", _code(text.query_prefix)),
-                ("Prefix of passages", _code(text.passage_prefix)),
-                ("Longest text", f"{max_length} tokens, prefix and special tokens included; the rest is cut"),
-            ],
-        ),
-    ]
-
-
-def _use(title: str, model: Model) -> list[str]:
-    oldest = "3.0.1" if model.encoder.dense else "2.7"  # before, a dense layer was read from pickles alone
-    return [
-        "## Use",
-        "",
-        f"With [sentence-transformers](https://www.sbert.net) {oldest} or later, which puts the prefixes before texts:",
-        "",
-        "```python",
-        "from sentence_transformers import SentenceTransformer",
-        "",
-        f"model = SentenceTransformer({json.dumps(title)})  # the place of this folder",
-        'queries = model.encode_query(["Which river flows through Cairo?"])',
-        'passages = model.encode_document(["Der Nil fließt durch Kairo.", "Der Rhein fließt durch Köln."])',
-        "print(model.similarity(queries, passages))",
-        "```",
-        "",
-        'Before release 5 it is `model.encode(texts, prompt_name="query")` and `prompt_name="passage"`.',
-        "",
-        "With hbt_jax, in JAX, on a benchmark of your own:",
-        "",
-        "```",
-        f"python launch/eval.py --model={shlex.quote(title)} --benchmarks=./my_benchmark --out=my_results",
-        "```",
-    ]
-
-
-def _versions() -> list[str]:
-    packages = (f"{name} {importlib.metadata.version(name)}" for name in ("jax", "flax"))
-    return ["## Versions", "", f"Exported by hbt_jax {hbt_jax.__version__} with {', '.join(packages)}."]
-
-
-def _code(text: str) -> str:
-    return f"`{json.dumps(text, ensure_ascii=False)}`" if text else "none"
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -5,7 +5,7 @@
 
     results = mteb.evaluate(HbtModel.load("runs/quickstart"), mteb.get_tasks(["STS22.v2"]))
 
-It uses all devices of the machine.  mteb keeps results by name and revision of a model, see `HbtModel`.
+It uses all devices of the machine.  mteb stores results by a model's name and revision, see `HbtModel`.
 """
 
 import hashlib
@@ -33,15 +33,15 @@ _SIDES = {"query": "query", "document": "passage", None: "query"}
 
 
 class HbtModel:
-    """A model as mteb's EncoderProtocol wants it; `load` makes one.
+    """A model that follows mteb's EncoderProtocol; `load` makes one.
 
-    mteb's queries are this package's query side, its documents the passage side.  Where a task makes no difference
-    between its texts (STS, bitext mining, classification, clustering), all of them are the query side, as
-    multilingual-e5 advises for symmetric tasks.
+    mteb's queries are this package's query side, its documents the passage side.  If a task does not distinguish its
+    texts (STS, bitext mining, classification, clustering), all of them are the query side, as multilingual-e5 advises
+    for symmetric tasks.
 
     Attributes:
       mteb_model_meta: name, sizes and similarity.  Its revision is a digest of the weights and of how texts are
-        prepared, so that mteb's cache of results never takes one model for another.
+        prepared, so that mteb's cache of results never confuses two models.
     """
 
     def __init__(self, embedder: Embedder, name: str, compute_dtype: str):
@@ -97,11 +97,12 @@ class HbtModel:
         """The embeddings of a task's texts.
 
         Args:
-          inputs: batches, dictionaries with a list of strings under "text"; mteb has put titles and instructions in.
+          inputs: batches, dictionaries with a list of strings under "text", to which mteb has added titles and
+            instructions.
           task_metadata: the task; its name goes into error messages.
           hf_split, hf_subset: the part of the task; not used.
-          prompt_type: mteb's PromptType, query or document; None where the task makes no difference.
-          kwargs: mteb's encode_kwargs; of them only a precision other than float32 matters: it is refused.
+          prompt_type: mteb's PromptType, query or document; None if the task does not distinguish them.
+          kwargs: mteb's encode_kwargs; ignored, but a precision other than float32 is refused.
 
         Returns:
           float32 [texts, D].
@@ -122,14 +123,14 @@ class HbtModel:
     def similarity(self, embeddings1, embeddings2):
         """Scores [n, m] of each of one collection against each of another: cosines, or inner products.
 
-        Inner products are for a model whose embeddings are not scaled to unit length.
+        Inner products if the model's embeddings are not scaled to unit length.
         """
         cosine = self._embedder.model.normalize
         score = similarity_functions.cos_sim if cosine else similarity_functions.dot_score
         return score(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1, embeddings2):
-        """Scores [n] of the embeddings of one collection against those at the same places of another."""
+        """Scores [n] of each embedding of one collection against the one at the same place in another."""
         cosine = self._embedder.model.normalize
         score = similarity_functions.pairwise_cos_sim if cosine else similarity_functions.pairwise_dot_score
         return score(embeddings1, embeddings2)
@@ -159,7 +160,7 @@ def _meta(model: Model, name: str, compute_dtype: str) -> ModelMeta:
 
 
 def _digest(model: Model, compute_dtype: str) -> str:
-    """Hexadecimal digits of all that an embedding depends on."""
+    """A hexadecimal digest of everything that an embedding depends on."""
     how = (model.encoder, model.pooling, model.normalize, model.text, model.tokenizer.fingerprint, compute_dtype)
     digest = hashlib.sha256(repr(how).encode())
     for leaf in jax.tree.leaves(model.parameters):

@@ -1,10 +1,10 @@
-"""For each of some texts the others most like it, for a first look at a model."""
+"""Finds for each text the ones most similar to it, for a first look at a model."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-_QUERIES, _CANDIDATES = 1024, 16_384  # scores in memory at a time
+_QUERIES, _CANDIDATES = 1024, 16_384  # of the scores in memory at a time
 _SHOWN_CHARACTERS = 100
 
 
@@ -13,11 +13,11 @@ def nearest(vectors_ND: np.ndarray, count: int, poll: Callable[[], None]) -> Ite
 
     Args:
       vectors_ND: float32, embeddings.
-      count: K, how many; fewer where there are fewer others.
+      count: K, how many; fewer if there are fewer others.
       poll: called between blocks; raises to stop.
 
     Yields:
-      (int64 [K], float32 [K]): their rows, best first and in order of rows where scores are equal, and their scores.
+      (int64 [K], float32 [K]): their rows, best first, equal scores in order of rows; and their scores.
     """
     for start in range(0, len(vectors_ND), _QUERIES):
         query_qD = vectors_ND[start : start + _QUERIES]
@@ -38,7 +38,7 @@ def nearest(vectors_ND: np.ndarray, count: int, poll: Callable[[], None]) -> Ite
 
 
 def _best(rows: np.ndarray, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` best of each line, in any order; all where there are fewer."""
+    """The `count` best of each line, in any order; all if there are fewer."""
     if scores.shape[1] > count:
         kept = np.argpartition(-scores, count - 1, axis=1)[:, :count]
         rows, scores = np.take_along_axis(rows, kept, 1), np.take_along_axis(scores, kept, 1)
@@ -46,7 +46,7 @@ def _best(rows: np.ndarray, scores: np.ndarray, count: int) -> tuple[np.ndarray,
 
 
 def table(labels: Sequence[str], texts: Sequence[str], found: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[str]:
-    """Yields lines to print: each text with its label, below it the texts found for it, with score and label."""
+    """Yields lines to print: each text with its label, then the texts found for it, with score and label."""
     width = max(map(len, labels))
     for label, text, (rows, scores) in zip(labels, texts, found, strict=True):
         yield f"{label:>{width}}  {_shown(text)}"
@@ -55,6 +55,6 @@ def table(labels: Sequence[str], texts: Sequence[str], found: Iterator[tuple[np.
 
 
 def _shown(text: str) -> str:
-    """One line of a text, cut where it is long."""
+    """A text as one line, cut if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 3] + "..."

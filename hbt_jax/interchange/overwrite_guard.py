@@ -1,7 +1,7 @@
-"""Which folder an export may replace: one that an export wrote, byte for byte as it was written.
+"""Decides which folder an export may overwrite: only an unmodified export.
 
-An export lists its files with their digests in `hbt_jax.json`.  A folder with another file, an edited model card or
-weights that were trained further is somebody's work, and is never replaced.
+An export lists its files with their digests in `hbt_jax.json`.  A folder with any other file, an edited model card or
+weights that were trained further is somebody's work, and is never overwritten.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ def mark(version: str, source: dict, folder: Path) -> dict:
     Args:
       version: of hbt_jax.
       source: what was exported.
-      folder: holds every file of the export but this one.
+      folder: holds every file of the export except this one.
     """
     files = {str(path.relative_to(folder)): digest(path) for path in _files(folder)}
     return {"format": _FORMAT, "hbt_jax": version, "source": source, "files": files}
 
 
 def check_out(out: Path, model: str) -> None:
-    """Raises InputError unless `out` can be written without any loss.
+    """Raises InputError if writing `out` would lose something, or it is not a folder.
 
     Args:
       out: the folder to write.
-      model: the folder that is exported, or a hub id.
+      model: the exported folder, or a hub id.
     """
     if Path(model).exists() and out.resolve() == Path(model).resolve():
         raise InputError(f"--out={out} is the --model itself: choose another folder")
@@ -60,7 +60,7 @@ def _check_unchanged(out: Path) -> None:
 
 
 def _written(out: Path) -> dict[str, str] | None:
-    """The digests of the files that the earlier export wrote, None where there is no such list."""
+    """The digests of the files that an earlier export wrote; None if there is no such list."""
     try:
         values = json.loads((out / MARK).read_text(encoding="utf-8"))
         return dict(values["files"]) if values["format"] == _FORMAT else None

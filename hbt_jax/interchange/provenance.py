@@ -1,4 +1,4 @@
-"""Where an exported model comes from: its run's data and evaluations, as far as they still lie beside it."""
+"""Where an exported model comes from: the data and evaluations of its run, as far as they still exist."""
 
 import dataclasses
 import json
@@ -19,13 +19,13 @@ UNTRAINED = "untrained"
 
 @dataclasses.dataclass(frozen=True)
 class StoreFacts:
-    """What is known of a store that a model was trained on.
+    """What is known about a store that a model was trained on.
 
     Attributes:
-      name: its name; its folder's, where the store itself is not known any more.
+      name: its name, or that of its folder if the store no longer exists.
       fingerprint: "sha256:" and the digest of the data that training read.
-      split, languages, pairs, release: of the same data; None where the store is gone or holds other data now.  The
-        release is that of public data, as "Unicode CLDR 47", empty if it is not known.
+      split, languages, pairs, release: of the same data; None if the store is gone or now holds other data.  The
+        release is that of public data, such as "Unicode CLDR 47"; empty if unknown.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Provenance:
     Attributes:
       name: of the workdir, folder or hub id.
       checkpoint: "best", "last" or "untrained" of a run.
-      run: the run, None for a model that was not trained here.
-      record: what its checkpoint says beside the arrays, None for an untrained one.
-      stores: what it was trained on, nothing for an untrained one.
-      results: the content of each results.json of these very weights in the run's folder of evaluations.
+      run: the run; None for a model that was not trained by hbt_jax.
+      record: what its checkpoint says beside the arrays; None for an untrained one.
+      stores: what it was trained on; empty for an untrained one.
+      results: the content of each results.json of exactly these weights in the run's folder of evaluations.
     """
 
     name: str
@@ -63,17 +63,17 @@ class Provenance:
 
     @property
     def base(self) -> str | None:
-        """Name of the pretrained model that it started from or is, None for random weights."""
+        """Name of the pretrained model that it is or started from; None for random weights."""
         if self.run is None:
             return self.name
         return self.run.pretrained and self.run.pretrained["name"]
 
     @property
     def base_on_hub(self) -> bool:
-        """Whether `base` is a hub id, by what was found when the weights were read: not what lies there now."""
+        """Whether `base` is a hub id, decided when the weights were read, whatever exists now."""
         if self.run is None:
             return not Path(self.name).is_dir()
-        return bool(self.run.pretrained and self.run.pretrained.get("hub"))  # not said by early versions: no link then
+        return bool(self.run.pretrained and self.run.pretrained.get("hub"))  # early versions do not say: no link then
 
 
 def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
@@ -85,7 +85,7 @@ def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
       model: as loaded from there.
 
     Raises:
-      InputError: a file of the run is damaged, or the run has saved another checkpoint meanwhile.
+      InputError: a file of the run is damaged, or the run has saved another checkpoint since.
     """
     if not is_run(name):
         return Provenance(model.name, checkpoint)
@@ -109,13 +109,13 @@ def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
 
 
 def evaluations(folder: Path, checkpoint: str) -> Path:
-    """Where a run's evaluations are looked for, and where launch/train.py puts them."""
+    """The folder of a run's evaluations, where launch/train.py puts them."""
     return folder / "evaluation" / (UNTRAINED if checkpoint == UNTRAINED else "")
 
 
 def _record(folder: Path, checkpoint: str) -> Record:
     checkpoints = Checkpoints(folder, read_only=True)
-    try:  # a run without validation has no best checkpoint: then the last one was read
+    try:  # without validation there is no best checkpoint, and the last one was read
         return checkpoints.record(checkpoint if checkpoints.step(checkpoint) is not None else "last")
     finally:
         checkpoints.close()
@@ -140,7 +140,7 @@ def _store(path: str, trained: str) -> StoreFacts:
 
 
 def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
-    """The results of the same weights on texts prepared as in training."""
+    """The results of the same weights, with texts prepared as in training."""
     text = run.config.text
     wanted = {
         "step": model.step,
@@ -157,7 +157,9 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
             settings = content["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{file} is damaged ({error}): evaluate again, or remove it") from error
-        same_similarity = settings.get("similarity", model.similarity) == model.similarity  # early ones do not say it
+        same_similarity = (
+            settings.get("similarity", model.similarity) == model.similarity
+        )  # early results do not state it
         if same_similarity and all(settings.get(name) == value for name, value in wanted.items()):
             found.append(content)
     return tuple(found)

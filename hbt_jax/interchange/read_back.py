@@ -1,4 +1,4 @@
-"""Reads an exported folder as any pretrained encoder is read, and compares it with the model that it is to hold."""
+"""Reads an exported folder like any pretrained encoder, and compares it with the model that was exported."""
 
 import dataclasses
 from pathlib import Path
@@ -12,13 +12,13 @@ from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 
 
 def check_read_back(folder: Path, model: Model, tensors: dict[str, np.ndarray], dense: dict[str, np.ndarray]) -> None:
-    """Raises InputError if the folder reads back as anything else than `model`.
+    """Raises InputError if the folder reads back as anything but `model`.
 
     Args:
       folder: the exported folder.
-      model: what was exported; its longest text is the longer side's.
+      model: what was exported; its longest text is that of the longer side.
       tensors: transformers' tensors that were written.
-      dense: those of the dense layer, empty for none.
+      dense: the tensors of the dense layer; empty for none.
     """
     found = pretrained.read(str(folder))
     flat, _ = pretrained.read_parameters(found)
@@ -38,7 +38,7 @@ def check_read_back(folder: Path, model: Model, tensors: dict[str, np.ndarray], 
 
 
 def _differing_settings(found: pretrained.Pretrained, model: Model) -> list[str]:
-    """transformers' models have at least one token type, and dropout is training's: these two may differ."""
+    """Token types may differ, because transformers' models have at least one, and dropout, which only training uses."""
     encoder = dataclasses.replace(model.encoder, dropout=0.0, token_types=model.encoder.token_types or 1)
     meant = {
         "encoder": encoder,
@@ -52,7 +52,7 @@ def _differing_settings(found: pretrained.Pretrained, model: Model) -> list[str]
 
 
 def _differing_arrays(found: dict[str, np.ndarray], meant: dict[str, np.ndarray]) -> list[str]:
-    """Names of float32 arrays that are not the same bits."""
+    """Names of float32 arrays whose bits differ."""
     names = sorted(set(found) | set(meant))
     return [name for name in names if name not in found or name not in meant or not _same(found[name], meant[name])]
 
@@ -63,5 +63,5 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _differing_tokens(found: Tokenizer, meant: Tokenizer) -> list[str]:
-    """That texts get the same ids is known to who wrote the tokenizer (huggingface/tokenizer_json.py)."""
+    """Only special tokens: huggingface/tokenizer_json.py checks the ids of texts when it writes the tokenizer."""
     return [name for name in ("pad_id", "bos_id", "eos_id") if getattr(found, name) != getattr(meant, name)]

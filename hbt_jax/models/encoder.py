@@ -1,8 +1,8 @@
 """A BERT-family text encoder over packed rows (Devlin et al. 2018, arXiv 1810.04805), in Flax NNX.
 
 A row holds several texts.  Attention stays inside a segment, positions restart with each segment, and segment 0 is
-padding; so a text gets the same vectors alone in a row and beside others.  Dropout is drawn row by row, each row from a
-key of its own, so what a row becomes does not depend on how many rows are encoded together.
+padding; so a text gets the same vectors whether it is alone in a row or not.  Dropout is drawn row by row, each row
+from its own key, so the result for a row does not depend on how many rows are encoded together.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ class EncoderConfig:
       norm_epsilon: added to the variance in LayerNorm.
       activation: between the two feed-forward products: "gelu" (exact, by the error function), "gelu_tanh" or "relu".
       dropout: rate after embeddings, attention output and feed-forward output.
-      pad_id: token of empty places; its vector never reaches an output.
+      pad_id: token at padding; its vector never reaches an output.
       dense: outputs of a dense layer between pooling and normalisation, 0 for none (LaBSE: 768).
       dense_activation: after that layer: "tanh" or "identity".
     """
@@ -79,7 +79,7 @@ VOCABULARY_MULTIPLE = 128  # rows of the token table are padded to this, so that
 
 
 def preset(name: str, *, vocab_size: int, max_positions: int, dropout: float, pad_id: int) -> EncoderConfig:
-    """The architecture that a preset's name stands for; raises InputError for an unknown name."""
+    """The architecture of a preset; raises InputError for an unknown name."""
     if name not in PRESETS:
         raise InputError(f"--model={name}: unknown preset, expected one of {', '.join(PRESETS)}")
     return EncoderConfig(
@@ -151,7 +151,7 @@ class Layer(nnx.Module):
         return attended.reshape(rows, length, width)
 
     def _adapted(self, target: str, product, inputs):
-        """A product's output with that of its adapter, where it has one."""
+        """A product's output plus that of its adapter, if it has one."""
         if target not in self.adapted:
             return product
         return product + self.adapter_scale * self.adapters[target](inputs)
@@ -186,14 +186,14 @@ class Encoder(nnx.Module):
       constrain: puts a sharding on arrays whose first axis is R; identity on one device.
 
     Returns:
-      float32 [R, L, D], the last hidden states; what stands at padding is finite and meaningless.
+      float32 [R, L, D], the last hidden states; at padding they are finite and meaningless.
 
     Args of the constructor, beside the architecture:
       dtype: of matrix products.
-      remat: what a layer's backward pass computes again instead of keeping it: "none", "dots" (all but the results of
+      remat: what the backward pass of a layer recomputes instead of keeping: "none", "dots" (all but the results of
         matrix products with parameters) or "full" (the whole layer).
-      scan_layers: compile one layer and loop over them; compilation then does not grow with the number of layers.  The
-        parameters are stacked for the loop.  Layers that differ (LoRA on some of them) are not looped over.
+      scan_layers: compile one layer and loop over all of them, so that compilation does not grow with their number; the
+        parameters are stacked for the loop.  Ignored where layers differ (LoRA on some of them).
     """
 
     def __init__(

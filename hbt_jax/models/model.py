@@ -27,11 +27,11 @@ class Model:
       tokenizer: its tokenizer.
       name: what results call it.
       step: updates applied.
-      notes: what a user should know of how it was read, one line each.
-      said: of query_prefix, passage_prefix, query_length and passage_length, what says so, in words such as
-        "prompts.query in FILE"; not those that a flag of the same name gave.
-      assumed: of pooling, normalize, query_prefix, passage_prefix and max_length, those that neither a file nor a flag
-        states, so that the defaults stand.
+      notes: what a user should know about how it was read, one line each.
+      said: where query_prefix, passage_prefix, query_length and passage_length come from, in words such as
+        "prompts.query in FILE"; without those that a flag of the same name gave.
+      assumed: names of those of pooling, normalize, query_prefix, passage_prefix and max_length that have their
+        default, because neither a file nor a flag states them.
     """
 
     graph: nnx.GraphDef
@@ -48,7 +48,7 @@ class Model:
     assumed: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """The notes, and one on what is assumed, if anything is."""
+        """The notes, and a line on what is assumed, if anything is."""
         length = {"max_length": f"texts of at most {self.text.longest} tokens, all its positions"}
         return [*self.notes, *assumption(self.name, self.assumed, self.pooling, self.normalize, self.text, length)]
 
@@ -61,13 +61,13 @@ class Model:
 def assumption(
     name: str, assumed: Collection[str], pooling: str, normalize: bool, text: TextConfig, further: Mapping[str, str]
 ) -> list[str]:
-    """One line on what is taken of a model because no file and no flag states it; none if all is stated.
+    """One line on the defaults that a model takes because no file and no flag states them; none if all are stated.
 
     Args:
       name: the model's.
       assumed: names of what is not stated, see Model.
-      pooling, normalize, text: what is taken.
-      further: words for others of the names.
+      pooling, normalize, text: the values.
+      further: words for the other names.
     """
     words = {
         "pooling": f"{pooling} pooling",
@@ -87,7 +87,7 @@ def assumption(
 
 
 def not_finite_parameter(parameters: nnx.State) -> str:
-    """The name of the first parameter that holds a number that is not finite, such as layers.1.expand.bias; or ""."""
+    """The first parameter that is not finite, as "layers.1.expand.bias"; "" if all are."""
     flat = [(path, leaf.get_value()) for path, leaf in nnx.to_flat_state(parameters)]
     finite = jax.device_get(_all_finite([value for _, value in flat]))
     return next((".".join(map(str, path)) for (path, _), whole in zip(flat, finite, strict=True) if not whole), "")
@@ -99,7 +99,7 @@ def _all_finite(arrays: list[jax.Array]) -> list[jax.Array]:
 
 
 def why_not_finite(model: Model) -> str:
-    """What of a model makes its vectors numbers that are not finite, in words, after looking at its parameters."""
+    """Why a model's vectors are not finite, in words, after looking at its parameters."""
     broken = not_finite_parameter(model.parameters)
     if broken:
         return f"parameter {broken} of {model.name} is not finite: take another checkpoint"
@@ -111,11 +111,11 @@ def with_text(model: Model, query_prefix: str, passage_prefix: str, max_length: 
 
     Args:
       model: the model as trained.
-      query_prefix, passage_prefix: the word "model" keeps what it was trained with.
-      max_length: tokens of the longest text on either side; 0 keeps what it was trained with.
+      query_prefix, passage_prefix: "model" keeps those it was trained with.
+      max_length: tokens of the longest text on either side; 0 keeps those it was trained with.
 
     Raises:
-      InputError: the length is beyond the position table, or too short for a text.
+      InputError: the length exceeds the position table, or is too short for any text.
     """
     changes = {
         name: value
@@ -195,7 +195,7 @@ def embed_slots(
 
 
 def _chunks(array, chunk: int):
-    """[P, R, ...] as [R / chunk, P, chunk, ...]; the last chunk is filled up with the first rows, which nobody reads."""
+    """[P, R, ...] as [R / chunk, P, chunk, ...]; the last one is padded with the first rows, which nobody reads."""
     rows = array.shape[1]
     lacking = -rows % chunk
     filled = jnp.concatenate([array, array[:, :lacking]], axis=1) if lacking else array

@@ -1,7 +1,7 @@
-"""The pieces of a vocabulary as a tree of letters: finds every piece at every place of many words at once, in numpy.
+"""The pieces of a vocabulary as a trie: finds every piece at every place of many words at once, in numpy.
 
-A node of the tree is a piece's beginning.  The next node is looked up by the node and the letter, in a hash table that
-compares whole keys, so nothing is found by chance.
+A node stands for the beginning of a piece.  The next node is looked up by the node and the letter, in a hash table that
+compares whole keys, so there are no false hits.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from collections.abc import Sequence
 import numpy as np
 
 _CODE_POINTS = 0x110000
-_EMPTY = np.uint64(2**64 - 1)  # in a slot of the table without a key
+_EMPTY = np.uint64(2**64 - 1)  # marks a free slot of the table
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # multiplicative hashing: Knuth, volume 3, section 6.4
 
 
 class PieceTrie:
-    """The tree of some pieces.
+    """The trie of some pieces.
 
     Args:
       pieces: their texts in the order of their ids.
 
     Raises:
-      ValueError: a piece is empty or is there twice.
+      ValueError: a piece is empty or occurs twice.
     """
 
     def __init__(self, pieces: Sequence[str]):
         size_V = np.fromiter(map(len, pieces), np.int64, len(pieces))
         if len(set(pieces)) < len(pieces) or not len(pieces) or not size_V.min():
-            raise ValueError("a piece is empty or is there twice")
+            raise ValueError("a piece is empty or occurs twice")
         letters = _code_points(pieces)
         alphabet = np.unique(letters)
         self._letter = np.full(_CODE_POINTS, -1, np.int32)  # code point -> number of the letter, -1: in no piece
@@ -93,7 +93,7 @@ class PieceTrie:
         waiting, slot = np.arange(len(keys)), self._slot(keys)
         while len(waiting):
             free = np.flatnonzero(self._slots[slot] == _EMPTY)
-            taken, first = np.unique(slot[free], return_index=True)  # one key for each free slot, the others go on
+            taken, first = np.unique(slot[free], return_index=True)  # one key for each free slot, the others move on
             placed = free[first]
             self._slots[taken], self._children[taken] = keys[waiting[placed]], waiting[placed] + 1
             waiting, slot = np.delete(waiting, placed), (np.delete(slot, placed) + 1) & self._last
@@ -102,7 +102,7 @@ class PieceTrie:
         return (keys * _GOLDEN >> self._shift).astype(np.int64)
 
     def _child(self, keys: np.ndarray) -> np.ndarray:
-        """int64: the node of each key, 0 where there is none."""
+        """int64: the node of each key, 0 for none."""
         slot = self._slot(keys)
         found = self._slots[slot]
         child = np.where(found == keys, self._children[slot], 0).astype(np.int64)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-_NORM_FLOOR = 1e-12  # what torch.nn.functional.normalize adds its floor at, so that a zero vector stays finite
+_NORM_FLOOR = 1e-12  # that of torch.nn.functional.normalize; a zero vector stays finite
 
 
 def pool(hidden_RLD, segments_RL, positions_RL, *, segments: int, mode: str):

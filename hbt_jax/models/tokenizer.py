@@ -1,24 +1,24 @@
 """One interface over SentencePiece models and Hugging Face tokenizers: texts in, one flat array of token ids out.
 
 A text is tokenised alone, without prefix and special tokens; `hbt_jax/data/packing.py` puts those around it.  Most
-prefixes end in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer that gives a
-word other ids at the start of a text than after a space is refused.  `Tokenizer.joins` says whether the ids of a prefix
-can be joined with those of any text; where they cannot, prefix and text are tokenised as one.
+prefixes end in a space, so prefix and text never share a piece and their ids can be joined; a tokenizer is refused if
+it gives a word different ids at the start of a text and after a space.  `Tokenizer.joins` says whether the ids of a
+prefix can be joined with those of any text; if not, prefix and text are tokenised as one.
 
-With a Hugging Face folder, begin, prefix, text and end are id for id what transformers' AutoTokenizer makes of prefix +
-text, with these exceptions, where the ids are those of the text without the prefix:
+With a Hugging Face folder, the ids of begin, prefix, text and end are exactly those that transformers' AutoTokenizer
+gives prefix + text.  In these exceptions the ids are those of the text without the prefix:
 
-- XLM-R's: a text that begins with two or more combining characters of which the first is one that the normaliser
-  replaces (U+200C, U+0340, U+0341, U+0343, U+0344 and some Tibetan signs), which no orthography writes;
+- XLM-R's: a text that begins with two or more combining characters, the first of which the normaliser replaces
+  (U+200C, U+0340, U+0341, U+0343, U+0344 and some Tibetan signs); no orthography writes such texts;
 - tokenizers that make pieces of the spaces themselves (byte-level BPE): an empty text, and one that begins with a space
   or with the name of a special token.
 
-A text's ids depend on that text alone: not on the texts beside it, nor on those that were given before, nor on the
-number of threads or processes.  Words that XLM-R's was given before are remembered, and once they are many, new ones
-are cut by hbt_jax/models/unigram_words.py, but only where it is sure to cut as the library tokenizers does.
+A text's ids depend on that text alone: not on the texts beside it, on earlier calls, or on the number of threads or
+processes.  With XLM-R's tokenizer, words are remembered; once there are many, hbt_jax/models/unigram_words.py cuts new
+ones, but only those that it is sure to cut as the library tokenizers does.
 
-A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter and its marks typed apart
-are the letter with the marks, in whatever order they were typed.
+A SentencePiece model reads texts in Unicode's composed form (NFC), in training too: a letter followed by combining
+marks, in any order, is the same as the letter with the marks.
 """
 
 import functools
@@ -34,13 +34,14 @@ import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
 from hbt_jax.errors import InputError
+from hbt_jax.models.huggingface.by_transformers import OLDER_FILES, TOKENIZER
 from hbt_jax.models.huggingface.tokenizer_folder import read_folder
 from hbt_jax.models.unigram_words import UnigramWords, read_unigram_words
 from hbt_jax.models.word_cache import WordCache
 from hbt_jax.text_identity import Folding
 
-# Letters and signs in two forms, of several scripts, by attribute of Folding.  A tokenizer that gives both the same
-# known tokens does not tell them apart.
+# Letters and signs in two forms, of several scripts, by attribute of Folding.  A tokenizer does not tell the two forms
+# apart if it gives both the same known tokens.
 _TWO_FORMS = {
     "compatibility": (
         ("Ａ", "A"), ("ｅ", "e"), ("１", "1"), ("ﬁ", "fi"), ("²", "2"), ("ｱ", "ア"), ("ﻻ", "لا"), ("㎏", "kg"),
@@ -52,17 +53,16 @@ _TWO_FORMS = {
 
 _LINE_ENDS = ("\n", "\t", "\r")  # white space that no mark after it combines with, unlike U+3000
 _PROBES = ("a b", "1", "北京 x", "été", "-x")  # texts after a prefix
-# Files of transformers' older tokenizers, which tokenizer.json replaces.
-_OLDER_FILES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model", "vocab.json")
+_OTHER_FILES = ("spiece.model", "vocab.json")  # of tokenizers that are not read
 
 
 class Tokenizer:
-    """Texts to token ids; `load_tokenizer` makes one.  It is for one thread at a time.
+    """Texts to token ids; `load_tokenizer` makes one.  Not thread-safe.
 
     Attributes:
       path: the file or folder it was read from.
       vocab_size: V, one more than the largest token id.
-      pad_id, unk_id: ids of padding and of what the vocabulary lacks.
+      pad_id, unk_id: ids of padding and of the unknown token.
       bos_id, eos_id: ids put before and after every text (XLM-R: <s> and </s>; BERT: [CLS] and [SEP]).
       fingerprint: "sha256:" and the digest of the file that defines the tokenizer.
       contents: the tokenizer's own files by name, the one that defines it first.
@@ -96,10 +96,10 @@ class Tokenizer:
         self._ends_apart, self._joined = ends_apart, {"": True}
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids of texts, without prefix and special tokens; a text of spaces alone has none.
+        """Token ids of texts, without prefix and special tokens; a text of only spaces has none.
 
         Args:
-          texts: N texts; give thousands at a time, they are tokenised in parallel.
+          texts: N texts; give thousands at a time, because they are tokenised in parallel.
 
         Returns:
           (tokens int32 [T], offsets int64 [N + 1]): text i is `tokens[offsets[i]:offsets[i + 1]]`.
@@ -121,7 +121,7 @@ class Tokenizer:
         return tokens, offsets
 
     def decode(self, tokens: np.ndarray, offsets: np.ndarray) -> list[str]:
-        """The texts of token ids, as the tokenizer reads them: normalised, with its mark for what the vocabulary lacks.
+        """The texts of token ids, as the tokenizer reads them: normalised, with its mark for unknown tokens.
 
         Args:
           tokens, offsets: as `encode` returns them.
@@ -138,9 +138,9 @@ class Tokenizer:
 
     @functools.cached_property
     def folding(self) -> Folding:
-        """Which differences between texts the tokenizer does not tell apart, found by trying some letters.
+        """Which differences between texts the tokenizer ignores, found by trying some letters.
 
-        A pair of letters that it does not know says nothing: all that is unknown has the same token.
+        Letters that it does not know tell nothing: everything unknown has the same token.
         """
         return Folding(**{kind: self._folds(pairs) for kind, pairs in _TWO_FORMS.items()})
 
@@ -166,8 +166,8 @@ class Tokenizer:
     def joins(self, prefix: str) -> bool:
         """Whether the ids of a prefix and of any text after it are those of the two as one text.
 
-        So they are after a space, and where the tokenizer cuts texts after the prefix's last character whatever
-        follows, as BERT's does after punctuation and Chinese characters.
+        They are if the prefix ends in a space, or if the tokenizer always cuts after the prefix's last character, as
+        BERT's does after punctuation and Chinese characters.
         """
         if prefix not in self._joined:
             head = self.prefix_ids(prefix).tolist()
@@ -182,7 +182,7 @@ class Tokenizer:
         return self.encode([prefix.rstrip(" ")])[0]
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes the tokenizer's own files into `folder`, which is made if need be."""
+        """Writes the tokenizer's own files into `folder`, which is made if it is missing."""
         target = pathlib.Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         for name, content in self.contents.items():
@@ -198,10 +198,12 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     """Reads a tokenizer.
 
     Args:
-      path: a SentencePiece `.model` file, or a folder with `tokenizer.json` (Hugging Face) or `tokenizer.model`
-        (SentencePiece, data_prep/train_sentencepiece.py); `tokenizer.json` wins where both are there.
-      threads: that the library sentencepiece uses, 0: as many as there are cores.  Hugging Face's library goes by the
-        variable TOKENIZERS_PARALLELISM of the environment.
+      path: a SentencePiece `.model` file, or a folder with `tokenizer.json` (Hugging Face), `tokenizer.model`
+        (SentencePiece, data_prep/train_sentencepiece.py), `sentencepiece.bpe.model` or `vocab.txt` (Hugging Face's
+        older files: of XLM-R's and BERT's class unless another file of the folder names one); the first of these that
+        is there is read.
+      threads: used by the library sentencepiece; 0 for the number of cores.  Hugging Face's library goes by the
+        environment variable TOKENIZERS_PARALLELISM.
 
     Raises:
       InputError: nothing is there, the file cannot be read as a tokenizer, or a special token is missing.
@@ -209,20 +211,22 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
     path = pathlib.Path(path)
     if path.is_file():
         return _sentencepiece(path, path, threads)
-    if (path / "tokenizer.json").is_file():
+    if (path / TOKENIZER).is_file():
         return _hugging_face(path)
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path, path / "tokenizer.model", threads)
-    older = [name for name in _OLDER_FILES if (path / name).is_file()]
-    if older:
+    if any((path / name).is_file() for name in OLDER_FILES):
+        return _hugging_face(path)
+    others = [name for name in _OTHER_FILES if (path / name).is_file()]
+    if others:
         raise InputError(
-            f"tokenizer {path}: found {' and '.join(older)} but no tokenizer.json; make it in Python with"
+            f"tokenizer {path}: found {' and '.join(others)} but no tokenizer.json; make it in Python with"
             f" transformers.AutoTokenizer.from_pretrained({str(path)!r}).save_pretrained({str(path)!r})"
         )
     found = "a folder without either" if path.is_dir() else "nothing"
     raise InputError(
         f"tokenizer {path}: found {found}; expected a SentencePiece .model file or a folder with tokenizer.model"
-        " (data_prep/train_sentencepiece.py) or tokenizer.json (Hugging Face)"
+        f" (data_prep/train_sentencepiece.py), tokenizer.json, {' or '.join(OLDER_FILES)} (Hugging Face)"
     )
 
 
@@ -287,11 +291,11 @@ def _hugging_face(folder: pathlib.Path) -> Tokenizer:
 
 
 def _ends_apart(backend: tokenizers.Tokenizer, cuts_at_spaces: bool) -> Callable[[str], bool]:
-    """Whether a text after this prefix is cut from it, whatever the text is; see `Tokenizer.joins`.
+    """Returns what tells whether any text after a prefix is cut from it; see `Tokenizer.joins`.
 
     Args:
       backend: the tokenizer.
-      cuts_at_spaces: whether it cuts at every white space, as XLM-R's does, not only before words.
+      cuts_at_spaces: whether it cuts at all white space, as XLM-R's does, not only before words.
     """
     normalize = backend.normalizer.normalize_str if backend.normalizer else str
     is_bert = isinstance(backend.normalizer, normalizers.BertNormalizer) and isinstance(
@@ -320,7 +324,7 @@ def _ends_apart(backend: tokenizers.Tokenizer, cuts_at_spaces: bool) -> Callable
 
 
 def _check_joining(tokenizer: Tokenizer) -> None:
-    """Raises InputError when a prefix and a text give other ids together than apart, on one example."""
+    """Raises InputError if one example of a prefix and a text gives different ids together and apart."""
     prefix, text = "query: ", "a b"
     together = tokenizer.encode([prefix + text])[0].tolist()
     apart = [*tokenizer.prefix_ids(prefix).tolist(), *tokenizer.encode([text])[0].tolist()]

@@ -1,14 +1,14 @@
-"""Tokens of many words at once in numpy, faster than the library tokenizers, where they are surely the same.
+"""Tokens of many words at once in numpy, faster than the library tokenizers; only words that it surely cuts alike.
 
 Of all ways to cut a word into pieces, a unigram model takes the one with the highest sum of scores (Kudo 2018, "Subword
-Regularization", section 3.2; Viterbi).  Sums in floating point err a little, so which of two ways wins where both are
-as good, or nearly so, depends on the order in which a library adds and compares.  So the best way is found together
-with its lead over the second best, and is sure only if the lead is larger than all rounding: then every library that
-adds in float64 takes that way, whatever its order.  tokenizers does.  Other words are left to it.
+Regularization", section 3.2; Viterbi).  Sums in floating point are rounded, so if two ways are equally good, or nearly
+so, the order in which a library adds and compares decides between them.  Therefore the best way is found together with
+its lead over the second best, and is sure only if the lead exceeds all rounding: then every library that adds in
+float64, as tokenizers does, takes that way.  The other words are left to tokenizers.
 
-Nothing here depends on the words before a word or beside it: a word's way is found from its own letters alone.
+A word is cut by its own letters alone; the words before it and beside it do not matter.
 
-The lead is exact with one pass: a second way joins the best one for the last time at some place, by another piece that
+One pass gives the exact lead: any second way joins the best one for the last time at some place, by another piece that
 ends there, and is behind by what that piece's best way is behind at that place.  So the lead is the smallest difference
 between the best and the second best sum over the places of the best way.
 """
@@ -24,18 +24,18 @@ from hbt_jax.models.piece_trie import PieceTrie
 SPACE = "\u2581"  # what SentencePiece writes for a space
 _LEAD = 1e-6  # nats: 65 sums of at most 65 * 1e4 err by less than 65 * 65e4 * 2**-53 < 1e-8 each
 _LARGEST = 1e4  # score, either way
-_LONGEST = 64  # letters of a word once it is normalised; longer ones are not sure
+_LONGEST = 64  # letters of a normalised word; longer ones are not sure
 _TOGETHER = 1 << 14  # words that are cut in one pass, in some 50 MB of arrays
 
 
 class UnigramWords:
-    """Cuts words into pieces, and says of which words that is surely what tokenizers does.
+    """Cuts words into pieces, and says which words are surely cut as tokenizers does.
 
     Args:
       vocabulary: pieces and their scores (natural logarithms) in the order of their ids.
-      unk_id: id of the unknown token; None: there is none.
+      unk_id: id of the unknown token; None for none.
       special: names of special tokens; no word holds one.
-      normalize: word -> what the tokenizer reads.
+      normalize: word -> the word as the tokenizer reads it.
 
     Raises:
       ValueError: no word would be sure with this vocabulary; the message says why.
@@ -54,7 +54,7 @@ class UnigramWords:
         if not np.abs(self._score_V).max() <= _LARGEST:
             raise ValueError(f"a score is not within {_LARGEST:g} of 0")
         self._trie, self._unk_id, self._normalize = PieceTrie(names), unk_id, normalize
-        odd = [SPACE, *special, *map(normalize, special)]  # a token's name may be looked for as it is normalised
+        odd = [SPACE, *special, *map(normalize, special)]  # a token's name may be searched for in its normalised form
         self._is_odd = re.compile("|".join([r"\s", *map(re.escape, odd)])).search
 
     def encode(self, words: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,8 +129,8 @@ def _best_ways(
       start, end, score: of the pieces, by nodes.  In a round no two pieces have the same end.
 
     Returns:
-      (float64 [N], int64 [N]): by how much the best way to each node leads, infinite where it is the only one, and its
-      last piece.  Both mean nothing for nodes that no way leads to.
+      (float64 [N], int64 [N]): by how much the best way to each node leads, infinite if it is the only one, and its
+      last piece; both are meaningless for nodes that no way reaches.
     """
     best_N, second_N = np.full((2, nodes), -np.inf)
     piece_N = np.zeros(nodes, np.int64)
@@ -149,7 +149,7 @@ def _best_ways(
 def read_unigram_words(
     definition: bytes, special: Sequence[str], normalize: Callable[[str], str]
 ) -> UnigramWords | None:
-    """What a tokenizer.json with a unigram model gives; None where no word would be sure with its pieces."""
+    """Reads a tokenizer.json with a unigram model; None if no word would be sure with its pieces."""
     model: Mapping = json.loads(definition)["model"]
     try:
         return UnigramWords(model["vocab"], model.get("unk_id"), special, normalize)

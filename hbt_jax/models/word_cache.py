@@ -1,12 +1,12 @@
 """Tokens of words that were seen before, for tokenizers that tokenise each word for itself.
 
-XLM-R's cuts a text at spaces before it looks for pieces, and half of a text's words come again and again: then a text's
-tokens are those of its words, most of which are known.  Words that could lean on their neighbours are left to the
-tokenizer, with their whole texts.  New words go to the tokenizer some at a time, with a special token between them,
-which it cuts out before anything else; once they are many, most of them are cut by hbt_jax/models/unigram_words.py.
+XLM-R's tokenizer cuts a text at spaces before it looks for pieces, so a text's tokens are those of its words, and most
+words have been seen before.  If a word's tokens may depend on its neighbours, the whole text is left to the tokenizer.
+New words go to the tokenizer in batches, separated by a special token, which it cuts out before anything else; once
+there are many, most are cut by hbt_jax/models/unigram_words.py.
 
-What was seen before decides how fast a word's tokens are found, never which they are: every way here gives the tokens
-that the tokenizer makes of the whole text.
+The cache decides how fast a word's tokens are found, never which they are: every path here gives the tokens that the
+tokenizer makes of the whole text.
 """
 
 import array
@@ -22,14 +22,14 @@ import numpy as np
 from hbt_jax.models.unigram_words import UnigramWords
 from hbt_jax.spans import spread
 
-_MOST_WORDS = 1 << 19  # that are remembered, and as many that were met before them, about 200 bytes each
+_MOST_WORDS = 1 << 19  # that are remembered, and as many of the generation before, about 200 bytes each
 _LONGEST = 40  # characters of a word that is remembered: in languages without spaces a word is a sentence
-_MANY = 1 << 17  # new words: tokenizers needs as long for them as it takes to read the pieces anew for a UnigramWords
+_MANY = 1 << 17  # new words: tokenizing them takes as long as reading the pieces again for a UnigramWords
 _AT_ONCE = 1 << 8  # new words in one call: for fewer, tokenizers is as fast
-_NEW, _LEANS = -1, -2  # in the place of a word's number
+_NEW, _LEANS = -1, -2  # instead of a word's number
 _TOGETHER = 64  # new words that are tokenised as one text
 _END = -1  # after the tokens of a word
-_JOINED = "\u0e33\u0eb3\uff9e\uff9f"  # letters that join what stands before them (Unicode's Grapheme_Cluster_Break)
+_JOINED = "\u0e33\u0eb3\uff9e\uff9f"  # letters that join the one before them (Unicode's Grapheme_Cluster_Break)
 
 
 def _in_words(text: str) -> bool:
@@ -38,12 +38,12 @@ def _in_words(text: str) -> bool:
 
 
 class Cuts(NamedTuple):
-    """Where a tokenizer cuts a text apart from spaces.
+    """Where a tokenizer cuts a text, apart from spaces.
 
     Attributes:
-      special: names of its special tokens, which are found in the midst of words, too.
-      separator: the one of them that may stand between words: what is before it and after it is tokenised as if it
-        were alone, and no other name can lie over its ends.
+      special: names of its special tokens, which are found inside words too.
+      separator: the one of them to put between words: the text before it and the text after it are tokenised as if
+        they were alone, and no other name can overlap it.
       separator_id: the separator's id.
     """
 
@@ -53,7 +53,7 @@ class Cuts(NamedTuple):
 
 
 def find_cuts(added: Sequence[Mapping]) -> Cuts | None:
-    """Where a tokenizer cuts, by its special tokens; None if one has a space, or none can be a separator.
+    """Where a tokenizer cuts, by its special tokens; None if one contains a space, or none can be a separator.
 
     Args:
       added: the entries of tokenizer.json's `added_tokens`.
@@ -70,7 +70,7 @@ def find_cuts(added: Sequence[Mapping]) -> Cuts | None:
 
 
 def _overlap(name: str, other: str) -> bool:
-    """Whether a name's end is another's beginning, or the other lies in it."""
+    """Whether a name ends as another begins, or contains it."""
     sizes = range(1, min(len(name), len(other)))
     return any(name.endswith(other[:size]) for size in sizes) or (name != other and other in name)
 
@@ -99,7 +99,7 @@ class _Words:
         return len(self._numbers)
 
     def find(self, words: list[str]) -> np.ndarray:
-        """int64 [M]: numbers, or _NEW or _LEANS in their places."""
+        """int64 [M]: numbers, or _NEW or _LEANS."""
         return np.fromiter(map(self._numbers.get, words, itertools.repeat(_NEW)), np.int64, len(words))
 
     def tokens_of(self, number_M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,11 +117,11 @@ class _Words:
         self._tokens.frombytes(tokens.astype(np.int32).tobytes())
 
     def add_leaning(self, words: list[str]) -> None:
-        """Adds words that have no tokens of their own."""
+        """Adds words whose tokens depend on their neighbours."""
         self._numbers.update(dict.fromkeys(words, _LEANS))
 
     def forget(self, words: list[str]) -> None:
-        """Forgets the words that were added last."""
+        """Forgets these words, which are the ones added last."""
         for word in words:
             del self._numbers[word]
         del self._bounds[len(self._bounds) - len(words) :]
@@ -134,7 +134,7 @@ class WordCache:
     Args:
       encode_lists: texts -> the token ids of each.
       cuts: the tokenizer's.
-      read_faster: reads what cuts most words as the tokenizer does, and faster; gives None if there is no such thing.
+      read_faster: reads what cuts most words as the tokenizer does, but faster; returns None if unavailable.
     """
 
     def __init__(
@@ -146,7 +146,10 @@ class WordCache:
         self._encode_lists, self._cuts = encode_lists, cuts
         self._read_faster, self._faster, self._learned = read_faster, None, 0
         self._has_special = re.compile("|".join(map(re.escape, cuts.special))).search
-        self._known, self._earlier = _Words(), _Words()  # words of the second move to the first when they are met
+        self._known, self._earlier = (
+            _Words(),
+            _Words(),
+        )  # words of the second move to the first when they are seen again
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """As Tokenizer.encode."""
@@ -165,14 +168,16 @@ class WordCache:
         text_M = np.repeat(np.arange(len(texts)), words_N)
         whole_N = words_N == 0
         whole_N[text_M[leans_M]] = True
-        number_M = np.where(whole_N[text_M], 0, number_M)  # such a text has no words: it follows as a whole
+        number_M = np.where(
+            whole_N[text_M], 0, number_M
+        )  # such a text counts as one without words: it is tokenised as a whole
         by_word, count_M = self._known.tokens_of(number_M)
         count_N = np.bincount(text_M, count_M, len(texts)).astype(np.int64)
         self._known.forget(long)
         return self._with_whole(texts, whole_N, count_N, by_word)
 
     def _learn(self, words: list[str]) -> list[str]:
-        """Remembers new words; returns those that are to be forgotten, which are the last ones."""
+        """Remembers new words; returns those to forget after this call, which are the last ones."""
         number_M = self._earlier.find(words)
         before = [words[place] for place in np.flatnonzero(number_M >= 0).tolist()]
         self._known.add(before, *self._earlier.tokens_of(number_M[number_M >= 0]))
@@ -186,7 +191,7 @@ class WordCache:
         return long
 
     def _learn_faster(self, words: list[str]) -> list[str]:
-        """Remembers the new words that are surely cut as the tokenizer does; returns the others."""
+        """Remembers the new words that are surely cut as by the tokenizer; returns the others."""
         if self._learned < _MANY <= self._learned + len(words):
             self._faster = self._read_faster()
         self._learned += len(words)
@@ -197,7 +202,7 @@ class WordCache:
         return [words[place] for place in np.flatnonzero(~sure_M).tolist()]
 
     def _tokenised(self, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The tokens of words that do not lean, one after the other, and how many each has."""
+        """The tokens of words that do not depend on their neighbours, one after the other, and how many each has."""
         _, separator, separator_id = self._cuts
         together = [words[start : start + _TOGETHER] for start in range(0, len(words), _TOGETHER)]
         joined = self._encode_lists(["".join(word + separator for word in some) for some in together])
@@ -205,7 +210,7 @@ class WordCache:
         for some, ids in zip(together, joined, strict=True):
             part = np.array(ids, np.int32)
             is_end = part == separator_id
-            if is_end.sum() != len(some):  # a word's letters became the separator's name when they were normalised
+            if is_end.sum() != len(some):  # normalising made a word contain the separator's name
                 part = np.array([id_ for word in self._encode_lists(some) for id_ in (*word, _END)], np.int32)
             else:
                 part[is_end] = _END
@@ -214,13 +219,13 @@ class WordCache:
         return flat[flat != _END], np.diff(np.flatnonzero(flat == _END), prepend=-1) - 1
 
     def _leans(self, word: str) -> bool:
-        """Whether a word's tokens may depend on what stands beside it, or a special token may be in it."""
+        """Whether a word's tokens may depend on its neighbours, or a special token may be in it."""
         return _leans_back(word[0]) or _is_format(word[-1]) or self._has_special(word) is not None
 
     def _with_whole(
         self, texts: list[str], whole_N: np.ndarray, count_N: np.ndarray, by_word: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The tokens of all texts: `by_word` of those made of words, and the others tokenised as wholes."""
+        """The tokens of all texts: `by_word` for those made of words; the others are tokenised as a whole."""
         lists = list(self._encode_lists([texts[number] for number in np.flatnonzero(whole_N).tolist()]))
         count_N[whole_N] = list(map(len, lists))
         offsets = np.zeros(len(texts) + 1, np.int64)

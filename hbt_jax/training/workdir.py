@@ -91,6 +91,7 @@ def _step_config(
         normalize=bool(config.model.normalize),
         lora=lora,
         frozen=frozen,
+        memory=config.memory,
     )
 
 

@@ -21,10 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import languages  # noqa: E402
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts  # noqa: E402
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.measures.metrics import QueryMetrics  # noqa: E402
-from hbt_jax.evaluation.results.results import summarise, write_json, write_per_query  # noqa: E402
-from hbt_jax.evaluation.run import PER_QUERY, RESULTS  # noqa: E402
+from hbt_jax.evaluation.results.of_ranks import result_of  # noqa: E402
+from hbt_jax.evaluation.results.per_query import query_blocks, write_per_query  # noqa: E402
+from hbt_jax.evaluation.results.result import Described  # noqa: E402
 from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 
 CODES = tuple(sorted(languages.XM3600))
@@ -34,7 +35,7 @@ def write_evaluation(out: Path, items: int, seed: int) -> int:
     """Two captions a picture and language, one in bn; returns the number of queries."""
     rng = np.random.default_rng(seed)
     asked = [(item, code, n) for item in range(items) for code in CODES for n in range(1 if code == "bn" else 2)]
-    side = Texts(
+    side = BenchmarkTexts(
         [f"{item}:{code}:{n}" for item, code, n in asked],
         [str(item) for item, _, _ in asked],
         [code for _, code, _ in asked],
@@ -52,8 +53,8 @@ def write_evaluation(out: Path, items: int, seed: int) -> int:
     benchmark = Benchmark("xm3600", side, side, np.zeros((len(asked), 1), np.int32))
     folder = out / "xm3600"
     folder.mkdir(parents=True)
-    write_per_query(str(folder / PER_QUERY), benchmark, values)
-    write_json(str(folder / RESULTS), summarise(benchmark, values, model="random", settings={}, counts={}))
+    write_per_query(folder, side, query_blocks(values))
+    result_of(benchmark, values, Described("random", {}, {})).write(folder)
     return len(asked)
 
 

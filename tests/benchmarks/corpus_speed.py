@@ -28,11 +28,11 @@ sys.path.insert(0, str(ROOT))
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import miracl  # noqa: E402
 from hbt_jax.evaluation.embedding.embed import Embedder  # noqa: E402
+from hbt_jax.evaluation.processes import Processes  # noqa: E402
 from hbt_jax.evaluation.streamed.check import take_inventory  # noqa: E402
 from hbt_jax.evaluation.streamed.metrics import DEPTH  # noqa: E402
-from hbt_jax.evaluation.streamed.processes import Processes  # noqa: E402
-from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key  # noqa: E402
-from hbt_jax.evaluation.streamed.shards import search_corpus  # noqa: E402
+from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ranking_key  # noqa: E402
+from hbt_jax.evaluation.streamed.shards import CorpusSearch  # noqa: E402
 from hbt_jax.mesh import make_mesh  # noqa: E402
 from hbt_jax.training.load import load_model  # noqa: E402
 
@@ -79,10 +79,9 @@ def timed_pass(given, model, mesh, folder: pathlib.Path, passages: int) -> tuple
     read = passages / (time.perf_counter() - start)
     embedder = Embedder(model, mesh, texts_per_device=256, poll=lambda: None, shown=False)
     query_QD = embedder(benchmark.queries.texts, "query")
-    kept = KeptShards(str(folder / "kept"), run_key(model, given.compute_dtype, benchmark, DEPTH))
-    work = search_corpus(
-        benchmark, inventory, query_QD, embedder, kept, _ALONE, depth=DEPTH, block=given.corpus_block, shown=True
-    )
+    kept = KeptShards(str(folder / "kept"), ranking_key(model, given.compute_dtype, benchmark, DEPTH))
+    search = CorpusSearch(benchmark, inventory, kept, DEPTH, given.corpus_block)
+    work = search.search(query_QD, embedder, _ALONE, shown=True)
     return read, work.passages / work.seconds
 
 

@@ -17,8 +17,8 @@ from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts  # noqa: E402
-from hbt_jax.evaluation.ranking.lexical import PoolScores  # noqa: E402
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts  # noqa: E402
+from hbt_jax.evaluation.ranking.bm25 import PoolScores  # noqa: E402
 
 _WORDS = 20_000
 _QUERIES = 64
@@ -30,7 +30,7 @@ def made_up(texts: int, languages: int, terms: int) -> Benchmark:
     words_NT = np.minimum(np.random.default_rng(0).zipf(1.3, (texts, terms)), _WORDS).tolist()
     rows = [" ".join(f"{code}w{word}" for word in words) for code, words in zip(codes, words_NT, strict=True)]
     ids = list(map(str, range(texts)))
-    side = Texts(ids, ids, codes, rows)
+    side = BenchmarkTexts(ids, ids, codes, rows)
     return Benchmark("made up", side, side, np.arange(texts, dtype=np.int32)[:, None])
 
 

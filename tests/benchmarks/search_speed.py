@@ -54,10 +54,11 @@ def embeddings(given) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(given, query_QD: np.ndarray, candidate_ND: np.ndarray):
     """A function that searches, by the method given, the first n candidates: scores, indexes, fallbacks."""
+    from hbt_jax.evaluation.search.first_pass import FirstPass
     from hbt_jax.evaluation.search.search import top_candidates
 
     def search(count: int):
-        found = top_candidates(query_QD, candidate_ND[:count], given.depth, method=given.child)
+        found = top_candidates(query_QD, candidate_ND[:count], given.depth, how=FirstPass(given.child))
         return found.score_QK, found.index_QK, found.fallbacks
 
     return search

@@ -23,8 +23,8 @@ from hbt_jax.data.pipeline import packed_batch
 from hbt_jax.data.plan import Plan
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import load_benchmark
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from tests.data_prep.kinds_of_tokenizers import KINDS
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_benchmark, make_text_store, make_tokenizer
@@ -174,7 +174,7 @@ def test_clean_is_said_when_every_language_was_compared(store, tmp_path, capsys)
 
 
 def test_a_text_with_nothing_visible_is_counted(store):
-    texts = Texts(["1:de", "2:en"], ["1", "2"], ["de", "en"], ["\ufeff\u200b", OTHER])
+    texts = BenchmarkTexts(["1:de", "2:en"], ["1", "2"], ["de", "en"], ["\ufeff\u200b", OTHER])
     benchmark = Benchmark("mine", texts, texts, pad_relevant([[0], [1]]))
     opened, tokenizer = open_with_tokenizer(store)
     overlap = Comparison(tokenizer, SHINGLE, NEAR).compare(opened, benchmark)
@@ -249,11 +249,11 @@ def test_a_tokenizer_that_leaves_out_letters_is_not_trusted(store, tmp_path, mon
 
 def test_a_benchmark_whose_candidates_are_not_in_memory_is_not_called_clean(store, tokenizer, tmp_path):
     from data_prep.overlap.compare import Comparison
-    from hbt_jax.evaluation.benchmarks.benchmark import Texts
+    from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 
     class Streamed:
         name, languages = "large", ("de", "en")
-        queries = Texts(["1", "2"], ["1", "2"], ["de", "en"], [OTHER, OTHER])
+        queries = BenchmarkTexts(["1", "2"], ["1", "2"], ["de", "en"], [OTHER, OTHER])
 
     opened, read = store_rows.open_with_tokenizer(store)
     overlap = Comparison(read, 40, 0.8).compare(opened, Streamed)

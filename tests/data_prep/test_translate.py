@@ -239,7 +239,7 @@ def test_wrong_languages_and_folders_are_named(english, tmp_path):
             InputError, match="--languages=.*: expected one or more codes, each once, other than --source_"
         ):
             translate(**given, out_dir=tmp_path / "out", languages=languages)
-    with pytest.raises(InputError, match="unknown language 'xx': the known codes are af "):
+    with pytest.raises(InputError, match="unknown language 'xx': the known codes are acm af "):
         translate(**given, out_dir=tmp_path / "out", languages=["xx"])
     with pytest.raises(InputError, match="--source_language=te: the source has no text in it for this split"):
         translate(**given, out_dir=tmp_path / "out", languages=["en"], source_language="te")

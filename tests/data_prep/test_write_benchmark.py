@@ -8,7 +8,7 @@ import pytest
 
 from data_prep import write_benchmark as module
 from data_prep.write_benchmark import write_benchmark
-from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from tests.evaluation.benchmarks.test_copies import TEXT, VARIANTS
 
 

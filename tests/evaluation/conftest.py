@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 
 LANGUAGES = ("de", "en", "sw", "te", "zh")
 
@@ -17,13 +17,13 @@ def small_benchmark():
     ids = [f"{item}:{code}:{number}" for number, (item, code) in enumerate(answers)]
     return Benchmark(
         "small",
-        Texts(
+        BenchmarkTexts(
             [f"{item}:{code}" for item, code in asked],
             [str(item) for item, _ in asked],
             [code for _, code in asked],
             ["?"] * len(asked),
         ),
-        Texts(ids, [str(item) for item, _ in answers], [code for _, code in answers], ["."] * len(ids)),
+        BenchmarkTexts(ids, [str(item) for item, _ in answers], [code for _, code in answers], ["."] * len(ids)),
         pad_relevant([[n for n, (other, _) in enumerate(answers) if other == item] for item, _ in asked]),
     )
 

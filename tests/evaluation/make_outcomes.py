@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.evaluation import run
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
+from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
+from tests.evaluation.ranked_small import evaluate
 
 CODES = ("ar", "de", "sw", "te")
 
@@ -17,7 +18,7 @@ def benchmark(items: int = 16, name: str = "made") -> Benchmark:
     asked = [(item, code) for item in range(items) for code in CODES if code != "te" or item % 3]
     answers = [(item, code) for item in range(items) for code in CODES]
     sides = [
-        Texts(
+        BenchmarkTexts(
             [f"{item}:{code}" for item, code in pairs],
             [str(item) for item, _ in pairs],
             [code for _, code in pairs],
@@ -37,7 +38,7 @@ def evaluated(out: Path, noise: float, seed: int, of: Benchmark | None = None, *
     for side in (of.queries, of.candidates):
         meaning = known[[int(item) for item in side.items]]
         sides.append((meaning + noise * rng.standard_normal(meaning.shape)).astype(np.float32))
-    run.evaluate(
+    evaluate(
         of,
         *sides,
         out_dir=str(out),
@@ -50,7 +51,7 @@ def evaluated(out: Path, noise: float, seed: int, of: Benchmark | None = None, *
 
 def edit_summary(out: str, change, name: str = "made") -> None:
     """Applies `change` to the content of results.json, in place."""
-    path = Path(out) / name / run.RESULTS
+    path = Path(out) / name / RESULTS
     content = json.loads(path.read_bytes())
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -58,6 +59,6 @@ def edit_summary(out: str, change, name: str = "made") -> None:
 
 def edit_lines(out: str, change, name: str = "made") -> None:
     """Replaces the lines of per_query.jsonl.gz, a list of texts, by what `change` makes of them."""
-    path = Path(out) / name / run.PER_QUERY
+    path = Path(out) / name / PER_QUERY
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     path.write_bytes(gzip.compress("".join(f"{line}\n" for line in change(lines)).encode()))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.during_training import DevEvaluation
-from hbt_jax.evaluation.run import evaluate
+from tests.evaluation.ranked_small import evaluate
 from tests.evaluation.word_model import embedder, random_texts, word_model
 
 

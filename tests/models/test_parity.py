@@ -111,7 +111,9 @@ SHAPE = {"vocab_size": 61, "hidden_size": 24, "num_hidden_layers": 2, "num_atten
 
 def checkpoint(folder: Path, kind: str, dtype: str = "float32", shard: str = "1GB", **changes) -> Path:
     """A random checkpoint that transformers saved, with the tokenizer file that `read` asks for."""
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    import transformers
+
+    torch = pytest.importorskip("torch")
     from tests.models.golden.make_golden import scramble
 
     model_class = getattr(transformers, kind)
@@ -124,7 +126,9 @@ def checkpoint(folder: Path, kind: str, dtype: str = "float32", shard: str = "1G
 
 def computed_by_torch(folder: Path, lengths: list[int]) -> dict:
     """Random texts and their last hidden states by PyTorch in float32."""
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    import transformers
+
+    torch = pytest.importorskip("torch")
     model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     generator = np.random.default_rng(0)
     tokens = generator.integers(4, SHAPE["vocab_size"], (len(lengths), max(lengths)))

@@ -54,7 +54,7 @@ def test_pieces_of_which_none_is_a_letter():
 
 @pytest.mark.parametrize("pieces", [["a", "b", "a"], ["a", ""], []])
 def test_pieces_that_are_empty_or_twice(pieces):
-    with pytest.raises(ValueError, match="a piece is empty or is there twice"):
+    with pytest.raises(ValueError, match="a piece is empty or occurs twice"):
         PieceTrie(pieces)
 
 

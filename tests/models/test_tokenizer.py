@@ -81,7 +81,8 @@ def test_prefix_and_text_are_tokenised_apart(sentencepiece_folder, hugging_face_
 
 @pytest.mark.peer
 def test_hugging_face_ids_are_transformers_without_special_tokens(hugging_face_folder):
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     peer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(hugging_face_folder / "tokenizer.json"))
     tokenizer = load_tokenizer(hugging_face_folder)
     texts = ["The currency of Frances: unknown word", "", "France " * 9]
@@ -198,8 +199,24 @@ def test_a_model_type_of_another_kind_makes_no_class(tmp_path, hugging_face_fold
     assert lists(tokenizer, TEXTS) == lists(before, TEXTS)
 
 
-@pytest.mark.parametrize("name", ["vocab.txt", "sentencepiece.bpe.model", "spiece.model"])
-def test_files_of_older_tokenizers_are_named_with_the_way_out(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "vocab.txt",
+            r"vocab\.txt lacks \[PAD\], \[UNK\], \[CLS\], \[SEP\]; expected them among its pieces",
+        ),
+        ("sentencepiece.bpe.model", r"sentencepiece\.bpe\.model: not a SentencePiece model \(.*\); copy it again"),
+    ],
+)
+def test_damaged_files_of_older_tokenizers_are_errors(tmp_path, name, message):
+    (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match=message):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "spiece.model"])
+def test_files_of_other_tokenizers_are_named_with_the_way_out(tmp_path, name):
     (tmp_path / name).write_text("")
     message = (
         rf"found {name} but no tokenizer\.json; make it .*AutoTokenizer\.from_pretrained\('{tmp_path}'\)\.save_pret"

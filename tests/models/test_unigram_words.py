@@ -193,7 +193,7 @@ def without(piece):
 
 
 @pytest.mark.parametrize(("pieces", "why"), [
-    ([*PIECES, ("a", -3.0)], "a piece is empty or is there twice"),
+    ([*PIECES, ("a", -3.0)], "a piece is empty or occurs twice"),
     ([*PIECES, ("", -3.0)], "a piece is empty"),
     (without(("\u2581", -1.0)), "the mark of a space is no piece"),
     ([*PIECES, ("ab", -10_001.0)], "a score is not within 10000 of 0"),

@@ -100,8 +100,8 @@ def test_memory_falls():
     mesh = make_mesh(1, 1, jax.devices()[:1])
     plain, chunked = temporaries(mesh), temporaries(mesh, encode_chunk=8)
     assert chunked < 0.5 * plain
-    again, dots = temporaries(mesh, remat="full"), temporaries(mesh, remat="dots")
-    assert again < dots < plain
+    loop, dots, again = (temporaries(mesh, scan_layers=True, remat=remat) for remat in ("none", "dots", "full"))
+    assert again < dots < loop  # outside of a loop XLA undoes it on a CPU
 
 
 def test_what_a_batch_adds_in_chunks_is_its_embeddings_and_its_tokens():

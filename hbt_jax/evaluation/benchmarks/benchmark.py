@@ -1,7 +1,8 @@
-"""What a benchmark is, whatever its files look like: queries, candidates, and which answer which."""
+"""A benchmark, whatever its files look like: queries, candidates, and which candidates answer which query."""
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -9,11 +10,11 @@ NO_CANDIDATE = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class BenchmarkTexts:
     """One side of a benchmark, in the order of its file.
 
     Attributes:
-      ids: unique within the side, without white space (they are written into TREC files).
+      ids: unique within the side; no white space, as they are written into TREC files.
       items: what the text is about; texts of the same item in different languages share it.
       languages: the language code of each text.
       texts: the texts, without prefixes.
@@ -23,6 +24,11 @@ class Texts:
     items: Sequence[str]
     languages: Sequence[str]
     texts: Sequence[str]
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[tuple[str, str, str, str]]) -> "BenchmarkTexts":
+        """The texts whose (id, item, language, text) are given, at least one."""
+        return cls(*(list(column) for column in zip(*rows, strict=True)))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,30 +46,34 @@ class Benchmark:
       name: names the folder of its results.
       queries: Q texts.
       candidates: N texts.
-      relevant_QG: int32 [Q, G], indexes into `candidates` of the relevant ones in any language, in ascending order and
-        filled up with NO_CANDIDATE; every query has at least one.
-      excluded_QX: int32 [Q, X], indexes of candidates that the query does not search, such as itself; filled up
-        likewise, none of them relevant to it.  None: every query searches all candidates.
-      pools: names the pool of its language that each candidate is in, where a language has several: a query with a
-        relevant candidate in a pool searches that pool.  At most one pool of a language holds what is relevant to a
-        query.  None: one pool a language, named by its code.
-      is_bitext: whether every query's relevant candidates are its translations, one a language, so that recall@1 of
-        two languages is the accuracy of bitext retrieval.
+      relevant_QG: int32 [Q, G], indexes of the candidates that are relevant to each query, in any language, ascending
+        and padded with NO_CANDIDATE; every query has at least one.
+      excluded_QX: int32 [Q, X], indexes of candidates that a query does not search, such as itself, padded in the same
+        way; none of them is relevant to it.  None: every query searches all candidates.
+      pools: the name of each candidate's pool, if a language has several pools: a query searches the pool that holds
+        its relevant candidates.  Of each language, at most one pool holds candidates relevant to a given query.  None:
+        one pool for each language, named by its code.
+      is_bitext: whether the relevant candidates of every query are its translations, one in each language, so that
+        recall@1 between two languages is the accuracy of bitext retrieval.
       counts: further counts for the results.
-      notes: what a reader of the results must know of the files, in sentences.
-      release: of the public data that its texts were made from, such as "Unicode CLDR 47"; empty if it is not known.
+      notes: what a reader of the results must know about the files, in sentences.
+      settings: what the results must say about how texts were made.
+      release: of the public data that the texts were made from, such as "Unicode CLDR 47"; empty if unknown.
     """
 
     name: str
-    queries: Texts
-    candidates: Texts
+    queries: BenchmarkTexts
+    candidates: BenchmarkTexts
     relevant_QG: np.ndarray
     excluded_QX: np.ndarray | None = None
     pools: Sequence[str] | None = None
     is_bitext: bool = False
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     release: str = ""
+
+    is_streamed: ClassVar[bool] = False
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -77,7 +87,7 @@ class Benchmark:
 
 
 def pad_relevant(relevant: Sequence[Sequence[int]]) -> np.ndarray:
-    """Lists of candidate indexes, one per query, as the int32 array [Q, G] of `Benchmark.relevant_QG`.
+    """The candidate indexes of each query as the int32 array [Q, G] of `Benchmark.relevant_QG`.
 
     >>> pad_relevant([[4, 1], [2]])
     array([[ 1,  4],
@@ -90,7 +100,7 @@ def pad_relevant(relevant: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def others_of_item(items: Sequence[Hashable]) -> np.ndarray:
-    """For texts that search one another: of each text, the indexes of the other texts of its item, as `pad_relevant`.
+    """For texts that search one another: the other texts of each text's item, padded as by `pad_relevant`.
 
     >>> others_of_item(["a", "b", "a", "a", "c"])
     array([[ 2,  3],
@@ -104,9 +114,9 @@ def others_of_item(items: Sequence[Hashable]) -> np.ndarray:
     order_N = np.argsort(item_N, kind="stable")  # item after item, ascending within one
     size_I = np.bincount(item_N)
     start_I = (np.cumsum(size_I) - size_I).astype(np.int32)
-    place_N = np.empty(len(item_N), np.int32)  # of each text within its item
+    place_N = np.empty(len(item_N), np.int32)  # position of each text within its item
     place_N[order_N] = np.arange(len(item_N)) - start_I[item_N[order_N]]
     other_G = np.arange(size_I.max() - 1, dtype=np.int32)
     there_NG = other_G < size_I[item_N][:, None] - 1
-    member_NG = start_I[item_N][:, None] + other_G + (other_G >= place_N[:, None])  # the text itself is stepped over
+    member_NG = start_I[item_N][:, None] + other_G + (other_G >= place_N[:, None])  # skips the text itself
     return np.where(there_NG, order_N[np.where(there_NG, member_NG, 0)], NO_CANDIDATE).astype(np.int32)

@@ -7,15 +7,15 @@
 Each file may be gzipped (LANG.txt.gz).
 Every sentence is a query and a candidate; relevant are its translations, and it does not search itself.
 
-- LANG.txt: a sentence has the id "N:LANG", N its line from 1, and the item "N"; relevant are that line's sentences in
-  all other languages.
-- Pairs: the ids are "CODE:N:CODE" and "CODE:N:en" for both sides of line N of the pair of CODE and English.  Each
-  pair has an English pool of its own, in which the sentences in CODE search, as published accuracies are taken.  Pairs
-  share English sentences, so in the pool of all, a sentence does not search those of other pairs that stand on a line
-  with the same English sentence (however it is typed): they would be right answers that nobody judged.
+- LANG.txt: the sentence on line N (from 1) has the id "N:LANG" and the item "N"; relevant to it are the sentences on
+  that line in all other languages.
+- Pairs: the two sides of line N of the pair of CODE and English have the ids "CODE:N:CODE" and "CODE:N:en".  As in
+  published accuracies, the sentences in CODE search an English pool of their own pair.  Pairs share English sentences;
+  so in the pool of all, a sentence does not search the sentences of other pairs whose line has the same English
+  sentence (however it is typed): they would be correct answers that nobody judged.
 
-A sentence that stands on two lines of one file is counted and reported; only its own line's translation is relevant, as
-published accuracies compare line numbers.
+A sentence that occurs on two lines of one file is counted and reported.  Only the translation on its own line is
+relevant, because published accuracies compare line numbers.
 
 Accuracy is recall@1 of the cross-lingual setting; no sentence counts in the monolingual one.
 """
@@ -29,7 +29,13 @@ from pathlib import Path
 import numpy as np
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark, Texts, others_of_item, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import (
+    NO_CANDIDATE,
+    Benchmark,
+    BenchmarkTexts,
+    others_of_item,
+    pad_relevant,
+)
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published, first_of_each
 from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
 from hbt_jax.languages import LANGUAGES, TATOEBA, same_language, unknown_language
@@ -71,7 +77,7 @@ def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
         raise InputError(f"{path}: {files[0]} is the only language: expected two or more; {LAYOUT}")
     columns = _parallel(sides)
     rows = [(f"{n}:{code}", f"{n}", code, text) for code, texts in columns.items() for n, text in enumerate(texts, 1)]
-    texts = _as_texts(rows)
+    texts = BenchmarkTexts.of_rows(rows)
     copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED)
     return Benchmark(
         name,
@@ -87,7 +93,7 @@ def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
 
 def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
     """Two files for each pair with English."""
-    rows, pools, english, relevant = [], [], [], []  # relevant: the other side of the line, of each text
+    rows, pools, english, relevant = [], [], [], []  # relevant: the other side of each text's line
     lines = {}
     for iso in _pair_names(path, files):
         code, stem = TATOEBA[iso], os.path.join(path, f"{_TATOEBA}{iso}-eng")
@@ -99,7 +105,7 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
             rows += [(f"{code}:{n}:{side}", f"{code}:{n}", side, text) for n, text in enumerate(texts, 1)]
             pools += [side if side == code else f"{_ENGLISH} of {code}"] * count
             english += columns[_ENGLISH]
-    texts = _as_texts(rows)
+    texts = BenchmarkTexts.of_rows(rows)
     excluded, shared = _unjudged(english, [item.partition(":")[0] for item in texts.items])
     copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED, languages=pools)
     if shared:
@@ -120,14 +126,14 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
 
 
 def _unjudged(english: Sequence[str], pair: Sequence[str]) -> tuple[np.ndarray, int]:
-    """What each sentence does not search: itself, and those of other pairs on a line with the same English sentence.
+    """What a sentence does not search: itself, and sentences of other pairs whose line has the same English sentence.
 
     Args:
       english: the English sentence on the line of each text.
       pair: the pair of each text.
 
     Returns:
-      excluded_QX of the benchmark, and how many sentences leave out more than themselves.
+      excluded_QX of the benchmark, and how many sentences exclude more than themselves.
     """
     number = {code: index for index, code in enumerate(dict.fromkeys(pair))}
     pair_N = np.array([number[code] for code in pair])
@@ -147,7 +153,7 @@ def _single_language(path: str, file: str) -> str:
 
 
 def _tatoeba_code(file: str) -> str:
-    """What is expected for XXX in the name of a file, in words."""
+    """What XXX in a file name should be, in words."""
     given = file.removeprefix(_TATOEBA).partition("-")[0]
     same = [] if given in TATOEBA else same_language(given, TATOEBA)
     return " or ".join(same) or f"one of {' '.join(TATOEBA)} (hbt_jax/languages.py)"
@@ -193,7 +199,3 @@ def _sentences(path: str) -> Iterator[str]:
     for place, line in read_lines(path, LAYOUT):
         check_text(place, "the line", line)
         yield line
-
-
-def _as_texts(rows: Sequence[tuple[str, str, str, str]]) -> Texts:
-    return Texts(*(list(column) for column in zip(*rows, strict=True)))

@@ -1,8 +1,9 @@
-"""Texts of a benchmark that are one text, and items that are one item because they share a text.
+"""Finds texts of a benchmark that are the same text, and items that are the same item because they share a text.
 
-Two texts of one language are one where `identity_text` is the same (folding JUDGED): composed or decomposed, with a
-space more, in full width.  Texts of different languages never are.  judged_alike.py says what follows from it for
-judgements; benchmarks that are counted as they were published only report copies (`copies_as_published`).
+Two texts of one language are the same if their `identity_text` is (folding JUDGED): whether they are composed or
+decomposed, in full width, or with an extra space makes no difference.  Texts of different languages are never the same.
+judged_alike.py says what this means for judgements; benchmarks that are scored as published only report their copies
+(`copies_as_published`).
 """
 
 import dataclasses
@@ -11,17 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.connected import joined
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.text_identity import JUDGED, identity_text
 
-MOST_COPIES = 256  # of a text: as many judgements are added to each of as many queries
+MOST_COPIES = 256  # of one text: beyond that, too many judgements would be added
 
 
 def first_of_each(languages: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-    """int64 [N]: of each text, the index of the first one of its language that is the same text.
+    """int64 [N]: for each text, the index of the first text of its language that is the same.
 
     Args:
-      languages: of each text, its language, or what else must be equal, such as the name of its pool.
+      languages: the language of each text, or something else that must be equal, such as the name of its pool.
       texts: the N texts.
 
     >>> first_of_each(["en", "de", "en", "en"], ["Lima", "Lima", " Li\\u200bma", "Quito"])
@@ -36,7 +38,7 @@ def first_of_each(languages: Sequence[str], texts: Sequence[str]) -> np.ndarray:
 
 
 def said(side: str, copies: int, ids: Sequence[str], copy: int, first: int) -> str:
-    """The beginning of a sentence that reports copies.
+    """The start of a sentence that reports copies.
 
     >>> said("candidates", 1200, ["a:en", "b:en"], 1, 0)
     '1,200 candidates have the text of another one of their language, such as b:en that of a:en'
@@ -45,17 +47,17 @@ def said(side: str, copies: int, ids: Sequence[str], copy: int, first: int) -> s
 
 
 def copies_as_published(
-    sides: Mapping[str, Texts], why: str, languages: Sequence[str] | None = None
+    sides: Mapping[str, BenchmarkTexts], why: str, languages: Sequence[str] | None = None
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """What a benchmark that is counted as it was published reports of its copies.
+    """What a benchmark that is scored as published reports about its copies.
 
     Args:
       sides: texts by what they are, such as "queries".
-      why: why copies stay apart, the end of a sentence.
-      languages: what must be equal beside the text, as for `first_of_each`; None: the language.
+      why: why copies are not merged, as the end of a sentence.
+      languages: what must be equal besides the text, as for `first_of_each`; None: the language.
 
     Returns:
-      (how many texts of each side are the same as one of another item, notes on them); no note where there are none.
+      (for each side, how many texts are the same as a text of another item; a note for each side that has such texts).
     """
     counts, notes = {}, []
     for side, texts in sides.items():
@@ -66,8 +68,8 @@ def copies_as_published(
     return counts, tuple(notes)
 
 
-def _of_other_items(texts: Texts, languages: Sequence[str]) -> list[tuple[int, int]]:
-    """(copy, first) of the texts that stand under several items: for each item but the first, one of its texts."""
+def _of_other_items(texts: BenchmarkTexts, languages: Sequence[str]) -> list[tuple[int, int]]:
+    """(copy, first) for texts that occur in several items: one text of each item except the first."""
     first_N = first_of_each(languages, texts.texts)
     seen: set[tuple[int, str]] = set()
     found = []
@@ -81,17 +83,17 @@ def _of_other_items(texts: Texts, languages: Sequence[str]) -> list[tuple[int, i
 
 @dataclasses.dataclass(frozen=True)
 class Same:
-    """Which of the N texts of one side are one text, and which are about one item.
+    """Which of the N texts of one side are the same text, and which belong to the same item.
 
     Attributes:
-      first_N: as `first_of_each` has it.
-      unit_N: number of each text's item; a text by itself where its item has several different texts of one language,
-        which are then no translations of each other.
-      class_N: number of each text's class: the items that share a text, directly or over others, and so are one item.
-        Where they have different texts of another language they are a class each: one sentence may be two in another
-        language, each answering another question, and a filler such as "-" may stand anywhere.  So are items that
-        share a text of more than MOST_COPIES copies.
-      not_joined: index of the most repeated text of each group of items that share one but are not one item.
+      first_N: see `first_of_each`.
+      unit_N: number of each text's item.  If an item has several different texts in one language, they are not
+        translations of each other, and each of its texts is a unit of its own.
+      class_N: number of each text's class.  A class is a group of items that share texts, directly or through other
+        items, and so are one item.  Items that share a text but have different texts in another language stay in
+        classes of their own: one sentence may have two translations that answer different questions, and a filler
+        such as "-" may occur anywhere.  So do items that share a text with more than MOST_COPIES copies.
+      not_joined: for each group of items that share a text but are not one item, the index of its most repeated text.
     """
 
     first_N: np.ndarray
@@ -101,15 +103,15 @@ class Same:
 
     @property
     def is_copy_N(self) -> np.ndarray:
-        """bool [N]: whether an earlier text is the same."""
+        """bool [N]: whether a text repeats an earlier one."""
         return self.first_N != np.arange(len(self.first_N))
 
 
-def same_of(texts: Texts) -> Same:
-    """Finds the texts of one side that are one text, and the items that are one item."""
+def same_of(texts: BenchmarkTexts) -> Same:
+    """Finds the texts of one side that are the same, and the items that are one item."""
     first_N = first_of_each(texts.languages, texts.texts)
     unit_N = _units(texts, first_N)
-    class_N = _connected(unit_N, first_N)
+    class_N = joined(unit_N, first_N)
     apart = _not_one(class_N, unit_N, first_N, texts.languages)
     if apart:
         own_N = class_N.max() + 1 + unit_N
@@ -117,8 +119,8 @@ def same_of(texts: Texts) -> Same:
     return Same(first_N, unit_N, class_N, tuple(apart.values()))
 
 
-def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
-    """A sentence on items that share a text but are not one item, if there are any; `side` is what texts are."""
+def not_joined_note(side: str, texts: BenchmarkTexts, same: Same) -> Iterator[str]:
+    """A sentence about items that share a text but are not one item, if there are any; `side` names the texts."""
     if same.not_joined:
         n = same.not_joined[0]
         yield (
@@ -129,20 +131,20 @@ def not_joined_note(side: str, texts: Texts, same: Same) -> Iterator[str]:
 
 
 def joined_items(items: Sequence[str], same: Same) -> list[str]:
-    """The item of each text, one name for items of one class: that of the first of them.
+    """The item of each text; items of one class all get the name of the first of them.
 
-    >>> texts = Texts(["a", "b", "c"], ["1", "2", "3"], ["en"] * 3, ["Lima", "Lima ", "Quito"])
+    >>> texts = BenchmarkTexts(["a", "b", "c"], ["1", "2", "3"], ["en"] * 3, ["Lima", "Lima ", "Quito"])
     >>> joined_items(texts.items, same_of(texts))
     ['1', '1', '3']
     """
     number: dict[str, int] = {}
     item_N = np.array([number.setdefault(item, len(number)) for item in items], np.int64)
-    group_N = _connected(item_N, same.class_N)
+    group_N = joined(item_N, same.class_N)
     _, first, group_N = np.unique(group_N, return_index=True, return_inverse=True)
     return [items[n] for n in first[group_N].tolist()]
 
 
-def _units(texts: Texts, first_N: np.ndarray) -> np.ndarray:
+def _units(texts: BenchmarkTexts, first_N: np.ndarray) -> np.ndarray:
     text_of: dict[tuple[str, str], int] = {}
     mixed = set()
     for item, code, first in zip(texts.items, texts.languages, first_N.tolist(), strict=True):
@@ -153,25 +155,15 @@ def _units(texts: Texts, first_N: np.ndarray) -> np.ndarray:
     return np.array([number.setdefault(name, len(number)) for name in names], np.int64)
 
 
-def _connected(one_N: np.ndarray, other_N: np.ndarray) -> np.ndarray:
-    """int64 [N]: the same number where `one` or `other` is the same, directly or over others."""
-    from scipy.sparse import coo_array  # takes a second to import, which a wrong flag need not wait for
-    from scipy.sparse.csgraph import connected_components
-
-    ones, others = one_N.max(initial=-1) + 1, other_N.max(initial=-1) + 1
-    edges = coo_array((np.ones(len(one_N), bool), (one_N, ones + other_N)), shape=(ones + others,) * 2)
-    return connected_components(edges, directed=False)[1][one_N].astype(np.int64)
-
-
 def several_items(class_N: np.ndarray, unit_N: np.ndarray) -> np.ndarray:
-    """int64, ascending: the classes that have several items; arguments as the attributes of `Same`."""
+    """int64, ascending: the classes with several items; arguments are attributes of `Same`."""
     _, first_U = np.unique(unit_N, return_index=True)
     numbers, items = np.unique(class_N[first_U], return_counts=True)
     return numbers[items > 1]
 
 
 def _not_one(class_N: np.ndarray, unit_N: np.ndarray, first_N: np.ndarray, languages: Sequence[str]) -> dict:
-    """Number of each class whose items are not one -> index of its most repeated text."""
+    """Class whose items are not one item -> index of its most repeated text."""
     first_T, copies_T = np.unique(first_N, return_counts=True)
     within_T = np.isin(class_N[first_T], several_items(class_N, unit_N)) | (copies_T > MOST_COPIES)
     first_T, copies_T = first_T[within_T], copies_T[within_T]

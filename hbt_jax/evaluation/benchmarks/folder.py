@@ -1,16 +1,17 @@
-"""The three-file benchmark layout, for `facts` and for anybody's own data.
+"""The three-file benchmark layout, for `facts` and for your own data.
 
     queries.jsonl     {"id": "currency/FR:de", "item": "currency/FR", "language": "de", "text": "..."}   one a line
     candidates.jsonl  the same fields
-    qrels.trec        QUERY_ID 0 CANDIDATE_ID RELEVANCE    relevant where RELEVANCE is above 0
+    qrels.trec        QUERY_ID 0 CANDIDATE_ID GRADE        relevant where GRADE is above 0
 
-`item` joins the languages; where it is absent it is the part of the id before its last ":".  Fields besides these four
-are ignored.  Ids are unique within a file and hold no white space.  Every query has at least one relevant candidate.
-made_from.json, which data_prep/write_benchmark.py writes too, may say what the texts were made from.
-Each file may be gzipped (queries.jsonl.gz).  Relevance is yes or no: the results say how many judgements were graded
-higher than 1, and how many say "not relevant", which is what a candidate without judgement is, too, but for copies:
-a text that is in the files twice is judged once (benchmarks/judged_alike.py), and a judgement that says "not relevant"
-is kept all the same.  Queries that share a text share their item in the results, so that they are drawn together.
+`item` connects translations; if it is absent, the item is the part of the id before the last ":".  Other fields are
+ignored.  Ids are unique within a file and contain no white space.  Every query has at least one relevant candidate.
+made_from.json, which data_prep/write_benchmark.py also writes, may say what the texts were made from.
+Each file may be gzipped (queries.jsonl.gz).
+
+Relevance is yes or no; the results say how many grades are above 1.  A candidate without a judgement is not relevant,
+unless it is a copy of a relevant one: copies are judged alike (judged_alike.py), except where a judgement says "not
+relevant".  Queries that share a text share an item in the results, so that bootstrap samples draw them together.
 """
 
 import dataclasses
@@ -24,9 +25,10 @@ import numpy as np
 from hbt_jax import languages
 from hbt_jax.data.manifest import data_release
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike
+from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
 from hbt_jax.models.huggingface.json_files import read_json
 
@@ -43,7 +45,7 @@ def read(path: str, name: str) -> Benchmark:
     """
     queries = _read_texts(os.path.join(path, QUERIES))
     candidates = _read_texts(os.path.join(path, CANDIDATES))
-    judged = _read_qrels(os.path.join(path, QRELS), queries, candidates)
+    judged = _read_judgements(os.path.join(path, QRELS), queries, candidates)
     alike = judge_alike(queries, candidates, judged.relevant, judged.rejected)
     _check_answered(os.path.join(path, QRELS), queries, alike)
     notes = (*_notes(queries, candidates, judged.grades), *_copy_notes(queries, candidates, alike))
@@ -58,7 +60,7 @@ def read(path: str, name: str) -> Benchmark:
     )
 
 
-def _check_answered(path: str, queries: Texts, alike: Alike) -> None:
+def _check_answered(path: str, queries: BenchmarkTexts, alike: Alike) -> None:
     without = [id_ for id_, indexes in zip(queries.ids, alike.relevant, strict=True) if not indexes]
     if without:
         raise InputError(
@@ -77,8 +79,8 @@ def _copy_counts(alike: Alike) -> dict[str, int]:
     }
 
 
-def _copy_notes(queries: Texts, candidates: Texts, alike: Alike) -> Iterator[str]:
-    """Sentences on copies and on what is judged because of them, each with an example."""
+def _copy_notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, alike: Alike) -> Iterator[str]:
+    """Sentences about copies and about the judgements that they change, each with an example."""
     for side, texts, same in _sides(queries, candidates, alike):
         copies = np.flatnonzero(same.is_copy_N)
         if copies.size:
@@ -96,17 +98,19 @@ def _copy_notes(queries: Texts, candidates: Texts, alike: Alike) -> Iterator[str
         yield from not_joined_note(side, texts, same)
 
 
-def _sides(queries: Texts, candidates: Texts, alike: Alike) -> tuple[tuple[str, Texts, Same], ...]:
+def _sides(
+    queries: BenchmarkTexts, candidates: BenchmarkTexts, alike: Alike
+) -> tuple[tuple[str, BenchmarkTexts, Same], ...]:
     return ("queries", queries, alike.queries), ("candidates", candidates, alike.candidates)
 
 
 def _release(file: Path) -> str:
-    """The release of public data that made_from.json names, empty where there is no such file."""
+    """The release of public data that made_from.json names; empty if there is no such file."""
     return data_release(read_json(file)) if file.is_file() else ""
 
 
-def _notes(queries: Texts, candidates: Texts, grades: dict[str, int]) -> tuple[str, ...]:
-    """What is in the files but does not count in full."""
+def _notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, grades: dict[str, int]) -> tuple[str, ...]:
+    """What the files contain that does not count, or not in full."""
     notes = []
     if grades["not_relevant"]:
         notes.append(f"{grades['not_relevant']:,} judgements of {QRELS} say not relevant, as if there were none")
@@ -120,7 +124,7 @@ def _notes(queries: Texts, candidates: Texts, grades: dict[str, int]) -> tuple[s
     return tuple(notes)
 
 
-def _read_texts(path: str) -> Texts:
+def _read_texts(path: str) -> BenchmarkTexts:
     ids, items, codes, texts = [], [], [], []
     first_place = {}
     for place, line in read_lines(path, LAYOUT):
@@ -136,7 +140,7 @@ def _read_texts(path: str) -> Texts:
         items.append(item)
         codes.append(code)
         texts.append(text)
-    return Texts(ids, items, codes, texts)
+    return BenchmarkTexts(ids, items, codes, texts)
 
 
 def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
@@ -158,43 +162,30 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class _Judged:
-    """The judgements of the file: indexes of each query's relevant candidates, and of those judged not relevant."""
+    """The judgements of the file.
+
+    Attributes:
+      relevant: for each query, the indexes of the candidates judged relevant.
+      rejected: query -> indexes of the candidates judged not relevant.
+      grades: how many judgements there are of each kind.
+    """
 
     relevant: list[set[int]]
     rejected: dict[int, set[int]]
     grades: dict[str, int]
 
 
-def _read_qrels(path: str, queries: Texts, candidates: Texts) -> _Judged:
-    """The judgements, and in `grades` how many there are of each kind."""
-    query_index = {id_: index for index, id_ in enumerate(queries.ids)}
+def _read_judgements(path: str, queries: BenchmarkTexts, candidates: BenchmarkTexts) -> _Judged:
+    """Reads the judgements and looks their ids up."""
     candidate_index = {id_: index for index, id_ in enumerate(candidates.ids)}
-    relevant: list[set[int]] = [set() for _ in query_index]
+    graded = read_qrels(path, LAYOUT, KnownIds(set(queries.ids), QUERIES), KnownIds(candidate_index, CANDIDATES))
+    relevant: list[set[int]] = [set() for _ in queries.ids]
     rejected: dict[int, set[int]] = {}
-    judged, grades = set(), Counter(relevant=0, not_relevant=0, above_1=0)
-    for place, line in read_lines(path, LAYOUT):
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != 4:
-            raise InputError(f"{place}: {len(fields)} fields: expected 4, QUERY_ID 0 CANDIDATE_ID RELEVANCE")
-        query_id, _, candidate_id, grade = fields
-        if query_id not in query_index:
-            raise InputError(f"{place}: unknown query id {query_id!r}: it is not in {QUERIES}")
-        if candidate_id not in candidate_index:
-            raise InputError(f"{place}: unknown candidate id {candidate_id!r}: it is not in {CANDIDATES}")
-        if (query_id, candidate_id) in judged:
-            raise InputError(
-                f"{place}: query {query_id!r} and candidate {candidate_id!r} are judged twice: keep one line"
-            )
-        judged.add((query_id, candidate_id))
-        try:
-            number = int(grade)
-        except ValueError as error:
-            raise InputError(f"{place}: relevance {grade!r}: expected a whole number, above 0 if relevant") from error
-        grades["relevant" if number > 0 else "not_relevant"] += 1
-        grades["above_1"] += number > 1
-        query = query_index[query_id]
-        of_query = relevant[query] if number > 0 else rejected.setdefault(query, set())
-        of_query.add(candidate_index[candidate_id])
-    return _Judged(relevant, rejected, dict(grades))
+    counts = Counter(relevant=0, not_relevant=0, above_1=0)
+    for query, id_ in enumerate(queries.ids):
+        for candidate, grade in graded.get(id_, {}).items():
+            counts["relevant" if grade > 0 else "not_relevant"] += 1
+            counts["above_1"] += grade > 1
+            of_query = relevant[query] if grade > 0 else rejected.setdefault(query, set())
+            of_query.add(candidate_index[candidate])
+    return _Judged(relevant, rejected, dict(counts))

@@ -1,11 +1,11 @@
-"""Judgements that hold for every copy of a text: without them, a second right answer counts as a wrong one.
+"""Extends judgements to every copy of a text; otherwise a second correct answer would count as wrong.
 
 - A candidate with the text of a relevant one, in its language, is relevant too.
-- Where a query's judgements call all of an item relevant, in every language that it has, the items that share a text
-  with it (`copies.Same.class_N`) are relevant as a whole: translations that only the copy has are right answers.
-- Queries of one language with the same text have the same answers.  Where all languages of an item are judged alike,
-  that holds for the items that share a text with it, in all their languages.
-- A candidate that the query's own judgements call not relevant stays so.
+- If a query's judgements call all of an item relevant, in every language it has, the items that share a text with it
+  (`copies.Same.class_N`) are relevant as a whole: a translation that only the copy has is a correct answer too.
+- Queries with the same text in one language have the same answers.  If all languages of an item are judged alike, this
+  also holds for the items that share a text with it, in all their languages.
+- A candidate that a query's own judgements call not relevant remains not relevant.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.copies import MOST_COPIES, Same, same_of, several_items
 
 RELEVANT_DEFINITION = (
@@ -30,10 +30,10 @@ class Alike:
     """Judgements that hold for copies.
 
     Attributes:
-      queries, candidates: what is the same on each side.
-      relevant: of each query, the indexes of its relevant candidates.
-      added: how many of them were not judged for the query itself.
-      kept: (query, candidate) that would be relevant but are judged not to be.
+      queries, candidates: the copies on each side.
+      relevant: for each query, the indexes of its relevant candidates.
+      added: how many of these were not judged for the query itself.
+      kept: (query, candidate) pairs that would be relevant but are judged not to be.
     """
 
     queries: Same
@@ -44,8 +44,8 @@ class Alike:
 
 
 def judge_alike(
-    queries: Texts,
-    candidates: Texts,
+    queries: BenchmarkTexts,
+    candidates: BenchmarkTexts,
     relevant: Sequence[AbstractSet[int]],
     rejected: Mapping[int, AbstractSet[int]],
 ) -> Alike:
@@ -53,11 +53,12 @@ def judge_alike(
 
     Args:
       queries, candidates: the two sides of a benchmark.
-      relevant: of each query, the indexes of candidates judged relevant.
-      rejected: query -> indexes of candidates judged not relevant, for queries that have some.
+      relevant: for each query, the indexes of the candidates judged relevant.
+      rejected: query -> indexes of the candidates judged not relevant, for queries with such judgements.
 
-    >>> queries = Texts(["q"], ["q"], ["en"], ["?"])
-    >>> candidates = Texts(["a:en", "a:de", "b:en"], ["a", "a", "b"], ["en", "de", "en"], ["Lima", "Lima", "Lima "])
+    >>> queries = BenchmarkTexts(["q"], ["q"], ["en"], ["?"])
+    >>> rows = [("a:en", "a", "en", "Lima"), ("a:de", "a", "de", "Lima"), ("b:en", "b", "en", "Lima ")]
+    >>> candidates = BenchmarkTexts.of_rows(rows)
     >>> judge_alike(queries, candidates, [{2}], {}).relevant
     [{0, 1, 2}]
     >>> judge_alike(queries, candidates, [{0}], {}).relevant  # not all of the item is judged: only the same text
@@ -77,7 +78,7 @@ def judge_alike(
 
 
 class _Groups:
-    """The candidates that are copies of each other and those of one class; false where there are none."""
+    """Candidates that are copies of each other, and candidates of one class; false if there are no copies."""
 
     def __init__(self, found: Same):
         self._first, self._unit, self._class = found.first_N.tolist(), found.unit_N.tolist(), found.class_N.tolist()
@@ -92,7 +93,7 @@ class _Groups:
         return bool(self._copies)
 
     def widened(self, judged: AbstractSet[int], against: AbstractSet[int]) -> set[int]:
-        """What is relevant where `judged` are, of which the query's own judgements are `against` some."""
+        """All that is relevant if `judged` is; the query's own judgements call `against` not relevant."""
         wide, touched = set(judged), {}
         for n in judged:
             wide.update(self._copies.get(self._first[n], ()))
@@ -106,7 +107,7 @@ class _Groups:
 
 
 def _of_same_queries(asked: Same, found: Same, relevant: Sequence[AbstractSet[int]]) -> Sequence[AbstractSet[int]]:
-    """What is judged of each query, and of those that are the same."""
+    """What is judged relevant to each query or to a query that is the same."""
     shared = list(relevant)
     for members in _classes(asked).values():
         by_item: dict[int, set[frozenset[int]]] = {}
@@ -127,18 +128,18 @@ def _unite(sets: list[AbstractSet[int]], members: Sequence[int]) -> None:
 
 
 def _copies(same: Same) -> dict[int, list[int]]:
-    """First of a text -> all that are the same, where there are at least two and at most MOST_COPIES."""
+    """First copy of a text -> all its copies, if there are at least two and at most MOST_COPIES."""
     first, copies = np.unique(same.first_N, return_counts=True)
     return _members(same.first_N, first[(copies > 1) & (copies <= MOST_COPIES)])
 
 
 def _classes(same: Same) -> dict[int, list[int]]:
-    """Number of a class -> its texts, where it has several items."""
+    """Class with several items -> its texts."""
     return _members(same.class_N, several_items(same.class_N, same.unit_N))
 
 
 def _members(number_N: np.ndarray, wanted: np.ndarray) -> dict[int, list[int]]:
-    """Number -> the indexes that have it, in ascending order, of the wanted numbers."""
+    """Each wanted number -> the indexes that have it, ascending."""
     groups: dict[int, list[int]] = {}
     chosen = np.flatnonzero(np.isin(number_N, wanted))
     for n, number in zip(chosen.tolist(), number_N[chosen].tolist(), strict=True):

@@ -1,17 +1,17 @@
 """MIRACL (Zhang et al. 2022, arXiv 2210.09984): find passages of Wikipedia in 18 languages; the dev split.
 
-DATA_DIR/miracl/ is the two official repositories of the Hugging Face hub in one folder, whole or some languages:
+DATA_DIR/miracl/ holds the two official repositories of the Hugging Face hub in one folder, with all or some languages:
 
     miracl-v1.0-LANG/topics/topics.miracl-v1.0-LANG-dev.tsv    miracl/miracl: QID, tab, query
     miracl-v1.0-LANG/qrels/qrels.miracl-v1.0-LANG-dev.tsv      miracl/miracl: QID Q0 DOCID GRADE
     miracl-corpus-v1.0-LANG/docs-N.jsonl.gz                    miracl/miracl-corpus: {"docid", "title", "text"} a line
 
-- The text of a passage is title, space, text; the text alone where the title is empty.
-- Ids are unique within a language, not between languages; a docid is ARTICLE#PASSAGE.
-- A grade of 0 says that a passage was judged not relevant.
-- Passages are judged in the query's language only: with all languages together, those of other languages count as not
-  relevant.
-- The files of a corpus are numbered from 0 without a gap, so that a missing one is noticed.
+- The text of a passage is its title, a space and its text; if the title is empty, the text alone.
+- Ids are unique within a language but not across languages; a docid is ARTICLE#PASSAGE.
+- A grade of 0 means that a passage was judged not relevant.
+- Passages are judged in the query's language only: in the pool of all languages, passages in other languages count as
+  not relevant.
+- The files of a corpus are numbered from 0 without gaps, so a missing one is noticed.
 """
 
 import os
@@ -20,7 +20,8 @@ from collections.abc import Iterator
 
 from hbt_jax import languages
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
+from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.benchmarks.text_lines import read_lines
 from hbt_jax.text_identity import identity_text
@@ -34,19 +35,19 @@ _NOTE = (
 )
 
 
-def read(folder: str, name: str, chosen: tuple[str, ...] = ()) -> StreamedBenchmark:
-    """Reads topics and qrels and lists the shards of the folder `folder`; no passage is read.
+def read(folder: str, name: str, miracl_languages: tuple[str, ...] = ()) -> StreamedBenchmark:
+    """Reads topics and qrels, and lists the shards; no passage is read.
 
     Args:
       folder: as described above.
       name: names the folder of the results.
-      chosen: languages; none: all that the folder has.
+      miracl_languages: codes of those to read; none: all that the folder has.
 
     Raises:
       InputError: a language lacks topics, qrels or corpus, a shard is missing, or a line is wrong.
     """
-    texts, grades, shards = Texts([], [], [], []), [], []
-    for code in _languages(folder, chosen):
+    texts, grades, shards = BenchmarkTexts([], [], [], []), [], []
+    for code in _languages(folder, miracl_languages):
         shards += _shards(folder, code)
         topics = os.path.join(folder, f"{_TOPICS}{code}", "topics", f"topics.miracl-v1.0-{code}-{SPLIT}.tsv")
         queries = _read_topics(topics, code)
@@ -54,8 +55,7 @@ def read(folder: str, name: str, chosen: tuple[str, ...] = ()) -> StreamedBenchm
             for column, value in ((texts.ids, id_), (texts.items, id_), (texts.languages, code), (texts.texts, text)):
                 column.append(value)
         qrels = os.path.join(folder, f"{_TOPICS}{code}", "qrels", f"qrels.miracl-v1.0-{code}-{SPLIT}.tsv")
-        judged = _read_qrels(qrels, topics, code, queries)
-        grades += [judged[id_] for id_ in queries]
+        grades += _read_grades(qrels, topics, queries)
     settings = {"split": SPLIT, "candidate_text": "title, space, text", "languages": sorted({*texts.languages})}
     return StreamedBenchmark(name, texts, grades, tuple(shards), _passage, settings, (_NOTE,))
 
@@ -74,7 +74,7 @@ def _passage(fields: dict) -> tuple[str, str]:
 
 
 def _languages(folder: str, chosen: tuple[str, ...]) -> list[str]:
-    """The languages to evaluate, each known, with topics and with a corpus."""
+    """The languages to evaluate; each is known and has topics and a corpus."""
     with_topics, with_corpus = (_found(folder, prefix) for prefix in (_TOPICS, _CORPUS))
     wrong = [code for code in (*chosen, *sorted(with_topics | with_corpus)) if code not in languages.MIRACL]
     if wrong:
@@ -96,7 +96,7 @@ def _languages(folder: str, chosen: tuple[str, ...]) -> list[str]:
 
 
 def _found(folder: str, prefix: str) -> set[str]:
-    """Codes of the subfolders that begin with `prefix`."""
+    """Language codes of the subfolders whose names begin with `prefix`."""
     return {
         entry.name.removeprefix(prefix)
         for entry in os.scandir(folder)
@@ -105,7 +105,7 @@ def _found(folder: str, prefix: str) -> set[str]:
 
 
 def _shards(folder: str, code: str) -> list[Shard]:
-    """The shards of a language in the order of their numbers, which have no gap."""
+    """The shards of a language, by number; raises InputError for a gap in the numbers."""
     path = os.path.join(folder, f"{_CORPUS}{code}")
     numbers = sorted(
         int(match[1]) for name in os.listdir(path) if (match := re.fullmatch(r"docs-(0|[1-9]\d*)\.jsonl\.gz", name))
@@ -139,26 +139,14 @@ def _read_topics(path: str, code: str) -> dict[str, str]:
     return queries
 
 
-def _read_qrels(path: str, topics: str, code: str, queries: dict[str, str]) -> dict[str, dict[str, int]]:
-    """Joint id of a query -> docid -> grade; every query has one judgement at least."""
-    judged = {id_: {} for id_ in queries}
-    for place, line in _lines(path):
-        fields = line.split()
-        if len(fields) != 4:
-            raise InputError(f"{place}: {len(fields)} fields: expected 4, QUERY_ID Q0 DOCID GRADE")
-        query_id, _, docid, grade = fields
-        if joint_id(code, query_id) not in judged:
-            raise InputError(f"{place}: unknown query id {query_id!r}: it is not in {topics}")
-        grades = judged[joint_id(code, query_id)]
-        if docid in grades:
-            raise InputError(f"{place}: query {query_id!r} and passage {docid!r} are judged twice: keep one line")
-        if not re.fullmatch(r"-?\d+", grade):
-            raise InputError(f"{place}: grade {grade!r}: expected a whole number, above 0 if relevant")
-        grades[docid] = int(grade)
-    without = [id_ for id_, grades in judged.items() if not grades]
+def _read_grades(path: str, topics: str, queries: dict[str, str]) -> list[dict[str, int]]:
+    """Of each query, docid -> grade; every query has at least one judgement."""
+    own = [own_id(id_) for id_ in queries]
+    graded = read_qrels(path, _LAYOUT, KnownIds(set(own), topics))
+    without = [id_ for id_ in own if id_ not in graded]
     if without:
         raise InputError(
             f"{topics}: {len(without)} of {len(queries)} queries have no judgement in {path}, the first is"
-            f" {own_id(without[0])!r}: fetch both files of one version"
+            f" {without[0]!r}: fetch both files of one version"
         )
-    return judged
+    return [graded[id_] for id_ in own]

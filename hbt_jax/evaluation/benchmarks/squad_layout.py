@@ -4,14 +4,14 @@
                                         "sentence_breaks": [[start, end], ...], "sentences": [...]}]}]}
 
 Offsets count Unicode code points; ends are exclusive.  XQuAD-R and MLQA-R (Roy et al. 2020, arXiv 2004.05484) add
-`sentence_breaks` and `sentences`: the text of a sentence is that of `sentences`, which is the slice of the context but
-for two Turkish sentences of XQuAD-R, whose context is damaged there.  Questions of different languages with the same
-`id` are translations of each other.  Other fields are ignored.
+`sentence_breaks` and `sentences`.  The text of a sentence is taken from `sentences`; it is the slice of the context
+except for two Turkish sentences of XQuAD-R, where the context is damaged.  Questions with the same `id` in different
+languages are translations of each other.  Other fields are ignored.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
@@ -45,8 +45,8 @@ class Paragraph:
       place: file and number, for messages.
       number: from 1, counted through the file.
       context: its text.
-      breaks: start and end of each sentence, ascending; None where the file has no `sentence_breaks`.
-      sentences: their texts; None likewise.
+      breaks: start and end of each sentence, ascending; None if the file has no `sentence_breaks`.
+      sentences: their texts; None in the same case.
       questions: in the order of the file.
     """
 
@@ -59,7 +59,7 @@ class Paragraph:
 
 
 def language_files(folder: Path) -> dict[str, Path]:
-    """The files LANG.json of a folder, by code in alphabetical order; may be none.
+    """The files LANG.json of a folder, by code in alphabetical order; there may be none.
 
     Raises:
       InputError: a .json file is not named by a known language.
@@ -73,11 +73,11 @@ def language_files(folder: Path) -> dict[str, Path]:
 
 
 def read(path: Path, set_aside: Callable[[InputError], None] | None = None) -> list[Paragraph]:
-    """The paragraphs of a file in their order.
+    """The paragraphs of a file, in order.
 
     Args:
       path: the file.
-      set_aside: called with what is wrong with a paragraph, which is then left out; None: it is raised.
+      set_aside: called with the error of a wrong paragraph, which is then left out; None: the error is raised.
 
     Raises:
       InputError: the file is not JSON in this layout, has no paragraph, or has two questions of one id; the message
@@ -113,7 +113,7 @@ def parts(path: Path) -> Iterator[tuple[str, int, dict]]:
 
 
 def paragraph(place: str, number: int, fields: dict) -> Paragraph:
-    """A paragraph of its fields; raises InputError, which names the place or the question, for wrong ones."""
+    """Makes a paragraph from its fields; raises InputError, naming the place or the question, if they are wrong."""
     context = _text(place, fields, "context")
     questions = tuple(_question(place, qa) for qa in _objects(place, fields, "qas"))
     breaks, sentences = _sentences(place, fields, context)
@@ -121,10 +121,10 @@ def paragraph(place: str, number: int, fields: dict) -> Paragraph:
 
 
 def gold_sentence(paragraph: Paragraph, question: Question) -> int:
-    """Position from 0 of the sentence in which a question's first answer starts; the paragraph must have sentences.
+    """Position (from 0) of the sentence in which the question's first answer starts; the paragraph must have sentences.
 
     Raises:
-      InputError: the answer does not stand where `answer_start` says, or is in no sentence.
+      InputError: the answer is not where `answer_start` says, or is in no sentence.
     """
     start, text = question.answer
     there = paragraph.context[start : start + len(text)]
@@ -140,27 +140,6 @@ def gold_sentence(paragraph: Paragraph, question: Question) -> int:
         f"{paragraph.place}, question {question.id!r}: answer_start {start} is in no sentence: expected one of"
         " sentence_breaks with start <= answer_start < end; correct them"
     )
-
-
-def connected(places_of: Mapping[str, Iterable[Hashable]]) -> dict[str, str]:
-    """Groups questions that share a place, be it over others: question id -> id of the first question of its group.
-
-    >>> connected({"a": ["de 1", "en 1"], "b": ["en 2"], "c": ["de 1", "en 3"], "d": ["en 3"]})
-    {'a': 'a', 'b': 'b', 'c': 'a', 'd': 'a'}
-    """
-    ids, leader, first_at = list(places_of), list(range(len(places_of))), {}
-
-    def lead(number: int) -> int:
-        while leader[number] != number:
-            leader[number] = leader[leader[number]]
-            number = leader[number]
-        return number
-
-    for number, places in enumerate(places_of.values()):
-        for place in places:
-            one, other = sorted((lead(number), lead(first_at.setdefault(place, number))))
-            leader[other] = one
-    return {id_: ids[lead(number)] for number, id_ in enumerate(ids)}
 
 
 def _json(path: Path) -> object:

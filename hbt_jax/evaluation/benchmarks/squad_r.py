@@ -3,18 +3,18 @@
     DATA_DIR/xquad-r/LANG.json   eleven languages
     DATA_DIR/mlqa-r/LANG.json    seven languages; the folder mlqa-dev-r of the official repository
 
-The files are those of https://github.com/google-research-datasets/lareqa; squad_layout.py describes them.
-Copies on the Hugging Face hub lack the sentences, so they cannot stand in.
+The files are those of https://github.com/google-research-datasets/lareqa; squad_layout.py describes their layout.
+Copies on the Hugging Face hub lack the sentences, so they cannot be used instead.
 
-- A query is one question in one language, id "ID:LANG"; its item is the question's ID, which joins the languages.
+- A query is one question in one language, id "ID:LANG"; its item is the question's ID, which connects translations.
 - A candidate is one (language, paragraph, sentence position), whatever its text: nothing is merged.  Its id is
-  "LANG:pP:sS", with paragraphs counted from 1 through the file and sentences from 0 in the paragraph, as LAReQA's own
-  code counts them.  Sentences that answer one question share an item, directly or over other questions that they
+  "LANG:pP:sS", with paragraphs counted from 1 through the file and sentences from 0 in the paragraph, as in LAReQA's
+  own code.  Sentences that answer the same question share an item, directly or through other questions that they
   answer; every other candidate is an item of its own.
-- Sentences and questions that are copies of another one are counted and reported; only one is judged.
-- Relevant to a query are the sentences in which the answer of its ID starts, one in each language that has the ID.
+- Copies of sentences and questions are counted and reported, but not merged or judged alike.
+- Relevant to a query are the sentences in which the answer to its ID starts, one in each language that has the ID.
 
-Candidate texts, of which a result must name the one it used:
+There are two candidate texts; results say which one was used:
 
     sentence           the sentence
     sentence+context   the sentence, a space and the whole paragraph it stands in.  XTREME-R (Ruder et al. 2021, arXiv
@@ -22,13 +22,14 @@ Candidate texts, of which a result must name the one it used:
                        between them; its metric is mAP@20 (here: over the whole ranking).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+from hbt_jax import connected
 from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 
 PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statistics" of the official repository
@@ -51,11 +52,11 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
 
     Args:
       path: folder with one file a language.
-      name: decides the languages and the counts that they must have.
+      name: determines the languages and the counts that they must have.
       candidate_text: one of CANDIDATE_TEXTS.
 
     Raises:
-      InputError: a language's file is missing, wrong or one too many, or its counts are not the published ones.
+      InputError: a language's file is missing, wrong or unexpected, or its counts are not the published ones.
       ValueError: an unknown candidate text.
     """
     if candidate_text not in CANDIDATE_TEXTS:
@@ -72,12 +73,13 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
             queries.append((f"{question}:{code}", question, code, text))
             golds.setdefault(question, []).append(number[sentence])
         candidates += sentences
-    item = {n: first for question, first in squad_layout.connected(golds).items() for n in golds[question]}
+    item = {n: first for question, first in connected.groups(golds).items() for n in golds[question]}
     candidates = [(id_, item.get(n, id_), code, text) for n, (id_, code, text) in enumerate(candidates)]
     relevant_QG = pad_relevant([golds[question] for _, question, _, _ in queries])
-    sides = {"queries": _texts(queries), "candidates": _texts(candidates)}
+    sides = {"queries": BenchmarkTexts.of_rows(queries), "candidates": BenchmarkTexts.of_rows(candidates)}
     copies, notes = copies_as_published(sides, _AS_PUBLISHED)
-    return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes)
+    settings = {"candidate_text": candidate_text}
+    return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes, settings=settings)
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:
@@ -121,7 +123,3 @@ def _check_counts(name: str, code: str, file: Path, counts: tuple[int, int]) -> 
                 f"{file}: {name} in {code!r} has {found} {what}, expected {published}, the published number: the file"
                 f" is not the official one; {_ORIGIN}"
             )
-
-
-def _texts(rows: Sequence[tuple[str, str, str, str]]) -> Texts:
-    return Texts(*(list(column) for column in zip(*rows, strict=True)))

@@ -1,13 +1,14 @@
-"""A benchmark whose candidates are too many to hold: queries and judgements in memory, passages in shards on disk.
+"""A benchmark with too many candidates to hold in memory: its passages are in shards on disk.
 
-Ids are as published within a language; with all languages together a query or passage is called "LANGUAGE:ID", as
-different languages use the same ids.
+Within a language, ids are as published.  With all languages together, a query or passage is called "LANGUAGE:ID",
+because different languages use the same ids.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,8 +16,8 @@ class Shard:
     """One file of passages.
 
     Attributes:
-      language: of its passages.
-      name: unique in the benchmark, and fit for a file's name, such as "sw-docs-0".
+      language: the language of its passages.
+      name: unique in the benchmark and usable in a file name, such as "sw-docs-0".
       path: JSON lines, gzipped where the name ends in ".gz".
     """
 
@@ -32,22 +33,23 @@ class StreamedBenchmark:
     Attributes:
       name: names the folder of its results.
       queries: Q texts; their ids are "LANGUAGE:ID", and every query is an item of its own.
-      grades: of each query, passage id -> grade, of passages in the query's language; relevant where above 0.
+      grades: for each query, passage id -> grade, of passages in the query's language; above 0 means relevant.
       shards: all passages, language after language.
-      passage: what makes (id, text) of the fields of a JSON line; raises ValueError, saying what is wrong.
-      settings: what a result must name of how texts are made and which were chosen.
+      passage: turns the fields of a JSON line into (id, text); raises ValueError saying what is wrong.
+      settings: what a result must say about how texts are made and which were chosen.
       notes: what a reader of the results must know, in sentences.
       counts: further counts for the results.
     """
 
     name: str
-    queries: Texts
+    queries: BenchmarkTexts
     grades: Sequence[Mapping[str, int]]
     shards: tuple[Shard, ...]
     passage: Callable[[dict], tuple[str, str]]
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    is_streamed: ClassVar[bool] = True
 
     @property
     def languages(self) -> tuple[str, ...]:

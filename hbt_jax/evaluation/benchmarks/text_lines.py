@@ -1,7 +1,7 @@
-"""Lines of a benchmark's text files, plain or gzipped; every error names the file and, where it can, the line.
+"""Reads the lines of text files, plain or gzipped; every error names the file and, if it can, the line.
 
-UTF-8 throughout.  A byte order mark at the start of a file and the \\r of a Windows line end are no part of a line.
-Only line feeds end a line: other characters that some programs take for line ends stand in real sentences.
+Files are UTF-8.  A byte order mark at the start of a file and the \\r of a Windows line end are dropped.  Only a line
+feed ends a line: other characters that some programs treat as line ends occur in real sentences.
 """
 
 import gzip
@@ -18,14 +18,15 @@ _SHOWN = 40  # characters of a wrong value that a message repeats
 
 
 def read_lines(path: str, expected: str) -> Iterator[tuple[str, str]]:
-    """Yields ("PATH:LINE", line) for each line of a file, blank ones too, without line ends.
+    """Yields ("PATH:LINE", line) for each line of a file, blank lines included, without line ends.
 
     Args:
-      path: the file; PATH.gz is read where it is there instead.
-      expected: what the folder should hold, for the message where the file is missing.
+      path: the file; PATH.gz is read if that is there instead.
+      expected: what the folder should hold, for the message if the file is missing.
 
     Raises:
-      InputError: the file is missing, there twice, a cut or damaged gzip, not UTF-8, or has nothing but blank lines.
+      InputError: the file is missing, is there both plain and gzipped, is a truncated or damaged gzip file, is not
+        UTF-8, or has only blank lines.
     """
     path = _plain_or_gzipped(path, expected)
     number, found = 0, False
@@ -87,6 +88,16 @@ def json_object(place: str, line: str, fields: str) -> dict:
     return content
 
 
+def text_field(place: str, content: dict, name: str) -> str:
+    """The text in a field of a JSON object; raises InputError if it is missing, no string, or has nothing visible."""
+    if name not in content:
+        raise InputError(f"{place}: missing field {name!r}: expected a string")
+    if not isinstance(content[name], str):
+        raise InputError(f"{place}: field {name!r} is {shown(content[name])}: expected a string")
+    check_text(place, name, content[name])
+    return content[name]
+
+
 def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
     content = dict(pairs)
     if len(content) < len(pairs):
@@ -97,20 +108,20 @@ def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
 
 
 def shown(value: object) -> str:
-    """A wrong JSON value as a message repeats it."""
+    """A wrong JSON value, shortened for a message."""
     text = json.dumps(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def check_id(place: str, name: str, value: str) -> None:
-    """Raises InputError unless a TREC file can carry the id."""
+    """Raises InputError unless the id can stand in a TREC file."""
     if not value or value.split() != [value]:
         raise InputError(f"{place}: {name} {value!r} is empty or holds white space, which TREC files cannot carry")
     _check_whole(place, name, value)
 
 
 def check_text(place: str, name: str, text: str) -> None:
-    """Raises InputError for a text without a visible character, or with half of one."""
+    """Raises InputError for a text without a visible character, or with half a surrogate pair."""
     if not identity_text(text):
         raise InputError(f"{place}: {name} is empty: drop it or give the text")
     _check_whole(place, name, text)

@@ -3,17 +3,17 @@
     DATA_DIR/xm3600/captions.jsonl   or captions.jsonl.gz, as https://google.github.io/crossmodal-3600 publishes it
 
 One picture a line: {"image/key": "000411001ff7dd4f", "image/locale": "en", "ar": {"caption": ["...", ...], ...}, ...}.
-Of a language the captions under `caption` are read; tokenised copies beside them and the other fields are not.
+For each language the captions under `caption` are read; their tokenised copies and the other fields are ignored.
 
 - Every caption is a query and a candidate, with the id "KEY:LANG:N", N from 0 in the order of the file; its item is the
-  picture's key.  Equal captions stay apart, as they are different people's; of two pictures' equal captions only those
-  of the same picture are relevant to a query, as published, and how many there are is counted.
-- Relevant to a caption are all others of its picture, in any language; the caption itself is not searched.
-- So a query counts in the monolingual setting where its picture has another caption in its language.
-- A caption that is its picture's only one is a candidate but no query; how many there are is counted.
+  picture's key.  Equal captions are not merged, as different people wrote them.  If two pictures have equal captions,
+  only those of the query's own picture are relevant, as published; such copies are counted.
+- Relevant to a caption are all other captions of its picture, in any language; the caption itself is not searched.
+- So a query counts in the monolingual setting if its picture has another caption in its language.
+- If a picture has a single caption, that caption is a candidate but not a query; these are counted.
 
-A file of 3,600 pictures must have the captions that are published, all of them.  Another file is read as what it is,
-and the results say that it is not XM3600 and which languages it lacks, wholly or for some pictures.
+A file with 3,600 pictures must have all published captions.  Any other file is read as it is; the results then say that
+it is not XM3600 and which languages it lacks, entirely or for some pictures.
 """
 
 import os
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, others_of_item
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, others_of_item
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
 from hbt_jax.languages import XM3600, unknown_language
@@ -75,8 +75,8 @@ def read(path: str, name: str) -> Benchmark:
     )
 
 
-def _texts(file: str) -> tuple[Texts, Counter]:
-    """The captions in the order of the file, and the pictures that have one in each language."""
+def _texts(file: str) -> tuple[BenchmarkTexts, Counter]:
+    """The captions in the order of the file, and for each language the number of pictures with a caption."""
     ids, items, codes, texts = [], [], [], []
     first_place: dict[str, str] = {}
     pictures_with: Counter = Counter()
@@ -96,7 +96,7 @@ def _texts(file: str) -> tuple[Texts, Counter]:
         if len(ids) == before:
             raise InputError(f"{place}: picture {key!r} has no caption in any language: drop the line or give them")
         items += [key] * (len(ids) - before)
-    return Texts(ids, items, codes, texts), +pictures_with
+    return BenchmarkTexts(ids, items, codes, texts), +pictures_with
 
 
 def _picture_key(place: str, picture: dict) -> str:
@@ -110,7 +110,7 @@ def _picture_key(place: str, picture: dict) -> str:
 
 
 def _captions(place: str, picture: dict) -> Iterator[tuple[str, list[str]]]:
-    """Yields each language of a picture and its captions, which may be none, in the order of the line."""
+    """Yields each language of a picture and its captions, if any, in the order of the line."""
     for code, block in picture.items():
         if code.startswith(_OF_PICTURE):
             continue
@@ -124,10 +124,10 @@ def _captions(place: str, picture: dict) -> Iterator[tuple[str, list[str]]]:
         yield code, captions
 
 
-def _chosen(texts: Texts, index_Q: np.ndarray) -> Texts:
+def _chosen(texts: BenchmarkTexts, index_Q: np.ndarray) -> BenchmarkTexts:
     chosen = index_Q.tolist()
     columns = (texts.ids, texts.items, texts.languages, texts.texts)
-    return Texts(*([column[n] for n in chosen] for column in columns))
+    return BenchmarkTexts(*([column[n] for n in chosen] for column in columns))
 
 
 def _described(found: dict[str, int]) -> str:
@@ -135,7 +135,7 @@ def _described(found: dict[str, int]) -> str:
 
 
 def _notes(found: dict[str, int], lacking: dict[str, int], lonely: int) -> Iterator[str]:
-    """Sentences on what makes the file another one than XM3600, and on captions that are no queries."""
+    """Sentences about how the file differs from XM3600, and about captions that are not queries."""
     if found != PUBLISHED:
         yield f"not the published XM3600 ({_described(PUBLISHED)}) but {_described(found)}"
     absent = [code for code, number in lacking.items() if number == found["pictures"]]

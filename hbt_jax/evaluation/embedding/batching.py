@@ -1,9 +1,9 @@
-"""Texts of many lengths to blocks of packed rows in few shapes, in pure numpy; a plan only, without the tokens.
+"""Plans how texts of many lengths are packed into blocks of rows with few shapes; pure numpy, without the tokens.
 
-Attention costs a token as much as its row is long, so most rows are short; but several texts share a row, and a row
-of some texts' length is fuller than one made for a single text.  So texts go by their length to rows of 128 tokens,
-256, 512 or more, and the rows of one length go to the devices in blocks: whole ones and, for the rest, ones of a
-quarter or a sixteenth.  That is at most three shapes for each of at most five row lengths.
+The cost of attention per token grows with the length of the row, so rows should be short; but rows that hold several
+texts are fuller than rows made for one text.  So texts go by length into rows of 128, 256, 512 or more tokens, and rows
+of one length go to the devices in blocks: whole blocks, and for the rest blocks of a quarter or a sixteenth.  That
+makes at most three shapes for each of at most five row lengths.
 
     lengths 30 x 200, 300     blocks of 2,048 tokens: 3 of 16 rows of 128 and 1 of 4 rows, 1 of 1 row of 512
 """
@@ -16,18 +16,18 @@ import numpy as np
 from hbt_jax.data.packing import Placement, pack_shares
 
 _ROW_LENGTHS = (128, 256, 512, 2048)
-_TOKENS_A_SLOT = 4  # texts of fewer tokens leave part of a row empty
-_PARTS = (1, 4, 16)  # what a whole block is divided by for the smaller ones
+_TOKENS_A_SLOT = 4  # shorter texts leave part of a row empty
+_PARTS = (1, 4, 16)  # the divisors of a whole block that give the smaller ones
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
-    """Texts that are embedded at one time.
+class RowBlock:
+    """Texts that are embedded together.
 
     Attributes:
       texts: int64 [n], which texts.
-      placement: where each lies, of one share, [1, n]; rows are cut into the devices' shares in order.
-      rows: rows over all shares, some of them empty.
+      placement: where each text lies, as one share [1, n]; the rows are split over the devices in order.
+      rows: rows over all shares; some may be empty.
       row_length: L.
     """
 
@@ -38,18 +38,18 @@ class Block:
 
     @property
     def slots(self) -> np.ndarray:
-        """int64 [n]: row * S + (segment - 1) of each text, its place among the block's pooled vectors."""
+        """int64 [n]: row * S + (segment - 1), the position of each text among the block's pooled vectors."""
         row, segment = self.placement.row[0].astype(np.int64), self.placement.segment[0]
         return row * segments(self.row_length) + segment - 1
 
 
 def segments(row_length: int) -> int:
-    """S: texts that a row holds at most."""
+    """S: the most texts that a row holds."""
     return max(1, row_length // _TOKENS_A_SLOT)
 
 
 def row_lengths(longest: int) -> np.ndarray:
-    """The ladder of row lengths for texts of at most `longest` tokens.
+    """The row lengths for texts of at most `longest` tokens.
 
     >>> [row_lengths(longest).tolist() for longest in (32, 128, 200, 512)]
     [[128], [128], [128, 200], [128, 256, 512]]
@@ -57,14 +57,14 @@ def row_lengths(longest: int) -> np.ndarray:
     return np.array([*(length for length in _ROW_LENGTHS if length < longest), max(longest, _ROW_LENGTHS[0])])
 
 
-def blocks(lengths: np.ndarray, longest: int, shares: int, share_tokens: int) -> Iterator[Block]:
-    """Blocks that hold every text once, those of shorter texts first.
+def blocks(lengths: np.ndarray, longest: int, shares: int, share_tokens: int) -> Iterator[RowBlock]:
+    """Yields blocks that hold every text once, blocks of shorter texts first.
 
     Args:
       lengths: int [N], tokens of each text, at least 1.
-      longest: the most tokens that a text of either side can have, whether or not one here does.
-      shares: P, devices; the rows of a block are a multiple of it.
-      share_tokens: row tokens of a device's share of a whole block; at least one row.
+      longest: the most tokens that a text of either side can have, even if none here does.
+      shares: P, devices; the number of rows of a block is a multiple of it.
+      share_tokens: tokens of the rows in one device's share of a whole block; at least one row.
     """
     for row_length, texts in _by_row_length(lengths, row_lengths(longest), shares * share_tokens):
         placed = pack_shares(lengths[texts][None], row_length, segments(row_length))
@@ -77,11 +77,11 @@ def blocks(lengths: np.ndarray, longest: int, shares: int, share_tokens: int) ->
             members = order[first:last]
             part = (row[members] - start, placed.segment[0, members], placed.start[0, members])
             placement = Placement(*(array[None].astype(np.int32) for array in part), np.array([size]))
-            yield Block(texts[members], placement, size, row_length)
+            yield RowBlock(texts[members], placement, size, row_length)
 
 
 def _by_row_length(lengths: np.ndarray, ladder: np.ndarray, enough: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (row length, its texts); texts of fewer than `enough` tokens join those of the next length instead."""
+    """Yields (row length, its texts); if these have fewer than `enough` tokens they join the next length instead."""
     rung = np.searchsorted(ladder, lengths)
     waiting = np.zeros(0, np.int64)
     for number, row_length in enumerate(ladder):
@@ -93,7 +93,7 @@ def _by_row_length(lengths: np.ndarray, ladder: np.ndarray, enough: int) -> Iter
 
 
 def _sizes(rows: int, shares: int, share_rows: int) -> list[int]:
-    """Rows of the blocks that together hold `rows`: whole ones, then equal smaller ones for the rest.
+    """The sizes in rows of the blocks that hold `rows`: whole ones, then equal smaller ones for the rest.
 
     >>> _sizes(37, 1, 16), _sizes(47, 1, 16), _sizes(3, 1, 16), _sizes(3, 2, 1)
     ([16, 16, 4, 4], [16, 16, 16], [1, 1, 1], [2, 2])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
+from flax import nnx
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from tqdm import tqdm
@@ -15,37 +16,49 @@ from tqdm import tqdm
 from hbt_jax import mesh as meshes
 from hbt_jax.data.packing import PackedRows, TextFormat, text_format
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.embedding.batching import Block, blocks, segments
+from hbt_jax.evaluation.embedding.batching import RowBlock, blocks, segments
 from hbt_jax.models.model import Model, embed_slots, why_not_finite
 from hbt_jax.spans import spread
 
-_TEXTS_A_PART = 65_536  # planned together: enough to fill rows and blocks, few enough to keep their tokens in memory
-_TEXTS_TOKENISED = 4_096  # at a time; a text is cut to its longest length before the next ones are read
-_TOKENS_A_TEXT = 64  # of a block's row tokens
-_BLOCKS_AHEAD = 2  # that the device has been given while the host packs the next
-# A device's share of a block, in row tokens.  On a CPU a block that does not stay in its cache is up to 1.4 times as
-# slow, and one of this size is at least as fast as any other.
+_TEXTS_A_PART = 65_536  # planned together: enough to fill rows and blocks, few enough to hold their tokens in memory
+_TEXTS_TOKENISED = 4_096  # at a time; each is truncated before the next ones are tokenised
+_TOKENS_A_TEXT = 64  # in the rows of a block
+_BLOCKS_AHEAD = 2  # queued on the device while the host packs the next one
+# The most tokens in the rows of a device's share.  On a CPU, blocks that do not fit in the cache take up to 1.4 times
+# as long; none is faster than one of this size.
 _MOST_TOKENS = {"cpu": 2_048}
 
 Tokenised = Callable[[slice, np.ndarray, np.ndarray], None]
 
 
-class Embedder:
-    """Embeds texts with one model on one mesh; every process with devices in it is given the same texts.
+@functools.lru_cache(maxsize=4)  # several evaluators of one model share what is compiled
+def _encode(graph: nnx.GraphDef, pooling: str, normalized: bool, mesh: Mesh) -> Callable[[nnx.State, dict], jax.Array]:
+    """The jitted function (parameters, batch) -> float32 [P, rows of a share * S, D]."""
 
-    What a text's vector is does not depend on the other texts, but for the rounding of sums.  Texts of the same tokens
-    are embedded once, so within a call their vectors are the same, bit for bit, and their scores tie.
+    @functools.partial(jax.jit, out_shardings=meshes.batch_sharding(mesh))
+    def encode(parameters, batch: dict):
+        count = segments(batch["tokens"].shape[2])
+        return embed_slots(graph, parameters, batch, segments=count, pooling=pooling, normalized=normalized)
+
+    return encode
+
+
+class Embedder:
+    """Embeds texts with one model on one mesh; every process with devices in it must be given the same texts.
+
+    A text's vector does not depend on the other texts, except for the rounding of sums.  Texts with the same tokens are
+    embedded once, so within a call their vectors are bitwise equal and their scores tie.
 
     Args:
       model: the model.
-      mesh: its devices each take a share of the texts.
-      texts_per_device: texts of 64 tokens that a device gets at a time; fewer of longer ones, more of shorter ones.  A
-        CPU gets at most 32.
-      poll: called between two blocks of texts; raises to stop.
+      mesh: each of its devices takes a share of the texts.
+      texts_per_device: texts of 64 tokens that a device gets at a time; of longer texts it gets fewer, of shorter ones
+        more.  A CPU gets at most 32.
+      poll: called between blocks of texts; raises to stop.
       shown: whether to show a progress bar, on a terminal.
 
     Attributes:
-      truncated: texts that were cut so far.
+      truncated: how many texts have been truncated so far.
     """
 
     def __init__(self, model: Model, mesh: Mesh, *, texts_per_device: int, poll: Callable[[], None], shown: bool):
@@ -55,22 +68,11 @@ class Embedder:
         self._shapes: set[tuple[int, ...]] = set()
         self.truncated = 0
 
-        @functools.partial(jax.jit, out_shardings=meshes.batch_sharding(mesh))
-        def encode(parameters, batch: dict):
-            return embed_slots(
-                model.graph,
-                parameters,
-                batch,
-                segments=segments(batch["tokens"].shape[2]),
-                pooling=model.pooling,
-                normalized=model.normalize,
-            )
-
-        self._encode = encode
+        self._encode = _encode(model.graph, model.pooling, model.normalize, mesh)
 
     @property
     def shapes(self) -> int:
-        """Shapes of blocks compiled so far, at most 15."""
+        """How many shapes of blocks have been compiled so far, at most 15."""
         return len(self._shapes)
 
     def __call__(
@@ -84,16 +86,15 @@ class Embedder:
         """The vectors of `texts`, in their order.
 
         Args:
-          texts: the texts; memory beyond that of their vectors grows by about 150 bytes for each.
-          side: "query" or "passage": whose prefix and longest length apply.
-          done: told now and then how many more texts have their vectors, for a progress bar of the caller's.
-          tokenised: told of some texts after the others, in order, what they became before any cut: which ones they
-            are, and the tokens and offsets of Tokenizer.encode.
-          longest: tokens of the longest text, at most those of the longer side; None: as of `side`.
+          texts: the texts; besides their vectors, memory grows by about 150 bytes per text.
+          side: "query" or "passage": whose prefix and maximum length apply.
+          done: called with the number of texts embedded since the last call, for the caller's progress bar.
+          tokenised: called with consecutive slices of the texts, and their tokens and offsets from Tokenizer.encode,
+            before truncation.
+          longest: maximum length in tokens, at most that of the longer side; None: that of `side`.
 
         Returns:
-          float32 [len(texts), D], of unit length unless the model does not normalise.  `truncated` grows by the number
-          of texts that were cut.
+          float32 [len(texts), D], of unit length if the model normalises.
 
         Raises:
           InputError: prefix and special tokens leave no room for a text.
@@ -102,7 +103,7 @@ class Embedder:
         if longest is not None:
             form = dataclasses.replace(form, longest=longest)
         vectors_ND = np.empty((len(texts), self.model.encoder.embedding_width), np.float32)
-        first: dict[bytes, int] = {}  # digest of a text's tokens -> the first text that has them
+        first: dict[bytes, int] = {}  # digest of tokens -> the first text with these tokens
         hidden = None if self._shown else True  # None: shown on a terminal only
         with tqdm(total=len(texts), desc=f"embedding {side} texts", unit=" texts", disable=hidden, leave=False) as bar:
             for start in range(0, len(texts), _TEXTS_A_PART):
@@ -118,7 +119,7 @@ class Embedder:
     def _part(
         self, tokens: "_Tokens", form: TextFormat, vectors_ND: np.ndarray, rows: np.ndarray, done: Callable[[int], None]
     ) -> None:
-        """Writes the vectors of some texts into these rows; tells `done` how many have been written."""
+        """Writes the vectors of some texts into these rows, and calls `done` with their number."""
         given: collections.deque = collections.deque()
 
         def take() -> None:
@@ -137,13 +138,13 @@ class Embedder:
     def _tokenised(
         self, texts: Sequence[str], which: range, form: TextFormat, tokenised: Tokenised | None
     ) -> "_Tokens":
-        """The tokens of those of the texts that `which` numbers, after the cut."""
+        """The truncated tokens of the texts in the range `which`."""
         values, counts = [], []
         for start in which[::_TEXTS_TOKENISED]:
             self._poll()
             some = slice(start, min(start + _TEXTS_TOKENISED, which.stop))
             found, offsets = self.model.tokenizer.encode(form.own_texts(texts[some]))
-            if tokenised is not None:  # told of the texts without a prefix
+            if tokenised is not None:  # of the texts without their prefix
                 tokenised(some, *(self.model.tokenizer.encode(texts[some]) if form.before else (found, offsets)))
             kept = np.minimum(np.diff(offsets), form.room)
             self.truncated += int((np.diff(offsets) > form.room).sum())
@@ -151,8 +152,8 @@ class Embedder:
             counts.append(kept)
         return _Tokens(np.concatenate(values), np.concatenate(counts))
 
-    def _encoded(self, block: Block, tokens: "_Tokens", form: TextFormat) -> jax.Array:
-        """Starts the work on one block; float32 [P, rows of a share * S, D] on the mesh."""
+    def _encoded(self, block: RowBlock, tokens: "_Tokens", form: TextFormat) -> jax.Array:
+        """Starts to encode one block; float32 [P, rows of a share * S, D] on the mesh."""
         values, counts = tokens.of(block.texts)
         lengths_1N = (counts + form.around)[None]
         packed = PackedRows(block.placement, lengths_1N, block.rows, block.row_length, self.model.tokenizer.pad_id)
@@ -174,9 +175,9 @@ def check_finite(vectors_ND: np.ndarray, model: Model, place: Callable[[int], st
     """Raises InputError, with the cause, if a vector is not finite.
 
     Args:
-      vectors_ND: what an Embedder made of texts.
-      model: its model.
-      place: where a text stands, for the message.
+      vectors_ND: the vectors of texts.
+      model: the model that made them.
+      place: says where the text with a given number is, for the message.
     """
     broken = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
     if broken.size:
@@ -184,14 +185,14 @@ def check_finite(vectors_ND: np.ndarray, model: Model, place: Callable[[int], st
 
 
 def share_tokens(mesh: Mesh, texts_per_device: int) -> int:
-    """Row tokens of a device's share of a whole block, see `Embedder`."""
+    """Tokens in the rows of a device's share of a whole block, see `Embedder`."""
     tokens = texts_per_device * _TOKENS_A_TEXT
     return min(tokens, _MOST_TOKENS.get(mesh.devices.flat[0].platform, tokens))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Tokens:
-    """The own tokens of texts, after the cut.
+    """The truncated tokens of texts, without prefix and special tokens.
 
     Attributes:
       values: int32 [sum of counts].
@@ -207,12 +208,12 @@ class _Tokens:
         return np.cumsum(self.counts) - self.counts
 
     def digests(self) -> Iterator[bytes]:
-        """Yields 16 bytes for each text, the same for the same tokens."""
+        """Yields 16 bytes for each text; equal tokens give equal bytes."""
         for start, count in zip(self.starts.tolist(), self.counts.tolist(), strict=True):
             yield hashlib.blake2b(self.values[start : start + count].data, digest_size=16).digest()
 
     def only(self, texts: np.ndarray) -> "_Tokens":
-        """Those of some of the texts."""
+        """The tokens of some of the texts."""
         return _Tokens(*self.of(texts))
 
     def of(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
-"""How alike translations are after each layer of an encoder, beside texts that are not (after arXiv 2506.15415).
+"""How similar translations are after each layer of an encoder, compared with random pairs (after arXiv 2506.15415).
 
-The probe reads the queries of a benchmark: those of one item in several languages are parallel texts.
+The parallel texts are the queries of a benchmark: the queries of one item in several languages.
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.models.model import Model, why_not_finite
 from hbt_jax.models.pooling import normalize, pool
 
-_FEWEST = 2  # items two languages must share: one alone has no random pair
+_FEWEST = 2  # items that two languages must share: with one there is no random pair
 _ROW_MULTIPLE = 32  # tokens
 _DECIMALS = 8  # a cosine of float32 vectors has no more
 
 
 @dataclasses.dataclass(frozen=True)
 class ParallelTexts:
-    """The probed texts, item after item.
+    """The probed texts, item by item.
 
     Attributes:
       items: number of items.
@@ -38,7 +38,7 @@ class ParallelTexts:
       texts: the texts.
       item: int64, number of each text's item, ascending from 0.
       language: int64, place of each text's language in `languages`.
-      left_out: codes of languages that share too few of these items with every other one.
+      left_out: codes of languages that share too few of these items with any other.
     """
 
     items: int
@@ -50,7 +50,7 @@ class ParallelTexts:
 
 
 def parallel_texts(benchmark: Benchmark, most_items: int) -> ParallelTexts:
-    """Chooses at most `most_items` items with queries in several languages, evenly over the order of the benchmark.
+    """Chooses at most `most_items` items with queries in several languages, spread evenly over the benchmark.
 
     Raises:
       InputError: no two languages share two of the chosen items.
@@ -89,10 +89,10 @@ def _counted(shared_JJ: np.ndarray) -> np.ndarray:
 
 
 class PairSums:
-    """Sums over items from which the mean cosines of every two languages follow; their size is E * J * J * D numbers.
+    """Sums over items that give the mean cosines of every two languages; they hold E * J * J * D numbers.
 
-    For languages j and k that share n items, with unit vectors u_i and v_i, the mean over all pairs of two different
-    items needs no loop over pairs:
+    For two languages that share n items, with unit vectors u_i and v_i, the mean over all pairs of different items
+    needs no loop over the pairs:
 
         random = ((u_1 + ... + u_n) . (v_1 + ... + v_n) - (u_1 . v_1 + ... + u_n . v_n)) / (n * (n - 1))
 
@@ -104,7 +104,7 @@ class PairSums:
 
     def __init__(self, states: int, languages: int, width: int):
         self._shared_JJ = np.zeros((languages, languages), np.int64)
-        self._sum_EJJD = np.zeros((states, languages, languages, width))  # of the first's, over items both have
+        self._sum_EJJD = np.zeros((states, languages, languages, width))  # the first one's, over shared items
         self._parallel_EJJ = np.zeros((states, languages, languages))
 
     def add(self, unit_qED: np.ndarray, item: np.ndarray, language: np.ndarray) -> None:
@@ -121,15 +121,15 @@ class PairSums:
         has_JI[language, place] = 1
         self._shared_JJ += (has_JI @ has_JI.T).astype(np.int64)
         for state in range(unit_qED.shape[1]):
-            unit_JID = np.zeros((*has_JI.shape, unit_qED.shape[2]))  # zeros where the item lacks the language
+            unit_JID = np.zeros((*has_JI.shape, unit_qED.shape[2]))  # zeros if the item lacks the language
             unit_JID[language, place] = unit_qED[:, state]
             self._sum_EJJD[state] += has_JI @ unit_JID
             flat = unit_JID.reshape(len(has_JI), -1)
             self._parallel_EJJ[state] += flat @ flat.T
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """(parallel [E, J], random [E, J]): of each language, the means over the languages it is counted with."""
-        n_JJ = np.maximum(self._shared_JJ, _FEWEST)  # pairs below it do not count
+        """(parallel [E, J], random [E, J]): for each language, the means over the languages it is paired with."""
+        n_JJ = np.maximum(self._shared_JJ, _FEWEST)  # pairs with fewer do not count
         all_EJJ = np.einsum("ejkd,ekjd->ejk", self._sum_EJJD, self._sum_EJJD)
         parallel_EJJ = self._parallel_EJJ / n_JJ
         random_EJJ = (all_EJJ - self._parallel_EJJ) / (n_JJ * (n_JJ - 1))
@@ -147,7 +147,7 @@ def probe_layers(
     poll: Callable[[], None] = lambda: None,
     shown: bool = False,
 ) -> dict:
-    """Mean cosines of parallel texts and of random pairs after each layer; every process of a job calls it alike.
+    """Mean cosines of parallel texts and of random pairs after each layer; all processes of a job must call it alike.
 
     Args:
       parallel: the texts.
@@ -165,7 +165,7 @@ def probe_layers(
       InputError: a text's vector is not finite.
     """
     sums = PairSums(model.encoder.layers + 1, len(parallel.languages), model.encoder.width)
-    held_qED, done = None, 0  # vectors of texts whose item may go on in the next block
+    held_qED, done = None, 0  # vectors of texts whose item may continue in the next block
     for unit_qED in _blocks(parallel.texts, model, mesh, texts_per_device, poll, shown):
         held_qED = unit_qED if held_qED is None else np.concatenate([held_qED, unit_qED])
         stop = done + len(held_qED)
@@ -181,7 +181,7 @@ def _blocks(texts, model: Model, mesh: Mesh, texts_per_device: int, poll, shown:
     per_device = min(texts_per_device, -(-len(texts) // mesh.size))
     block = per_device * mesh.size
     form = packing.text_format(model.text, model.tokenizer, "query", model.said)
-    filled = form.own_texts([*texts, *[""] * (-len(texts) % block)])  # the last block is filled up
+    filled = form.own_texts([*texts, *[""] * (-len(texts) % block)])  # pads the last block
     values, offsets = model.tokenizer.encode(filled)
     text = _with_short_rows(model, int(np.diff(offsets).max()))
 
@@ -206,9 +206,10 @@ def _blocks(texts, model: Model, mesh: Mesh, texts_per_device: int, poll, shown:
 
 
 def _with_short_rows(model: Model, longest: int) -> TextConfig:
-    """The model's text configuration with rows that hold texts of `longest` own tokens, and few more.
+    """The model's text configuration with rows just long enough for texts of `longest` tokens.
 
-    Attention's work grows with the length of a row, and questions are short: a model of 512 positions is twice as fast.
+    The cost of attention grows with the length of a row, and questions are short: this makes a model of 512 positions
+    twice as fast.
     """
     around = packing.text_format(model.text, model.tokenizer, "query", model.said).around
     row = min(model.text.row_tokens, -(-(around + max(1, longest)) // _ROW_MULTIPLE) * _ROW_MULTIPLE)

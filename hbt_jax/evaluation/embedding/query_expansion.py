@@ -1,13 +1,13 @@
-"""Query expansion: texts made beforehand for each query, by a language model say, that go with it (arXiv 2511.19325).
+"""Query expansion: texts added to each query that were made beforehand, say by a language model (arXiv 2511.19325).
 
     FILE.jsonl    {"id": QUERY_ID, "texts": ["...", "..."]}   one a line; other fields are ignored
 
-One file serves all benchmarks of an evaluation.  A query without a line is ranked as it is, and counted.
+One file serves all benchmarks of an evaluation.  Queries without a line are ranked as they are, and counted.
 
-    concat           the query, then its texts, with spaces between them, as one text with the query prefix; cut at the
-                     longest text of either side (--max_length, or the longer of the query and passage lengths)
-    mean-embedding   the mean of the query's embedding (query prefix, query length) and those of its texts (passage
-                     prefix, passage length: they stand for passages), scaled to unit length
+    concat           the query and its texts, joined by spaces, as one text with the query prefix; truncated to
+                     --max_length, or to the longer of the query and passage lengths
+    mean-embedding   the mean of the embeddings of the query (query prefix, query length) and of its texts (passage
+                     prefix, passage length, as they resemble passages), scaled to unit length
 """
 
 import itertools
@@ -27,11 +27,11 @@ Expansions = Mapping[int, Sequence[str]]  # index of a query -> its texts, in as
 
 
 def read_expansions(path: str, benchmarks: Sequence[Benchmark]) -> dict[str, Expansions]:
-    """Reads the expansions of the queries of some benchmarks: name of a benchmark -> its expansions.
+    """Reads the expansions of the benchmarks' queries: name of a benchmark -> its expansions.
 
     Raises:
-      InputError: the file is missing, empty or not UTF-8, a line is wrong, an id occurs twice or is of no query, or a
-        benchmark has none of the ids; the message names file and line.
+      InputError: the file is missing, empty or not UTF-8, a line is wrong, an id occurs twice or belongs to no query,
+        or a benchmark has none of the ids; the message names file and line.
     """
     place = {benchmark.name: {id_: n for n, id_ in enumerate(benchmark.queries.ids)} for benchmark in benchmarks}
     found: dict[str, dict[int, list[str]]] = {name: {} for name in place}
@@ -75,13 +75,13 @@ def _parse(where: str, line: str) -> tuple[str, list[str]]:
 def embed_expanded(
     embedder: Embedder, queries: Sequence[str], query_QD: np.ndarray, expansions: Expansions, combination: str
 ) -> np.ndarray:
-    """The embeddings of the queries with their expansions; those of queries without any are not changed.
+    """The embeddings of the queries with their expansions; queries without any keep theirs.
 
     Args:
       embedder: of the model.
       queries: Q texts.
       query_QD: float32, their embeddings without expansions.
-      expansions: of some of them.
+      expansions: of some of the queries.
       combination: one of config.EXPANSION_COMBINATIONS.
 
     Returns:
@@ -109,7 +109,7 @@ def mean_of(query_qD: np.ndarray, texts_ED: np.ndarray, count_q: np.ndarray) -> 
 
     Args:
       query_qD: float32.
-      texts_ED: float32, the texts of the first query, those of the second, and so on.
+      texts_ED: float32, the texts of the first query, then of the second, and so on.
       count_q: int, how many texts each query has, at least one.
 
     >>> mean_of(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([2, 1]))

@@ -1,4 +1,4 @@
-"""How the texts of each language fare with the tokenizer: cut ones, unknown tokens, tokens per character."""
+"""How the tokenizer treats the texts of each language: truncated texts, unknown tokens, tokens per character."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,11 @@ from hbt_jax.models.model import Model
 
 
 class TokenCounts:
-    """Adds up, language by language.
+    """Sums by language.
 
     Args:
-      unknown_id: the tokenizer's id of what its vocabulary lacks.
-      room: most tokens of a text that the model reads.
+      unknown_id: the tokenizer's id of the unknown token.
+      room: the most tokens of a text that the model reads.
 
     Attributes:
       sums: language -> int64 [5]: texts, truncated texts, characters, tokens, unknown tokens.
@@ -30,7 +30,7 @@ class TokenCounts:
         Args:
           codes: language of each text.
           texts: the texts.
-          tokens, offsets: what Tokenizer.encode made of them, before any cut.
+          tokens, offsets: of Tokenizer.encode, before truncation.
         """
         count_N = np.diff(offsets)
         unknown_N = np.diff(np.concatenate([[0], np.cumsum(tokens == self._unknown_id)])[offsets])
@@ -43,7 +43,7 @@ class TokenCounts:
             self.sums[code] = self.sums.get(code, 0) + columns_NC[code_N == code].sum(axis=0)
 
     def watch(self, codes: Sequence[str], texts: Sequence[str]) -> Tokenised:
-        """What an Embedder is to tell of these texts, so that they are added while it tokenises them."""
+        """The `tokenised` callback of an Embedder, which adds these texts while it tokenises them."""
 
         def tokenised(some: slice, tokens: np.ndarray, offsets: np.ndarray) -> None:
             self.add(codes[some], texts[some], tokens, offsets)
@@ -51,14 +51,14 @@ class TokenCounts:
         return tokenised
 
     def rates(self) -> dict[str, dict[str, float]]:
-        """What `rates` makes of the sums."""
+        """The rates of the sums so far, see `rates`."""
         return rates(self.sums)
 
 
 def counts_for(model: Model, side: str) -> TokenCounts:
-    """An empty count of texts that a model reads as "query" or "passage".
+    """Empty counts for texts that a model reads as "query" or "passage".
 
-    A prefix that shares tokens with its text counts as many as it has alone.
+    If a prefix shares tokens with its text, it counts with the tokens that it has alone.
     """
     form = text_format(model.text, model.tokenizer, side, model.said)
     return TokenCounts(model.tokenizer.unk_id, form.room - form.before_tokens)

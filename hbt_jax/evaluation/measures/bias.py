@@ -1,12 +1,12 @@
-"""Language bias: whether an answer's place depends on its language, in the pool of all candidates.
+"""Language bias: whether the rank of an answer depends on its language, in the pool of all candidates.
 
-Numbers of each query, averaged over the queries of a language, then over query languages:
+The values of queries are averaged over the queries of a language, then over query languages:
 
-    rank distance      how far apart the answers to one query stand, by language
-    strong alignment   how often every answer stands before everything else
-    similarity gap     how much closer another text of the query's language is than an answer in another language
+    rank distance      how far apart the answers to a query in different languages rank
+    strong alignment   how often all answers rank before everything else
+    similarity gap     how much closer other texts in the query's language are than answers in other languages
 
-hbt_jax/evaluation/measures/top_languages.py has a fourth view: the languages of the first ten candidates.
+A fourth view is in top_languages.py: the languages of the first ten candidates.
 """
 
 import functools
@@ -35,16 +35,16 @@ _QUERIES_AT_A_TIME = 8192
 def rank_distance(rank_QG: np.ndarray, language_QG: np.ndarray) -> np.ndarray:
     """The rank distance of each query (arXiv 2408.10536); lower is better.
 
-    The paper has one relevant passage per language.  Where a language has several, as in XM3600, its best-ranked one
-    stands for it, so that the number measures languages and not how many candidates there are.  With two captions a
-    language the worse of each two does not count; the query's own language counts by its other captions, if any.
+    The paper has one relevant passage per language.  If a language has several, as in XM3600, the best-ranked one
+    represents it, so the number compares languages and does not grow with the number of candidates.  The query's own
+    language is represented by the other captions in it, if any.
 
     Args:
-      rank_QG: int, ranks from 1 of the relevant candidates among all candidates, any value where there is none.
-      language_QG: int, language number of each relevant candidate, -1 where there is none.
+      rank_QG: int, ranks (from 1) of the relevant candidates among all candidates; any value for none.
+      language_QG: int, language number of each relevant candidate, -1 for none.
 
     Returns:
-      float64 [Q], NaN for a query whose relevant candidates are all of one language.
+      float64 [Q], NaN for a query whose relevant candidates are all in one language.
 
     >>> rank_distance(np.array([[2, 9], [9, 4], [7, 0]]), np.array([[0, 1], [3, 3], [0, -1]]))
     array([ 7., nan, nan])
@@ -60,13 +60,13 @@ def rank_distance(rank_QG: np.ndarray, language_QG: np.ndarray) -> np.ndarray:
 
 
 def strong_alignment(rank_QG: np.ndarray) -> np.ndarray:
-    """Whether all relevant candidates of a query stand before all others: 1 or 0.
+    """Whether all relevant candidates of a query rank before all others: 1 or 0.
 
-    LAReQA (Roy et al. 2020, arXiv 2004.05484, section 1) calls languages strongly aligned where all relevant items
-    are closer than all irrelevant ones, whatever their languages.
+    LAReQA (Roy et al. 2020, arXiv 2004.05484, section 1) calls languages strongly aligned if all relevant items are
+    closer than all irrelevant ones, whatever their languages.
 
     Args:
-      rank_QG: int, ranks from 1 of the relevant candidates among all candidates, 0 where there is none.
+      rank_QG: int, ranks (from 1) of the relevant candidates among all candidates, 0 for none.
 
     Returns:
       float64 [Q], NaN for a query without a relevant candidate.
@@ -86,20 +86,20 @@ def similarity_gap(
     language_Q: np.ndarray,
     language_N: np.ndarray,
 ) -> np.ndarray:
-    """How much closer a query is to other texts of its own language than to what is relevant in other languages.
+    """How much closer a query is to other texts in its language than to relevant texts in other languages.
 
-    The mean score with many candidates is the score with their sum, divided by their number, so no score is computed
-    but those of relevant and excluded candidates.
+    The mean score over many candidates is the score with their sum divided by their number, so only the scores of
+    relevant and excluded candidates are computed one by one.
 
     Args:
       query_QD, candidate_ND: float32 embeddings; the score is their inner product.
-      relevant_QG: int32 indexes of relevant candidates, NO_CANDIDATE where there is none.
-      excluded_QX: int32 indexes of candidates that a query does not search, filled up likewise; None: none.
+      relevant_QG: int32 indexes of relevant candidates, padded with NO_CANDIDATE.
+      excluded_QX: int32 indexes of candidates that a query does not search, padded in the same way; None: none.
       language_Q, language_N: int language numbers.
 
     Returns:
-      float64 [Q]: mean score of the candidates of the query's language that are not relevant, minus that of the
-      relevant ones in other languages; NaN for a query without one of the two.
+      float64 [Q]: mean score of the candidates in the query's language that are not relevant, minus the mean score of
+      the relevant ones in other languages; NaN for a query without one of the two.
     """
     if excluded_QX is None:
         excluded_QX = np.empty((len(query_QD), 0), np.int32)

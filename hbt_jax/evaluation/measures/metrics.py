@@ -1,15 +1,15 @@
-"""Average precision, recall@k, reciprocal rank, nDCG, and the pools in which they are taken.
+"""Average precision, recall@k, reciprocal rank and nDCG, in the pools of three settings.
 
-Settings (arXiv 2408.10536; the names are LAReQA's, arXiv 2004.05484), by the pool that a query searches:
+The settings (arXiv 2408.10536; names as in LAReQA, arXiv 2004.05484) differ in the pool that a query searches:
 
     monolingual    candidates of the query's own language
     cross_lingual  candidates of one other language, for each of them
     multilingual   all candidates
 
-A query counts in a pool if the pool holds at least one candidate relevant to it; elsewhere its values are NaN.  A text
-that is a query and a candidate is never a candidate of its own.
+A query counts in a pool that holds at least one candidate relevant to it; in other pools its values are NaN.  A text
+that is both a query and a candidate does not search itself.
 
-Shape letter of this module: W, the most relevant candidates that a query has in one language.
+Shape letter of this module: W, the largest number of relevant candidates that a query has in one language.
 """
 
 import dataclasses
@@ -42,12 +42,12 @@ NDCG_DEFINITION = (
 
 
 def average_precision(rank_QG: np.ndarray) -> np.ndarray:
-    """Average precision over the whole ranking, as trec_eval's `map` takes it of one query.
+    """Average precision over the whole ranking, as in trec_eval's `map`.
 
     With relevant candidates at ranks r_1 < ... < r_R it is the mean of i / r_i.
 
     Args:
-      rank_QG: int, ranks from 1 of each query's relevant candidates in the pool, in any order; 0 where there is none.
+      rank_QG: int, ranks (from 1) of each query's relevant candidates in the pool, in any order; 0 for none.
 
     Returns:
       float64 [Q], NaN for a query without a relevant candidate.
@@ -64,9 +64,9 @@ def average_precision(rank_QG: np.ndarray) -> np.ndarray:
 
 
 def recall_at(rank_QG: np.ndarray, k: int) -> np.ndarray:
-    """The share of the reachable relevant candidates among the first k: divided by min(k, R), not by R.
+    """The number of relevant candidates among the first k, divided by min(k, R) rather than R.
 
-    So recall@1 says whether the first candidate is relevant, however many are.
+    So recall@1 says whether the first candidate is relevant, however many relevant ones there are.
 
     Args:
       rank_QG: as for `average_precision`.
@@ -116,15 +116,15 @@ def pool_metrics(rank_QG: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def ranks_by_language(rank_QG: np.ndarray, language_QG: np.ndarray, languages: int) -> np.ndarray:
-    """Sorts the ranks of each query's relevant candidates into languages.
+    """Groups the ranks of each query's relevant candidates by language.
 
     Args:
       rank_QG: int, ranks of the relevant candidates.
-      language_QG: int, language number of each, -1 where there is none.
+      language_QG: int, language number of each, -1 for none.
       languages: J.
 
     Returns:
-      int [Q, J, W], 0 where there is none.
+      int [Q, J, W], 0 for none.
 
     >>> ranks_by_language(np.array([[4, 5, 6], [7, 8, 0]]), np.array([[1, 0, 1], [1, 1, -1]]), 2).tolist()
     [[[5, 0], [4, 6]], [[0, 0], [7, 8]]]
@@ -144,13 +144,13 @@ def ranks_by_language(rank_QG: np.ndarray, language_QG: np.ndarray, languages: i
 
 @dataclasses.dataclass(frozen=True)
 class QueryMetrics:
-    """The metrics of every query in every pool; NaN where the query does not count.
+    """The metrics of every query in every pool; NaN if the query does not count there.
 
     Attributes:
       languages: codes of the J languages of the benchmark.
       language_Q: int [Q], number of each query's language.
-      by_pool: metric -> float64 [Q, J], in the pool of one language; the query's own language is the monolingual one.
-      multilingual: metric, or number of language bias -> float64 [Q], in the pool of all candidates.
+      by_pool: metric -> float64 [Q, J], in the pool of each language; that of the query's language is monolingual.
+      multilingual: metric or measure of language bias -> float64 [Q], in the pool of all candidates.
     """
 
     languages: tuple[str, ...]
@@ -170,15 +170,15 @@ def query_metrics(
     """Metrics of every query from the ranks of its relevant candidates.
 
     Args:
-      rank_QG: int, rank of each relevant candidate among all candidates; 0 where there is none.
-      own_rank_QG: the same among the candidates of its own pool.
-      relevant_QG: int, indexes of the relevant candidates, NO_CANDIDATE where there is none.
+      rank_QG: int, rank of each relevant candidate among all candidates; 0 for none.
+      own_rank_QG: its rank among the candidates of its own pool.
+      relevant_QG: int, indexes of the relevant candidates, padded with NO_CANDIDATE.
       query_languages, candidate_languages: codes of the Q queries and the N candidates.
-      languages: the languages in the order in which to number them.
+      languages: the languages in the order of their numbers.
     """
     language_N = language_numbers(candidate_languages, languages)
     by_pool, multilingual = [], []
-    for start in range(0, len(rank_QG), _QUERIES_AT_A_TIME):  # some at a time: memory for them, not for all
+    for start in range(0, len(rank_QG), _QUERIES_AT_A_TIME):  # in parts, to bound the memory
         part = slice(start, start + _QUERIES_AT_A_TIME)
         language_qG = np.where(relevant_QG[part] == NO_CANDIDATE, -1, language_N[relevant_QG[part]])
         own_rank_qJW = ranks_by_language(own_rank_QG[part], language_qG, len(languages))
@@ -202,6 +202,6 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def language_numbers(codes: Sequence[str], languages: Sequence[str]) -> np.ndarray:
-    """int32, the place in `languages` of each code."""
+    """int32: the position of each code in `languages`."""
     number = {code: index for index, code in enumerate(languages)}
     return np.array([number[code] for code in codes], np.int32)

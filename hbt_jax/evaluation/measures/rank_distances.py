@@ -1,6 +1,6 @@
-"""How the rank distances of the queries are spread: a histogram on a logarithmic scale, and quantiles by language.
+"""The distribution of rank distances: a histogram on a logarithmic scale, and quantiles by language.
 
-The mean alone hides whether every query's answers lie apart or a few queries' answers lie very far apart.
+The mean alone does not show whether the answers to all queries are apart, or those to a few queries very far apart.
 """
 
 import numpy as np
@@ -28,10 +28,10 @@ def bin_edges(largest: float) -> np.ndarray:
 
 
 def rank_distances(distance_Q: np.ndarray, language_Q: np.ndarray, languages: tuple[str, ...]) -> dict:
-    """What results.json says of the distances; {} where no query has one.
+    """What results.json says about the distances; {} if no query has one.
 
     Args:
-      distance_Q: float64, rank distance of each query, NaN where it does not count; whole numbers of at least 1.
+      distance_Q: float64, rank distance of each query, a whole number of at least 1; NaN if it does not count.
       language_Q: int, number of each query's language.
       languages: codes of the languages.
 

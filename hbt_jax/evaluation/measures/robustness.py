@@ -1,4 +1,4 @@
-"""How evenly a score is spread over languages and scripts: the worst ones, not only the mean."""
+"""How evenly a score is spread over languages and scripts: the worst, not only the mean."""
 
 import math
 
@@ -15,7 +15,7 @@ ROBUSTNESS_DEFINITION = (
 
 
 def robustness(setting: str, by_language: dict, by_script: dict, metric: str = "map") -> dict:
-    """How evenly a setting's metric is spread over query languages and scripts; {} when no language has it."""
+    """How evenly a setting's metric is spread over query languages and scripts; {} if no language has it."""
     of_language, of_script = (
         {name: blocks[setting][metric] for name, blocks in by_name.items() if metric in blocks[setting]}
         for by_name in (by_language, by_script)
@@ -33,7 +33,7 @@ def robustness(setting: str, by_language: dict, by_script: dict, metric: str = "
 
 
 def _spread(score: dict[str, float], weak: set[str], kind: str) -> dict:
-    """Mean, worst ones and standard deviation of the scores of languages or scripts, and the gap to the weak ones."""
+    """Mean, worst and standard deviation of the scores of languages or scripts, and the gap to the weak ones."""
     ascending = sorted(score, key=lambda name: (score[name], name))
     quarter = ascending[: math.ceil(len(ascending) / 4)]
     groups = ([score[name] for name in score if (name in weak) == is_weak] for is_weak in (True, False))

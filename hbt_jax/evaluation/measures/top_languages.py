@@ -1,10 +1,11 @@
-"""Language bias, seen at the top: the languages of the first ten candidates, against those of the pool."""
+"""Language bias at the top: the languages of the first ten candidates, compared with those of the pool."""
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
+from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
+from hbt_jax.evaluation.measures.metrics import language_numbers
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
-from hbt_jax.evaluation.ranking.rank import Block
+from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 _TOP = 10
 
@@ -13,26 +14,20 @@ class TopLanguages:
     """Collects the languages of the first candidates of each query, in the pool of all.
 
     Args:
-      layout: of the candidates.
-      language_Q, language_N: int language numbers of queries and candidates.
-      languages: J.
-      excluded_QX: int32 indexes of candidates that a query does not search; None: none.
+      benchmark: queries and candidates.
+      layout: of its candidates.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        language_Q: np.ndarray,
-        language_N: np.ndarray,
-        languages: int,
-        excluded_QX: np.ndarray | None,
-    ):
-        self._layout, self._language_Q, self._language_N = layout, language_Q, language_N
-        self._excluded_QX = np.empty((len(language_Q), 0), np.int32) if excluded_QX is None else excluded_QX
-        self._size_J = np.bincount(language_N, minlength=languages)
-        self._top_JJ, self._pool_JJ = np.zeros((2, languages, languages))  # sums of shares over queries
+    def __init__(self, benchmark: Benchmark, layout: Layout):
+        codes, excluded_QX = benchmark.languages, benchmark.excluded_QX
+        self._layout = layout
+        self._language_Q = language_numbers(benchmark.queries.languages, codes)
+        self._language_N = language_numbers(benchmark.candidates.languages, codes)
+        self._excluded_QX = np.empty((len(self._language_Q), 0), np.int32) if excluded_QX is None else excluded_QX
+        self._size_J = np.bincount(self._language_N, minlength=len(codes))
+        self._top_JJ, self._pool_JJ = np.zeros((2, len(codes), len(codes)))  # sums of shares over queries
 
-    def add(self, block: Block) -> None:
+    def add(self, block: RankedQueries) -> None:
         """Adds the queries of one block."""
         languages = len(self._size_J)
         code_q = self._language_Q[block.start : block.stop]
@@ -45,7 +40,7 @@ class TopLanguages:
             self._pool_JJ[code] += searched_J / searched_J.sum()
 
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """(top, pool), float64 [J, J]: by query language and candidate language; NaN where a language has no query."""
+        """(top, pool), float64 [J, J]: by query language and candidate language; NaN if a language has no query."""
         queries_J1 = np.bincount(self._language_Q, minlength=len(self._size_J))[:, None]
         return tuple(
             np.where(queries_J1 > 0, sums_JJ / np.maximum(queries_J1, 1), np.nan)

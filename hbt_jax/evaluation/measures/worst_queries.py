@@ -1,7 +1,7 @@
-"""The queries that fared worst in the pool of all candidates, and what was ranked above their answers.
+"""The queries with the worst rankings in the pool of all candidates, and what was ranked above their answers.
 
-They are collected block by block.  What is kept at any time is the answer for the queries seen so far, so memory does
-not grow with the queries: a query that is not among the worst of some of them is not among the worst of all.
+They are collected block by block.  At any time only the worst of the queries seen so far are kept, so memory does not
+grow with the number of queries.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import average_precision
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
-from hbt_jax.evaluation.ranking.rank import Block
+from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 MOST_QUERIES, MOST_OF_ITEM, MOST_ABOVE, MOST_CHARACTERS = 20, 2, 5, 300
 
@@ -50,17 +50,17 @@ class WorstQueries:
         self._benchmark, self._layout = benchmark, layout
         self._kept: list[_Kept] = []
 
-    def add(self, block: Block) -> None:
+    def add(self, block: RankedQueries) -> None:
         """Looks at the queries of one block."""
         precision_q = average_precision(block.rank_qG)
         for row in np.argsort(precision_q, kind="stable").tolist():
             precision = float(precision_q[row])
             full = len(self._kept) == MOST_QUERIES
             if not precision < 1 or (full and precision >= self._kept[-1].precision):
-                break  # the rest of the block is no worse; NaN, sorted last, does not count
+                break  # the rest of the block is no worse; NaN is sorted last and does not count
             self._offer(precision, row, block)
 
-    def _offer(self, precision: float, row: int, block: Block) -> None:
+    def _offer(self, precision: float, row: int, block: RankedQueries) -> None:
         query = block.start + row
         item = self._benchmark.queries.items[query]
         same = [one for one in self._kept if one.item == item]
@@ -71,7 +71,7 @@ class WorstQueries:
         self._kept.append(_Kept(precision, query, item, self._content(precision, query, row, block)))
         self._kept = sorted(self._kept, key=lambda one: one.order)[:MOST_QUERIES]
 
-    def _content(self, precision: float, query: int, row: int, block: Block) -> dict:
+    def _content(self, precision: float, query: int, row: int, block: RankedQueries) -> dict:
         queries, relevant_G = self._benchmark.queries, self._benchmark.relevant_QG[query]
         code = queries.languages[query]
         relevant = self._relevant(relevant_G, block.rank_qG[row], code)
@@ -86,7 +86,7 @@ class WorstQueries:
         }
 
     def _relevant(self, relevant_G: np.ndarray, rank_G: np.ndarray, code: str) -> list[dict]:
-        """The best-placed relevant candidate of each language, best first."""
+        """The best-ranked relevant candidate of each language, best first."""
         best: dict[str, tuple[int, int]] = {}
         for n, rank in zip(relevant_G.tolist(), rank_G.tolist(), strict=True):
             if n != NO_CANDIDATE:
@@ -101,7 +101,7 @@ class WorstQueries:
         return found
 
     def _above(self, relevant_G: np.ndarray, score_M: np.ndarray, last: int) -> list[dict]:
-        """The first candidates that are not relevant and are placed before rank `last`."""
+        """The first candidates that are not relevant and rank before `last`."""
         candidates, relevant = self._benchmark.candidates, set(relevant_G.tolist())
         depth = min(MOST_ABOVE + len(relevant), last - 1)
         if not depth:
@@ -127,8 +127,8 @@ class WorstQueries:
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text on one line, cut to at most `most` characters with an ellipsis.
 
-    It is cut before a word where one begins within the last quarter, and never between a letter and its marks or
-    within a joined cluster.
+    It is cut before a word if one begins in the last quarter, and never between a letter and its marks or within a
+    joined cluster.
 
     >>> shortened("one two three", 10), shortened("one two", 10), shortened("abcdefghijk", 10)
     ('one two…', 'one two', 'abcdefghi…')

@@ -1,12 +1,12 @@
-"""Candidates placed before relevant ones, counted on the device: the heart of exact ranks (rank.py).
+"""Counts the candidates placed before relevant ones; exact ranks (rank.py) follow from the counts.
 
-A candidate is placed before a relevant one if its score is greater, or equal and its place in the tie order is smaller.
-Scores lie candidate by candidate, [M, q], so that a processor compares the scores of many queries at a time and adds
-up 128 candidates in bytes.  On a CPU that is several times as fast as counting along the rows of [q, M].
+A candidate is placed before a relevant one if its score is greater, or if it is equal and its place in the tie order is
+smaller.  Scores are stored as [M, q], so that a processor compares the scores of many queries at once and adds up 128
+candidates in bytes.  On a CPU this is several times as fast as counting along the rows of [q, M].
 
-Comparing all M scores of a query with each of its G relevant ones reads them G times.  Where G is large, as with the
-captions of a picture in 36 languages, a CPU sorts the scores once and looks the relevant ones up in them; only
-candidates that tie with a relevant one are then compared with it one by one, by the stated rule.
+Comparing all M scores of a query with each of its G relevant ones reads the scores G times.  If G is large, as for the
+captions of a picture in 36 languages, a CPU sorts the scores once and looks the relevant ones up; only candidates that
+tie with a relevant one are then compared with it one by one.
 """
 
 import functools
@@ -25,13 +25,13 @@ def count_by_sorting(
     """Counts the candidates placed before each relevant one: among all, and among those of its pool.
 
     Args:
-      score_qM: float32 scores, -inf where a query does not search.
-      slot_qG: int slots of the relevant candidates, -1 where there is none.
+      score_qM: float32 scores, -inf for candidates that a query does not search.
+      slot_qG: int slots of the relevant candidates, -1 for none.
       tie_M: int32, place of each slot's candidate in the tie order; smaller comes first.
       pools: the slots of each pool, ascending.
 
     Returns:
-      Two int32 arrays [q, G], 0 where there is no relevant candidate.
+      Two int32 arrays [q, G], 0 for no relevant candidate.
     """
     score_qM = np.asarray(score_qM)
     before_2qG = np.zeros((2, *slot_qG.shape), np.int32)
@@ -40,13 +40,13 @@ def count_by_sorting(
         there_G = slot_qG[row] >= 0
         before_2qG[:, row, there_G] = _count_row(score_qM[row], slot_qG[row, there_G], tie_M, pools)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy sorts without holding other threads up
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy releases the GIL while it sorts
         list(threads.map(count, range(len(slot_qG))))
     return before_2qG[0], before_2qG[1]
 
 
 def _count_row(score_M: np.ndarray, slot_G: np.ndarray, tie_M: np.ndarray, pools: Sequence[slice]) -> np.ndarray:
-    """int [2, G]: of one query, before each of its relevant candidates among all and in its pool."""
+    """int [2, G]: for one query, how many candidates are before each relevant one, among all and in its pool."""
     mine_G = score_M[slot_G]
     ascending_M = np.sort(score_M)
     upto_G = np.searchsorted(ascending_M, mine_G, side="right")
@@ -64,13 +64,13 @@ def _count_row(score_M: np.ndarray, slot_G: np.ndarray, tie_M: np.ndarray, pools
 
 
 TILE = 128  # candidates counted together; fewer than 256, so that a byte holds their number
-MANY_RELEVANT = 16  # of a query: from here on a CPU sorts its scores faster than it passes over them for each
+MANY_RELEVANT = 16  # from here on a CPU sorts the scores of a query faster than it reads them once for each
 
 
 def counter(
     tie_M: np.ndarray, pool_T: np.ndarray, pools: Sequence[slice], most_relevant: int
 ) -> Callable[[jax.Array, np.ndarray], tuple[jax.Array | np.ndarray, jax.Array | np.ndarray]]:
-    """The function (scores [M, q], slots [q, G]) -> counts, of the ways to count the fastest for this platform.
+    """The fastest way to count on this platform: a function (scores [M, q], slots [q, G]) -> counts.
 
     Args:
       tie_M: int32, place of each slot's candidate in the tie order; smaller comes first.
@@ -79,9 +79,9 @@ def counter(
       most_relevant: G.
 
     Returns:
-      A function of float32 scores [M, q], -inf where a query does not search, and int32 slots [q, G] of relevant
-      candidates, -1 where there is none.  It returns two int32 arrays [q, G], without meaning where the slot is -1:
-      how many candidates are placed before each relevant one among all, and among those of its pool.
+      A function of float32 scores [M, q], -inf for candidates that a query does not search, and int32 slots [q, G] of
+      relevant candidates, -1 for none.  It returns two int32 arrays [q, G]: how many candidates are placed before each
+      relevant one among all, and among those of its pool.  Values for slot -1 are meaningless.
     """
     if jax.default_backend() == "cpu" and most_relevant >= MANY_RELEVANT:
         by_row = functools.partial(count_by_sorting, tie_M=tie_M, pools=pools)
@@ -93,7 +93,7 @@ def counter(
 def count_before(
     score_Mq: jax.Array, slot_qG: jax.Array, tie_M: jax.Array, pool_T: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Counts on the device, tile after tile, for all relevant candidates of all queries; see `counter`."""
+    """Counts on the device, tile by tile, for all relevant candidates of all queries; see `counter`."""
     queries, tiles = score_Mq.shape[1], len(pool_T)
     slot_Gq = jnp.maximum(slot_qG.T, 0)
     mine_G1q = jnp.take_along_axis(score_Mq, slot_Gq, axis=0)[:, None]

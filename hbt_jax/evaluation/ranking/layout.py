@@ -1,7 +1,7 @@
-"""Where the candidates of a benchmark lie while they are ranked, and the best-placed of them.
+"""Where the candidates of a benchmark lie while they are ranked, and how the best are picked.
 
-Tie rule: equal scores are ordered by candidate id, descending, compared as strings: what trec_eval does, so a run file
-read by trec_eval gives the same numbers.
+Tie rule: equal scores are ordered by candidate id, descending, compared as strings.  trec_eval does the same, so it
+gets the same numbers from a run file.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ from hbt_jax.evaluation.ranking.counts import TILE
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Candidates rearranged for counting: one run of slots per pool, each pool filled up to whole tiles.
+    """Candidates rearranged for counting: a range of slots for each pool, padded to whole tiles.
 
-    A pool holds the candidates of one language, or a part of them where the benchmark has several pools of a language.
+    A pool holds the candidates of one language, or a part of them if the benchmark has several pools for a language.
     Within a pool the slots follow the tie rule.  M is the number of slots, T = M / tile the number of tiles.
 
     Attributes:
-      candidate_M: int32 [M], index of the candidate in a slot, or NO_CANDIDATE where the slot is empty.
+      candidate_M: int32 [M], index of the candidate in a slot, or NO_CANDIDATE if the slot is empty.
       slot_N: int32 [N], slot of each candidate.
       tie_M: int32 [M], place of a slot's candidate in the tie order of all candidates; smaller comes first.
       pool_T: int32 [T], number of each tile's pool.
@@ -36,7 +36,7 @@ class Layout:
 
 
 def make_layout(ids: Sequence[str], pools: Sequence[str]) -> Layout:
-    """Lays out the candidates with these ids, which are unique, in these pools."""
+    """The layout of candidates with these unique ids and these pools."""
     by_tie = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
     members = {name: [] for name in sorted(set(pools))}
     for index in by_tie:
@@ -57,7 +57,7 @@ def make_layout(ids: Sequence[str], pools: Sequence[str]) -> Layout:
 
 
 def top_slots(score_S: np.ndarray, tie_S: np.ndarray, depth: int) -> np.ndarray:
-    """The best-placed slots in order: by score, descending, then by tie order; a slot of score -inf is left out.
+    """The best slots, by descending score and then by tie order; slots with score -inf are left out.
 
     Args:
       score_S: float32 scores.
@@ -65,10 +65,10 @@ def top_slots(score_S: np.ndarray, tie_S: np.ndarray, depth: int) -> np.ndarray:
       depth: how many; 0 for all.
 
     Returns:
-      int indexes into `score_S`, fewer than `depth` where there are fewer.
+      int indexes into `score_S`; fewer than `depth` if there are fewer.
     """
     if 0 < depth * TILE < len(score_S):
-        # As many tiles as asked for have a score of at least the floor, so the scores asked for are at least that, too.
+        # `depth` tiles have a score of at least the floor, so the `depth` best scores are at least the floor, too.
         whole = len(score_S) // TILE * TILE
         best_T = score_S[:whole].reshape(-1, TILE).max(axis=1)
         floor = _nth_largest(best_T, depth)

@@ -1,17 +1,16 @@
 """Exact ranks of relevant candidates, by counting the candidates that are placed before them.
 
 The rank of a relevant candidate is 1 + the number of candidates of the pool with a greater score + the number with an
-equal score that the tie rule (layouts.py) places before it (counts.py).  Nothing is cut off, so every rank is exact.
+equal score that the tie rule (layout.py) places before it.  Nothing is cut off, so every rank is exact.
 
-A query may have candidates that it does not search, such as itself: their scores are -inf, so they are placed before
-none that it searches and are never listed.
+A query may have candidates that it does not search, such as itself.  Their scores are -inf, so they are placed after
+all that it searches and are never listed.
 
-Scores are inner products in float32.  All scores of a query come from one product with the whole set of candidates, and
-a relevant candidate's score is read from that very product: it is never computed a second time, in another shape,
-where rounding could differ.  A program for another number of queries may round a score's last bit differently, and so
-order two candidates differently whose scores agree but for that bit.  So the queries of a block are as many as the
-number of candidates says, however many there are, and the last block is filled up: what a query's ranking is does not
-depend on the other queries, nor on the number of devices.
+Scores are inner products in float32.  All scores of a query come from one product with all candidates, and the score of
+a relevant candidate is read from that same product: computed again in another shape, it could round differently.  A
+program compiled for another number of queries may also round the last bit of a score differently, and so order two
+nearly equal candidates differently.  So the number of queries in a block depends on the number of candidates alone, and
+the last block is padded: the ranking of a query depends neither on the other queries nor on the number of devices.
 """
 
 import collections
@@ -31,25 +30,25 @@ from hbt_jax.evaluation.ranking.layout import Layout
 
 ScoreSource = Callable[[int, int], tuple[np.ndarray, np.ndarray]]  # of `rank_score_blocks`
 
-_BLOCK_SCORES = 2**21  # scores of one block of queries: 8 MiB in float32
-_MOST_SCORES, _WORTHWHILE = 2**24, 64  # or 64 MiB, for 64 queries: fewer at a time read all candidates too often
-_AT_A_TIME = 2  # blocks that are computed at the same time
-_LARGEST_BLOCK, _MULTIPLE = 512, 8  # the most queries of a block, which are a multiple of 8
+_BLOCK_SCORES = 2**21  # in one block of queries: 8 MiB in float32
+_MOST_SCORES, _WORTHWHILE = 2**24, 64  # or 64 MiB for up to 64 queries: smaller blocks read all candidates too often
+_AT_A_TIME = 2  # blocks computed concurrently
+_LARGEST_BLOCK, _MULTIPLE = 512, 8  # the most queries in a block, and what their number is a multiple of
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class RankedQueries:
     """Scores and ranks of some consecutive queries.
 
     Attributes:
       start, stop: the queries of this block are start, ..., stop - 1.
       score_Mq: float32 [M, stop - start], scores among all candidates; -inf in empty slots and for candidates that the
         query does not search.
-      own_score_Mq: the same among the candidates of a slot's pool; another array only where a candidate's score depends
-        on what else is searched, as BM25's does.
+      own_score_Mq: the scores within the pool of each slot; a separate array only if a candidate's score depends on
+        what else is searched, as with BM25.
       rank_qG: int32 [stop - start, G], rank of each relevant candidate among all candidates that the query searches; 0
-        where there is none.
-      own_rank_qG: the same among those of its own pool.
+        for none.
+      own_rank_qG: its rank among the candidates of its own pool.
     """
 
     start: int
@@ -61,12 +60,12 @@ class Block:
 
     @functools.cached_property
     def score_qM(self) -> np.ndarray:
-        """`score_Mq` query by query, copied when first asked for."""
+        """`score_Mq` as [q, M], copied on first use."""
         return np.ascontiguousarray(self.score_Mq.T)
 
     @functools.cached_property
     def own_score_qM(self) -> np.ndarray:
-        """`own_score_Mq` likewise."""
+        """`own_score_Mq` as [q, M]."""
         return self.score_qM if self.own_score_Mq is self.score_Mq else np.ascontiguousarray(self.own_score_Mq.T)
 
 
@@ -77,16 +76,16 @@ def rank_blocks(
     layout: Layout,
     block_queries: int | None = None,
     excluded_QX: np.ndarray | None = None,
-) -> Iterator[Block]:
+) -> Iterator[RankedQueries]:
     """Ranks every relevant candidate of every query, a block of queries at a time.
 
     Args:
       query_QD, candidate_ND: float32 embeddings.
-      relevant_QG: int32 candidate indexes, filled up with NO_CANDIDATE.
+      relevant_QG: int32 candidate indexes, padded with NO_CANDIDATE.
       layout: of the same candidates.
-      block_queries: queries of a block; None, as in every evaluation: as many as keep its scores within 8 MiB or, up
-        to 64 queries, within 64 MiB, but 8 at least.
-      excluded_QX: int32 indexes of the candidates that each query does not search, filled up likewise; None: none.
+      block_queries: queries in a block.  None, as in every evaluation: as many as keep the scores within 8 MiB, or
+        within 64 MiB for up to 64 queries, but at least 8.
+      excluded_QX: int32 indexes of the candidates that each query does not search, padded in the same way; None: none.
 
     Raises:
       InputError: an embedding is not finite.
@@ -112,12 +111,12 @@ def rank_score_blocks(
     layout: Layout,
     block_queries: int | None = None,
     excluded_QX: np.ndarray | None = None,
-) -> Iterator[Block]:
-    """Ranks by scores that were made elsewhere, with the same rule for ties; arguments as of `rank_blocks`.
+) -> Iterator[RankedQueries]:
+    """Ranks by scores that were made elsewhere, with the same tie rule; other arguments as for `rank_blocks`.
 
     Args:
-      scores: given start and stop, the scores of the queries start, ..., stop - 1: float32 [stop - start, N] among all
-        candidates, then [stop - start, N] among the candidates of each one's pool.
+      scores: given start and stop, returns the scores of the queries start, ..., stop - 1: float32 [stop - start, N]
+        among all candidates, and [stop - start, N] within each candidate's pool.
 
     Raises:
       ValueError: shapes do not agree.
@@ -145,7 +144,7 @@ def _none_excluded(queries: int) -> np.ndarray:
 
 
 def _filler(queries: int, columns: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Padding that fills a block up: the last one keeps the shape, so nothing compiles again."""
+    """The padding of a block: with it the last block keeps the shape, so nothing is compiled again."""
     return (0, columns - queries), (0, 0)
 
 
@@ -155,16 +154,16 @@ def _ranked(
     layout: Layout,
     block_queries: int | None,
     excluded_QX: np.ndarray,
-) -> Iterator[Block]:
-    """Ranks block by block, the next ones while one is in use.
+) -> Iterator[RankedQueries]:
+    """Ranks block by block, and the next ones while the caller uses one.
 
-    `scores`, given start, stop and hidden slots, gives the scores [M, q] of a block among all and within pools.
+    Given start, stop and hidden slots, `scores` returns the scores [M, q] of a block among all and within pools.
     """
     queries, slots = len(relevant_QG), len(layout.candidate_M)
     size = block_queries or _block_queries(slots)
     count_before = counter(layout.tie_M, layout.pool_T, list(layout.slots.values()), relevant_QG.shape[1])
 
-    def block(start: int) -> Block:
+    def block(start: int) -> RankedQueries:
         stop = min(start + size, queries)
         filler = _filler(stop - start, size)
         relevant_qG = np.pad(relevant_QG[start:stop], filler, constant_values=NO_CANDIDATE)
@@ -178,7 +177,7 @@ def _ranked(
         real = slice(0, stop - start)
         is_relevant = relevant_qG[real] >= 0
         on_host_Mq = np.asarray(score_Mq)[:, real]
-        return Block(
+        return RankedQueries(
             start,
             stop,
             on_host_Mq,
@@ -187,7 +186,7 @@ def _ranked(
             np.where(is_relevant, 1 + np.asarray(own_before_qG)[real], 0),
         )
 
-    with ThreadPoolExecutor(_AT_A_TIME) as threads:  # XLA gives a loop on a CPU one thread, so two blocks use two
+    with ThreadPoolExecutor(_AT_A_TIME) as threads:  # on a CPU, XLA runs a loop in one thread, so two blocks use two
         waiting: collections.deque = collections.deque()
         for start in range(0, queries, size):
             waiting.append(threads.submit(block, start))
@@ -198,7 +197,7 @@ def _ranked(
 
 
 def _block_queries(slots: int) -> int:
-    """How many queries' scores of so many slots make a block.
+    """The number of queries in a block, for this many slots.
 
     >>> [_block_queries(slots) for slots in (5_000, 14_000, 262_144, 3_000_000)]
     [416, 144, 64, 8]
@@ -208,7 +207,7 @@ def _block_queries(slots: int) -> int:
 
 
 def _in_slots(candidate_ND: np.ndarray, layout: Layout) -> jax.Array:
-    """float32 [M, D]: the embedding of the candidate in each slot, zeros in empty ones."""
+    """float32 [M, D]: the embedding of the candidate in each slot, zeros in empty slots."""
     candidate_MD = candidate_ND[layout.candidate_M].astype(np.float32, copy=False)
     candidate_MD[layout.candidate_M == NO_CANDIDATE] = 0.0
     return jnp.asarray(candidate_MD)
@@ -218,7 +217,7 @@ def _in_slots(candidate_ND: np.ndarray, layout: Layout) -> jax.Array:
 def _scores(query_qD: jax.Array, candidate_MD: jax.Array, used_M: jax.Array, hidden_qX: jax.Array) -> jax.Array:
     """float32 [M, q]: inner products at full float32 precision (TPUs default to bfloat16 passes).
 
-    -inf where a slot is not used and in the slots `hidden_qX` of each query; M there stands for none.
+    -inf in unused slots and in the slots `hidden_qX` of each query, in which M stands for none.
     """
     score_Mq = jnp.einsum(
         "qd,md->mq", query_qD, candidate_MD, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
@@ -228,7 +227,7 @@ def _scores(query_qD: jax.Array, candidate_MD: jax.Array, used_M: jax.Array, hid
 
 @jax.jit
 def _hide(score_Mq: jax.Array, used_M: jax.Array, hidden_qX: jax.Array) -> jax.Array:
-    """-inf in slots that are not used and in the slots `hidden_qX` of each query."""
+    """The scores, with -inf in unused slots and in the slots `hidden_qX` of each query."""
     column_q1 = jnp.arange(score_Mq.shape[1])[:, None]
     return jnp.where(used_M[:, None], score_Mq, -jnp.inf).at[hidden_qX, column_q1].set(-jnp.inf, mode="drop")
 

@@ -1,4 +1,4 @@
-"""The rows of a comparison as text: for a terminal, and tab-separated for a spreadsheet."""
+"""The rows of a comparison as text: for a terminal, and as tab-separated values."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ LABELS = {
     "multilingual": "multilingual",
     RANK_DISTANCE: "rank distance",
 }
-_MOST_ROWS = 20  # of a family that a terminal shows row by row
+_MOST_ROWS = 20  # a larger family is summarised on a terminal
 _COLUMNS = ("items", "a", "b", "a_standard_deviation", "b_standard_deviation", "difference", "low", "high",
             "p", "p_holm", "p_runs", "p_runs_holm", "better")  # fmt: skip
 
 
 def write_tsv(path: str, compared: dict) -> None:
-    """Writes a line for every row of compare.json, under a line with the names of the columns; null is empty."""
+    """Writes a line with the columns' names, then a line for every row of compare.json; null becomes empty."""
     lines = [("benchmark", "setting", "metric", "family", "row", *_COLUMNS)]
     for name, benchmark in compared["benchmarks"].items():
         for setting, block in benchmark["comparisons"].items():
@@ -74,7 +74,7 @@ def _table(setting: str, block: dict, confidence: float) -> list[str]:
 
 
 def _summary_line(family: str, rows: dict[str, dict]) -> str:
-    """Which rows of a large family are decided."""
+    """One line that names the decided rows of a large family."""
     named = {side: [name for name, row in rows.items() if row["better"] == side] for side in ("a", "b")}
     said = "; ".join(f"{side.upper()} better: {' '.join(names) or 'none'}" for side, names in named.items())
     undecided = len(rows) - sum(map(len, named.values()))

@@ -1,18 +1,21 @@
-"""Forest plots as SVG text: one line per row of a comparison, its difference a point on its interval.
+"""Forest plots: one line per row of a comparison, its difference a point on its interval.
 
-What is decided is told by the point's shape and filling as well as by its colour.
+What is decided shows in the point's shape and filling as well as in its colour.
 """
 
-import html
 from collections.abc import Iterator
 
-from hbt_jax import languages
-from hbt_jax.evaluation.report.curves import ticks
+from markupsafe import Markup
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 400, 96, 58, 42
+from hbt_jax import languages
+from hbt_jax.evaluation.report import chart
+from hbt_jax.evaluation.report.chart import Scale
+from hbt_jax.evaluation.report.names import by_script
+
+_WIDTH, _LEFT, _RIGHT, _TOP = 400, 106, 58, 42
 _ROW, _GAP = 18, 24  # heights of a row, and of a title above a family
 _SIDE = 76  # room that the name of a side takes
-_MOST_NUMBERS = 5  # below which each line of the axis has one
+_MOST_NUMBERS = 5  # an axis with more lines has a number at every second one
 _TITLES = {
     "overall": "",
     "by_resource": "by resources",
@@ -26,50 +29,35 @@ _NAMES = {
 }
 
 
-def forest_plot(setting: str, block: dict) -> str:
+def forest_plot(setting: str, block: dict) -> Markup:
     """The rows of one setting of compare.json, on one axis."""
     rows = list(_placed(block))
     height = rows[-1][0] + _ROW
     values = _axis([row for _, _, _, row in rows if row])
-    axis = _Axis(values[0], values[-1])
-    parts = [_sides(axis.x(0.0), block["higher_is_better"]), _grid(values, axis, height)]
+    x = Scale(values[0], values[-1], _LEFT, _WIDTH - _RIGHT)
+    parts = [_sides(x(0.0), block["higher_is_better"]), _grid(values, x, height)]
     for y, family, name, row in rows:
-        parts.append(_line(y, family, name, row, block, axis) if row else _family_title(y, family))
-    return (
-        f'<svg class="panel forest" viewBox="0 0 {_WIDTH} {height + 6}" role="img"'
-        f' aria-label="{html.escape(_in_words(setting, block))}">{"".join(parts)}</svg>'
-    )
+        title = chart.label(_TITLES[family], 0, y + 17, kind="faint family")
+        parts.append(_line(y, family, name, row, block, x) if row else title)
+    return chart.picture("panel forest", _WIDTH, height + 6, _in_words(setting, block), *parts)
 
 
-def point_key(kind: str) -> str:
+def point_key(kind: str) -> Markup:
     """A point with its line, for a legend."""
-    line = f'<line class="whisker {kind}" x1="1" x2="25" y1="6" y2="6"/>'
-    return f'<svg class="point-key forest" viewBox="0 0 26 12" aria-hidden="true">{line}{_point(kind, 13, 6, 4)}</svg>'
-
-
-class _Axis:
-    """Where a value lies."""
-
-    def __init__(self, lowest: float, highest: float):
-        self._lowest, self._span = lowest, highest - lowest
-
-    def x(self, value: float) -> float:
-        return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * (value - self._lowest) / self._span, 1)
+    return chart.key("point-key forest", 26, 12, chart.horizontal(f"whisker {kind}", 6, 1, 25), _point(kind, 13, 6, 4))
 
 
 def _axis(rows: list[dict]) -> list[float]:
     """Ticks around every interval and zero."""
     ends = [row[key] for row in rows for key in ("low", "high", "difference") if row[key] is not None]
-    return ticks(min(0.0, *ends), max(0.0, *ends))
+    return chart.ticks(min(0.0, *ends), max(0.0, *ends))
 
 
 def _placed(block: dict) -> Iterator[tuple[int, str, str, dict | None]]:
     """Yields y, family, name and row; the row is None at the title of a family."""
     y = _TOP
     for family, title in _TITLES.items():
-        names = list(block[family])
-        if family == "by_query_language":
-            names.sort(key=lambda code: (languages.language(code).script, code))
+        names = by_script(block[family]) if family == "by_query_language" else list(block[family])
         if names and title:
             yield y, family, "", None
             y += _GAP
@@ -78,56 +66,42 @@ def _placed(block: dict) -> Iterator[tuple[int, str, str, dict | None]]:
             y += _ROW
 
 
-def _sides(zero: float, higher_is_better: bool) -> str:
+def _sides(zero: float, higher_is_better: bool) -> Markup:
     """Which system is better on which side of zero; a side without room is left out."""
     left, right = ("B", "A") if higher_is_better else ("A", "B")
     parts = []
     if zero - _LEFT > _SIDE:
-        parts.append(f'<text x="{zero - 8}" y="11" text-anchor="end">← {left} better</text>')
+        parts.append(chart.label(f"← {left} better", zero - 8, 11, "end"))
     if _WIDTH - _RIGHT - zero > _SIDE:
-        parts.append(f'<text x="{zero + 8}" y="11">{right} better →</text>')
-    return "".join(parts)
+        parts.append(chart.label(f"{right} better →", zero + 8, 11))
+    return Markup("").join(parts)
 
 
-def _grid(values: list[float], axis: _Axis, height: int) -> str:
-    parts, zero = [], values.index(0.0)
+def _grid(values: list[float], x: Scale, height: int) -> Markup:
+    zero = values.index(0.0)
     every = 1 if len(values) <= _MOST_NUMBERS else 2
-    for place, value in enumerate(values):
-        kind = "zero" if value == 0 else "grid-line"
-        x = axis.x(value)
-        parts.append(f'<line class="{kind}" x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{height}"/>')
-        if (place - zero) % every == 0:
-            parts.append(f'<text class="faint" x="{x}" y="{_TOP - 12}" text-anchor="middle">{value:g}</text>')
-    return "".join(parts)
+    named = [(value, "" if (place - zero) % every else f"{value:g}") for place, value in enumerate(values)]
+    return chart.grid(named, x, _TOP - 6, height, zero="zero")
 
 
-def _family_title(y: int, family: str) -> str:
-    return f'<text class="faint family" x="0" y="{y + 17}">{_TITLES[family]}</text>'
-
-
-def _line(y: int, family: str, name: str, row: dict, block: dict, axis: _Axis) -> str:
+def _line(y: int, family: str, name: str, row: dict, block: dict, x: Scale) -> Markup:
     middle = y + _ROW / 2
     kind = f"{row['better']}-better" if row["better"] else "undecided"
-    decimals = 4 if block["higher_is_better"] else 1
-    full, label, weak = _labels(family, name)
-    said = f"{full}: A - B {row['difference']:+,.{decimals}f}"
-    whisker = ""
+    form = f"+,.{4 if block['higher_is_better'] else 1}f"
+    full, short, weak = _labels(family, name)
+    said, marks = f"{full}: A - B {row['difference']:{form}}", []
     if row["low"] is not None:
-        said += f", from {row['low']:+,.{decimals}f} to {row['high']:+,.{decimals}f}"
-        whisker = (
-            f'<line class="whisker {kind}" x1="{axis.x(row["low"])}" x2="{axis.x(row["high"])}" y1="{middle}"'
-            f' y2="{middle}"/>'
-        )
-    title = (
-        f"<title>{html.escape(said)}; {row['better'].upper() + ' better' if row['better'] else 'not decided'}</title>"
-    )
-    text = "under-resourced" if weak else "total" if family == "overall" else ""
-    baseline = middle + 4
-    return (
-        f'<g data-row="{html.escape(name)}">{title}<text class="{text}" x="{_LEFT - 8}" y="{baseline}"'
-        f' text-anchor="end">{html.escape(label)}</text>{whisker}'
-        f"{_point(kind, axis.x(row['difference']), middle, 5 if family == 'overall' else 4)}"
-        f'<text x="{_WIDTH - 1}" y="{baseline}" text-anchor="end">{row["difference"]:+,.{decimals}f}</text></g>'
+        said += f", from {row['low']:{form}} to {row['high']:{form}}"
+        marks.append(chart.horizontal(f"whisker {kind}", middle, x(row["low"]), x(row["high"])))
+    said += f"; {row['better'].upper() + ' better' if row['better'] else 'not decided'}"
+    shade = "under-resourced" if weak else "total" if family == "overall" else ""
+    return chart.group(
+        said,
+        chart.label(short, _LEFT - 8, middle + 4, "end", shade),
+        *marks,
+        _point(kind, x(row["difference"]), middle, 5 if family == "overall" else 4),
+        chart.label(f"{row['difference']:{form}}", _WIDTH - 1, middle + 4, "end"),
+        data_row=name,
     )
 
 
@@ -140,14 +114,11 @@ def _labels(family: str, name: str) -> tuple[str, str, bool]:
     return known.name, f"{mark}{known.script} {name}", known.under_resourced
 
 
-def _point(kind: str, x: float, y: float, size: float) -> str:
-    """A disc where A is better, a square where B is, an empty disc where nothing is decided."""
+def _point(kind: str, x: float, y: float, size: float) -> Markup:
+    """A disc if A is better, a square if B is, a hollow disc if nothing is decided."""
     if kind == "b-better":
-        side = size * 1.8
-        return (
-            f'<rect class="point {kind}" x="{x - side / 2:.1f}" y="{y - side / 2:.1f}" width="{side}" height="{side}"/>'
-        )
-    return f'<circle class="point {kind}" cx="{x}" cy="{y}" r="{size}"/>'
+        return chart.square(f"point {kind}", x, y, size * 1.8)
+    return chart.dot(f"point {kind}", x, y, size)
 
 
 def _in_words(setting: str, block: dict) -> str:

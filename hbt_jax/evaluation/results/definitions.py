@@ -1,7 +1,21 @@
-"""What numbers of results.json mean whose own modules import jax: who reads results needs no jax.
+"""What the numbers of results.json mean, where no module of their own says it; imports nothing heavy."""
 
-The definitions of the others stand beside their computation.
-"""
+from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
+from hbt_jax.evaluation.measures.bias import (
+    RANK_DISTANCE_DEFINITION,
+    SIMILARITY_GAP_DEFINITION,
+    STRONG_ALIGNMENT_DEFINITION,
+)
+from hbt_jax.evaluation.measures.metrics import (
+    AP_DEFINITION,
+    MRR_DEFINITION,
+    NDCG_DEFINITION,
+    RANK_DISTANCE,
+    RECALL_DEFINITION,
+    SIMILARITY_GAP,
+    STRONG_ALIGNMENT,
+)
+from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION
 
 LAYER_PROBE_DEFINITION = (
     "cosines of queries after each layer (0: the embedding layer), each text one vector by the model's pooling of its"
@@ -20,3 +34,24 @@ TOP_DEFINITION = (
     " candidates that the query searches; mean over the queries of a language, then over query languages"
 )
 TIE_RULE = "equal scores are ordered by candidate id, descending (as trec_eval does)"
+ACCURACY_DEFINITION = (
+    "bitext: share of sentences of one language whose translation is the best-scored sentence of the other language;"
+    " recall@1 of the cross-lingual setting, by the score itself (no margin)"
+)
+OF_RANKS = {
+    "map": AP_DEFINITION,
+    "recall": RECALL_DEFINITION,
+    "mrr": MRR_DEFINITION,
+    "ndcg@10": NDCG_DEFINITION,
+    RANK_DISTANCE: RANK_DISTANCE_DEFINITION,
+    STRONG_ALIGNMENT: STRONG_ALIGNMENT_DEFINITION,
+    SIMILARITY_GAP: SIMILARITY_GAP_DEFINITION,
+    "averages": (
+        "monolingual, multilingual: mean over query languages of the mean over their queries; cross_lingual: mean over"
+        " ordered pairs (query language, candidate language); a query without a relevant candidate in a pool does not"
+        " count there, and a text that is a query and a candidate is never a candidate of its own"
+    ),
+    "relevant": RELEVANT_DEFINITION,
+    "robustness": ROBUSTNESS_DEFINITION,
+    "ties": TIE_RULE,
+}

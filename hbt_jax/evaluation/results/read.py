@@ -1,4 +1,4 @@
-"""What evaluations found, query by query: output folders of launch/eval.py, read and checked to be comparable."""
+"""Reads output folders of launch/eval.py, query by query, and checks that they can be compared."""
 
 import dataclasses
 import gzip
@@ -12,12 +12,12 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS
-from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS
+from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
 
-COMPARED = (*SETTINGS, RANK_DISTANCE)  # the settings in the metric asked for, then the rank distance
-_CROSS_LINGUAL_METRIC = "map"  # the one that is written by query and candidate language
-_MUST_MATCH = ("candidate_text",)  # settings that decide what is ranked
-_FREE_DEFINITIONS = ("layer_probe", "robustness")  # of numbers that are not compared
+COMPARED = (*SETTINGS, RANK_DISTANCE)  # the settings, in the metric asked for, and the rank distance
+_CROSS_LINGUAL_METRIC = "map"  # the only one that is written by query and candidate language
+_MUST_MATCH = ("candidate_text",)  # settings that determine what is ranked
+_FREE_DEFINITIONS = ("layer_probe", "robustness")  # of values that are not compared
 _KEYS = ("id", "item", "language")
 AGAIN = "evaluate again with launch/eval.py"
 
@@ -35,7 +35,7 @@ class Outcome:
     summary: dict
 
     def expected(self, compared: str, metric: str) -> float | None:
-        """The macro average in results.json, None where it has none."""
+        """The macro average in results.json; None if it has none."""
         if compared == RANK_DISTANCE:
             return self.summary["metrics"].get("multilingual", {}).get(RANK_DISTANCE)
         return self.summary["metrics"].get(compared, {}).get(metric)
@@ -45,7 +45,7 @@ def read_folder(out: str) -> dict[str, Outcome]:
     """The benchmarks in an output folder of launch/eval.py, by name.
 
     Raises:
-      InputError: there is no such folder, no benchmark in it, or a results.json in it is not one.
+      InputError: there is no such folder, it has no benchmark, or a results.json in it is not one of an evaluation.
     """
     folder = Path(out)
     if not folder.is_dir():
@@ -76,7 +76,7 @@ def _read_summary(path: Path) -> dict:
 
 
 def check_alike(first: Outcome, other: Outcome) -> None:
-    """Raises InputError, naming what differs, unless both ranked the same benchmark with the same definitions."""
+    """Raises InputError naming the difference, unless both ranked the same benchmark with the same definitions."""
     if first.summary["benchmark"] != other.summary["benchmark"]:
         names = [f"{one.folder} is of {one.summary['benchmark']!r}" for one in (first, other)]
         raise InputError(f"{' but '.join(names)}: expected the same benchmark")
@@ -115,8 +115,8 @@ class Scores:
 
     Attributes:
       ids, items, languages: of the Q queries.
-      values: name in COMPARED -> float64 [Q, P], in each of P pools (one a candidate language where the setting is
-        cross-lingual, else one); NaN where the query does not count.
+      values: name in COMPARED -> float64 [Q, P], in each of P pools: one per candidate language in the cross-lingual
+        setting, else one; NaN if the query does not count.
     """
 
     ids: list[str]
@@ -197,7 +197,7 @@ def _number(value) -> float:
 
 
 def _values(line: dict, metric: str, place: dict[str, int]) -> Iterator[tuple[str, int, float]]:
-    """Yields name in COMPARED, number of the pool and value for each pool that a line's query counts in."""
+    """Yields the name in COMPARED, the pool's number and the value, for each pool in which the line's query counts."""
     for key in SETTINGS:
         if not isinstance(line.get(key), dict):
             raise ValueError(f"no {key!r} in it")

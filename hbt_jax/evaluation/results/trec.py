@@ -1,15 +1,15 @@
-"""TREC run and qrels files, from which trec_eval and its relatives take the same numbers.
+"""Writes TREC run and qrels files; trec_eval and similar tools compute the same metrics from them.
 
     qrels.trec                     every judgement: the qrels of the multilingual run
     runs/multilingual.trec         pool = all candidates
-    runs/monolingual.trec          pool = candidates of the query's language
-    runs/cross_lingual-CODE.trec   pool = candidates of language CODE, queries of every other language
+    runs/monolingual.trec          pool = candidates in the query's language
+    runs/cross_lingual-CODE.trec   pool = candidates in language CODE, for queries in all other languages
     runs/NAME.qrels                the judgements within the pool of runs/NAME.trec, for the last two
 
-A run line is `QUERY_ID Q0 CANDIDATE_ID RANK SCORE TAG`.  Scores have the nine digits that give the float32 back
-exactly, so a reader that breaks ties by id, descending, finds our order.  Queries that do not count in a pool are left
-out of its run; a candidate that a query does not search, such as itself, is in none.  A run cut at a depth below the
-pool's size gives a mean average precision that is a little too low.
+A run line is `QUERY_ID Q0 CANDIDATE_ID RANK SCORE TAG`.  Scores have nine digits, which restore the float32 exactly, so
+a reader that breaks ties by descending id gets our order.  Queries that do not count in a pool are left out of its run,
+and so are candidates that a query does not search.  A run that is cut below the size of the pool gives a mean average
+precision that is slightly too low.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
-from hbt_jax.evaluation.ranking.rank import Block
+from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 TAG = "hbt_jax"
 
@@ -39,7 +39,7 @@ def _relevant(benchmark: Benchmark, query: int) -> list[int]:
 
 
 def _judgements(benchmark: Benchmark, query: int, relevant: Sequence[int]) -> Iterator[str]:
-    """Yields the qrels lines of one query and some of its relevant candidates."""
+    """The qrels lines of one query and some of its relevant candidates."""
     return (f"{benchmark.queries.ids[query]} 0 {benchmark.candidates.ids[n]} 1\n" for n in relevant)
 
 
@@ -51,8 +51,8 @@ class RunWriter(contextlib.AbstractContextManager):
       benchmark: queries and candidates.
       layout: of its candidates.
       depth: candidates per query; 0 for all.
-      settings: which of `metrics.SETTINGS` to write.  All cross-lingual runs at full depth hold Q x N lines together,
-        as many as the multilingual one, so they are written only when asked for.
+      settings: which of `metrics.SETTINGS` to write.  At full depth the cross-lingual runs have Q x N lines in all, as
+        many as the multilingual one, so they are written only on request.
     """
 
     def __init__(self, folder: str, benchmark: Benchmark, layout: Layout, depth: int, settings: tuple[str, ...]):
@@ -69,8 +69,8 @@ class RunWriter(contextlib.AbstractContextManager):
     def __exit__(self, *error) -> None:
         self._closing.close()
 
-    def write(self, block: Block) -> None:
-        """Appends the runs of the queries of one block."""
+    def write(self, block: RankedQueries) -> None:
+        """Appends the rankings of the queries of one block to the runs."""
         for row, query in enumerate(range(block.start, block.stop)):
             score_M = block.score_qM[row]
             relevant = _relevant(self._benchmark, query)

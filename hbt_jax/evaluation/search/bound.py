@@ -1,7 +1,7 @@
-"""How far a first pass of a search can be off: the bound that search.py certifies with.
+"""The bound on the error of a first pass, with which search.py certifies its results.
 
-A pass takes s~ = q~ . c~ with c' = c - m for one vector m, q~ and c~ the query q and c' rounded to the pass's dtype,
-and products summed in float32 in any order.  The score wanted is s = q . c, and q . m is one number for a query, so
+A pass computes s~ = q~ . c~, where c' = c - m for a fixed vector m, q~ and c~ are q and c' rounded to the dtype of the
+pass, and products are summed in float32 in any order.  The wanted score is s = q . c.  As q . m is constant per query,
 
     |s - (s~ + q . m)|  <=  |q - q~| |c'| + |q~| |c' - c~|     rounding to the dtype (Cauchy-Schwarz; the norms are
                                                                measured, not guessed from the dtype)
@@ -47,7 +47,7 @@ class Bound:
         self.offset_q = exact_qD @ shift_D.astype(np.float64)
 
     def error_q(self, longest: float, most_lost: float) -> np.ndarray:
-        """float64 [q], for candidates whose norms |c'| and |c' - c~|, taken in float32, are at most these."""
+        """float64 [q]: the bound for candidates whose norms |c'| and |c' - c~|, in float32, are at most these."""
         longest, most_lost = self._raised(longest), self._raised(most_lost)
         rounding_q = self._lost_q * longest + self._rounded_norm_q * most_lost
         summation_q = 4 * self._width * 2.0**-24 * self._rounded_norm_q * (longest + most_lost)
@@ -56,7 +56,7 @@ class Bound:
         return rounding_q + summation_q + final_q + flushed_q
 
     def longest(self, longest: float) -> float:
-        """What no norm |c| exceeds."""
+        """An upper bound of the norms |c|."""
         return self._raised(longest) + self._shift
 
     def _raised(self, norm: float) -> float:

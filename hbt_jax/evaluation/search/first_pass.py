@@ -1,19 +1,19 @@
-"""The first pass of a search: for each query more candidates than are asked for, by fast and bounded products.
+"""The first pass of a search: lists more candidates than asked for, by fast products with a known error bound.
 
-Every method lists the candidates of largest product and says what no product of an unlisted candidate exceeds:
+Every method lists the candidates with the largest products, and gives a bound for the products of all others:
 
     numpy-float32   products by numpy's BLAS, selection by numpy
-    cpu-bfloat16    bfloat16 products by XLA, selection by numpy; for processors with AMX, where they are several times
-                    as fast as float32 ones.  On others they are slower, so that there this method gains nothing.
-    xla-float32     products and selection by XLA on the devices of a mesh, each of which keeps a list of its own
-    xla-bfloat16    the same with bfloat16 products; for TPUs, and GPUs that have bfloat16 matrix units
+    cpu-bfloat16    bfloat16 products by XLA, selection by numpy; for processors with AMX, which makes them several
+                    times as fast as float32 products.  On other processors they are slower.
+    xla-float32     products and selection by XLA on the devices of a mesh, each of which keeps its own list
+    xla-bfloat16    the same with bfloat16 products; for TPUs, and GPUs with bfloat16 matrix units
 
-numpy selects by threshold: a query's list has a floor, products are reduced to the maxima of strided groups while
-they are in the cache, and only groups that exceed the floor are looked at.  XLA on a CPU would take longer for its
-top_k than for the products.  On accelerators lax.top_k takes the groups of largest maximum, then the best in them.
+numpy selects by threshold: each query's list has a floor.  Products are reduced to the maxima of strided groups while
+they are in the cache, and only groups that exceed the floor are examined.  On a CPU, XLA's top_k would take longer than
+the products.  On accelerators, lax.top_k picks the groups with the largest maxima, then the best candidates in them.
 
-For bfloat16 the mean of the first candidates is subtracted from all: that changes no order, and embeddings that lie in
-one corner, as encoders' do, lose less when rounded.
+For bfloat16, the mean of the first candidates is subtracted from all.  This does not change the order, and the vectors
+of encoders, which tend to point in a common direction, then lose less by rounding.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,17 +38,34 @@ _AXIS = "shares"
 _SHARED = PartitionSpec(_AXIS)
 
 
+class FirstPass(NamedTuple):
+    """How to do the first pass.
+
+    Attributes:
+      method: one of METHODS, or "auto": the one for this machine.
+      block: candidates scored together (by each device, for the xla methods); None: as many as are fast.
+      mesh: devices of this process among which the xla methods share the candidates; None: all of them.
+    """
+
+    method: str = "auto"
+    block: int | None = None
+    mesh: Mesh | None = None
+
+
+AUTO = FirstPass()
+
+
 @dataclasses.dataclass(frozen=True)
 class Listed:
     """What a pass found for q queries.
 
     Attributes:
-      score_qC: float32, products of the listed candidates, in any order; -inf where there is none.
-      index_qC: int64, their indexes; -1 likewise.
+      score_qC: float32, products of the listed candidates, in any order; -inf for none.
+      index_qC: int64, their indexes; -1 for none.
       offset_q: float64, what to add to a product.
-      error_q: float64, how far the sum is at most from the final score.
-      most_q: float64, what the final score of no unlisted candidate exceeds; -inf where all are listed.
-      longest: what the norm of no candidate exceeds; not finite if a candidate is not.
+      error_q: float64, the largest possible difference between that sum and the final score.
+      most_q: float64, an upper bound of the final scores of unlisted candidates; -inf if all are listed.
+      longest: an upper bound of the norms of the candidates; not finite if a candidate is not.
     """
 
     score_qC: np.ndarray
@@ -59,7 +77,7 @@ class Listed:
 
 
 def resolve(method: str) -> str:
-    """The method to use: "auto" is the fastest of this machine, anything else itself.
+    """The method to use; "auto" becomes the fastest on this machine.
 
     Raises:
       ValueError: there is no such method.
@@ -74,47 +92,41 @@ def resolve(method: str) -> str:
 
 
 def _has_amx(cpuinfo: Path) -> bool:
-    """Whether Linux lists matrix units for bfloat16 among the processor's features; elsewhere: False."""
+    """Whether Linux lists bfloat16 matrix units among the processor's features; False on other systems."""
     return cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text(encoding="utf-8", errors="replace").split()
 
 
-def run(
-    method: str,
-    query_qD: np.ndarray,
-    candidate_ND: np.ndarray,
-    depth: int,
-    block: int | None,
-    mesh: Mesh | None,
-    poll: Callable[[], None],
+def list_candidates(
+    query_qD: np.ndarray, candidate_ND: np.ndarray, depth: int, how: FirstPass, poll: Callable[[], None]
 ) -> Listed:
-    """Lists the candidates of largest product of each query, more than `depth` where there are more.
+    """Lists the candidates with the largest products for each query: more than `depth`, if there are more.
 
     Args:
-      method: one of METHODS.
       query_qD: float32, finite.
       candidate_ND: float32, at least one.
-      depth, block, mesh, poll: as search.top_candidates has them.
+      how: names one of METHODS.
+      depth, poll: as search.top_candidates has them.
     """
-    place, dtype = method.split("-")
-    width = depth + depth // 4 + 32 if dtype == "float32" else 2 * depth + 64  # as the dtype's error asks for
+    place, dtype = how.method.split("-")
+    width = depth + depth // 4 + 32 if dtype == "float32" else 2 * depth + 64  # wider for the larger error
     if dtype == "bfloat16":
         shift_D = candidate_ND[:_HOST_BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32)
     else:
         shift_D = np.zeros(query_qD.shape[1], np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # of embeddings that search.py will refuse
+    with np.errstate(over="ignore", invalid="ignore"):  # by embeddings that search.py will refuse
         bound = Bound(query_qD, shift_D, dtype)
         if place == "xla":
-            score_qC, index_qC, floor_q, norms = _on_devices(bound, candidate_ND, width, block, mesh, poll)
+            score_qC, index_qC, floor_q, norms = _on_devices(bound, candidate_ND, width, how, poll)
         else:
             products = _numpy_products if place == "numpy" else _cpu_products
-            score_qC, index_qC, floor_q, norms = _on_host(products, bound, candidate_ND, width, block, poll)
+            score_qC, index_qC, floor_q, norms = _on_host(products, bound, candidate_ND, width, how.block, poll)
         error_q = bound.error_q(*norms)
         most_q = floor_q + bound.offset_q + error_q
         return Listed(score_qC, index_qC, bound.offset_q, error_q, most_q, bound.longest(norms[0]))
 
 
 def _whole_blocks(candidate_ND: np.ndarray, block: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Yields start, number and embeddings of consecutive candidates, the last ones filled up with zeros."""
+    """Yields start, number and embeddings of consecutive candidates; the last block is padded with zeros."""
     for start in range(0, len(candidate_ND), block):
         candidate_SD = candidate_ND[start : start + block]
         used = len(candidate_SD)
@@ -124,7 +136,7 @@ def _whole_blocks(candidate_ND: np.ndarray, block: int) -> Iterator[tuple[int, i
 
 
 def _on_host(products, bound: Bound, candidate_ND: np.ndarray, width: int, block: int | None, poll):
-    """Selection by numpy from a block while `products` makes those of the next one.
+    """Selects by numpy from one block while `products` computes the next.
 
     Returns:
       Products and indexes [q, C], floors [q], and the largest norms (|c'|, |c' - c~|).
@@ -149,7 +161,7 @@ def _in_groups(candidates: int) -> int:
 
 
 def _numpy_products(bound: Bound, blocks: Iterator[tuple]) -> Iterator[tuple]:
-    """Yields start, number, products, maxima of groups and norms of each block; the next but one overwrites them."""
+    """Yields start, number, products, group maxima and norms of each block; valid until the next block but one."""
     query_qD, score_qS, spare_qS = bound.rounded_qD, None, None
     for start, used, candidate_SD in blocks:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -160,7 +172,7 @@ def _numpy_products(bound: Bound, blocks: Iterator[tuple]) -> Iterator[tuple]:
 
 
 def _cpu_products(bound: Bound, blocks: Iterator[tuple]) -> Iterator[tuple]:
-    """The same by XLA on the processor, also where JAX's default is an accelerator."""
+    """The same by XLA on the CPU, even if JAX's default device is an accelerator."""
     query_qD = jax.device_put(bound.rounded_qD, jax.local_devices(backend="cpu")[0])
     for start, used, candidate_SD in blocks:
         yield start, used, *_products_and_most(query_qD, bound.shift_D, candidate_SD, used)
@@ -175,7 +187,7 @@ def _products_and_most(query_qD, shift_D, candidate_SD, used):
 def _products(query_qD, shift_D, candidate_SD, used) -> tuple[jax.Array, jax.Array]:
     """float32 products [q, S] in the dtype of the queries, and [2]: the largest norms |c'| and |c' - c~|.
 
-    `reduce_precision` rounds for good: of a conversion to bfloat16 and back XLA may leave nothing, and no norm.
+    `reduce_precision` is kept by XLA, which may remove a conversion to bfloat16 and back.
     """
     is_bfloat16 = query_qD.dtype == jnp.bfloat16
     centred_SD = candidate_SD - shift_D
@@ -185,7 +197,7 @@ def _products(query_qD, shift_D, candidate_SD, used) -> tuple[jax.Array, jax.Arr
         query_qD,
         rounded_SD.astype(query_qD.dtype),
         precision=None if is_bfloat16 else jax.lax.Precision.HIGHEST,
-        preferred_element_type=jnp.float32,  # on CPUs bfloat16 products are fast only with a float32 result
+        preferred_element_type=jnp.float32,  # on CPUs, bfloat16 products are fast only with float32 results
     )
     square_S2 = jnp.stack([jnp.square(part).sum(axis=1) for part in (centred_SD, centred_SD - rounded_SD)], axis=1)
     is_used_S1 = (jnp.arange(len(candidate_SD)) < used)[:, None]
@@ -196,17 +208,17 @@ def _groups(score_qS: jax.Array) -> jax.Array:
     return score_qS.reshape(score_qS.shape[0], GROUP, -1)
 
 
-def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, block: int | None, mesh: Mesh | None, poll):
-    """Everything by XLA, each device for its share of every block; returns what `_on_host` does.
+def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, how: FirstPass, poll):
+    """Products and selection by XLA, each device for its share of every block; returns the same as `_on_host`.
 
-    No device hears of another's candidates: the lists of all are joined at the end.
+    Devices do not communicate: their lists are joined at the end.
     """
-    devices = np.array(jax.local_devices()) if mesh is None else mesh.devices.reshape(-1)
+    devices = np.array(jax.local_devices()) if how.mesh is None else how.mesh.devices.reshape(-1)
     mesh = Mesh(devices, (_AXIS,), axis_types=(AxisType.Auto,))
     shares, queries = len(devices), len(bound.rounded_qD)
-    size = _in_groups(min(block or _DEVICE_BLOCK, -(-len(candidate_ND) // shares)))
+    size = _in_groups(min(how.block or _DEVICE_BLOCK, -(-len(candidate_ND) // shares)))
     shared, whole = NamedSharding(mesh, _SHARED), NamedSharding(mesh, PartitionSpec())
-    query_qD, shift_D = jax.device_put((bound.rounded_qD, bound.shift_D), whole)
+    query = jax.device_put((bound.rounded_qD, bound.shift_D), whole)
     lists = jax.device_put(
         (
             np.full((shares, queries, width), -np.inf, np.float32),
@@ -220,21 +232,30 @@ def _on_devices(bound: Bound, candidate_ND: np.ndarray, width: int, block: int |
         first_P = np.arange(shares, dtype=np.int32) * size
         sent = (candidate_SD, start + first_P, np.clip(used - first_P, 0, size).astype(np.int32))
         sent = jax.device_put(sent, shared)
-        jax.block_until_ready(lists)  # one block is sent while the one before is computed, not more
-        lists = _join_block(query_qD, shift_D, *sent, *lists, mesh=mesh)
+        jax.block_until_ready(lists)  # sends at most one block while the one before is computed
+        lists = _join_block(query, sent, lists, mesh=mesh)
     score_PqC, index_PqC, norms_P2 = map(np.asarray, lists)
     score_qC, index_qC = (np.concatenate(list(part), axis=1) for part in (score_PqC, index_PqC))
-    least_Pq = score_PqC.min(axis=2)  # -inf where a device lists all of its candidates
+    least_Pq = score_PqC.min(axis=2)  # -inf if a device lists all of its candidates
     return score_qC, index_qC.astype(np.int64), least_Pq.max(axis=0), norms_P2.max(axis=0).astype(np.float64)
 
 
-@functools.partial(jax.jit, static_argnames="mesh", donate_argnames=("score_PqC", "index_PqC", "norms_P2"))
-def _join_block(
-    query_qD, shift_D, candidate_SD, first_P, used_P, score_PqC, index_PqC, norms_P2, *, mesh: Mesh
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The lists of all devices after one more block."""
+_Arrays = tuple[jax.Array, ...]
 
-    def of_one_device(query_qD, shift_D, candidate_SD, first_P, used_P, score_PqC, index_PqC, norms_P2):
+
+@functools.partial(jax.jit, static_argnames="mesh", donate_argnames="lists")
+def _join_block(query: _Arrays, sent: _Arrays, lists: _Arrays, *, mesh: Mesh) -> _Arrays:
+    """The lists of all devices after one more block.
+
+    Args:
+      query: rounded_qD and shift_D of the bound, whole on every device.
+      sent: the block's candidate_SD, and of each device's share the index of the first candidate and their number.
+      lists: score_PqC, index_PqC and norms_P2, one share on each device.
+      mesh: the devices.
+    """
+
+    def of_one_device(query: _Arrays, sent: _Arrays, lists: _Arrays) -> _Arrays:
+        (query_qD, shift_D), (candidate_SD, first_P, used_P), (score_PqC, index_PqC, norms_P2) = query, sent, lists
         score_qS, norms_2 = _products(query_qD, shift_D, candidate_SD, used_P[0])
         score_qS = jnp.where(jnp.arange(score_qS.shape[1]) < used_P[0], score_qS, -jnp.inf)
         width = score_PqC.shape[2]
@@ -245,16 +266,14 @@ def _join_block(
         index_qC = jnp.where(score_qC == -jnp.inf, -1, jnp.take_along_axis(index_qC, place_qC, axis=1))
         return score_qC[None], index_qC[None], jnp.maximum(norms_P2, norms_2)
 
-    specs = (PartitionSpec(),) * 2 + (_SHARED,) * 6
-    return jax.shard_map(of_one_device, mesh=mesh, in_specs=specs, out_specs=(_SHARED,) * 3)(
-        query_qD, shift_D, candidate_SD, first_P, used_P, score_PqC, index_PqC, norms_P2
-    )
+    specs = (PartitionSpec(), _SHARED, _SHARED)
+    return jax.shard_map(of_one_device, mesh=mesh, in_specs=specs, out_specs=_SHARED)(query, sent, lists)
 
 
 def _largest(score_qS: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
-    """The `width` largest of each line, or all, and their columns.
+    """The `width` largest of each row, or all, and their columns.
 
-    They lie in the `width` groups of largest maximum: each of these holds one that no other group exceeds.
+    They are all in the `width` groups with the largest maxima.
     """
     group_qGT = _groups(score_qS)
     groups = group_qGT.shape[2]

@@ -1,7 +1,7 @@
-"""The best candidates so far of a stream that is too long to hold: merged as they come, the rest is forgotten.
+"""Keeps the best candidates of a stream that is too long to hold in memory.
 
-Order: by score, descending; equal scores by id, descending.  That is a total order, so what is kept in the end does not
-depend on how the stream was cut into blocks and shards, nor on their order.
+They are ordered by descending score, and by descending id if scores are equal.  This is a total order, so the final
+result depends neither on how the stream was divided into blocks and shards, nor on their order.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ class RunningTop:
     """The first K candidates of each of Q queries.
 
     Attributes:
-      score_QK: float32, descending in a row; -inf where there are fewer.
-      id_QK: bytes (UTF-8), b"" where there are fewer.
+      score_QK: float32, descending in each row; -inf beyond the last candidate.
+      id_QK: bytes (UTF-8); b"" beyond the last candidate.
     """
 
     def __init__(self, queries: int, depth: int):
@@ -20,14 +20,14 @@ class RunningTop:
         self.id_QK = np.zeros((queries, depth), "S1")
 
     def add(self, score_QN: np.ndarray, id_QN: np.ndarray) -> None:
-        """Merges further candidates, none of which came before.
+        """Merges more candidates, none of which has come before.
 
         Args:
           score_QN: float32, -inf for none.
           id_QN: bytes.
         """
         depth = self.score_QK.shape[1]
-        # Most candidates of a long stream are worse than all that is kept; a row without a better one stays.
+        # Most candidates of a long stream are worse than those kept: only rows with a better one change.
         row = np.flatnonzero((score_QN >= self.score_QK[:, -1:]).any(axis=1))
         score = np.concatenate([self.score_QK[row], score_QN[row]], axis=1)
         ids = np.concatenate([self.id_QK[row], id_QN[row]], axis=1)
@@ -41,7 +41,7 @@ class RunningTop:
 
 
 def tie_order(id_N: np.ndarray) -> np.ndarray:
-    """int64 [N]: the place of each id, all different, in the order of equal scores.
+    """int64 [N]: the position of each id in the tie order; all ids differ.
 
     >>> tie_order(np.array([b"39#0", b"4#0", b"39#1"]))
     array([2, 0, 1])
@@ -52,7 +52,7 @@ def tie_order(id_N: np.ndarray) -> np.ndarray:
 
 
 def _ties_by_id(score_RN: np.ndarray, id_RN: np.ndarray) -> np.ndarray:
-    """The ids with those of equal scores in descending order; the scores are in order already."""
+    """The ids, descending among equal scores; the scores are already in order."""
     by_id = np.argsort(id_RN, axis=1)[:, ::-1]
     by_score = np.argsort(-np.take_along_axis(score_RN, by_id, axis=1), axis=1, kind="stable")
     return np.take_along_axis(id_RN, np.take_along_axis(by_id, by_score, axis=1), axis=1)

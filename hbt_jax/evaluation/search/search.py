@@ -1,20 +1,19 @@
-"""The exact best candidates of each query among many, for corpora too large to rank whole.
+"""Finds exactly the best candidates of each query, in corpora that are too large to rank completely.
 
-A first pass lists, cheaply and in whatever precision is fast, more candidates of each query than are asked for
-(search_pass.py).  What it may have got wrong is bounded (search_bound.py), so candidates that can matter are known, and
-these alone get their final score: the inner product summed in float64 in one fixed order and rounded to float32.  A
-query is certified if its last wanted final score is above everything that an unlisted candidate could score.  The
-others fall back: all candidates are gone through again in float32, and each that could reach a query's last wanted
-score gets its final score.
+A first pass lists more candidates than asked for, in whatever precision is fast (first_pass.py).  Its error is bounded
+(bound.py), so it is known which candidates can matter; only these get a final score: the inner product, summed in
+float64 in a fixed order and rounded to float32.  A query is certified if its last wanted final score is above all that
+an unlisted candidate could score.  For the other queries all candidates are examined again in float32, and each that
+could reach the query's last wanted score gets a final score.
 
-So what is found depends on nothing but the embeddings: not on blocks, devices, precision or library of the first pass.
+So the result depends on the embeddings alone: not on the blocks, devices, precision or library of the first pass.
 
     scores of one query 0.90 0.80 0.79 0.50, pass off by 0.02 at most, depth 2, listed 0.91 0.80 0.78; unlisted <= 0.60
     final scores of the three: 0.90 0.80 0.79; 0.80 > 0.60 + 0.02 certifies 0.90 and 0.80
 
 Tie rule: equal final scores are ordered by `tie_N`, ascending, then by index.
 
-Shape letters of this module: K candidates asked for, S candidates of a block, C listed candidates of a query at most,
+Shape letters of this module: K candidates asked for, S candidates in a block, C the most listed candidates of a query,
 X pairs of a query and a candidate.
 """
 
@@ -22,27 +21,26 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jax.sharding import Mesh
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.search import first_pass
 from hbt_jax.evaluation.search.bound import Bound
 
-_LONGEST = 1e18  # norm; longer embeddings would overflow float32 in a product
-_QUERIES = 2048  # of one pass over the candidates
+_LONGEST = 1e18  # norm; the products of longer embeddings would overflow float32
+_QUERIES = 2048  # in one pass over the candidates
 _FALLBACK_QUERIES = 256
 _FALLBACK_BLOCK = 4096
-_PAIRS = 1024  # whose embeddings are in float64 at one time
+_PAIRS = 1024  # whose embeddings are held in float64 at a time
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class TopCandidates:
     """The best candidates of Q queries.
 
     Attributes:
-      score_QK: float32, final scores in descending order; -inf where there are fewer than K candidates.
-      index_QK: int64, their indexes; -1 likewise.
-      fallbacks: queries that the first pass could not certify, so that all candidates were gone through again.
+      score_QK: float32, final scores in descending order; -inf beyond the last candidate.
+      index_QK: int64, their indexes; -1 beyond the last candidate.
+      fallbacks: how many queries the first pass could not certify; for these, all candidates were examined again.
     """
 
     score_QK: np.ndarray
@@ -57,25 +55,21 @@ def top_candidates(
     *,
     tie_N: np.ndarray | None = None,
     least_Q: np.ndarray | None = None,
-    method: str = "auto",
-    block: int | None = None,
-    mesh: Mesh | None = None,
+    how: first_pass.FirstPass = first_pass.AUTO,
     poll: Callable[[], None] = lambda: None,
-) -> Found:
-    """The `depth` candidates of largest inner product with each query, exactly.
+) -> TopCandidates:
+    """The `depth` candidates with the largest inner product with each query, exactly.
 
-    Memory beside the arguments does not grow with the number of candidates.  In a job of several processes each calls
-    this with candidates of its own; the best of all are the best of what the processes found, by the same order.
+    Besides the arguments, memory does not grow with the number of candidates.  In a job of several processes, each
+    calls this with its own candidates; the best of what the processes found, in the same order, are the best of all.
 
     Args:
       query_QD, candidate_ND: float32.
       depth: K.
-      tie_N: integers that order candidates of equal score, smaller first; None: their indexes do.
-      least_Q: float32, scores of each query below which candidates are not wanted, such as the last of those that it
-        has found elsewhere; these then cost no final score.  None: all are wanted.
-      method: one of search_pass.METHODS, or "auto": the one for this machine.
-      block: candidates scored together (by each device, for the xla methods); None: as many as are fast.
-      mesh: devices of this process among which the xla methods share the candidates; None: all of them.
+      tie_N: integers that order candidates with equal scores, smaller first; None: their indexes.
+      least_Q: float32, for each query a score below which candidates are not wanted, such as the last of those found
+        so far; no final scores are computed for them.  None: all are wanted.
+      how: the way to do the first pass; every way finds the same.
       poll: called between blocks; raises to stop.
 
     Raises:
@@ -84,7 +78,7 @@ def top_candidates(
     """
     least_Q = np.full(len(query_QD), -np.inf, np.float32) if least_Q is None else least_Q
     _check_shapes(query_QD, candidate_ND, depth, tie_N, least_Q)
-    name = first_pass.resolve(method)
+    how = how._replace(method=first_pass.resolve(how.method))
     query_QD = np.ascontiguousarray(query_QD, np.float32)
     _check_lengths("query", _blocks(query_QD))
     score_QK = np.full((len(query_QD), depth), -np.inf, np.float32)
@@ -92,30 +86,30 @@ def top_candidates(
     fallbacks = 0
     for start in range(0, len(query_QD) if len(candidate_ND) else 0, _QUERIES):
         part = slice(start, start + _QUERIES)
-        pairs = _Pairs(query_QD[part], candidate_ND, tie_N)
-        listed = first_pass.run(name, pairs.query_qD, candidate_ND, depth, block, mesh, poll)
+        pairs = _PairScores(query_QD[part], candidate_ND, tie_N)
+        listed = first_pass.list_candidates(pairs.query_qD, candidate_ND, depth, how, poll)
         if not listed.longest <= _LONGEST:
             _check_lengths("candidate", _blocks(candidate_ND))
         is_certain_q = _settle(pairs, listed, least_Q[part], score_QK[part], index_QK[part])
         uncertain = start + np.flatnonzero(~is_certain_q)
         for first in range(0, len(uncertain), _FALLBACK_QUERIES):
             rows = uncertain[first : first + _FALLBACK_QUERIES]
-            pairs = _Pairs(query_QD[rows], candidate_ND, tie_N)
+            pairs = _PairScores(query_QD[rows], candidate_ND, tie_N)
             least_q = np.maximum(score_QK[rows, -1], least_Q[rows])
             score_QK[rows], index_QK[rows] = _go_through(pairs, least_q, depth, listed.longest, poll)
         fallbacks += len(uncertain)
-    return Found(score_QK, index_QK, fallbacks)
+    return TopCandidates(score_QK, index_QK, fallbacks)
 
 
-class _Pairs:
-    """Final scores, and the order, of pairs of a query and a candidate."""
+class _PairScores:
+    """Final scores of pairs of a query and a candidate, and their order."""
 
     def __init__(self, query_qD: np.ndarray, candidate_ND: np.ndarray, tie_N: np.ndarray | None):
         self.query_qD, self.candidate_ND, self._tie_N = query_qD, candidate_ND, tie_N
         self._exact_qD = query_qD.astype(np.float64)
 
     def scores(self, row_X: np.ndarray, index_X: np.ndarray) -> np.ndarray:
-        """float32 [X].  Every pair is summed alone, over its D products, which are exact in float64."""
+        """float32 [X]: for each pair, the sum of its D products, which are exact in float64."""
         score_X = np.empty(len(row_X), np.float32)
         for start in range(0, len(row_X), _PAIRS):
             part = slice(start, start + _PAIRS)
@@ -124,7 +118,7 @@ class _Pairs:
         return score_X
 
     def best(self, row_X, index_X, score_X, least_q, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """(float32, int64) [q, K]: the first pairs of each query by score, tie order and index, filled up."""
+        """(float32, int64) [q, K]: the first pairs of each query by score, tie order and index, padded."""
         wanted = np.flatnonzero(score_X >= least_q[row_X])
         row_X, index_X, score_X = row_X[wanted], index_X[wanted], score_X[wanted]
         keys = (index_X,) if self._tie_N is None else (index_X, self._tie_N[index_X])
@@ -141,12 +135,12 @@ class _Pairs:
 
 
 def _settle(
-    pairs: _Pairs, listed: first_pass.Listed, least_q: np.ndarray, score_qK: np.ndarray, index_qK: np.ndarray
+    pairs: _PairScores, listed: first_pass.Listed, least_q: np.ndarray, score_qK: np.ndarray, index_qK: np.ndarray
 ) -> np.ndarray:
-    """Writes the best of the listed candidates; returns for each query whether these are the best of all: bool [q].
+    """Writes the best of the listed candidates; returns, for each query, whether they are the best of all: bool [q].
 
-    A listed candidate gets a final score unless `depth` others are ahead of it by twice what the pass can be off, or
-    it cannot reach the least score wanted.
+    A listed candidate gets a final score unless `depth` others are ahead of it by more than twice the error of the
+    pass, or it cannot reach the least score wanted.
     """
     depth = score_qK.shape[1]
     last_q = np.full(len(score_qK), -np.inf)
@@ -161,9 +155,9 @@ def _settle(
 
 
 def _go_through(
-    pairs: _Pairs, least_q: np.ndarray, depth: int, longest: float, poll: Callable[[], None]
+    pairs: _PairScores, least_q: np.ndarray, depth: int, longest: float, poll: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best of all candidates, by float32 products that only leave out what cannot be among them.
+    """The best of all candidates, using float32 products only to leave out those that cannot be among them.
 
     Args:
       pairs: the queries and all candidates.
@@ -214,7 +208,7 @@ def _check_shapes(query_QD, candidate_ND, depth: int, tie_N, least_Q) -> None:
 
 
 def _check_lengths(side: str, parts: Iterator[np.ndarray]) -> None:
-    """Raises InputError if an embedding, all of which come in parts, is not finite or too long."""
+    """Raises InputError if an embedding is not finite or too long; they come in parts."""
     norms = [np.linalg.norm(part.astype(np.float64), axis=1) for part in parts]
     norm_N = np.concatenate([np.zeros(0), *norms])
     bad = np.flatnonzero(~np.isfinite(norm_N))

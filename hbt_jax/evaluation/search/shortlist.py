@@ -1,15 +1,15 @@
-"""The candidates of largest product so far, block after block, selected by numpy with a threshold for each query."""
+"""Keeps the candidates with the largest products, block by block, by numpy with a threshold for each query."""
 
 import numpy as np
 
-GROUP = 16  # candidates whose largest product is looked at first
+GROUP = 16  # candidates whose largest product is examined first
 
 
 class RunningList:
-    """At least the `width` candidates of largest product of each query, and what no other exceeds.
+    """Lists at least the `width` candidates with the largest products for each query, and bounds all others.
 
-    A query's list grows until it holds twice `width`; then it is cut to the best `width`, and the least of these
-    becomes its floor: only what is above the floor is listed from then on.
+    A query's list grows to twice `width`; then it is cut to the best `width`, and the smallest of these becomes the
+    floor: from then on only products above it are listed.
 
     Args:
       queries: how many.
@@ -17,7 +17,7 @@ class RunningList:
       block: S, candidates that come at one time at most.
 
     Attributes:
-      floor_q: float32, what no unlisted product exceeds; -inf where all are listed.
+      floor_q: float32, an upper bound of unlisted products; -inf if all are listed.
     """
 
     def __init__(self, queries: int, width: int, block: int):
@@ -34,13 +34,13 @@ class RunningList:
           score_qS: float32 products of all queries; S is a multiple of GROUP.
           most_qT: their maxima over the groups of columns t, T + t, 2 T + t, ..., where T = S / GROUP.
           start: index of the first candidate of the block.
-          used: columns that hold candidates; products in others mean nothing.
+          used: columns that hold candidates; the products in others are meaningless.
         """
         groups = most_qT.shape[1]
-        if start == 0 and used == score_qS.shape[1] > 2 * self._width:  # else the first block would be listed whole
+        if start == 0 and used == score_qS.shape[1] > 2 * self._width:  # or the whole first block would be listed
             first_qC = most_qT if groups > self._width else score_qS
             least_q = np.partition(first_qC, -self._width, axis=1)[:, -self._width]
-            self.floor_q = np.nextafter(least_q, np.float32(-np.inf))  # so that equal ones are listed
+            self.floor_q = np.nextafter(least_q, np.float32(-np.inf))  # so that equal products are listed
         row_H, group_H = np.nonzero(most_qT > self.floor_q[:, None])
         score_HG = score_qS.reshape(len(score_qS), GROUP, groups)[row_H, :, group_H]
         column_HG = group_H[:, None] + groups * np.arange(GROUP)
@@ -60,7 +60,7 @@ class RunningList:
             self._cut(full)
 
     def _cut(self, rows: np.ndarray) -> None:
-        """Leaves the best `width` of some queries, the least of them first."""
+        """Keeps the best `width` of some queries, the smallest of them first."""
         score_qC, index_qC = self._filled(rows)
         best_qC = np.argpartition(score_qC, -self._width, axis=1)[:, -self._width :]
         kept_qC = np.take_along_axis(score_qC, best_qC, axis=1)
@@ -70,7 +70,7 @@ class RunningList:
         self.floor_q[rows] = kept_qC[:, 0]
 
     def listed(self) -> tuple[np.ndarray, np.ndarray]:
-        """(float32, int64) [q, C]: products and indexes, -inf and -1 beyond a query's last."""
+        """(float32, int64) [q, C]: products and indexes; -inf and -1 beyond a query's last."""
         return self._filled(np.arange(len(self._count_q)))
 
     def _filled(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,6 @@
-"""What query expansion does: mAP with and without it, by length of the query and by script, from per-query values."""
+"""The effect of query expansion: mAP with and without it, by query length and by script, from per-query values."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -22,25 +21,23 @@ QUARTERS = ("shortest", "second", "third", "longest")
 _METRIC = "map"
 
 
-def with_and_without(
-    benchmark: Benchmark, expansions: Expansions, without: tuple[Path, dict], expanded: tuple[Path, dict]
-) -> dict:
-    """Compares two evaluations of one benchmark, over the queries that have expansions.
+def with_and_without(benchmark: Benchmark, expansions: Expansions, without: Outcome, expanded: Outcome) -> dict:
+    """Compares two evaluations of one benchmark on the queries that have expansions.
 
     Args:
       benchmark: what was ranked.
       expansions: of its queries.
-      without, expanded: folder and content of results.json of the two evaluations.
+      without, expanded: the two evaluations.
 
     Returns:
       {"metric", "queries": how many have expansions, "by_setting": {setting: CELL}, "by_query_length": {quarter:
-      {"queries", "mean_characters", setting: CELL}}, "by_script": {"same", "cross": CELL}}, where a CELL is {"queries":
-      how many count, "without", "with"}; cells in which no query counts are left out.
+      {"queries", "mean_characters", setting: CELL}}, "by_script": {"same", "cross": CELL}}.  A CELL is {"queries": how
+      many count, "without", "with"}; cells without a query that counts are left out.
 
     Raises:
       InputError: a file of per-query values is damaged.
     """
-    values = [read_scores(Outcome(*one), _METRIC).values for one in (without, expanded)]
+    values = [read_scores(one, _METRIC).values for one in (without, expanded)]
     both = {setting: np.stack([each[setting] for each in values]) for setting in SETTINGS}  # [2, Q, P]
     chosen_Q = np.zeros(len(benchmark.queries), bool)
     chosen_Q[list(expansions)] = True
@@ -66,7 +63,7 @@ def with_and_without(
 
 
 def quarters(length_Q: np.ndarray, language_Q: np.ndarray, chosen_Q: np.ndarray) -> np.ndarray:
-    """The quarter, 0 to 3, of each chosen query's length among the chosen ones of its language; -1 for the others.
+    """The quarter (0 to 3) of each chosen query's length among the chosen queries of its language; -1 for the others.
 
     >>> quarters(np.array([5, 9, 7, 8, 50, 70]), np.array([0, 0, 0, 0, 1, 1]), np.array([True] * 5 + [False]))
     array([ 0,  3,  1,  2,  0, -1])
@@ -99,7 +96,7 @@ def _present(cells: dict[str, dict | None]) -> dict[str, dict]:
 
 
 def _cell(both_2QP: np.ndarray, language_Q: np.ndarray, rows_Q: np.ndarray) -> dict | None:
-    """Number of queries and the two averages over the pairs of query language and pool; None where no query counts."""
+    """The number of queries and the two averages over pairs of query language and pool; None if no query counts."""
     counts_QP = np.isfinite(both_2QP[0]) & rows_Q[:, None]
     if not counts_QP.any():
         return None

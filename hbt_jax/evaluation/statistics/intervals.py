@@ -1,6 +1,6 @@
-"""Intervals of macro averages: of one system, and of its difference to another.
+"""Confidence intervals of macro averages: of one system, and of its difference to another.
 
-The statistics are those of significance.py, where a single system is compared with one that always scores 0.
+The statistics are those of significance.py; a single system is compared with one that always scores 0.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE, SIMILARITY_GAP, QueryMetrics
 from hbt_jax.evaluation.results.read import Outcome, check_alike
-from hbt_jax.evaluation.results.results import PER_QUERY
+from hbt_jax.evaluation.results.result import PER_QUERY
 from hbt_jax.evaluation.statistics.item_sums import collect, sum_one
 from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows
 
-CONFIDENCE, SAMPLES, SEED = 0.95, 10_000, 0  # the defaults of launch/compare.py, which so finds the same differences
+CONFIDENCE, SAMPLES, SEED = 0.95, 10_000, 0  # the defaults of launch/compare.py, so that it finds the same differences
 
 INTERVALS_DEFINITION = (
     f"{CONFIDENCE:.0%} bootstrap intervals of the macro averages in metrics, [low, high]: {SAMPLES:,} draws of items"
@@ -29,29 +29,29 @@ def intervals(benchmark: Benchmark, values: QueryMetrics, poll: Callable[[], Non
     """The intervals of one system's macro averages.
 
     Args:
-      benchmark: what was ranked; queries of one item are drawn together.
+      benchmark: what was ranked; the queries of an item are drawn together.
       values: the metrics of its queries.
       poll: called between blocks of draws; raises to stop.
 
     Returns:
-      As `column_intervals`.
+      See `column_intervals`.
     """
     return column_intervals(benchmark.queries, _columns(values), poll)
 
 
 def column_intervals(
-    queries: Texts, columns: Iterable[tuple[str, str, np.ndarray]], poll: Callable[[], None] = lambda: None
+    queries: BenchmarkTexts, columns: Iterable[tuple[str, str, np.ndarray]], poll: Callable[[], None] = lambda: None
 ) -> dict:
     """The intervals of macro averages of columns of values.
 
     Args:
       queries: Q queries.
-      columns: setting, metric and float64 [Q, P], values by query and pool, NaN where a query does not count.
+      columns: setting, metric and float64 [Q, P], values by query and pool; NaN if a query does not count.
       poll: called between blocks of draws; raises to stop.
 
     Returns:
-      {"confidence", "samples", "items", "metrics": {setting: {metric: [low, high]}}}; a setting or metric that has no
-      value, or a single item, is left out.
+      {"confidence", "samples", "items", "metrics": {setting: {metric: [low, high]}}}; settings and metrics without a
+      value, or with a single item, are left out.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for setting, metric, value_QP in columns:
@@ -64,7 +64,7 @@ def column_intervals(
 
 
 def _range(metric: str) -> tuple[float, float]:
-    """The least and the largest value that a metric can have; the stretched interval of few items reaches beyond."""
+    """The range of a metric's values; with few items, a stretched interval would go beyond it."""
     if metric == SIMILARITY_GAP:
         return -np.inf, np.inf
     return 0.0, np.inf if metric == RANK_DISTANCE else 1.0
@@ -83,7 +83,7 @@ def _columns(values: QueryMetrics) -> Iterator[tuple[str, str, np.ndarray]]:
 
 
 def _ends(cells: Cells, poll: Callable[[], None]) -> dict | None:
-    """Difference of the macro averages and its interval; None where there are too few items to draw from."""
+    """The difference of the macro averages and its interval; None if there are too few items to draw from."""
     options = {"samples": SAMPLES, "seed": SEED, "confidence": CONFIDENCE}
     (found,) = compare_rows(cells, [Row("overall", "all")], **options, poll=poll)
     return None if found.interval is None else {"difference": found.difference, "interval": found.interval}
@@ -100,15 +100,15 @@ def _measured(outcome: Outcome) -> dict[str, None]:
 
 
 def differences(a: Outcome, b: Outcome, poll: Callable[[], None] = lambda: None) -> dict[str, dict[str, dict]]:
-    """How a's macro averages differ from b's, where both have values by query.
+    """How a's macro averages differ from b's, if both have values by query.
 
     Args:
       a, b: evaluations of one benchmark.
       poll: called before each file and between blocks of draws; raises to stop.
 
     Returns:
-      Setting -> metric -> {"difference", "low", "high"}, for those of metrics.METRICS that both have, or all that both
-      have where that is none, and the rank distance; {} where a file of values by query is missing.
+      Setting -> metric -> {"difference", "low", "high"}, for the rank distance and those of metrics.METRICS that both
+      have, or if there are none, for all metrics that both have; {} if a file of values by query is missing.
 
     Raises:
       InputError: the two are not of the same benchmark and definitions, or a file is damaged.

@@ -1,6 +1,6 @@
-"""Sums by item of what the queries of two systems scored, which is all that their comparison needs.
+"""Sums the scores of the queries of two systems by item, which is all that their comparison needs.
 
-Files are read one after the other, so memory does not grow with the number of runs.
+Files are read one by one, so memory does not grow with the number of runs.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
 from hbt_jax.evaluation.results.read import AGAIN, COMPARED, Outcome, Scores, read_scores
-from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS
+from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
 from hbt_jax.evaluation.statistics.significance import Cells
 
 _TOLERANCE = 1e-6  # between results.json and the means of the rounded values by query
@@ -23,9 +23,9 @@ class Collected:
     """What two systems scored on one benchmark.
 
     Attributes:
-      queries, items: how many.
+      queries, items: their numbers.
       languages: codes of the query languages.
-      cells: name in COMPARED -> its sums; names without a value are not there.
+      cells: name in COMPARED -> its sums; names without a value are left out.
       absent: name -> why it is not in `cells`.
     """
 
@@ -37,18 +37,18 @@ class Collected:
 
 
 def collect(a: Sequence[Outcome], b: Sequence[Outcome], metric: str, poll: Callable[[], None]) -> Collected:
-    """Sums what the runs of two systems scored, run after run.
+    """Sums the scores of the runs of two systems, run by run.
 
     Args:
-      a, b: the benchmark in each run of the two systems.
-      metric: of the three settings.
+      a, b: the outcomes of one benchmark in the runs of the two systems.
+      metric: for the three settings.
       poll: called before each file; raises to stop.
 
     Raises:
-      InputError: a file is wrong, the runs do not have the same queries, or results.json tells other means.
+      InputError: a file is wrong, the runs do not have the same queries, or results.json has other means.
     """
     layout = None
-    sums: dict[str, list[np.ndarray]] = {name: [] for name in COMPARED}  # of the runs of a, of those of b
+    sums: dict[str, list[np.ndarray]] = {name: [] for name in COMPARED}  # one entry for each system
     means: dict[str, list[np.ndarray]] = {name: [] for name in COMPARED}
     for outcomes in (a, b):
         total, runs = {}, {name: [] for name in COMPARED}
@@ -89,11 +89,11 @@ def _check_mean(outcome: Outcome, name: str, metric: str, mean_K: np.ndarray, pl
 
 @dataclasses.dataclass(frozen=True)
 class _Places:
-    """Where the values of one setting are summed: languages, size_K and count_IK as in Cells, and the way there.
+    """How the values of one setting are summed into cells; languages, size_K and count_IK as in Cells.
 
     Attributes:
       present_QP: whether each query counts in each pool.
-      share_JPK: how much a value of a query language in a pool adds to each cell.
+      share_JPK: the weight in each cell of a value of a query language in a pool.
     """
 
     languages: tuple[str, ...]
@@ -104,7 +104,7 @@ class _Places:
 
 
 class _Sums:
-    """Which queries of which items count where in one evaluation, and sums of their values by item."""
+    """Which queries of which items count in which pools of one evaluation, and sums of their values by item."""
 
     def __init__(self, items: Sequence[str], languages: Sequence[str], values: dict[str, np.ndarray]):
         known, self._item_Q = np.unique(items, return_inverse=True)
@@ -114,7 +114,7 @@ class _Sums:
         self.places = {name: self._places(present_QP) for name, present_QP in present.items() if present_QP.any()}
 
     def _places(self, present_QP: np.ndarray) -> _Places:
-        """Pools in which the same queries of a language count, item by item, share a cell: their means are summed."""
+        """Pools share a cell if the same queries of a language count in them, item by item: their means are summed."""
         languages, sizes, counts, share = [], [], [], []
         for number, code in enumerate(self.languages):
             count_IP = self._by_item(present_QP, number)
@@ -140,17 +140,17 @@ class _Sums:
         return sums_IP
 
     def of(self, name: str, value_QP: np.ndarray) -> np.ndarray:
-        """float64 [I, K]: sums of values that are present where those of the places `name` are."""
+        """float64 [I, K]: sums of values that are present in the same pools as those of `name`."""
         filled_QP = np.nan_to_num(value_QP)
         return sum(self._by_item(filled_QP, j) @ share_PK for j, share_PK in enumerate(self.places[name].share_JPK))
 
 
 def sum_one(items: Sequence[str], languages: Sequence[str], value_QP: np.ndarray) -> Cells | None:
-    """One system's values in one setting, as its comparison with a system that scores 0; None where there is no value.
+    """One system's values in one setting, compared with a system that scores 0; None if there is no value.
 
     Args:
       items, languages: of the Q queries.
-      value_QP: float64, in each pool, NaN where the query does not count.
+      value_QP: float64, in each pool; NaN if the query does not count.
     """
     sums = _Sums(items, languages, {"": value_QP})
     if not sums.places:
@@ -161,7 +161,7 @@ def sum_one(items: Sequence[str], languages: Sequence[str], value_QP: np.ndarray
 
 
 class _Layout:
-    """Which queries of which items count where: that of the first run, and every other run must have the same."""
+    """Which queries of which items count in which pools, from the first run; all other runs must agree."""
 
     def __init__(self, outcome: Outcome, scores: Scores):
         self._first, self.ids, self._items, self._languages = outcome, scores.ids, scores.items, scores.languages
@@ -169,7 +169,7 @@ class _Layout:
         self.items, self.languages, self.places = self._sums.items, self._sums.languages, self._sums.places
 
     def sums(self, outcome: Outcome, scores: Scores) -> dict[str, np.ndarray]:
-        """Name in COMPARED -> float64 [I, K] of one run.
+        """The sums of one run: name in COMPARED -> float64 [I, K].
 
         Raises:
           InputError: its queries, or the pools they count in, are not those of the first run.

@@ -37,13 +37,13 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not scipy.stats, which takes a second to import and calls these
 
 from hbt_jax.draws import Stream, below, coins, stream
 
-_SIGNS, _ITEMS, _A_RUNS, _B_RUNS = range(4)  # purposes of random numbers, each with a stream of its own
-_BLOCK_ELEMENTS = 2**21  # of a block of weights, 16 MiB
-_ROUNDING = 1e-12  # of a sum, relative to the sum of its terms' sizes
+_SIGNS, _ITEMS, _A_RUNS, _B_RUNS = range(4)  # uses of random numbers, each with its own stream
+_BLOCK_ELEMENTS = 2**21  # in a block of weights: 16 MiB
+_ROUNDING = 1e-12  # of a sum, relative to the sum of the absolute values of its terms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Cells:
 
     Attributes:
       languages: the query language of each of the K cells.
-      size_K: candidate languages that each cell stands for; 1 where it is a query language alone.
+      size_K: how many candidate languages each cell stands for; 1 for a query language alone.
       count_IK: float64, queries of each item in each cell; no cell is empty.
-      gap_IK: float64, sums over these queries of a's score less b's, each the mean of its runs and, where the cell
-        stands for several, of the candidate languages.
+      gap_IK: float64, sums over these queries of a's score minus b's, each the mean over its runs and, if the cell
+        stands for several, over the candidate languages.
       a_XK, b_XK: float64, means of the scores over all queries of a cell, by run.
     """
 
@@ -72,13 +72,13 @@ class Cells:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What is compared: the mean over some languages of their means, or all cells' mean.
+    """What is compared: the mean over some languages of their means, or the mean over all cells.
 
     Attributes:
       family: rows of one family are corrected together.
       name: the row's name within its family.
       languages: the languages; empty: the mean over all cells, each counting once for every pair it stands for.
-      less: languages whose mean is taken off; empty: nothing is.
+      less: languages whose mean is subtracted; empty: none.
     """
 
     family: str
@@ -93,12 +93,12 @@ class Difference:
 
     Attributes:
       row: what was compared.
-      items: items with a query in it.
+      items: how many items have a query in it.
       a_runs, b_runs: its value in each run.
-      difference: mean of a's runs less mean of b's.
-      interval: lower and upper end; None where there are too few items to draw from.
+      difference: mean of a's runs minus mean of b's.
+      interval: lower and upper end; None if there are too few items to draw from.
       p, p_holm: of the randomisation test over items.
-      p_runs, p_runs_holm: of the test over items and runs; None where both systems have one run.
+      p_runs, p_runs_holm: of the test over items and runs; None if both systems have one run.
     """
 
     row: Row
@@ -114,9 +114,9 @@ class Difference:
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's adjusted p values: the family-wise error is at most alpha if those up to alpha are rejected.
+    """Holm's adjusted p values: rejecting those of at most alpha keeps the family-wise error at most alpha.
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none may fall below a smaller one's.
+    The smallest of m is multiplied by m, the next by m - 1, and so on; each is at least as large as the one before.
 
     >>> holm([0.01, 0.04, 0.03])
     array([0.03, 0.06, 0.06])
@@ -140,10 +140,10 @@ def compare_rows(
     """Compares two systems in every row.
 
     Args:
-      cells: what they scored.
+      cells: their scores.
       rows: what to compare; each language of a row has a cell.
-      samples: draws of the bootstrap and of the randomisation test, each.
-      seed: of the draws; the same seed gives the same result, with any release of numpy.
+      samples: number of draws, of the bootstrap and of the randomisation test.
+      seed: of the draws; the same seed gives the same result with any release of numpy.
       confidence: of the intervals.
       poll: called between blocks of draws; raises to stop.
     """
@@ -173,7 +173,7 @@ def compare_rows(
 
 
 def _corrected(found: list[Difference]) -> list[Difference]:
-    """With Holm's correction within each family."""
+    """The differences with Holm's correction within each family."""
     corrected = list(found)
     for family in {one.row.family for one in found}:
         places = [place for place, one in enumerate(found) if one.row.family == family]
@@ -204,29 +204,29 @@ class _Table:
         self.in_row_IY = (cells.count_IK > 0).astype(np.float64) @ in_row_KY > 0
 
     def __call__(self, value_WK: np.ndarray, present_WK: np.ndarray) -> np.ndarray:
-        """float64 [W, Y]; what is not present is left out of its means, and a mean over nothing is NaN."""
+        """float64 [W, Y]; missing values are left out of the means, and a mean over nothing is NaN."""
         unit_WU = _mean(value_WK, present_WK, self._unit_KU)
         present_WU = np.isfinite(unit_WU)
         plus_WY = _mean(unit_WU, present_WU, self._plus_UY)
         return plus_WY - np.where(self._is_contrast_Y, _mean(unit_WU, present_WU, self._minus_UY), 0.0)
 
     def weights(self) -> np.ndarray:
-        """float64 [K, Y], how much each cell counts in each row when all are present."""
+        """float64 [K, Y]: the weight of each cell in each row if all are present."""
         cells = len(self._unit_KU)
         return self(np.eye(cells), np.ones((cells, cells), bool))
 
 
 def _mean(value_WK: np.ndarray, present_WK: np.ndarray, weight_KY: np.ndarray) -> np.ndarray:
-    """Weighted means [W, Y] over what is present; NaN where nothing is."""
+    """Weighted means [W, Y] over what is present; NaN if nothing is."""
     total_WY = present_WK.astype(np.float64) @ weight_KY
     with np.errstate(invalid="ignore"):
         return (np.where(present_WK, value_WK, 0.0) @ weight_KY) / np.where(total_WY > 0, total_WY, np.nan)
 
 
 def _linear(cells: Cells, table: _Table) -> tuple[np.ndarray, np.ndarray]:
-    """What each item adds to the difference of each row [I, Y], and its influence on it (the infinitesimal jackknife).
+    """What each item contributes to the difference of each row [I, Y], and its influence (the infinitesimal jackknife).
 
-    They differ in that more queries of an item than of others move a mean, too, when the item is drawn more often.
+    The two differ because drawing an item more often also changes the number of queries that a mean is over.
     """
     total_K = cells.count_IK.sum(axis=0)
     weight_KY = table.weights() / total_K[:, None]
@@ -235,14 +235,14 @@ def _linear(cells: Cells, table: _Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(samples: int, width: int) -> Iterator[int]:
-    """Numbers of draws that together are `samples`, each small enough for an array of `width` columns."""
+    """Splits `samples` draws into blocks that are small enough for arrays of `width` columns."""
     most = max(1, min(samples, _BLOCK_ELEMENTS // width))
     for start in range(0, samples, most):
         yield min(most, samples - start)
 
 
 def _randomisation(contribution_IY: np.ndarray, samples: int, bits: Stream, poll) -> np.ndarray:
-    """p of each row, two-sided: the signs of the items' contributions are drawn anew."""
+    """Two-sided p of each row: the signs of the items' contributions are drawn at random."""
     observed_Y = np.abs(contribution_IY.sum(axis=0)) - _ROUNDING * np.abs(contribution_IY).sum(axis=0)
     extreme_Y = np.zeros(contribution_IY.shape[1], np.int64)
     exact = 2 ** len(contribution_IY) <= samples
@@ -253,7 +253,7 @@ def _randomisation(contribution_IY: np.ndarray, samples: int, bits: Stream, poll
 
 
 def _signs(shape: tuple[int, int], samples: int | None, bits: Stream) -> Iterator[np.ndarray]:
-    """Yields blocks of signs [W, I] for contributions [I, Y]: every one there is, or as many as `samples` drawn."""
+    """Yields blocks of signs [W, I] for contributions [I, Y]: all that there are, or `samples` random draws."""
     items, start = shape[0], 0
     for draws in _blocks(2**items if samples is None else samples, max(shape)):
         if samples is None:
@@ -276,7 +276,7 @@ def _over_items(cells: Cells, table: _Table, samples: int, bits: Stream, poll) -
 
 
 def _over_runs(runs_XY: np.ndarray, samples: int, bits: Stream) -> np.ndarray:
-    """Deviations [W, Y] of means of drawn runs from the mean of the runs; 0 for a single run, taken as it is."""
+    """Deviations [W, Y] of the means of drawn runs from the mean of the runs; 0 for a single run."""
     runs = len(runs_XY)
     if runs == 1:
         return np.zeros((1, runs_XY.shape[1]))
@@ -284,7 +284,7 @@ def _over_runs(runs_XY: np.ndarray, samples: int, bits: Stream) -> np.ndarray:
 
 
 def _times_taken(bits: Stream, draws: int, size: int) -> np.ndarray:
-    """float64 [W, size]: how often each is taken in a draw of one fewer than there are; a single one always."""
+    """float64 [W, size]: how often each is taken in a draw of size - 1; if there is one, it is always taken."""
     if size == 1:
         return np.ones((draws, 1))
     taken = below(bits.random_raw(draws * (size - 1)), size).reshape(draws, -1) + size * np.arange(draws)[:, None]
@@ -292,7 +292,7 @@ def _times_taken(bits: Stream, draws: int, size: int) -> np.ndarray:
 
 
 def _freedom(influence_I: np.ndarray, items: int, a_X: np.ndarray, b_X: np.ndarray) -> float:
-    """Satterthwaite's degrees of freedom of the sum of the variances that items and runs bring."""
+    """Satterthwaite's degrees of freedom of the sum of the variances over items and over runs."""
     parts = [(float(influence_I @ influence_I) * items / (items - 1), items - 1)]
     parts += [(float(runs.var(ddof=1)) / runs.size, runs.size - 1) for runs in (a_X, b_X) if runs.size > 1]
     total = sum(variance for variance, _ in parts)
@@ -304,13 +304,13 @@ def _freedom(influence_I: np.ndarray, items: int, a_X: np.ndarray, b_X: np.ndarr
 def _interval(draws: np.ndarray, difference: float, freedom: float, confidence: float) -> tuple[float, float]:
     """Percentiles of the draws, stretched about the difference by t / z."""
     tail = (1.0 - confidence) / 2
-    stretch = stats.t.ppf(1.0 - tail, freedom) / stats.norm.ppf(1.0 - tail)
+    stretch = special.stdtrit(freedom, 1.0 - tail) / special.ndtri(1.0 - tail)
     low, high = np.quantile(draws, (tail, 1.0 - tail)).tolist()
     return float(difference + (low - difference) * stretch), float(difference + (high - difference) * stretch)
 
 
 def _student(difference: float, error: float, freedom: float) -> float:
-    """Two-sided p of Student's t; without any spread 1 for no difference, else 0."""
+    """Two-sided p of Student's t; without any spread, 1 for no difference and 0 otherwise."""
     if error == 0:
         return float(difference == 0)
-    return float(2 * stats.t.sf(abs(difference) / error, freedom))
+    return float(2 * special.stdtr(freedom, -abs(difference) / error))

@@ -1,9 +1,9 @@
-"""What is in the shards of a corpus, found by reading each once before anything is embedded.
+"""Takes an inventory of the shards of a corpus: each is read once before anything is embedded.
 
-So a damaged file, a wrong line, an id that occurs twice and a judged passage that is not there are known early, not
-after hours; progress has a total; and each shard has a digest, by which kept results know it.  The findings are kept
-beside the results, with 16 bytes a passage (digests of its id and of its text, for corpus_copies.py), and used again
-while a shard's size and time of change stay the same.  In memory are 16 bytes for each passage of one shard.
+So damaged files, wrong lines, duplicate ids and missing judged passages are reported at once and not after hours;
+progress bars have a total; and each shard has a digest, which identifies its kept results.  The inventory is kept
+beside the results, with 16 bytes per passage (digests of its id and of its text, for copies.py), and is reused as long
+as the size and modification time of a shard stay the same.  In memory it takes 16 bytes for each passage of one shard.
 """
 
 import dataclasses
@@ -18,25 +18,25 @@ from tqdm import tqdm
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own_id
-from hbt_jax.evaluation.streamed.processes import Processes, on_every_process, shares, work_together
+from hbt_jax.evaluation.processes import Processes, on_every_process, shares, work_together
 from hbt_jax.evaluation.streamed.read import passages
 from hbt_jax.files import atomic_file
 from hbt_jax.text_identity import JUDGED, identity_keys
 
 _ID_BYTES = 8
 _LINES_A_POLL = 10_000
-_IDS_TOGETHER = 2**23  # digests compared at a time: 64 MiB
+_IDS_TOGETHER = 2**23  # digests compared at once: 64 MiB
 NO_TEXT = identity_keys([""], JUDGED)[0]  # the digest of a text without a visible character
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ShardContent:
     """What one shard holds.
 
     Attributes:
-      passages: how many.
-      empty: passages without a visible character.
-      digest: of its lines, in hexadecimal.
+      passages: their number.
+      empty: how many have no visible character.
+      digest: of the shard's lines, in hexadecimal.
     """
 
     passages: int
@@ -46,18 +46,18 @@ class Found:
 
 def take_inventory(
     benchmark: StreamedBenchmark, folder: str, processes: Processes, poll: Callable[[], None], *, shown: bool
-) -> dict[str, Found]:
+) -> dict[str, ShardContent]:
     """Reads every shard once, and checks ids and judgements.
 
     Args:
       benchmark: its shards are read.
-      folder: where the findings are kept; the processes must share it.
-      processes: share the shards out.
-      poll: called now and then; raises to stop.
+      folder: where the inventory is kept; the processes must share it.
+      processes: divide the shards among themselves.
+      poll: called regularly; raises to stop.
       shown: whether to show a progress bar, on a terminal.
 
     Returns:
-      Name of a shard -> what it holds.
+      Name of a shard -> its content.
 
     Raises:
       InputError: a shard is wrong, an id occurs twice in a language, or a judged passage is not in its corpus.
@@ -67,7 +67,7 @@ def take_inventory(
     sizes = [os.path.getsize(shard.path) for shard in shards]
     hidden = None if shown else True  # None: shown on a terminal only
     todo = [number for number, shard in enumerate(shards) if _read(folder, shard) is None]
-    processes.agree(False)  # all have seen the same before one of them writes
+    processes.agree(False)  # all processes have looked before one of them writes
     wanted = [sizes[number] for number in todo]
     own = sum(wanted[piece] for piece in shares(wanted, processes.count)[processes.index])
     with tqdm(total=own, desc="reading passages", unit="B", unit_scale=True, disable=hidden, leave=False) as bar:
@@ -97,19 +97,19 @@ def _check(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], None]) 
 
 
 def _paths(folder: str, shard: Shard) -> tuple[Path, Path, Path]:
-    """Files of the description, the digests of ids and those of texts."""
+    """The files of the description, of the digests of ids and of those of texts."""
     described, ids, texts = (Path(folder, f"{shard.name}.{end}") for end in ("json", "npy", "texts.npy"))
     return described, ids, texts
 
 
 def _state(shard: Shard) -> dict:
-    """What tells whether a shard was changed since it was read."""
+    """What shows whether a shard has changed since it was read."""
     status = os.stat(shard.path)
     return {"path": os.path.realpath(shard.path), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
 
 
-def _read(folder: str, shard: Shard) -> Found | None:
-    """The findings about a shard; None where there are none, or of what the file was before."""
+def _read(folder: str, shard: Shard) -> ShardContent | None:
+    """The kept content of a shard; None if there is none, or if the file has changed since."""
     described, *digests = _paths(folder, shard)
     if not all(path.is_file() for path in (described, *digests)):
         return None
@@ -117,13 +117,13 @@ def _read(folder: str, shard: Shard) -> Found | None:
         content = json.loads(described.read_bytes())
         if content["shard"] != _state(shard):
             return None
-        return Found(**content["found"])
+        return ShardContent(**content["found"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{described}: not what an evaluation writes ({error}): delete it, it is made anew") from error
 
 
 def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callable[[], None]) -> None:
-    """Reads a shard and writes the findings about it."""
+    """Reads a shard and writes its content to the inventory."""
     state, digest, ids = _state(shard), hashlib.blake2b(digest_size=16), bytearray()
     keys, texts = [], []
     for count, (_, line, id_, text) in enumerate(passages(shard, benchmark.passage)):
@@ -135,7 +135,7 @@ def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callab
         ids += id_digest(id_)
         texts.append(text)
     id_N, text_N = np.frombuffer(bytes(ids), np.uint64), np.concatenate([*keys, identity_keys(texts, JUDGED)])
-    found = Found(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
+    found = ShardContent(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
     order_N = np.argsort(id_N, kind="stable")
     described, *paths = _paths(folder, shard)
     for path, digests in zip(paths, (id_N, text_N), strict=True):
@@ -151,18 +151,18 @@ def id_digest(id_: str) -> bytes:
 
 
 def digests_of(folder: str, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    """What is kept of a shard's passages, read from disk as needed.
+    """The kept digests of a shard's passages, read from disk as needed.
 
     Returns:
-      (digests of the ids in ascending order, digests of the texts in the same order), uint64 [N] each; passages whose
-      texts are one text have the same digest, NO_TEXT where nothing can be seen.
+      (digests of ids, ascending; digests of texts in the same order), uint64 [N] each.  Passages with the same text
+      have the same digest, which is NO_TEXT if no character is visible.
     """
     ids, texts = (np.load(path, mmap_mode="r") for path in _paths(folder, shard)[1:])
     return ids, texts
 
 
 def _digests(folder: str, shards: Sequence[Shard]) -> list[np.ndarray]:
-    """Of each shard, the digests of its ids in ascending order."""
+    """The digests of the ids of each shard, ascending."""
     return [digests_of(folder, shard)[0] for shard in shards]
 
 
@@ -174,7 +174,7 @@ def _check_unique(shards: Sequence[Shard], folder: str, benchmark: StreamedBench
 
 
 def _repeated(digests: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields the digests that occur more than once, some at a time, in order."""
+    """Yields the digests that occur more than once, in parts, in ascending order."""
     parts = -(-sum(map(len, digests)) // _IDS_TOGETHER)
     bounds = np.array([part * 2**64 // parts for part in range(1, parts)], np.uint64)
     cuts = [[0, *np.searchsorted(one, bounds).tolist(), len(one)] for one in digests]
@@ -188,7 +188,7 @@ def _repeated(digests: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
 def _check_repeated(
     shards: Sequence[Shard], repeated: set[int], benchmark: StreamedBenchmark, poll: Callable[[], None]
 ) -> None:
-    """Raises InputError for the first id that really occurs twice: two ids may have one digest."""
+    """Raises InputError for the first id that really occurs twice; different ids may have the same digest."""
     first: dict[str, str] = {}
     for shard in shards:
         for count, (place, _, id_, _) in enumerate(passages(shard, benchmark.passage)):

@@ -1,7 +1,7 @@
-"""Copies of relevant passages in a corpus that is judged by docid: counted and reported, not judged.
+"""Counts and reports copies of relevant passages in a corpus that is judged by docid; they are not judged.
 
-What the inventory keeps of a passage is enough: digests of its id and of its text.  In memory are 20 bytes for each
-passage whose text is that of a relevant one, and some thousands of digests at a time of the others.
+The digests of ids and texts in the inventory are enough for this.  Memory holds 20 bytes for each passage with the text
+of a relevant one, and a part of the digests of the others at a time.
 """
 
 import dataclasses
@@ -14,17 +14,17 @@ from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own_id
 from hbt_jax.evaluation.streamed.check import NO_TEXT, digests_of, id_digest
 
-_TOGETHER = 2**20  # digests looked up at a time: 8 MiB
+_TOGETHER = 2**20  # digests looked up at once: 8 MiB
 _JUDGED_BY_ID = "they are judged by their docids alone, as published numbers count"
 
 
 def with_copies(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], None]) -> StreamedBenchmark:
-    """The benchmark with counts of copies and notes on them.
+    """The benchmark with counts of copies and notes about them.
 
     Args:
       benchmark: its inventory has been taken.
-      folder: that of the inventory.
-      poll: called now and then; raises to stop.
+      folder: the folder of the inventory.
+      poll: called regularly; raises to stop.
     """
     counts, notes = copies_as_published({"queries": benchmark.queries}, _JUDGED_BY_ID)
     copies, examples = 0, []
@@ -43,10 +43,10 @@ def with_copies(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], No
 
 @dataclasses.dataclass(frozen=True)
 class _Hits:
-    """The passages of a language that have the text of a relevant one, in the order of their texts.
+    """The passages of a language with the text of a relevant one, ordered by the digests of their texts.
 
     Attributes:
-      text_M, id_M: uint64, digests.
+      text_M, id_M: uint64, digests of text and id.
       shard_M: int32, number of the shard.
     """
 
@@ -56,7 +56,7 @@ class _Hits:
 
 
 def _of_language(benchmark: StreamedBenchmark, code: str, folder: str, poll: Callable[[], None]) -> tuple[int, str]:
-    """The number of copies in a language, and an example where there is one."""
+    """The number of copies in a language, and an example if there are any."""
     shards = [shard for shard in benchmark.shards if shard.language == code]
     judged = zip(benchmark.queries.ids, benchmark.queries.languages, benchmark.grades, strict=True)
     relevant = {
@@ -84,7 +84,7 @@ def _of_language(benchmark: StreamedBenchmark, code: str, folder: str, poll: Cal
 
 
 def _texts(digest_R: np.ndarray, folder: str, shards: Sequence[Shard]) -> np.ndarray:
-    """uint64 [R]: the digest of the text of each of these passages, which are all there."""
+    """uint64 [R]: the digest of the text of each of these passages, all of which exist."""
     text_R = np.full(len(digest_R), NO_TEXT)
     for shard in shards:
         ids, texts = digests_of(folder, shard)

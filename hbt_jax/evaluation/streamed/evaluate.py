@@ -1,9 +1,7 @@
-"""Evaluates one model on a benchmark whose candidates are streamed: embed and search, merge, write."""
+"""Evaluates a model on a benchmark whose candidates are streamed: embed and search, merge, write."""
 
-import contextlib
 import dataclasses
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from jax.sharding import Mesh
@@ -12,143 +10,111 @@ from hbt_jax import files
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.token_counts import TokenCounts, counts_for, rates
-from hbt_jax.evaluation.results import results
-from hbt_jax.evaluation.results.results import PER_QUERY, RESULTS, write_json
-from hbt_jax.evaluation.run import QRELS, RUNS
-from hbt_jax.evaluation.streamed import results as streamed_results
-from hbt_jax.evaluation.streamed.check import Found, take_inventory
+from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, ResultFiles
+from hbt_jax.evaluation.processes import Processes, on_every_process, on_first_process
+from hbt_jax.evaluation.results.parts import tokens
+from hbt_jax.evaluation.results.per_query import write_per_query
+from hbt_jax.evaluation.results.result import QRELS, RESULTS, RUNS, Described, Result
+from hbt_jax.evaluation.streamed import results
+from hbt_jax.evaluation.streamed.check import take_inventory
 from hbt_jax.evaluation.streamed.copies import with_copies
 from hbt_jax.evaluation.streamed.metrics import DEPTH
-from hbt_jax.evaluation.streamed.processes import Processes, on_every_process, on_first_process
-from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key
-from hbt_jax.evaluation.streamed.shards import Work, merged, search_corpus
+from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ranking_key
+from hbt_jax.evaluation.streamed.shards import CorpusSearch, Work
 from hbt_jax.mesh import own_mesh, put_whole
 from hbt_jax.models.model import Model
 
 KEPT, INVENTORY = "kept", "inventory"
 
 
-def read_corpus(
-    benchmark: StreamedBenchmark, out_dir: str, processes: Processes, poll: Callable[[], None]
-) -> dict[str, Found]:
-    """Reads and checks every passage once, see `take_inventory`; what it finds is kept in OUT/NAME/kept/inventory."""
-    folder = os.path.join(out_dir, benchmark.name, KEPT, INVENTORY)
-    inventory = take_inventory(benchmark, folder, processes, poll, shown=processes.index == 0)
-    if processes.index == 0:
-        passages = sum(found.passages for found in inventory.values())
-        print(f"{benchmark.name}: {passages:,} passages in {len(inventory):,} files", flush=True)
-    return inventory
+class StreamedEvaluator:
+    """An `Evaluator`: each process embeds and searches its share of the shards, the first one merges and writes.
 
-
-def note_copies(
-    benchmark: StreamedBenchmark, out_dir: str, processes: Processes, poll: Callable[[], None]
-) -> StreamedBenchmark:
-    """The benchmark with what the first process, which writes the results, says of copies; after `read_corpus`."""
-    folder, noted = os.path.join(out_dir, benchmark.name, KEPT, INVENTORY), []
-    on_first_process(processes, lambda: noted.append(with_copies(benchmark, folder, poll)))
-    return noted[0] if noted else benchmark
-
-
-def evaluate_streamed(
-    benchmark: StreamedBenchmark,
-    inventory: Mapping[str, Found],
-    model: Model,
-    mesh: Mesh,
-    processes: Processes,
-    *,
-    out_dir: str,
-    settings: dict,
-    texts_per_device: int,
-    block: int,
-    run_depth: int,
-    poll: Callable[[], None],
-) -> dict | None:
-    """Every process embeds and searches its share of the shards on its own devices; the first one merges and writes.
-
-    Writes into OUT/NAME what streamed_results.py describes, results.json last of all; one that an earlier evaluation
-    left is removed first.  Finished shards are kept in OUT/NAME/kept, which the processes must share.
+    Writes into OUT/NAME what results.py describes, results.json last of all; one that an earlier evaluation left is
+    removed first.  Finished shards are kept in OUT/NAME/kept, which the processes must share, and what the context's
+    folder holds in NAME/kept/inventory says what is in the shards.
 
     Args:
       benchmark: queries, judgements and shards.
-      inventory: of the shards.
-      model: with the prefixes and lengths to use.
-      mesh: the devices of all processes.
-      processes: of this job.
-      out_dir: OUT.
-      settings: how texts were prepared and embedded.
-      texts_per_device: as for Embedder.
-      block: passages read, embedded and searched at a time.
-      run_depth: candidates per query in a run file, at least 1.
-      poll: called often; raises to stop.
-
-    Returns:
-      The content of results.json on the first process, None on the others.
-
-    Raises:
-      InputError: vectors are not finite, or a file is damaged or changed.
-      Interrupted: `poll` said so; finished shards are kept.
     """
-    folder, leads, depth = os.path.join(out_dir, benchmark.name), processes.index == 0, max(DEPTH, run_depth)
-    if leads:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(folder, RESULTS))
-    model, mesh = _on_own_devices(model, mesh, processes)
-    kept = KeptShards(os.path.join(folder, KEPT), run_key(model, settings["compute_dtype"], benchmark, depth))
-    embedder = Embedder(model, mesh, texts_per_device=texts_per_device, poll=poll, shown=False)
-    query_QD, query_counts = _query_vectors(benchmark, embedder, processes)
-    work = search_corpus(
-        benchmark, inventory, query_QD, embedder, kept, processes, depth=depth, block=block, shown=leads
-    )
-    if leads:
-        print(_said(benchmark.name, work, kept), flush=True)
-    written = []
 
-    def write() -> None:
-        own, everything, passage_sums = merged(benchmark, inventory, kept, depth)
-        truncated_queries, truncated_passages = map(_truncated, (query_counts.sums, passage_sums))
-        ranked = streamed_results.rank(benchmark, own, everything)
-        summary = streamed_results.summarise(
-            benchmark,
-            inventory,
-            ranked,
-            model=model.name,
-            settings=settings | {"run_depth": run_depth, "run_settings": ["monolingual", "multilingual"]},
-            counts={
-                "truncated_texts": truncated_queries + truncated_passages,
-                "truncated_queries": truncated_queries,
-                "truncated_passages": truncated_passages,
+    def __init__(self, benchmark: StreamedBenchmark):
+        self.benchmark = benchmark
+
+    def prepare(self, context: EvaluationContext) -> None:
+        """Reads every passage once, which is checked and noted, see `take_inventory`, and counts copies."""
+        self._context, processes = context, context.processes
+        folder = str(context.out / self.benchmark.name / KEPT / INVENTORY)
+        shown = processes.index == 0
+        self._inventory = take_inventory(self.benchmark, folder, processes, context.poll, shown=shown)
+        if shown:
+            passages = sum(content.passages for content in self._inventory.values())
+            print(f"{self.benchmark.name}: {passages:,} passages in {len(self._inventory):,} files", flush=True)
+        noted = on_first_process(processes, lambda: with_copies(self.benchmark, folder, context.poll))
+        self.benchmark = noted or self.benchmark
+
+    def run(self, evaluated: EvaluatedModel) -> Result | None:
+        """See `Evaluator`; the model must have an `out`."""
+        context, config, benchmark = self._context, self._context.config, self.benchmark
+        written, leads = context.files(evaluated.out), context.processes.index == 0
+        folder, depth = written.out / benchmark.name, max(DEPTH, written.run_depth)
+        if leads:
+            (folder / RESULTS).unlink(missing_ok=True)
+        model, mesh = _on_own_devices(evaluated.model, context.mesh, context.processes)
+        kept = KeptShards(str(folder / KEPT), ranking_key(model, config.compute_dtype, benchmark, depth))
+        embedder = Embedder(model, mesh, texts_per_device=config.eval_batch, poll=context.poll, shown=False)
+        query_QD, query_counts = _query_vectors(benchmark, embedder, context.processes)
+        search = CorpusSearch(benchmark, self._inventory, kept, depth, config.corpus_block)
+        work = search.search(query_QD, embedder, context.processes, shown=leads)
+        if leads:
+            print(_said(benchmark.name, work, kept), flush=True)
+        described = evaluated.described(config.compute_dtype)
+        return on_first_process(context.processes, lambda: self._merged(search, query_counts, described, written))
+
+    def _merged(
+        self, search: CorpusSearch, query_counts: TokenCounts, described: Described, written: ResultFiles
+    ) -> Result:
+        """Merges the finished shards and writes the result."""
+        benchmark, folder = self.benchmark, written.out / self.benchmark.name
+        own, everything, passage_sums = search.merged()
+        ranked = results.rank(benchmark, own, everything)
+        cut_queries, cut_passages = map(_truncated, (query_counts.sums, passage_sums))
+        described = described.plus(
+            {"run_depth": written.run_depth, "run_settings": ["monolingual", "multilingual"]},
+            {
+                "truncated_texts": cut_queries + cut_passages,
+                "truncated_queries": cut_queries,
+                "truncated_passages": cut_passages,
             },
+            (tokens(query_counts.rates(), rates(passage_sums)),),
         )
-        summary = results.with_tokens(summary, {"queries": query_counts.rates(), "candidates": rates(passage_sums)})
-        with files.atomic_folder(os.path.join(folder, RUNS)) as runs:
-            streamed_results.write_runs(runs, benchmark, ranked, run_depth, poll)
-        streamed_results.write_qrels(os.path.join(folder, QRELS), benchmark)
-        streamed_results.write_per_query(os.path.join(folder, PER_QUERY), benchmark, ranked)
-        write_json(os.path.join(folder, RESULTS), summary)
-        written.append(summary)
-
-    on_first_process(processes, write)
-    return written[0] if written else None
+        result = results.result_of(benchmark, search.inventory, ranked, described)
+        with files.atomic_folder(str(folder / RUNS)) as runs:
+            results.write_runs(runs, benchmark, ranked, written.run_depth, self._context.poll)
+        results.write_qrels(str(folder / QRELS), benchmark)
+        write_per_query(folder, benchmark.queries, results.query_blocks(ranked))
+        result.write(folder)
+        return result
 
 
 def _query_vectors(
     benchmark: StreamedBenchmark, embedder: Embedder, processes: Processes
 ) -> tuple[np.ndarray, TokenCounts]:
-    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself; and the counts of them."""
-    found, queries, counts = [], benchmark.queries, counts_for(embedder.model, "query")
+    """float32 [Q, D]: the vectors of the queries, which every process embeds for itself; and their token counts."""
+    queries, counts = benchmark.queries, counts_for(embedder.model, "query")
     watch = counts.watch(queries.languages, queries.texts)
-    on_every_process(processes, lambda: found.append(embedder(queries.texts, "query", tokenised=watch)))
-    check_finite(found[0], embedder.model, lambda number: f"query {queries.ids[number]!r}")
-    return found[0], counts
+    query_QD = on_every_process(processes, lambda: embedder(queries.texts, "query", tokenised=watch))
+    check_finite(query_QD, embedder.model, lambda number: f"query {queries.ids[number]!r}")
+    return query_QD, counts
 
 
 def _truncated(sums: Mapping[str, np.ndarray]) -> int:
-    """Texts that were cut, in all languages; `sums` as TokenCounts.sums."""
+    """How many texts were truncated, in all languages; `sums` as TokenCounts.sums."""
     return int(sum(of_language[1] for of_language in sums.values()))
 
 
 def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Model, Mesh]:
-    """The model on the devices of this process alone."""
+    """The model and a mesh on the devices of this process alone."""
     own = own_mesh(mesh, processes.index, processes.count)
     if own is mesh:
         return model, mesh
@@ -156,7 +122,7 @@ def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Mod
 
 
 def _said(name: str, work: Work, kept: KeptShards) -> str:
-    """One line on what was done and what was there before."""
+    """One line about what was done now and what had been done before."""
     parts = [f"{name}: "]
     if work.shards:
         parts.append(

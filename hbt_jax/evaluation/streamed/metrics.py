@@ -1,6 +1,6 @@
 """nDCG and recall from the first candidates of a ranking and graded judgements, as trec_eval defines them.
 
-A candidate without judgement counts as not relevant.  A query without a relevant candidate has the value 0, as in
+A candidate without a judgement counts as not relevant.  A query without a relevant candidate has the value 0, as in
 trec_eval.
 """
 
@@ -26,11 +26,11 @@ DEFINITIONS = {
 
 
 def grade_array(id_QK: Iterable[Sequence[bytes]], grades: Sequence[Mapping[str, int]]) -> np.ndarray:
-    """int32 [Q, K]: the grade of each candidate for its query, UNJUDGED where it has none.
+    """int32 [Q, K]: the grade of each candidate for its query, UNJUDGED if it has none.
 
     Args:
       id_QK: ids as UTF-8, b"" for none.
-      grades: of each query, id -> grade.
+      grades: for each query, id -> grade.
     """
     rows = [
         [known.get(id_, UNJUDGED) for id_ in row]
@@ -45,8 +45,8 @@ def ndcg_at(grade_QK: np.ndarray, grades: Sequence[Mapping[str, int]], k: int) -
     """float64 [Q]: nDCG of the first k.
 
     Args:
-      grade_QK: of the candidates in the order of their ranks, as `grade_array` gives them.
-      grades: of each query, id -> grade, of all that are judged.
+      grade_QK: grades of the candidates in the order of their ranks, see `grade_array`.
+      grades: for each query, id -> grade of all judged candidates.
 
     >>> ndcg_at(np.array([[0, 2], [UNJUDGED, 0]]), [{"a": 0, "b": 2, "c": 1}, {"a": 0}], 10).round(4)
     array([0.4796, 0.    ])
@@ -59,7 +59,7 @@ def ndcg_at(grade_QK: np.ndarray, grades: Sequence[Mapping[str, int]], k: int) -
 
 
 def recall_at(grade_QK: np.ndarray, grades: Sequence[Mapping[str, int]], k: int) -> np.ndarray:
-    """float64 [Q]: the share of all relevant candidates that are among the first k; arguments as for `ndcg_at`.
+    """float64 [Q]: the share of all relevant candidates found among the first k; arguments as for `ndcg_at`.
 
     >>> recall_at(np.array([[0, 2], [UNJUDGED, 0]]), [{"a": 0, "b": 2, "c": 1}, {"a": 0}], 100)
     array([0.5, 0. ])

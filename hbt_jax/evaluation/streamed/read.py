@@ -1,4 +1,4 @@
-"""Reads corpora too large to hold, a passage or a block of them at a time."""
+"""Reads a corpus that is too large for memory, one passage or one block of passages at a time."""
 
 import concurrent.futures
 import dataclasses
@@ -15,11 +15,11 @@ Passage = Callable[[dict], tuple[str, str]]  # fields of a JSON line -> (id, tex
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class PassageBlock:
     """Consecutive passages of one shard.
 
     Attributes:
-      ids: bytes [N], UTF-8; they compare as their texts do.
+      ids: bytes [N], UTF-8, which sort like the strings.
       texts: the N texts.
     """
 
@@ -38,28 +38,28 @@ def passages(shard: Shard, passage: Passage) -> Iterator[tuple[str, str, str, st
             fields = json_object(place, line, "the fields of a passage")
             try:
                 id_, text = passage(fields)
-                (id_ + text).encode()  # half a surrogate pair is JSON but no text
+                (id_ + text).encode()  # half a surrogate pair is valid JSON but not text
             except ValueError as error:
                 raise InputError(f"{place}: {error}") from error
             yield place, line, id_, text
 
 
-def blocks(shard: Shard, passage: Passage, size: int) -> Iterator[Block]:
+def blocks(shard: Shard, passage: Passage, size: int) -> Iterator[PassageBlock]:
     """Yields a shard's passages, `size` at a time; the next block is read while the caller works on one.
 
-    So two blocks are in memory, however large the shard is.
+    So at most two blocks are in memory, however large the shard is.
 
     Raises:
       InputError: as for `passages`.
     """
     found = passages(shard, passage)
 
-    def read() -> Block | None:
+    def read() -> PassageBlock | None:
         rows = [(id_.encode(), text) for _, _, id_, text in itertools.islice(found, size)]
         if not rows:
             return None
         ids, texts = zip(*rows, strict=True)
-        return Block(np.array(ids), list(texts))
+        return PassageBlock(np.array(ids), list(texts))
 
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
         waiting = reader.submit(read)

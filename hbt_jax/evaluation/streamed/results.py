@@ -1,6 +1,6 @@
-"""Files and table of a benchmark whose candidates were streamed: what results.py, trec.py and run.py are to the others.
+"""Result and files of a benchmark whose candidates were streamed.
 
-results.json                 the layout of results.py; no cross-lingual setting and no rank distance, as only the
+results.json                 the layout of results/result.py; no cross-lingual setting and no rank distance, as only the
                              first candidates of a ranking are known
 per_query.jsonl.gz           likewise
 qrels.trec                   every judgement with its grade; ids are "LANGUAGE:ID"
@@ -10,26 +10,25 @@ runs/monolingual-LANG.qrels  the judgements of LANG, likewise
 """
 
 import dataclasses
-import gzip
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.measures.metrics import SETTINGS
-from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION, robustness
-from hbt_jax.evaluation.results import results
+from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION
+from hbt_jax.evaluation.results.averages import averages_of
 from hbt_jax.evaluation.results.definitions import TIE_RULE
+from hbt_jax.evaluation.results.parts import top_languages
+from hbt_jax.evaluation.results.result import Described, Part, Result
 from hbt_jax.evaluation.results.trec import TAG
 from hbt_jax.evaluation.search.running_top import RunningTop
 from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, column_intervals
 from hbt_jax.evaluation.streamed import metrics
-from hbt_jax.evaluation.streamed.check import Found
-from hbt_jax.evaluation.streamed.metrics import METRICS, NDCG, UNJUDGED
-from hbt_jax.files import atomic_file, utf8
+from hbt_jax.evaluation.streamed.check import ShardContent
+from hbt_jax.evaluation.streamed.metrics import NDCG, UNJUDGED
 
 _POOLS = ("monolingual", "multilingual")
 _TOP = 10
@@ -42,8 +41,8 @@ _DEFINITIONS = metrics.DEFINITIONS | {
     "relevant": RELEVANT_DEFINITION,
     "robustness": ROBUSTNESS_DEFINITION.replace("setting's map", f"setting's {NDCG}"),
     "ties": TIE_RULE,
-    "unjudged_in_top_10": "share of the first 10 candidates that have no judgement; mean over all queries",
 }
+_UNJUDGED_DEFINITION = "share of the first 10 candidates that have no judgement; mean over all queries"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Ranked:
 
     Attributes:
       tops: name of a pool -> candidates; "monolingual" with published ids, "multilingual" with joint ones.
-      grades: name of a pool -> int32 [Q, K], as top_metrics.grade_array.
+      grades: name of a pool -> int32 [Q, K], see metrics.grade_array.
       values: name of a pool -> metric -> float64 [Q].
     """
 
@@ -62,7 +61,7 @@ class Ranked:
 
 
 def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) -> Ranked:
-    """Looks up the grades of the first candidates of every query, and takes the metrics."""
+    """Looks up the grades of the first candidates of every query, and computes the metrics."""
     tops = dict(zip(_POOLS, (own, everything), strict=True))
     joint = [
         {joint_id(code, id_): grade for id_, grade in one.items()}
@@ -73,16 +72,17 @@ def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) 
     return Ranked(tops, grades, {pool: metrics.query_values(grades[pool], known[pool]) for pool in _POOLS})
 
 
-def summarise(
-    benchmark: StreamedBenchmark,
-    inventory: Mapping[str, Found],
-    ranked: Ranked,
-    *,
-    model: str,
-    settings: dict,
-    counts: dict,
-) -> dict:
-    """Assembles the content of results.json; arguments as for results.summarise, with what the shards hold."""
+def result_of(
+    benchmark: StreamedBenchmark, inventory: Mapping[str, ShardContent], ranked: Ranked, described: Described
+) -> Result:
+    """The result of a benchmark.
+
+    Args:
+      benchmark: queries and judgements.
+      inventory: name of a shard -> what it holds.
+      ranked: the first candidates of its queries.
+      described: the system that ranked them; its parts come last.
+    """
     code_Q = np.asarray(benchmark.queries.languages)
     by_language = {
         code: {
@@ -91,44 +91,40 @@ def summarise(
         }
         for code in benchmark.languages
     }
-    by_script = results.by_script(by_language)
     passages = {
         code: sum(inventory[shard.name].passages for shard in benchmark.shards if shard.language == code)
         for code in benchmark.languages
     }
-    summary = {
-        "benchmark": benchmark.name,
-        "model": model,
-        "settings": {"similarity": "inner product", **benchmark.settings, **settings, "definitions": _DEFINITIONS},
-        "counts": {
+    result = Result(
+        benchmark=benchmark.name,
+        model=described.model,
+        settings={"similarity": "inner product", **benchmark.settings, **described.settings},
+        counts={
             "queries": benchmark.queries.count_by_language(),
             "candidates": passages,
             **_judgements(benchmark),
             "empty_passages": sum(inventory[shard.name].empty for shard in benchmark.shards),
             "shards": len(benchmark.shards),
             **benchmark.counts,
-            **counts,
+            **described.counts,
         },
-        "notes": [*benchmark.notes, *_remarks(benchmark)],
-        "metrics": {
-            setting: results.mean_of([blocks[setting] for blocks in by_language.values()]) for setting in SETTINGS
-        },
-        "by_query_language": by_language,
-        "by_pair": {},
-        "by_script": by_script,
-        "robustness": {setting: robustness(setting, by_language, by_script, NDCG) for setting in SETTINGS},
-        "unjudged_in_top_10": {pool: _unjudged(ranked, pool) for pool in _POOLS},
-    }
+        notes=(*benchmark.notes, *_remarks(benchmark)),
+        averages=averages_of(by_language, {}, NDCG),
+        definitions=_DEFINITIONS,
+    )
     columns = (
         (pool, metric, column[:, None]) for pool, block in ranked.values.items() for metric, column in block.items()
     )
-    found = column_intervals(benchmark.queries, columns)
-    summary = results.with_part(summary, "intervals", found, INTERVALS_DEFINITION)
-    return results.with_top_languages(summary, benchmark.languages, *_top_languages(benchmark, ranked, passages))
+    return result.with_parts(
+        Part("unjudged_in_top_10", {pool: _unjudged(ranked, pool) for pool in _POOLS}, _UNJUDGED_DEFINITION),
+        Part("intervals", column_intervals(benchmark.queries, columns), INTERVALS_DEFINITION),
+        top_languages(benchmark.languages, *_top_languages(benchmark, ranked, passages)),
+        *described.parts,
+    )
 
 
 def _judgements(benchmark: StreamedBenchmark) -> dict[str, dict[str, int]]:
-    """Judgements, relevant ones, and queries without a relevant one, by language."""
+    """By language: judgements, relevant judgements, and queries without a relevant judgement."""
     counts = {
         name: dict.fromkeys(benchmark.languages, 0) for name in ("judged", "relevant", "queries_without_relevant")
     }
@@ -140,7 +136,7 @@ def _judgements(benchmark: StreamedBenchmark) -> dict[str, dict[str, int]]:
 
 
 def _remarks(benchmark: StreamedBenchmark) -> list[str]:
-    """What is particular of the languages and judgements at hand."""
+    """What is special about these languages and judgements."""
     remarks = []
     without = sum(not any(grade > 0 for grade in grades.values()) for grades in benchmark.grades)
     if without:
@@ -159,7 +155,7 @@ def _unjudged(ranked: Ranked, pool: str) -> float:
 def _top_languages(
     benchmark: StreamedBenchmark, ranked: Ranked, passages: Mapping[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(top, pool), float64 [J, J], as top_languages.TopLanguages.shares."""
+    """(top, pool), float64 [J, J], as from top_languages.TopLanguages.shares."""
     codes = benchmark.languages
     first = ranked.tops["multilingual"].id_QK[:, :_TOP].tolist()
     code_QK = np.array([[id_.partition(b":")[0].decode() for id_ in row] for row in first])
@@ -171,19 +167,17 @@ def _top_languages(
     return top_JJ, np.tile(pool_J, (len(codes), 1))
 
 
-def write_per_query(path: str, benchmark: StreamedBenchmark, ranked: Ranked) -> None:
-    """Writes one JSON line per query, gzipped, as results.write_per_query does."""
-    queries = benchmark.queries
-    with atomic_file(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6) as file:
-        for number, (id_, item, code) in enumerate(zip(queries.ids, queries.items, queries.languages, strict=True)):
-            line = {"id": id_, "item": item, "language": code} | dict.fromkeys(SETTINGS, {})
-            for pool, values in ranked.values.items():
-                line[pool] = {metric: round(float(column[number]), 8) for metric, column in values.items()}
-            file.write(utf8(json.dumps(line, ensure_ascii=False) + "\n"))
+def query_blocks(ranked: Ranked) -> Iterator[dict[str, dict[str, float]]]:
+    """Yields what each query scored: setting -> metric -> value."""
+    for number in range(len(ranked.tops["monolingual"].score_QK)):
+        yield {
+            pool: {metric: column[number] for metric, column in values.items()}
+            for pool, values in ranked.values.items()
+        }
 
 
 def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
-    """Writes every judgement, with ids that are unique over languages."""
+    """Writes every judgement, with ids that are unique across languages."""
     queries = benchmark.queries
     with open(path, "w", encoding="utf-8") as file:
         for id_, code, grades in zip(queries.ids, queries.languages, benchmark.grades, strict=True):
@@ -193,7 +187,7 @@ def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
 def write_runs(
     folder: str, benchmark: StreamedBenchmark, ranked: Ranked, depth: int, poll: Callable[[], None] = lambda: None
 ) -> None:
-    """Writes the runs of both pools, `depth` candidates a query, and the qrels of each language."""
+    """Writes the runs of both pools, `depth` candidates per query, and the qrels of each language."""
     queries = benchmark.queries
     for code in benchmark.languages:
         poll()
@@ -216,37 +210,3 @@ def _write_run(folder: str, run: str, names: Sequence[str], rows: Sequence[int],
                 for place, (id_, score) in enumerate(zip(ids, scores, strict=True), start=1)
                 if id_
             )
-
-
-def format_table(summary: dict) -> str:
-    """The two settings of one results.json, the worst languages, and each language, for a terminal."""
-    counts = summary["counts"]
-    lines = [
-        f"{summary['benchmark']}: {sum(counts['queries'].values()):,} queries and"
-        f" {sum(counts['candidates'].values()):,} passages in {len(counts['queries'])} languages;"
-        f" {sum(counts['judged'].values()):,} judgements",
-        f"  {'':14}{'nDCG@10':>9}{'R@100':>8}   unjudged in top 10   worst query languages (nDCG@10)",
-    ]
-    for pool in _POOLS:
-        block = summary["metrics"][pool]
-        worst = sorted((blocks[pool][NDCG], code) for code, blocks in summary["by_query_language"].items())[:4]
-        unjudged = summary["unjudged_in_top_10"][pool]
-        lines.append(
-            f"  {pool:14}{block[METRICS[0]]:9.4f}{block[METRICS[1]]:8.4f}   {unjudged:>18.1%}"
-            f"   {'  '.join(f'{code} {value:.3f}' for value, code in worst)}"
-        )
-    own = summary["top_10_languages"]["own_language"]
-    share = f"{own['share']:.1%} of the top 10 in the query's language ({own['pool_share']:.1%} of the pool)"
-    lines += [*_language_rows(summary), f"  language bias: {share}", *(f"  {note}" for note in summary["notes"])]
-    return "\n".join(lines)
-
-
-def _language_rows(summary: dict) -> list[str]:
-    """A table of the values of each query language."""
-    heads = "".join(f"{name:>14}{'nDCG@10':>9}{'R@100':>8}" for name in _POOLS)
-    rows = [f"  {'language':10}{'queries':>9}{'passages':>12}{heads}"]
-    for code, blocks in summary["by_query_language"].items():
-        cells = "".join(f"{'':14}{blocks[pool][METRICS[0]]:9.4f}{blocks[pool][METRICS[1]]:8.4f}" for pool in _POOLS)
-        queries, passages = (summary["counts"][side][code] for side in ("queries", "candidates"))
-        rows.append(f"  {code:10}{queries:>9,}{passages:>12,}{cells}")
-    return rows

@@ -1,10 +1,10 @@
-"""Results of finished shards, kept on disk so that an interrupted evaluation goes on where it stopped.
+"""Keeps the results of finished shards on disk, so that an interrupted evaluation continues where it stopped.
 
     FOLDER/KEY/SHARD-DIGEST.npz    the first K candidates of every query among the passages of one shard
 
-KEY is a digest of all that decides these results but the shard itself: parameters, architecture, tokenizer, prefixes,
-lengths, dtype, queries, how a passage's text is made, and K.  DIGEST is of the shard's lines.  So a changed model,
-setting, query or shard never finds results that are not its own.
+KEY is a digest of everything that determines these results except the shard: parameters, architecture, tokenizer,
+prefixes, lengths, dtype, queries, how the text of a passage is made, and K.  DIGEST is the digest of the shard's lines.
+So a changed model, setting, query or shard never finds results of another one.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ import numpy as np
 import hbt_jax
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark
-from hbt_jax.evaluation.streamed.check import Found
+from hbt_jax.evaluation.streamed.check import ShardContent
 from hbt_jax.files import atomic_file
 from hbt_jax.models.model import Model
 
-_VERSION = 2  # of what is computed and how it is written
+_VERSION = 2  # of the computation and of the file format
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,9 @@ class ShardTop:
     """The first K candidates of each query among the passages of one shard.
 
     Attributes:
-      score_QK: float32, descending; -inf where there are fewer.
-      id_QK: bytes, the published ids; b"" where there are fewer.
-      sums: int64 [5], of the passages: what TokenCounts.sums holds of a language.
+      score_QK: float32, descending; -inf beyond the last candidate.
+      id_QK: bytes, the published ids; b"" beyond the last candidate.
+      sums: int64 [5], token counts of the passages as in TokenCounts.sums.
     """
 
     score_QK: np.ndarray
@@ -41,11 +41,11 @@ class ShardTop:
     sums: np.ndarray
 
 
-def run_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, depth: int) -> str:
-    """KEY of one model, in hexadecimal; the same for any number of devices and processes.
+def ranking_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, depth: int) -> str:
+    """KEY of one model, in hexadecimal; it does not depend on the number of devices and processes.
 
     Args:
-      model: with the prefixes and lengths that are used, its parameters held whole by this process's devices.
+      model: with the prefixes and lengths that are used; its parameters are whole on this process's devices.
       compute_dtype: of matrix products in the encoder.
       benchmark: its queries and settings.
       depth: K.
@@ -84,20 +84,20 @@ class KeptShards:
         self.folder, self._key = Path(folder), key
 
     def others(self) -> tuple[int, int]:
-        """How many results of other keys there are, and their bytes."""
+        """The number of results with other keys, and their size in bytes."""
         sizes = [path.stat().st_size for path in self.folder.glob("*/*.npz") if path.parent.name != self._key]
         return len(sizes), sum(sizes)
 
-    def path(self, shard: Shard, found: Found) -> Path:
-        """Where the results of a shard are, once they are finished."""
+    def path(self, shard: Shard, found: ShardContent) -> Path:
+        """The file with the results of a shard once it is finished."""
         return self.folder / self._key / f"{shard.name}-{found.digest}.npz"
 
-    def has(self, shard: Shard, found: Found) -> bool:
-        """Whether a shard is finished."""
+    def has(self, shard: Shard, found: ShardContent) -> bool:
+        """Whether a shard has been finished."""
         return self.path(shard, found).is_file()
 
-    def write(self, shard: Shard, found: Found, top: ShardTop) -> None:
-        """Keeps the results of a shard, whole or not at all."""
+    def write(self, shard: Shard, found: ShardContent, top: ShardTop) -> None:
+        """Writes the results of a shard, whole or not at all."""
         ids, place = np.unique(top.id_QK, return_inverse=True)
         with atomic_file(str(self.path(shard, found))) as file:
             np.savez(
@@ -108,11 +108,11 @@ class KeptShards:
                 sums=top.sums,
             )
 
-    def read(self, shard: Shard, found: Found) -> ShardTop:
+    def read(self, shard: Shard, found: ShardContent) -> ShardTop:
         """The results of a finished shard.
 
         Raises:
-          InputError: they are damaged, or not there.
+          InputError: they are damaged or missing.
         """
         path = self.path(shard, found)
         try:

@@ -1,7 +1,7 @@
-"""Names and layouts of Hugging Face's BERT and XLM-RoBERTa, to ours and back.
+"""Converts names and layouts of Hugging Face's BERT and XLM-RoBERTa to ours and back.
 
-transformers keeps linear weights as [outputs, inputs] and query, key and value apart; here a kernel is [inputs,
-outputs] and the three are one.  Nothing is computed on the way, so the same bits come back.
+transformers stores linear weights as [outputs, inputs], and query, key and value separately; here a kernel is [inputs,
+outputs], and the three are one.  Nothing is computed on the way, so the same bits come back.
 """
 
 import collections
@@ -15,20 +15,20 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
 from hbt_jax.models.huggingface.json_files import Fields, is_size
+from hbt_jax.models.huggingface.library import transformers
 
-XLM_ROBERTA, BERT = "xlm-roberta", "bert"
+XLM_ROBERTA, BERT = FAMILIES = ("xlm-roberta", "bert")
 
 _SIZES = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "max_position_embeddings",
 )  # fmt: skip
-_DEFAULTS = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}  # transformers' own, of both families
-_PAD_DEFAULTS = {XLM_ROBERTA: 1, BERT: 0}
+_MAY_BE_ABSENT = ("type_vocab_size", "layer_norm_eps", "hidden_act", "pad_token_id")  # transformers has defaults
 _LARGEST = 2**31 - 1  # of a size
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
-# Keys that change what a model computes, with the values that stand for the only one that is computed here.
-_FIXED = {  # None stands for null, where transformers takes that for the same
+# Keys that change what a model computes, with the values that mean the only setting supported here.
+_FIXED = {  # None stands for null, if transformers treats that alike
     "position_embedding_type": ("absolute",),
     "is_decoder": (False,),
     "add_cross_attention": (False,),
@@ -40,13 +40,13 @@ _FIXED = {  # None stands for null, where transformers takes that for the same
 
 _PREFIXES = ("", "bert.", "roberta.")  # of models with a head on top
 _FIRST = "embeddings.word_embeddings.weight"
-_HEADS = ("cls", "lm_head", "pooler")  # masked-word prediction, and what BERT puts on its first token
+_HEADS = ("cls", "lm_head", "pooler")  # masked-word prediction, and BERT's layer on its first token
 _BUFFER = "embeddings.position_ids"
 _OLD_ENDS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # of BERT's first checkpoints
 
 
 def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
-    """The architecture that a transformers config.json describes; no dropout.
+    """The architecture that a transformers config.json describes, without dropout.
 
     Args:
       values: the file's content.
@@ -56,9 +56,10 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
       InputError: a family or a setting that is not supported, or a value that is missing or impossible.
     """
     fields = Fields(values, where)
-    families = f"{XLM_ROBERTA} or {BERT}, the families that are supported"
-    family = fields.value("model_type", lambda name: name in tuple(_PAD_DEFAULTS), families)
+    families = f"{' or '.join(FAMILIES)}, the families that are supported"
+    family = fields.value("model_type", lambda name: name in FAMILIES, families)
     fields.check_fixed(_FIXED)
+    fields = Fields(_defaults_taken(values) | values, where)
     sizes = {key: _size(fields, key) for key in _SIZES}
     width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if width % heads:
@@ -73,9 +74,8 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
             " rows before the first position (pad_token_id + 1)"
         )
     activation = fields.value(
-        "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}",
-        absent=_DEFAULTS["hidden_act"],
-    )  # fmt: skip
+        "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}"
+    )
     return EncoderConfig(
         vocab_size=sizes["vocab_size"],
         width=width,
@@ -84,7 +84,7 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
         feed_forward=sizes["intermediate_size"],
         max_positions=sizes["max_position_embeddings"] - offset,
         position_offset=offset,
-        token_types=_size(fields, "type_vocab_size", absent=_DEFAULTS["type_vocab_size"]),
+        token_types=_size(fields, "type_vocab_size"),
         norm_epsilon=_epsilon(fields),
         activation=_ACTIVATIONS[activation],
         pad_id=pad_id,
@@ -92,7 +92,7 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
 
 
 def defaults_taken(values: dict[str, Any]) -> list[str]:
-    """The keys that change what a model computes and that its config.json leaves to transformers, with their values.
+    """The keys that affect what a model computes and that its config.json leaves to transformers' defaults, and those.
 
     Args:
       values: the content of a config.json that `encoder_config` reads.
@@ -100,13 +100,24 @@ def defaults_taken(values: dict[str, Any]) -> list[str]:
     Returns:
       words such as "layer_norm_eps (1e-12)".
     """
-    defaults = _DEFAULTS | {"pad_token_id": _PAD_DEFAULTS[values["model_type"]]}
-    return [f"{key} ({default})" for key, default in defaults.items() if key not in values]
+    return [f"{key} ({default})" for key, default in _defaults_taken(values).items()]
 
 
-def _size(fields: Fields, key: str, **absent: int) -> int:
+def _defaults_taken(values: dict[str, Any]) -> dict[str, Any]:
+    """What transformers' configuration of the family has for the keys that a config.json leaves out."""
+    absent = [key for key in _MAY_BE_ABSENT if key not in values]
+    return {key: _defaults(values["model_type"])[key] for key in absent}
+
+
+@functools.cache
+def _defaults(family: str) -> dict[str, Any]:
+    with transformers() as library:
+        return library.AutoConfig.for_model(family).to_dict()
+
+
+def _size(fields: Fields, key: str) -> int:
     expected = f"a whole number above 0, at most {_LARGEST}"
-    return fields.value(key, lambda size: is_size(size) and size <= _LARGEST, expected, **absent)
+    return fields.value(key, lambda size: is_size(size) and size <= _LARGEST, expected)
 
 
 def _pad_id(fields: Fields, family: str) -> int:
@@ -114,23 +125,22 @@ def _pad_id(fields: Fields, family: str) -> int:
     null = {"null": 0} if family == BERT else {}  # BERT's numbers do not depend on it
     return fields.value(
         "pad_token_id", lambda id_: type(id_) is int and 0 <= id_ < vocabulary,
-        f"a token id, from 0 to {vocabulary - 1}", absent=_PAD_DEFAULTS[family], **null,
+        f"a token id, from 0 to {vocabulary - 1}", **null,
     )  # fmt: skip
 
 
 def _epsilon(fields: Fields) -> float:
     return float(
         fields.value(
-            "layer_norm_eps", lambda found: type(found) in (int, float) and 0 < found < 1, "a small number above 0",
-            absent=_DEFAULTS["layer_norm_eps"],
+            "layer_norm_eps", lambda found: type(found) in (int, float) and 0 < found < 1, "a small number above 0"
         )
-    )  # fmt: skip
+    )
 
 
 def config_json(encoder: EncoderConfig) -> dict[str, Any]:
-    """The config.json with which transformers computes what `encoder` computes, its dense layer aside.
+    """The config.json with which transformers computes what `encoder` computes, except its dense layer.
 
-    An encoder without token types gets one, whose row `from_flat` writes as zeros.
+    An encoder without token types gets one type, whose row `from_flat` writes as zeros.
     """
     offset = encoder.position_offset
     if offset and encoder.pad_id != offset - 1:
@@ -158,7 +168,7 @@ def config_json(encoder: EncoderConfig) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """One of transformers' tensors: its name, the path of the parameter it lies in, and the view of it there."""
+    """One of transformers' tensors: its name, the path of the parameter that holds it, and its view of the latter."""
 
     name: str
     path: tuple
@@ -215,7 +225,7 @@ def _norm(name: str, path: tuple) -> Iterator[_Tensor]:
 
 
 def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
-    """The shape of each of our parameters by path, the dense layer's aside."""
+    """The shape of each of our parameters by path, without the dense layer's."""
     width, wide = encoder.width, encoder.feed_forward
     shapes = {
         ("token_table", "embedding"): (padded_vocabulary(encoder.vocab_size), width),
@@ -242,25 +252,25 @@ def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
 def tensor_shapes(encoder: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each of transformers' tensors by name, without prefix."""
     shapes = parameter_shapes(encoder)
-    nothing = np.zeros((), np.float32)  # seen with every shape, so that no array is made
+    nothing = np.zeros((), np.float32)  # broadcast to every shape, so that no array is made
     return {
         tensor.name: tensor.view(np.broadcast_to(nothing, shapes[tensor.path])).shape for tensor in _tensors(encoder)
     }
 
 
 def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], list[str]]:
-    """Tensors of the encoder, without those of heads that embeddings do not need.
+    """The encoder's tensors, without those of heads, which embeddings do not need.
 
     Args:
       names: all tensors of a checkpoint.
       where: its file, for messages.
 
     Returns:
-      (own, left_out): the checkpoint's name of each tensor by its name without prefix; what was left out, in words,
+      (own, left_out): name without prefix -> the checkpoint's name, of each tensor; and what was left out, in words
       such as "lm_head (5 tensors)".
 
     Raises:
-      InputError: there is no token table, or several; or a tensor is there by its older name and by its newer one.
+      InputError: there is no token table, or several; or a tensor occurs under both its older and its newer name.
     """
     names = list(names)
     prefixes = [prefix for prefix in _PREFIXES if prefix + _FIRST in names]
@@ -292,8 +302,8 @@ def to_flat(encoder: EncoderConfig, fill: Callable[[str, np.ndarray], None]) -> 
 
     Args:
       encoder: the architecture.
-      fill: called with a tensor's name (without prefix) and the float32 array, a view into a parameter, that it is to
-        write the tensor into; so no tensor needs to be held twice.
+      fill: called with a tensor's name (without prefix) and a float32 view into a parameter, into which it writes the
+        tensor; so no tensor is held in memory twice.
 
     Returns:
       float32 parameters by path; the token table's padding rows are zeros.
@@ -305,10 +315,10 @@ def to_flat(encoder: EncoderConfig, fill: Callable[[str, np.ndarray], None]) -> 
 
 
 def from_flat(encoder: EncoderConfig, flat: dict[tuple, np.ndarray]) -> dict[str, np.ndarray]:
-    """Transformers' tensors from our parameters; the dense layer's, if any, are left out, the padding rows too.
+    """transformers' tensors from our parameters, without those of a dense layer and without the padding rows.
 
     Raises:
-      ValueError: a parameter is missing, left over or of another shape.
+      ValueError: a parameter is missing, unexpected or of another shape.
     """
     shapes = {path: np.shape(value) for path, value in flat.items() if path[0] != "dense"}
     wrong = set(shapes.items()) ^ set(parameter_shapes(encoder).items())
@@ -318,6 +328,6 @@ def from_flat(encoder: EncoderConfig, flat: dict[tuple, np.ndarray]) -> dict[str
         tensor.name: np.ascontiguousarray(tensor.view(np.asarray(flat[tensor.path], np.float32)))
         for tensor in _tensors(encoder)
     }
-    if not encoder.token_types:  # transformers always adds one
+    if not encoder.token_types:  # transformers always has one
         tensors["embeddings.token_type_embeddings.weight"] = np.zeros((1, encoder.width), np.float32)
     return tensors

@@ -21,14 +21,14 @@ _HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?"
 
 
 def find(name: str) -> Path:
-    """The folder that a name stands for.
+    """The folder that a name refers to.
 
     Args:
-      name: an existing folder; else a hub id, which huggingface_hub fetches or finds in its cache, as its environment
-        variables say (HF_HOME, HF_HUB_OFFLINE, HF_TOKEN).
+      name: an existing folder; otherwise a hub id, which huggingface_hub downloads or finds in its cache, as its
+        variables HF_HOME, HF_HUB_OFFLINE and HF_TOKEN say.
 
     Raises:
-      InputError: there is no such folder or model, or it cannot be had.
+      InputError: there is no such folder or model, or it cannot be downloaded.
     """
     path = Path(name)
     if name and path.is_dir():
@@ -41,7 +41,7 @@ def find(name: str) -> Path:
 
 
 def _fetched(name: str) -> Path:
-    from huggingface_hub import errors, snapshot_download  # takes a while, and only hub ids need it
+    from huggingface_hub import errors, snapshot_download  # slow to import, and only hub ids need it
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
@@ -58,13 +58,13 @@ def _fetched(name: str) -> Path:
         raise InputError(f"--model={name}: no such folder, and not a hub id either; {EXPECTED}") from error
     except errors.LocalEntryNotFoundError as error:
         part = getattr(error, "snapshot_path", None)
-        if part:  # cached without some optional file; one that is needed is missed by whoever reads it
+        if part:  # cached without some optional file; whoever needs the file reports that it is missing
             return Path(part)
         raise InputError(
             f"--model={name}: no such folder, not in the Hugging Face cache, and the hub is out of reach (no network,"
             f" or HF_HUB_OFFLINE is set); {EXPECTED}"
         ) from error
-    except Exception as error:  # releases of huggingface_hub differ in their network library, and so in its errors
+    except Exception as error:  # the network library, and so its errors, depend on huggingface_hub's release
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"--model={name}: cannot be fetched from the Hugging Face hub ({reason}); try again"

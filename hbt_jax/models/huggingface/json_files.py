@@ -22,7 +22,7 @@ def read_json(path: Path, kind: type = dict):
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a JSON file: copy the folder again") from error
-    except (ValueError, RecursionError) as error:  # the latter for thousands of open brackets
+    except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
         raise InputError(f"{path}: not JSON ({error}); copy the file again") from error
     if not isinstance(values, kind):
         expected = {dict: "an object", list: "an array"}[kind]
@@ -34,7 +34,7 @@ _REFUSED = object()
 
 
 class Fields:
-    """The keys of one JSON object, each read with what it means if it is absent and what null means, which may differ.
+    """The keys of one JSON object; each is read with what its absence means and what null means, which may differ.
 
     Args:
       values: the object.
@@ -54,13 +54,13 @@ class Fields:
 
         Args:
           key: the key.
-          right: whether a value that is not null is one that is understood; not called for null.
-          expected: what is, in words.
-          absent: what an absent key stands for; left out: the key must be there.
-          null: what null stands for; left out: it must not be null.
+          right: whether a value is supported; not called for null.
+          expected: what is supported, in words.
+          absent: what an absent key means; if left out, the key is required.
+          null: what null means; if left out, null is refused.
 
         Raises:
-          InputError: the key is missing, null or something else that is not expected; it names file and key.
+          InputError: the key is missing or its value is not supported; the message names file and key.
         """
         if key not in self.values:
             if absent is _REFUSED:
@@ -74,15 +74,15 @@ class Fields:
         return found
 
     def wrong(self, key: str, expected: str) -> InputError:
-        """The error of a key whose value is not what is expected."""
+        """The error for a key whose value is not supported."""
         found = self.values[key]
         return InputError(f"{self.where}: {key} is {'null' if found is None else repr(found)}; expected {expected}")
 
     def check_fixed(self, only: Mapping[str, tuple]) -> None:
-        """Checks keys that change what is computed and have one value that is supported; an absent one has that.
+        """Checks keys that change what is computed and have one supported value, which an absent key means too.
 
         Args:
-          only: key -> the values that mean the supported one, None among them if null does.
+          only: key -> the values that mean the supported one; None for null.
 
         Raises:
           InputError: a key has another value.
@@ -98,7 +98,7 @@ class Fields:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values of JSON are the same one: 0 is not false."""
+    """Whether two JSON values are the same; 0 is not false."""
     return type(one) is type(other) and one == other
 
 

@@ -1,4 +1,4 @@
-"""Pretrained encoders: a folder in Hugging Face's layout, or a hub id, to an architecture and parameters, strictly."""
+"""Reads pretrained encoders strictly: a folder in Hugging Face's layout or a hub id to architecture and parameters."""
 
 import dataclasses
 import functools
@@ -11,36 +11,37 @@ from hbt_jax.config import MIN_MAX_LENGTH
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.huggingface.by_transformers import OLDER_FILES, TOKENIZER
+from hbt_jax.models.huggingface.by_transformers import SETTINGS as TOKENIZER_SETTINGS
 from hbt_jax.models.huggingface.hub import EXPECTED, find
 from hbt_jax.models.huggingface.json_files import Fields, read_json
 from hbt_jax.models.huggingface.sentence_files import NO_PROMPTS, Dense, SentenceFiles, read_sentence_files
 from hbt_jax.models.huggingface.weights import INDEX, PICKLE, SINGLE, Weights, fill, find_weights, mismatch
 
-# Trained with these prefixes (Wang et al. 2024, arXiv 2402.05672), which their files do not state.
+# These were trained with prefixes that their files do not state (Wang et al. 2024, arXiv 2402.05672).
 _UNSTATED_PREFIXES = {f"multilingual-e5-{size}": ("query: ", "passage: ") for size in ("small", "base", "large")}
 
-TOKENIZER_SETTINGS = "tokenizer_config.json"
-_UNKNOWN_LENGTH = 10**20  # from here on transformers takes a model_max_length for not known (it writes 10**30)
+_UNKNOWN_LENGTH = 10**20  # transformers treats a model_max_length from here on as unknown (it writes 10**30)
 
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A pretrained encoder, all but its weights.
+    """A pretrained encoder, without its weights in memory.
 
     Attributes:
-      name: the folder or hub id as it was given.
-      folder: where the encoder's files and its tokenizer's are.
+      name: the folder or hub id as given.
+      folder: of the encoder's and the tokenizer's files.
       encoder: its architecture, without dropout.
-      pooling: "mean" or "cls"; None where there are no sentence-transformers files.
-      normalize: whether embeddings are scaled to unit length; None likewise.
-      query_prefix, passage_prefix: put before texts; None likewise.
+      pooling: "mean" or "cls"; None without sentence-transformers files.
+      normalize: whether embeddings are scaled to unit length; None as for pooling.
+      query_prefix, passage_prefix: put before texts; None as for pooling.
       max_length: tokens of the longest text, at most `encoder.max_positions`.
-      said: of pooling, normalize, query_prefix, passage_prefix and max_length, what says so, in words such as
-        "prompts.query in FILE"; not of those that nothing says.
-      unstated: of pooling, normalize, query_prefix, passage_prefix and max_length, those that no file states.
+      said: where pooling, normalize, query_prefix, passage_prefix and max_length come from, in words such as
+        "prompts.query in FILE"; without those that nothing states.
+      unstated: those of pooling, normalize, query_prefix, passage_prefix and max_length that no file states.
       notes: what a user should know, one line each.
       weights: the encoder's weights.
-      dense: the dense layer after pooling, None for none.
+      dense: the dense layer after pooling; None for none.
       dense_weights: its weights.
     """
 
@@ -61,7 +62,7 @@ class Pretrained:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """What the weights are: "sha256:" and a digest of all their files."""
+        """Identifies the weights: "sha256:" and a digest of all their files."""
         digests = []
         for file in (*self.weights.files, *(self.dense_weights.files if self.dense_weights else ())):
             with file.open("rb") as content:
@@ -70,13 +71,13 @@ class Pretrained:
 
 
 def read(name: str) -> Pretrained:
-    """A pretrained encoder, all but its weights.
+    """Reads all of a pretrained encoder except its weights.
 
     Args:
       name: folder or hub id, see `find`.
 
     Raises:
-      InputError: there is no such model, a file of it is missing or damaged, or says something that is not supported.
+      InputError: there is no such model, or a file of it is missing, damaged or states something unsupported.
     """
     root = find(name)
     sentence = read_sentence_files(root)
@@ -97,8 +98,11 @@ def read(name: str) -> Pretrained:
         encoder = dataclasses.replace(encoder, dense=dense.outputs, dense_activation=dense.activation)
     weights = _weights(folder, name, sentence)
     dense_weights = _weights(dense.folder, name, sentence) if dense else None
-    if not (folder / "tokenizer.json").is_file():
-        raise InputError(f"{folder}: no tokenizer.json; to make it of other tokenizer files, {_remake(name, sentence)}")
+    if not any((folder / file).is_file() for file in (TOKENIZER, *OLDER_FILES)):
+        raise InputError(
+            f"{folder}: no {TOKENIZER} (or {' or '.join(OLDER_FILES)}); to make it of other tokenizer files,"
+            f" {_remake(name, sentence)}"
+        )
     query_prefix, passage_prefix, said, notes = _prefixes(name, sentence)
     max_length, said["max_length"] = _max_length(folder, sentence)
     pooling, normalize = (sentence.pooling, sentence.normalize) if sentence else (None, None)
@@ -148,7 +152,7 @@ def _weights(folder: Path, name: str, sentence: SentenceFiles | None) -> Weights
 
 
 def _remake(name: str, sentence: SentenceFiles | None) -> str:
-    """The command with which the model's own libraries write the folder anew, with safetensors and tokenizer.json."""
+    """The command by which the model's own libraries rewrite the folder with safetensors and tokenizer.json."""
     if sentence:
         code = f"from sentence_transformers import SentenceTransformer as S; S({name!r}).save_pretrained('OUT')"
     else:
@@ -162,7 +166,7 @@ def _remake(name: str, sentence: SentenceFiles | None) -> str:
 def _prefixes(
     name: str, sentence: SentenceFiles | None
 ) -> tuple[str | None, str | None, dict[str, str], tuple[str, ...]]:
-    """The prefixes of queries and passages, what says so, and notes on them."""
+    """The prefixes of queries and passages, where they come from, and notes on them."""
     stated = (sentence.query_prompt, sentence.passage_prompt) if sentence else (None, None)
     notes = sentence.notes if sentence else ()
     known = _model_name(Path(name).resolve())
@@ -179,7 +183,7 @@ def _prefixes(
 
 
 def _default_notes(folder: Path, encoder: EncoderConfig, max_length: int | None, said: str) -> list[str]:
-    """What the encoder's files leave to the defaults of transformers, and a longest text beyond the positions."""
+    """Notes on what the files leave to transformers' defaults, and on a longest text that exceeds the positions."""
     notes, defaults = [], architectures.defaults_taken(read_json(folder / "config.json"))
     if defaults:
         notes.append(f"config.json does not state {', '.join(defaults)}: these defaults of transformers are taken")
@@ -194,14 +198,14 @@ def _default_notes(folder: Path, encoder: EncoderConfig, max_length: int | None,
 
 
 def _model_name(folder: Path) -> str:
-    """The model's name in small letters: its folder's, or in the hub's cache that of models--OWNER--NAME."""
+    """The model's name in lower case: its folder's name or, in the hub's cache, NAME of models--OWNER--NAME."""
     if folder.parent.name == "snapshots":
         return folder.parent.parent.name.rpartition("--")[2].lower()
     return folder.name.lower()
 
 
 def _max_length(folder: Path, sentence: SentenceFiles | None) -> tuple[int | None, str]:
-    """Tokens of the longest text, None where no file states it; and the key and file that say it, in words."""
+    """Tokens of the longest text, None if no file states it; and the key and file that state it, in words."""
     if sentence and sentence.max_length:
         return sentence.max_length, sentence.said["max_length"]
     file = folder / TOKENIZER_SETTINGS
@@ -219,17 +223,17 @@ def _max_length(folder: Path, sentence: SentenceFiles | None) -> tuple[int | Non
 
 
 def read_parameters(pretrained: Pretrained) -> tuple[dict[tuple, np.ndarray], list[str]]:
-    """The weights; the memory it takes is theirs, once.
+    """Reads the weights; it takes as much memory as they do, once.
 
     Args:
       pretrained: what `read` returned.
 
     Returns:
-      (parameters, left_out): float32 arrays by path, as `nnx.to_flat_state` names them; and what the files hold
-      besides, which embeddings do not need, in words such as "lm_head (5 tensors)".
+      (parameters, left_out): float32 arrays by path, as `nnx.to_flat_state` names them; and what else the files hold,
+      which embeddings do not need, in words such as "lm_head (5 tensors)".
 
     Raises:
-      InputError: a file is damaged, or tensors are missing, left over, or of another shape or dtype.
+      InputError: a file is damaged, or tensors are missing, unexpected, or of another shape or dtype.
     """
     source, dense, encoder = pretrained.weights, pretrained.dense, pretrained.encoder
     tensors = source.tensors()

@@ -1,6 +1,6 @@
-"""The files that sentence-transformers puts beside a model: modules, pooling, dense layer, prompts, longest text.
+"""Reads the files that sentence-transformers puts beside a model: modules, pooling, dense layer, prompts, longest text.
 
-Both layouts are read: the one up to release 5 (`sentence_transformers.models.Pooling`, `pooling_mode_cls_token`) and
+Both layouts are read: that of releases up to 5 (`sentence_transformers.models.Pooling`, `pooling_mode_cls_token`) and
 that of release 6 (`sentence_transformers.sentence_transformer.modules.pooling.Pooling`, `pooling_mode`).
 """
 
@@ -12,7 +12,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch, read_json
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
-_TRANSFORMER_SETTINGS = (  # whichever comes first is read
+_TRANSFORMER_SETTINGS = (  # the first one that exists is read
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
     "sentence_xlm-roberta_config.json",
@@ -40,9 +40,9 @@ _POOLING_FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _ACTIVATIONS = {"torch.nn.modules.activation.Tanh": "tanh", "torch.nn.modules.linear.Identity": "identity"}
-_ACTIVATION = "torch.nn.modules.activation.Tanh"  # of the library where the key is absent; it cannot load null
-# Settings of a module that change its output, with the values under which it computes what is computed here.  None
-# stands for null, where the library takes that for the same; elsewhere null is another setting, or none it can load.
+_ACTIVATION = "torch.nn.modules.activation.Tanh"  # the library's default; it cannot load null
+# Settings of a module that change its output, with the only supported values.  None stands for null, if the library
+# treats that alike; otherwise null is another setting, or one that it cannot load.
 _VECTOR = "sentence_embedding"
 _FIXED = {
     "Transformer": {
@@ -75,7 +75,7 @@ NO_PROMPTS = f"{SETTINGS} states no prompts: nothing is put before queries and p
 
 @dataclasses.dataclass(frozen=True)
 class Dense:
-    """A dense layer after pooling: its folder, sizes, whether it has a bias, and "tanh" or "identity" after it."""
+    """A dense layer after pooling: folder, sizes, whether it has a bias, and activation ("tanh" or "identity")."""
 
     folder: Path
     inputs: int
@@ -95,12 +95,12 @@ class SentenceFiles:
     Attributes:
       transformer: folder of the encoder and its tokenizer.
       pooling: "mean" or "cls".
-      pooling_width: D, as the pooling's file has it.
-      dense: the dense layer, None for none.
-      normalize: whether embeddings are scaled to unit length, by a Normalize module or for a score that is a cosine.
-      query_prompt, passage_prompt: put before texts; empty where none is stated.
-      max_length: tokens of the longest text, None where it is not stated.
-      said: of pooling, normalize, query_prefix, passage_prefix and max_length, the key and file that say it, in words.
+      pooling_width: D, as the pooling's file states it.
+      dense: the dense layer; None for none.
+      normalize: whether embeddings are scaled to unit length, by a Normalize module or because scores are cosines.
+      query_prompt, passage_prompt: put before texts; empty if none is stated.
+      max_length: tokens of the longest text; None if not stated.
+      said: the key and file that state pooling, normalize, query_prefix, passage_prefix and max_length, in words.
       notes: what a user should know, one line each.
     """
 
@@ -117,10 +117,10 @@ class SentenceFiles:
 
 
 def read_sentence_files(folder: Path) -> SentenceFiles | None:
-    """What the sentence-transformers files in a folder say, None where there are none.
+    """What the sentence-transformers files in a folder say; None if there are none.
 
     Raises:
-      InputError: a file is missing or damaged, or says something that is not supported.
+      InputError: a file is missing, damaged or states something unsupported.
     """
     if not (folder / MODULES).is_file():
         rest = [name for name in (SETTINGS, "1_Pooling") if (folder / name).exists()]
@@ -188,7 +188,7 @@ def _modules(folder: Path) -> dict[str, Path]:
 
 
 def _settings(file: Path) -> Fields:
-    """The keys of an optional file."""
+    """The keys of an optional file; none if it is missing."""
     return Fields(read_json(file) if file.is_file() else {}, file)
 
 
@@ -228,7 +228,7 @@ def _normalize(folder: Path) -> None:
 
 
 def _prompts(settings: Fields) -> dict[str, str]:
-    """The prompts by their names; one that is null is empty, as the library has it."""
+    """The prompts by name; null means an empty one, as in the library."""
     expected = "an object of names to texts, or no such key for no prompts"
     prompts = settings.value("prompts", lambda found: isinstance(found, dict), expected, absent={})
     if not all(isinstance(text, str | None) for text in prompts.values()):
@@ -237,14 +237,14 @@ def _prompts(settings: Fields) -> dict[str, str]:
 
 
 def _default_prompt(settings: Fields, prompts: dict[str, str]) -> str | None:
-    """The name of the prompt that the library's `encode` uses for texts of no side."""
+    """The name of the prompt that the library's `encode` uses if no side is given."""
     names = tuple(dict.fromkeys((*prompts, _QUERY_PROMPT, _PASSAGE_PROMPTS[0])))  # the library adds these two, empty
     expected = f"the name of a prompt ({', '.join(names)}), or null"
     return settings.value("default_prompt_name", lambda name: name in names, expected, absent=None, null=None)
 
 
 def _prompt_notes(file: Path, prompts: dict[str, str], passage: str, default: str | None) -> list[str]:
-    """What of the prompts is not used, or is not what the library would use."""
+    """Notes on prompts that are not used, or not as the library would use them."""
     notes, stated = [], [name for name in _PASSAGE_PROMPTS if name in prompts]
     if len({prompts[name] for name in stated}) > 1:
         listed = ", ".join(f"{name} {prompts[name]!r}" for name in stated)
@@ -263,16 +263,16 @@ def _prompt_notes(file: Path, prompts: dict[str, str], passage: str, default: st
 
 
 def _cosine(settings: Fields) -> bool:
-    """Whether scores are cosines; embeddings of unit length make them so, whatever a Normalize module does."""
+    """Whether scores are cosines; embeddings of unit length make them so, even without a Normalize module."""
     known = ("cosine", "dot", "dot_product")
-    default = known[0]  # the library's, of an absent key and of null
+    default = known[0]  # the library's default, for an absent key and for null
     return default == settings.value(
         "similarity_fn_name", lambda name: name in known, "cosine or dot", absent=default, null=default
     )
 
 
 def _max_length(transformer: Path) -> tuple[int | None, Path]:
-    """The longest text, None where it is not stated, and the file that states it."""
+    """The longest text, None if not stated, and the file that would state it."""
     files = [transformer / name for name in _TRANSFORMER_SETTINGS if (transformer / name).is_file()]
     fields = _settings(files[0] if files else transformer / _TRANSFORMER_SETTINGS[0])
     fields.check_fixed(_FIXED["Transformer"])

@@ -1,10 +1,10 @@
-"""Writes a tokenizer in Hugging Face's layout, so that transformers gives the ids that ours gives.
+"""Writes a tokenizer in Hugging Face's layout, so that transformers gives the same ids as ours.
 
 A SentencePiece model becomes a tokenizer of the `tokenizers` package with the same pieces, scores and ids.  Both find
-the best segmentation; where two are equally good, or nearly so in a text of hundreds of words, the float32 sums of
-SentencePiece and the float64 sums of `tokenizers` may prefer another one.  Apart from these the ids differ for one
-kind of text only: a character that the normaliser replaces (as Ａ, ﷲ or a no-break space) and that bears a combining
-mark or a zero-width non-joiner, which `tokenizers` drops.
+the best segmentation.  If two are equally good, or nearly so in a text of hundreds of words, the float32 sums of
+SentencePiece and the float64 sums of `tokenizers` may choose differently.  Otherwise the ids differ only for texts in
+which a character that the normaliser replaces (as Ａ, ﷲ or a no-break space) has a combining mark or a zero-width
+non-joiner after it, which `tokenizers` drops.
 """
 
 import json
@@ -20,8 +20,8 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.models.unigram_words import SPACE
 
-_COMPOSING = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf")  # SentencePiece's rules that join letters and marks
-# The languages of hbt_jax/languages.py by their own names, and what tokenizers disagree about first.
+_COMPOSING = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf")  # SentencePiece's rules that compose letters and marks
+# The languages of hbt_jax/languages.py by their own names, and what tokenizers most often disagree about.
 _PROBES = (
     "العربية বাংলা čeština dansk Deutsch Ελληνικά English español فارسی",
     "suomi Filipino français עברית हिन्दी hrvatski magyar Indonesia italiano",
@@ -47,12 +47,12 @@ def write_hugging_face(tokenizer: Tokenizer, folder: str | os.PathLike, max_leng
     """Writes tokenizer.json and the files beside it; transformers 4.46 and later load them, without a network.
 
     Args:
-      tokenizer: one in Hugging Face's layout, whose own files are copied, or a SentencePiece unigram model.
-      folder: where to write; it is made if need be.
-      max_length: `model_max_length` of tokenizer_config.json, for a SentencePiece model; None: it is left out.
+      tokenizer: one in Hugging Face's layout, whose files are copied, or a SentencePiece unigram model.
+      folder: where to write; it is made if it is missing.
+      max_length: `model_max_length` of tokenizer_config.json, for a SentencePiece model; None leaves it out.
 
     Raises:
-      InputError: a SentencePiece model that `tokenizers` cannot follow id for id.
+      InputError: a SentencePiece model for which `tokenizers` cannot give the same ids.
     """
     if "tokenizer.json" in tokenizer.contents:
         tokenizer.save(folder)
@@ -69,7 +69,7 @@ def write_hugging_face(tokenizer: Tokenizer, folder: str | os.PathLike, max_leng
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **names,
-        # The name of a special token is no special token when it stands in a text, as with SentencePiece.
+        # The name of a special token in a text is plain text, as with SentencePiece.
         "split_special_tokens": True,
         "clean_up_tokenization_spaces": False,
     }
@@ -83,7 +83,7 @@ def write_hugging_face(tokenizer: Tokenizer, folder: str | os.PathLike, max_leng
 
 
 def _converted(tokenizer: Tokenizer) -> tuple[tokenizers.Tokenizer, np.ndarray]:
-    """The SentencePiece model as a tokenizer of the other package, and the scores of its pieces."""
+    """The SentencePiece model as a tokenizer of the `tokenizers` package, and the scores of its pieces."""
     from sentencepiece import sentencepiece_model_pb2
 
     model = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.contents["tokenizer.model"])
@@ -126,7 +126,7 @@ def _check_kind(tokenizer: Tokenizer, model) -> None:
 
 
 def _normalizer(spec) -> normalizers.Normalizer:
-    """The steps of SentencePiece's normaliser; ours are given texts in NFC, and theirs must be brought to it."""
+    """The steps of SentencePiece's normaliser; it is given texts in NFC, so these begin with NFC."""
     steps = [normalizers.NFC()]
     if spec.precompiled_charsmap:
         steps.append(normalizers.Precompiled(spec.precompiled_charsmap))
@@ -142,7 +142,7 @@ def _normalizer(spec) -> normalizers.Normalizer:
 
 
 def _pre_tokenizer(tokenizer: Tokenizer, model) -> pre_tokenizers.PreTokenizer | None:
-    """Words, where no piece spans two; and the names of pieces that are no text, cut so that they are not found."""
+    """Cuts at words if no piece spans two; cuts the names of pieces that are no text, so that these are not found."""
     normal = [piece.piece for piece in model.pieces if piece.type == piece.NORMAL]
     steps = []
     if not any(SPACE in piece[1:] for piece in normal):
@@ -163,7 +163,7 @@ def _pre_tokenizer(tokenizer: Tokenizer, model) -> pre_tokenizers.PreTokenizer |
 
 
 def _cut(name: str, within: set[str], known: set[str] | None) -> tuple[str, str] | None:
-    """The name in two: no piece has both letters beside the cut; one of them is known, where `known` is given."""
+    """The name in two: no piece has both letters beside the cut; one of them is known, if `known` is given."""
     for i in range(1, len(name)):
         if name[i - 1 : i + 1] not in within and (known is None or known & {name[i - 1], name[i]}):
             return name[:i], name[i:]
@@ -178,7 +178,7 @@ def _refuse_name(tokenizer: Tokenizer, name: str) -> tuple[str, str]:
 
 
 def _check_same(tokenizer: Tokenizer, backend: tokenizers.Tokenizer, scores: np.ndarray) -> None:
-    """Raises InputError if the converted tokenizer gives a probe other ids that are not as good a segmentation."""
+    """Raises InputError if the converted tokenizer gives a probe other ids and their segmentation is not as good."""
     backend.encode_special_tokens = True  # as tokenizer_config.json tells transformers
     values, offsets = tokenizer.encode(_PROBES)
     for i, text in enumerate(_PROBES):

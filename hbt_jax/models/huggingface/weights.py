@@ -1,8 +1,8 @@
-"""Weights in safetensors files, one or several: what they hold, and their tensors read piece by piece.
+"""Weights in one or several safetensors files: what they hold, and their tensors, read piece by piece.
 
-A safetensors file is the length of its header (8 bytes), the header (JSON: dtype, shape and place of each tensor) and
-the tensors.  safetensors checks the file; the tensors are read here, because its own reader for numpy would hold the
-largest one, the token table, twice.
+A safetensors file consists of the length of its header (8 bytes), the header (JSON: dtype, shape and place of each
+tensor) and the tensors.  safetensors checks the file; the tensors are read here, because its own reader for numpy would
+hold the largest one, the token table, in memory twice.
 """
 
 import collections
@@ -25,7 +25,7 @@ _BLOCK = 1 << 22  # numbers read at a time
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """Where a tensor lies: its name and file, first byte, dtype (as the file names it) and shape."""
+    """Where a tensor is stored: name, file, first byte, dtype (as the file names it) and shape."""
 
     name: str
     file: Path
@@ -36,7 +36,7 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """The weights of one model: the file that stands for them (the only one, or the index), and those with tensors."""
+    """The weights of one model: `source`, the only file or the index, and the files that hold tensors."""
 
     source: Path
     files: tuple[Path, ...]
@@ -65,10 +65,10 @@ class Weights:
 
 
 def find_weights(folder: Path) -> Weights | None:
-    """The weights in a folder, None if there are none.
+    """The weights in a folder; None if there are none.
 
     Raises:
-      InputError: the index of several files is no such index, or names a file that is not there.
+      InputError: the index of several files is malformed, or names a file that does not exist.
     """
     single, index = folder / SINGLE, folder / INDEX
     if single.is_file():
@@ -114,10 +114,10 @@ def _header(file: Path) -> dict[str, Tensor]:
 
 
 def fill(tensor: Tensor, target: np.ndarray) -> None:
-    """Reads a tensor into an array of its shape, which may be a view, some rows at a time.
+    """Reads a tensor into an array of its shape, which may be a view, a few rows at a time.
 
     Raises:
-      InputError: a number of it is not finite; it names the file and the tensor.
+      InputError: a number is not finite; the message names the file and the tensor.
     """
     dtype, (rows, *rest) = DTYPES[tensor.dtype], tensor.shape
     row_numbers = int(np.prod(rest))
@@ -143,7 +143,7 @@ def _check_finite(tensor: Tensor, block: np.ndarray, start: int) -> None:
 
 
 def mismatch(found: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> str:
-    """What is missing, left over, of another shape or of a dtype that is not read, in words; empty if nothing is."""
+    """What is missing, left over, of another shape or of an unsupported dtype, in words; empty if all is well."""
     both = [name for name in expected if name in found]
     shapes = [f"{n} {found[n].shape} for {expected[n]}" for n in both if found[n].shape != expected[n]]
     dtypes = [f"{n} {found[n].dtype}" for n in both if found[n].dtype not in DTYPES]
@@ -157,5 +157,5 @@ def mismatch(found: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> 
 
 
 def _some(names: list[str], most: int = 6) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of the others."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

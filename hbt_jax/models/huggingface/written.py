@@ -1,10 +1,10 @@
-"""The JSON files by which sentence-transformers knows the modules of a model folder, in the layout of its old versions.
+"""Makes the JSON files that tell sentence-transformers a folder's modules, in the layout of its old versions.
 
-modules.json                        the modules in order; new versions map the old type names
+modules.json                        the modules in order; new versions understand the old type names
 sentence_bert_config.json           the encoder: longest text
 1_Pooling/config.json               how token vectors become one
-2_Dense/config.json                 the dense layer, where there is one
-N_Normalize/config.json             unit length, where the model normalises
+2_Dense/config.json                 the dense layer, if there is one
+N_Normalize/config.json             unit length, if the model normalises
 config_sentence_transformers.json   prompts and similarity
 """
 
@@ -18,18 +18,18 @@ _EMBEDDING = "sentence_embedding"
 
 
 def module_files(model: Model, max_length: int) -> dict[str, object]:
-    """The content of each of these files, by its path in the folder.
+    """The content of each file, by its path in the folder.
 
     Args:
       model: what is exported.
-      max_length: tokens of the longest text, all included.
+      max_length: tokens of the longest text, prefix and special tokens included.
     """
     places = [("Transformer", ""), ("Pooling", POOLING)]
     files = {
         "sentence_bert_config.json": {
             "max_seq_length": max_length,
             "do_lower_case": False,
-            # BERT's own pooler is not part of the model: without this it is made up at random and complained about.
+            # BERT's own pooler is not part of the model: without this it is initialised at random, with a warning.
             "model_args": {"add_pooling_layer": False},
         },
         f"{POOLING}/config.json": _pooling(model),
@@ -70,7 +70,7 @@ def _dense(encoder: EncoderConfig) -> dict:
 def _behaviour(model: Model) -> dict:
     passage = model.text.passage_prefix
     return {
-        # encode_document looks for "document" first, and finds an empty one of its own when the folder has none.
+        # encode_document looks for "document" first, and has an empty default if the folder states none.
         "prompts": {"query": model.text.query_prefix, "passage": passage, "document": passage},
         "default_prompt_name": None,
         "similarity_fn_name": "cosine" if model.normalize else "dot",
@@ -78,14 +78,14 @@ def _behaviour(model: Model) -> dict:
 
 
 def tokenizer_config(values: dict, max_length: int) -> dict:
-    """A tokenizer_config.json that transformers 4 reads too, from one that release 5 may have written.
+    """Makes a tokenizer_config.json, which release 5 of transformers may have written, readable by release 4 too.
 
-    Release 5 has another name for the class that reads any tokenizer.json, and one for the list of further special
-    tokens that release 4 reserves for an object; it still reads the old names.
+    Release 5 renamed the class that reads any tokenizer.json, and its name for the list of further special tokens means
+    an object to release 4; it still reads the old names.
 
     Args:
       values: the file's content.
-      max_length: tokens of the longest text, all included.
+      max_length: tokens of the longest text, prefix and special tokens included.
     """
     changed = values | {"model_max_length": max_length}
     if changed.get("tokenizer_class") == "TokenizersBackend":

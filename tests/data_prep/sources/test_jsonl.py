@@ -18,7 +18,7 @@ from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.models.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,7 +92,7 @@ def line(**changes):
     ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),
-    (line(query={"xx": "q"}), "query has the unknown language 'xx': the known codes are af .*zh; add .*languages.py"),
+    (line(query={"xx": "q"}), "query has the unknown language 'xx': the known codes are acm .*zu; add .*languages.py"),
     (line(query={"zh-CN": "q"}), "query has the unknown language 'zh-CN': write zh, its code here$"),
     (line(passage={"sh": "p"}), "passage has the unknown language 'sh': write bs or hr or sr, whichever it is$"),
     (line(query="q", passage="p", language="jp"), "language has the unknown language 'jp': write ja, its code here$"),
@@ -113,7 +113,7 @@ def line(**changes):
     (line(group=""), "group is empty: give it, or leave 'group' out"),
     (line(query="q" * 99), 'query is "q{59}...: expected an object'),
     (line(language="en"), 'query is {"en": "q"}: expected a string'),
-    (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': the known codes are af am"),
+    (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': the known codes are acm af"),
     (line(query="q", passage="p", language=["en"]), r"language has the unknown language \['en'\]: the known codes are"),
     (line(query="q", passage=" ", language="en"), "passage is empty: give it, or leave 'passage' out"),
     (line(query="q", passage="p", language="en", negatives=["p"]), r"negatives\[0\] is in 'en' the row's own passage"),

@@ -17,7 +17,7 @@ from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import load_benchmark
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.models.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import bitext, load_benchmark
-from hbt_jax.evaluation.run import evaluate, format_table
+from hbt_jax.evaluation.benchmarks import bitext
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
+from hbt_jax.evaluation.results.table import format_table
 from hbt_jax.languages import TATOEBA
+from tests.evaluation.ranked_small import evaluate
 
 REAL = os.environ.get("HBT_JAX_DATA", "")
 PARALLEL = {"de.txt": "eins\nzwei\n", "en.txt": "one\ntwo\n", "sw.txt": "moja\nmbili\n"}

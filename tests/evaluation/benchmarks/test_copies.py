@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.evaluation.benchmarks import copies, judged_alike
-from hbt_jax.evaluation.benchmarks.benchmark import Texts
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.copies import (
     MOST_COPIES,
     copies_as_published,
@@ -40,7 +40,7 @@ def test_examples_of_the_docstrings(module):
 def texts(*rows):
     """Of (item, language, text), with ids ITEM:LANGUAGE:N."""
     items, codes, written = zip(*rows, strict=True)
-    return Texts([f"{item}:{code}:{n}" for n, (item, code, _) in enumerate(rows)], items, codes, written)
+    return BenchmarkTexts([f"{item}:{code}:{n}" for n, (item, code, _) in enumerate(rows)], items, codes, written)
 
 
 def test_every_variant_is_the_first_text():

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import NAMES, load_benchmark
-from hbt_jax.evaluation.run import evaluate, format_table
-from tests.evaluation.test_run import by_trec_eval, macro
+from hbt_jax.evaluation.benchmarks.registry import NAMES, load_benchmark
+from hbt_jax.evaluation.results.table import format_table
+from tests.evaluation.ranked_small import evaluate
+from tests.evaluation.test_ranked import by_trec_eval, macro
 
 QUERIES = [
     {"id": "x/1:de", "item": "x/1", "language": "de", "text": "eins?"},
@@ -108,7 +109,7 @@ def change(rows, index, **fields):
             {"qrels": QRELS + "x/1:de 0 x/1:en 1\n"},
             r"qrels.trec:5: query 'x/1:de' and candidate 'x/1:en' are judged tw",
         ),
-        ({"qrels": "x/1:de 0 x/1:en yes\n"}, r"qrels.trec:1: relevance 'yes': expected a whole number"),
+        ({"qrels": "x/1:de 0 x/1:en yes\n"}, r"qrels.trec:1: grade 'yes': expected a whole number"),
         (
             {"qrels": "x/1:de 0 x/1:en 1\nx/2:en 0 x/2:en 0\n"},
             r"qrels.trec: 1 of 2 queries have no relevant candidate, the first is 'x/2:en'",

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import load_benchmark
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.streamed import read as corpus
 from tests.evaluation import make_miracl
 
@@ -123,11 +123,11 @@ def rewrite(path, change):
         ),
         (
             lambda f: rewrite(make_miracl.qrels_path(f, "sw"), lambda text: text + text.splitlines()[0] + "\n"),
-            r"qrels.*:31: query '0' and passage '.*' are judged twice: keep one line",
+            r"qrels.*:31: query '0' and candidate '.*' are judged twice: keep one line",
         ),
         (
             lambda f: rewrite(make_miracl.qrels_path(f, "sw"), lambda text: text + "0 Q0 5#0\n"),
-            r"qrels.*:31: 3 fields: expected 4, QUERY_ID Q0 DOCID GRADE",
+            r"qrels.*:31: 3 fields: expected 4, QUERY_ID 0 CANDIDATE_ID GRADE",
         ),
         (
             lambda f: rewrite(make_miracl.qrels_path(f, "sw"), lambda text: "0 Q0 5#0 yes\n" + text),

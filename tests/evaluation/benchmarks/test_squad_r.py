@@ -10,9 +10,10 @@ import pytest
 
 from hbt_jax.config import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import WITH_CONTEXT, load_benchmark, squad_r
-from hbt_jax.evaluation.run import evaluate
+from hbt_jax.evaluation.benchmarks import squad_r
+from hbt_jax.evaluation.benchmarks.registry import WITH_CONTEXT, load_benchmark
 from hbt_jax.languages import MLQA_R, XQUAD_R
+from tests.evaluation.ranked_small import evaluate
 
 FILES = Path(__file__).parent / "squad"
 COUNTS = {"ar": (5, 4), "en": (5, 6), "zh": (1, 2)}

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import load_benchmark, xm3600
+from hbt_jax.evaluation.benchmarks import xm3600
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.measures.metrics import METRICS, SETTINGS
-from hbt_jax.evaluation.run import evaluate, format_table
+from hbt_jax.evaluation.results.table import format_table
 from hbt_jax.languages import XM3600
-from tests.evaluation.test_run import by_trec_eval, macro
+from tests.evaluation.ranked_small import evaluate
+from tests.evaluation.test_ranked import by_trec_eval, macro
 
 REAL = os.environ.get("HBT_JAX_DATA", "")
 TWO = {

@@ -13,8 +13,9 @@ from flax import nnx
 
 from hbt_jax.config import EvalConfig, TextConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
-from hbt_jax.evaluation.embedding.layer_probe import PairSums, format_probe, parallel_texts, probe_layers
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
+from hbt_jax.evaluation.embedding.layer_probe import PairSums, parallel_texts, probe_layers
+from hbt_jax.evaluation.results.table import layer_probe_lines
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.model import Model
@@ -49,7 +50,10 @@ def benchmark_of(rows: list[tuple[str, str, str]]) -> Benchmark:
     items, codes, texts = (list(column) for column in zip(*rows, strict=True))
     ids = [str(number) for number in range(len(rows))]
     return Benchmark(
-        "gaps", Texts(ids, items, codes, texts), Texts(ids, items, codes, texts), np.arange(len(ids))[:, None]
+        "gaps",
+        BenchmarkTexts(ids, items, codes, texts),
+        BenchmarkTexts(ids, items, codes, texts),
+        np.arange(len(ids))[:, None],
     )
 
 
@@ -171,7 +175,8 @@ def test_a_language_that_shares_one_item_is_left_out_and_named(mesh):
     assert chosen.left_out == ("te",) and len(chosen.texts) == 6
     probe = probe_layers(chosen, tiny_model(), mesh, texts_per_device=8)
     assert set(probe["by_language"]) == {"de", "en"}
-    assert format_probe(probe).endswith("left out, sharing fewer than 2 of these items: te")
+    (line,) = layer_probe_lines({"layer_probe": probe})
+    assert line.endswith("left out, sharing fewer than 2 of these items: te")
 
 
 @pytest.mark.parametrize("rows", [[("1", "en", "4"), ("2", "de", "5")], [("1", "en", "4"), ("1", "de", "5")]])
@@ -205,13 +210,13 @@ def test_broken_weights_and_a_stop_end_it(gaps, mesh):
 
 
 def test_an_evaluation_carries_it_into_results_terminal_and_report(gaps, mesh, tmp_path, monkeypatch, capsys):
-    from hbt_jax.evaluation import job, options
+    from hbt_jax.evaluation import evaluate, evaluators
 
-    monkeypatch.setattr(job, "load_model", lambda *args, **options: tiny_model())
-    monkeypatch.setattr(options, "load_benchmark", lambda *args, **given: gaps)
+    monkeypatch.setattr(evaluate, "load_model", lambda *args, **options: tiny_model())
+    monkeypatch.setattr(evaluators, "load_benchmark", lambda *args, **given: gaps)
     stop = SimpleNamespace(requested=False)
     config = EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8, layer_probe=12)
-    job.run_evaluation(config, mesh, stop)
+    evaluate.evaluate_model(config, mesh, stop)
     printed = capsys.readouterr().out
     result = json.loads((tmp_path / "gaps" / "results.json").read_text(encoding="utf-8"))
     assert result["layer_probe"]["items"] == 12
@@ -221,6 +226,6 @@ def test_an_evaluation_carries_it_into_results_terminal_and_report(gaps, mesh, t
     assert line in printed and re.search(r"at layer 0, .* at layer 1, .* at layer 2\n", printed)
     assert "Alignment by layer" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
-    job.run_evaluation(EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8), mesh, stop)
+    evaluate.evaluate_model(EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8), mesh, stop)
     assert "layer_probe" not in json.loads((tmp_path / "gaps" / "results.json").read_text(encoding="utf-8"))
     assert "layer probe" not in capsys.readouterr().out

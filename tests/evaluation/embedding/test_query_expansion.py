@@ -8,17 +8,22 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import expanded_run, run
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.embedding import query_expansion
+from hbt_jax.evaluation.evaluator import ResultFiles
+from hbt_jax.evaluation.expanded import ExpandedEvaluator
+from hbt_jax.evaluation.in_memory import InMemoryEvaluator
+from hbt_jax.evaluation.ranked import ByEmbedding, evaluate
 from hbt_jax.evaluation.report.cards.expansion import expansion_card
+from hbt_jax.evaluation.results.result import Described
+from hbt_jax.evaluation.results.table import expansion_lines
 from hbt_jax.evaluation.statistics import expansion_effect
 from tests.evaluation.embedding import test_embed
 
 
 def small(name="mine", ids=("a", "b", "c")):
-    queries = Texts(list(ids), list(ids), ["de"] * len(ids), ["30 31"] * len(ids))
-    return Benchmark(name, queries, Texts(["x"], ["x"], ["de"], ["t"]), np.zeros((len(ids), 1), np.int32))
+    queries = BenchmarkTexts(list(ids), list(ids), ["de"] * len(ids), ["30 31"] * len(ids))
+    return Benchmark(name, queries, BenchmarkTexts(["x"], ["x"], ["de"], ["t"]), np.zeros((len(ids), 1), np.int32))
 
 
 def written(tmp_path, *lines):
@@ -119,15 +124,10 @@ def test_the_examples_of_the_docstrings():
 
 def evaluated(benchmark, ranks_first, out):
     """Results of an evaluation in which each query's scores are the numbers of `ranks_first` [Q, N]."""
-    return run.evaluate(
-        benchmark,
-        np.asarray(ranks_first, np.float32),
-        np.eye(len(benchmark.candidates), dtype=np.float32),
-        out_dir=str(out),
-        model_name="m",
-        settings={"expansion_combination": "concat"},
-        counts={"expanded_queries": 4, "queries_without_expansion": 1, "expansion_texts": 7},
-    )
+    embeddings = np.asarray(ranks_first, np.float32), np.eye(len(benchmark.candidates), dtype=np.float32)
+    counts = {"expanded_queries": 4, "queries_without_expansion": 1, "expansion_texts": 7}
+    described = Described("m", {"expansion_combination": "concat"}, counts)
+    return evaluate(ByEmbedding(benchmark, *embeddings), described, ResultFiles(out))
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +138,8 @@ def effect(tmp_path_factory):
     codes = ["de", "de", "el", "en"]
     benchmark = Benchmark(
         "hand",
-        Texts(ids, ids, [code for code, _ in texts], [text for _, text in texts]),
-        Texts(list("wxyz"), list("wxyz"), codes, ["."] * 4),
+        BenchmarkTexts(ids, ids, [code for code, _ in texts], [text for _, text in texts]),
+        BenchmarkTexts(list("wxyz"), list("wxyz"), codes, ["."] * 4),
         pad_relevant([[0, 2, 3]] * 3 + [[1, 2]] + [[0, 3]]),
     )
     out = tmp_path_factory.mktemp("out")
@@ -147,8 +147,9 @@ def effect(tmp_path_factory):
     changed = [[2, 1, 0, 0], [1, 2, 0, 0], [1, 2, 0, 0], [1, 2, 0, 0], [1, 2, 0, 0]]
     without, expanded = evaluated(benchmark, plain, out), evaluated(benchmark, changed, out / "expanded")
     expansions = {0: ["t"], 1: ["t"], 2: ["t"], 3: ["t", "t", "t", "t"]}
-    one = expanded_run.ExpandedRun(benchmark, np.zeros((5, 4)), {}, {}, expansions)
-    return json.loads(json.dumps(one.with_effect(without, expanded, str(out)))), out
+    both = ExpandedEvaluator(InMemoryEvaluator(benchmark), expansions)._compared(without, expanded, out)
+    assert both.json() == without.json()
+    return json.loads(json.dumps(both.expanded.json())), out
 
 
 def test_the_effect_by_setting_length_and_script(effect):
@@ -174,7 +175,7 @@ def test_the_effect_by_setting_length_and_script(effect):
 
 
 def test_the_effect_is_printed(effect):
-    lines = expanded_run.format_effect(effect[0]).splitlines()
+    lines = list(expansion_lines(effect[0]))
     assert lines[1].split() == ["all", "monolingual", "4", "0.8333", "0.8333"]
     assert lines[-1].split() == ["cross", "script", "cross-lingual", "4", "0.7500", "1.0000"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.config import EvalConfig
-from hbt_jax.evaluation import job, options
+from hbt_jax.evaluation import evaluate, evaluators
 from hbt_jax.evaluation.embedding import embed
 from hbt_jax.evaluation.embedding.token_counts import TokenCounts
 from tests.evaluation.word_model import embedder, random_texts, word_model
@@ -69,10 +69,10 @@ def test_an_evaluation_writes_them_and_tokenises_no_text_twice(model, small_benc
         pad_id=0, unk_id=6, bos_id=1, eos_id=2, prefix_ids=tokenizer.prefix_ids, joins=tokenizer.joins,
         encode=lambda some: texts.extend(some) or tokenizer.encode([str(len(text)) for text in some]),
     )  # fmt: skip
-    monkeypatch.setattr(job, "load_model", lambda *args, **options: dataclasses.replace(model, tokenizer=counted))
-    monkeypatch.setattr(options, "load_benchmark", lambda *args, **given: small_benchmark)
+    monkeypatch.setattr(evaluate, "load_model", lambda *args, **options: dataclasses.replace(model, tokenizer=counted))
+    monkeypatch.setattr(evaluators, "load_benchmark", lambda *args, **given: small_benchmark)
     config = EvalConfig(model="m", benchmarks=("small",), out=str(tmp_path))
-    job.run_evaluation(config, embedder(model).mesh, SimpleNamespace(requested=False))
+    evaluate.evaluate_model(config, embedder(model).mesh, SimpleNamespace(requested=False))
     assert texts == [*small_benchmark.queries.texts, *small_benchmark.candidates.texts]
     written = json.loads((tmp_path / "small" / "results.json").read_text(encoding="utf-8"))
     assert set(written["tokens"]) == {"queries", "candidates"}

@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures import bias, metrics
 from hbt_jax.evaluation.measures.top_languages import TopLanguages
 from hbt_jax.evaluation.ranking import layout as layouts
@@ -88,9 +89,14 @@ def twelve():
 
 def shares(scores, language_N, language_Q, excluded=None):
     """TopLanguages over an evaluation whose query q has the scores scores[q]: the candidates are their columns."""
-    layout = layouts.make_layout([f"{n:02}" for n in range(len(language_N))], [str(code) for code in language_N])
-    top = TopLanguages(layout, np.array(language_Q), language_N, 3, excluded)
     eye, relevant = np.eye(len(scores), dtype=np.float32), np.zeros((len(scores), 1), np.int32)
+    sides = []
+    for numbers in (language_Q, language_N):
+        ids = [f"{n:02}" for n in range(len(numbers))]
+        sides.append(BenchmarkTexts(ids, ids, [("de", "sw", "zh")[code] for code in numbers], ids))
+    benchmark = Benchmark("hand", *sides, relevant, excluded)
+    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    top = TopLanguages(benchmark, layout)
     for block in ranking.rank_blocks(eye, scores.T, relevant, layout, 1, excluded):
         top.add(block)
     return top.shares()

@@ -6,7 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.measures.metrics import average_precision
 from hbt_jax.evaluation.measures.worst_queries import MOST_OF_ITEM, MOST_QUERIES, WorstQueries, shortened
 from hbt_jax.evaluation.ranking import layout as layouts
@@ -27,7 +27,7 @@ def line():
     """Candidates at 9, 8, ... 0 on a line, so that they rank a, b, c, ... for every query; `a` is English, `b` not."""
     ids = list("abcdefghij")
     languages = ["en", "de"] * 5
-    candidates = Texts(ids, ids, languages, [f"text {one}" for one in ids])
+    candidates = BenchmarkTexts(ids, ids, languages, [f"text {one}" for one in ids])
     #           id, item, language, relevant candidates
     queries = [
         ("q0", "x", "de", "a"),  # AP 1: never among the worst
@@ -38,7 +38,7 @@ def line():
         ("q5", "y", "de", "b"),  # 1/2
     ]
     names, items, codes, answers = zip(*queries, strict=True)
-    texts = Texts(names, items, codes, [f"query {name}" for name in names])
+    texts = BenchmarkTexts(names, items, codes, [f"query {name}" for name in names])
     return Benchmark("line", texts, candidates, pad_relevant([[ids.index(one) for one in each] for each in answers]))
 
 
@@ -83,9 +83,9 @@ def many():
     """300 queries about 60 items, many of equal average precision."""
     rng = np.random.default_rng(1)
     ids = [f"c{number}" for number in range(80)]
-    candidates = Texts(ids, ids, [("de", "en", "sw")[number % 3] for number in range(80)], ids)
+    candidates = BenchmarkTexts(ids, ids, [("de", "en", "sw")[number % 3] for number in range(80)], ids)
     names = [f"q{number}" for number in range(300)]
-    queries = Texts(names, [str(number // 5) for number in range(300)], ["de"] * 300, names)
+    queries = BenchmarkTexts(names, [str(number // 5) for number in range(300)], ["de"] * 300, names)
     relevant = [sorted(rng.choice(80, rng.integers(1, 4), replace=False).tolist()) for _ in names]
     sides = (rng.integers(-1, 2, (size, 2)).astype(np.float32) for size in (300, 80))
     return Benchmark("many", queries, candidates, pad_relevant(relevant)), *sides

@@ -6,16 +6,15 @@ import re
 
 import pytest
 
-from hbt_jax.evaluation import run
-from hbt_jax.evaluation.report import curves
+from hbt_jax.evaluation.report import chart, curves
 from hbt_jax.evaluation.report import page as report
-from hbt_jax.evaluation.results.results import with_layer_probe
+from tests.evaluation.ranked_small import evaluate, with_layer_probe
 from tests.evaluation.report.page import Page
 
 
 @pytest.fixture(scope="module")
 def summary(small_benchmark, small_embeddings, tmp_path_factory):
-    return run.evaluate(
+    return evaluate(
         small_benchmark,
         *small_embeddings,
         out_dir=str(tmp_path_factory.mktemp("out")),
@@ -38,7 +37,7 @@ def test_the_page_is_whole_and_self_contained(summary, tmp_path):
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert {attrs["href"] for _, attrs in page.tags if "href" in attrs} == {f"#{one}" for one in ids}
     assert len(page.of_class("cell")) == 2 * 5 * 5
-    assert "&lt;runs&gt; &amp; &quot;one&quot;" in text
+    assert "&lt;runs&gt; &amp; &#34;one&#34;" in text
     assert len(ids) == len(set(ids))
 
 
@@ -155,7 +154,7 @@ def test_the_layer_probe_names_what_it_left_out(summary, tmp_path):
 
 @pytest.mark.parametrize(("lowest", "highest"), [(0.0, 0.0), (-0.3, 0.9), (0.98, 1.0), (0.0, 1e4), (0.71, 0.7100001)])
 def test_ticks_are_round_even_and_enclose_the_values(lowest, highest):
-    values = curves.ticks(lowest, highest)
+    values = chart.ticks(lowest, highest)
     assert values[0] <= lowest + 1e-9 and values[-1] >= highest - 1e-9 and 2 <= len(values) <= 8
     steps = [b - a for a, b in zip(values, values[1:], strict=False)]
     assert max(steps) == pytest.approx(min(steps), rel=1e-6)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from hbt_jax import languages
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures.metrics import METRICS, QueryMetrics
-from hbt_jax.evaluation.report.cards.settings import settings_card
-from hbt_jax.evaluation.results import results
+from hbt_jax.evaluation.report.cards.summary import settings_card
+from hbt_jax.evaluation.results.of_ranks import result_of
+from hbt_jax.evaluation.results.result import Described, write_json
 
 
 @pytest.fixture
@@ -17,18 +18,20 @@ def summary():
     """Two German queries and one each in Swahili and Chinese; only map differs from zero."""
     codes = ["de", "de", "sw", "zh"]
     ids = [f"q{number}" for number in range(4)]
-    benchmark = Benchmark("hand", Texts(ids, ids, codes, ids), Texts(ids, ids, codes, ids), np.zeros((4, 1), np.int32))
+    benchmark = Benchmark(
+        "hand", BenchmarkTexts(ids, ids, codes, ids), BenchmarkTexts(ids, ids, codes, ids), np.zeros((4, 1), np.int32)
+    )
     by_pool = np.array([[1.0, 0.2, 0.4], [0.5, math.nan, 0.6], [0.1, 0.3, math.nan], [0.2, math.nan, 0.9]])
     columns = {metric: np.where(np.isnan(by_pool), np.nan, 0.0) for metric in METRICS} | {"map": by_pool}
     multilingual = {metric: np.zeros(4) for metric in METRICS} | {"map": np.array([0.4, 0.2, 0.1, 0.5])}
     multilingual["rank_distance"] = np.array([10.0, 30.0, 8.0, math.nan])
     values = QueryMetrics(("de", "sw", "zh"), np.array([0, 0, 1, 2]), columns, multilingual)
-    return results.summarise(benchmark, values, model="m", settings={"similarity": "cosine"}, counts={})
+    return result_of(benchmark, values, Described("m", {"similarity": "cosine"}, {})).json()
 
 
 def test_the_release_of_the_data_is_a_setting(summary):
     assert "data_release" not in summary["settings"]
-    texts = Texts(["q"], ["q"], ["de"], ["q"])
+    texts = BenchmarkTexts(["q"], ["q"], ["de"], ["q"])
     benchmark = Benchmark("facts", texts, texts, np.zeros((1, 1), np.int32), release="Unicode CLDR 47")
     values = QueryMetrics(
         ("de",),
@@ -36,7 +39,7 @@ def test_the_release_of_the_data_is_a_setting(summary):
         {metric: np.zeros((1, 1)) for metric in METRICS},
         {metric: np.zeros(1) for metric in (*METRICS, "rank_distance")},
     )
-    found = results.summarise(benchmark, values, model="m", settings={}, counts={})
+    found = result_of(benchmark, values, Described("m", {}, {})).json()
     assert found["settings"]["data_release"] == "Unicode CLDR 47"
     assert '<dt>data release</dt><dd><code dir="auto">Unicode CLDR 47</code>' in settings_card(found)
 
@@ -81,11 +84,13 @@ def test_robustness(summary):
 def test_a_language_with_a_dash_keeps_its_own_pairs(monkeypatch):
     monkeypatch.setitem(languages.LANGUAGES, "zh-TW", languages.Language("zh-TW", "Chinese, Taiwan", "Hant"))
     codes = ["zh", "zh-TW"]
-    benchmark = Benchmark("two", Texts(codes, codes, codes, codes), Texts(codes, codes, codes, codes), np.zeros((2, 1)))
+    benchmark = Benchmark(
+        "two", BenchmarkTexts(codes, codes, codes, codes), BenchmarkTexts(codes, codes, codes, codes), np.zeros((2, 1))
+    )
     columns = {metric: np.array([[1.0, 0.2], [0.4, 1.0]]) for metric in METRICS}
     multilingual = {metric: np.zeros(2) for metric in (*METRICS, "rank_distance")}
     values = QueryMetrics(("zh", "zh-TW"), np.array([0, 1]), columns, multilingual)
-    summary = results.summarise(benchmark, values, model="m", settings={}, counts={})
+    summary = result_of(benchmark, values, Described("m", {}, {})).json()
     assert {pair: block["map"] for pair, block in summary["by_pair"].items()} == {"zh-zh-TW": 0.2, "zh-TW-zh": 0.4}
     own = {code: blocks["cross_lingual"]["map"] for code, blocks in summary["by_query_language"].items()}
     assert own == {"zh": 0.2, "zh-TW": 0.4}
@@ -93,5 +98,5 @@ def test_a_language_with_a_dash_keeps_its_own_pairs(monkeypatch):
 
 def test_a_nan_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        results.write_json(str(tmp_path / "results.json"), {"map": math.nan})
+        write_json(str(tmp_path / "results.json"), {"map": math.nan})
     assert not list(tmp_path.iterdir())

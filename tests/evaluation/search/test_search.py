@@ -7,10 +7,15 @@ import pytest
 from jax.sharding import Mesh
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.search import first_pass
+from hbt_jax.evaluation.search import first_pass, search
 from hbt_jax.evaluation.search.bound import Bound
-from hbt_jax.evaluation.search.search import _Pairs, top_candidates
+from hbt_jax.evaluation.search.search import _PairScores
 from hbt_jax.evaluation.search.shortlist import GROUP, RunningList
+
+
+def top_candidates(query, candidate, depth, *, method="auto", block=None, mesh=None, **options):
+    how = first_pass.FirstPass(method, block, mesh)
+    return search.top_candidates(query, candidate, depth, how=how, **options)
 
 
 def rng(seed=0):
@@ -145,8 +150,10 @@ def test_only_wanted_scores_are_found(case, method):
 
 def test_unwanted_candidates_cost_no_final_score(monkeypatch):
     query, candidate = random_case()
-    pairs, scores = [], _Pairs.scores
-    monkeypatch.setattr(_Pairs, "scores", lambda self, row, index: pairs.append(len(row)) or scores(self, row, index))
+    pairs, scores = [], _PairScores.scores
+    monkeypatch.setattr(
+        _PairScores, "scores", lambda self, row, index: pairs.append(len(row)) or scores(self, row, index)
+    )
     found = top_candidates(query, candidate, 10, least_Q=np.full(len(query), 2.0, np.float32))
     assert pairs == [0] and (found.index_QK == -1).all() and found.fallbacks == 0
 

@@ -7,13 +7,13 @@ import pytest
 
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation import run
-from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, Texts, pad_relevant
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.compare import compare
 from hbt_jax.evaluation.measures import metrics
 from hbt_jax.evaluation.results.read import read_folder
 from hbt_jax.evaluation.statistics import intervals
 from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows
+from tests.evaluation.ranked_small import evaluate
 
 CODES = ("de", "sw")
 ITEMS = ["a", "a", "b", "b", "c", "d"]
@@ -27,7 +27,7 @@ def values(by_pool, multilingual):
 @pytest.fixture
 def benchmark():
     ids = [f"q{number}" for number in range(6)]
-    texts = Texts(ids, ITEMS, [CODES[number] for number in LANGUAGE_Q], ids)
+    texts = BenchmarkTexts(ids, ITEMS, [CODES[number] for number in LANGUAGE_Q], ids)
     return Benchmark("hand", texts, texts, pad_relevant([[number] for number in range(6)]))
 
 
@@ -95,13 +95,13 @@ def test_intervals_end_where_the_metric_does(benchmark, metric, cut):
 
 
 def test_one_item_has_no_interval(benchmark):
-    one = Benchmark("one", Texts(["q0"], ["a"], ["de"], ["?"]), benchmark.candidates, pad_relevant([[0]]))
+    one = Benchmark("one", BenchmarkTexts(["q0"], ["a"], ["de"], ["?"]), benchmark.candidates, pad_relevant([[0]]))
     alone = metrics.QueryMetrics(CODES, np.array([0]), {"map": np.array([[1.0, NO]])}, {"map": np.array([1.0])})
     assert intervals.intervals(one, alone)["metrics"] == {}
 
 
 def evaluated(benchmark, embeddings, out, model="m"):
-    return run.evaluate(benchmark, *embeddings, out_dir=str(out), model_name=model, settings={}, counts={})
+    return evaluate(benchmark, *embeddings, out_dir=str(out), model_name=model, settings={}, counts={})
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_without_values_by_query_there_is_no_difference(two, small_benchmark, sm
 def test_other_candidates_cannot_be_subtracted(two, small_benchmark, small_embeddings, tmp_path):
     query_QD, candidate_ND = small_embeddings
     texts = small_benchmark.candidates
-    more = Texts(
+    more = BenchmarkTexts(
         *(
             [*column, extra]
             for column, extra in zip(

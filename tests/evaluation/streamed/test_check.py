@@ -11,7 +11,7 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks import miracl
 from hbt_jax.evaluation.streamed import check
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 
 
 @pytest.fixture

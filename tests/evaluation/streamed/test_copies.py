@@ -5,13 +5,15 @@ import json
 
 import pytest
 
+from hbt_jax.config import EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.benchmarks import miracl
+from hbt_jax.evaluation.evaluator import EvaluationContext
 from hbt_jax.evaluation.streamed import copies
-from hbt_jax.evaluation.streamed.evaluate import note_copies, read_corpus
+from hbt_jax.evaluation.streamed.evaluate import StreamedEvaluator
 from hbt_jax.text_identity import JUDGED, identity_text
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 
 
 @pytest.fixture
@@ -21,8 +23,9 @@ def noted(tmp_path):
 
     def noted(*chosen, poll=lambda: None, processes=ALONE):
         benchmark = miracl.read(str(tmp_path / "miracl"), "miracl", chosen)
-        read_corpus(benchmark, str(tmp_path / "out"), processes, lambda: None)
-        return note_copies(benchmark, str(tmp_path / "out"), processes, poll)
+        evaluator = StreamedEvaluator(benchmark)
+        evaluator.prepare(EvaluationContext(EvalConfig(), None, processes, tmp_path / "out", poll, poll))
+        return evaluator.benchmark
 
     return noted
 

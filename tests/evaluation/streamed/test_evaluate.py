@@ -8,39 +8,29 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from hbt_jax.config import CompareConfig
+from hbt_jax.config import CompareConfig, EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.benchmarks import miracl
 from hbt_jax.evaluation.compare import compare, format_tables
+from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.report import page
-from hbt_jax.evaluation.streamed import evaluate, results
-from hbt_jax.evaluation.streamed.evaluate import evaluate_streamed, read_corpus
+from hbt_jax.evaluation.results.table import format_table
+from hbt_jax.evaluation.streamed import evaluate
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 from tests.evaluation.word_model import word_model
 
 METRICS = {"ndcg@10": "ndcg_cut_10", "recall@100": "recall_100"}
-SETTINGS_OF_RUN = {"query_prefix": "query: ", "compute_dtype": "float32"}
 
 
 def evaluated(folder, out, seed=0, poll=lambda: None, run_depth=100, chosen=()):
-    benchmark = miracl.read(str(folder), "miracl", chosen)
-    inventory = read_corpus(benchmark, str(out), ALONE, poll)
-    return evaluate_streamed(
-        benchmark,
-        inventory,
-        word_model(seed),
-        make_mesh(1, 1, jax.devices()[:1]),
-        ALONE,
-        out_dir=str(out),
-        settings=SETTINGS_OF_RUN,
-        texts_per_device=8,
-        block=16,
-        run_depth=run_depth,
-        poll=poll,
-    )
+    config = EvalConfig(benchmarks=("miracl",), eval_batch=8, corpus_block=16, run_depth=run_depth)
+    mesh = make_mesh(1, 1, jax.devices()[:1])
+    evaluator = evaluate.StreamedEvaluator(miracl.read(str(folder), "miracl", chosen))
+    evaluator.prepare(EvaluationContext(config, mesh, ALONE, out, poll, poll))
+    return evaluator.run(EvaluatedModel(word_model(seed), "best", out)).json()
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +222,7 @@ def test_an_interrupted_evaluation_keeps_shards_and_leaves_no_results(finished, 
 
 def test_the_table_shows_settings_and_languages(finished):
     _, summary = finished
-    lines = results.format_table(summary).splitlines()
+    lines = format_table(summary).splitlines()
     assert lines[0] == "miracl: 15 queries and 147 passages in 3 languages; 90 judgements"
     assert f"{summary['metrics']['multilingual']['recall@100']:.4f}" in lines[3]
     assert lines[5].split()[:3] == ["en", "7", "93"]

@@ -12,10 +12,10 @@ from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.evaluation.streamed import read as corpus
 from hbt_jax.evaluation.streamed import shards as streamed_search
 from hbt_jax.evaluation.streamed.check import take_inventory
-from hbt_jax.evaluation.streamed.shard_cache import KeptShards, run_key
+from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ranking_key
 from hbt_jax.mesh import make_mesh
 from tests.evaluation import make_miracl
-from tests.evaluation.streamed.several_processes import ALONE, run_together
+from tests.evaluation.several_processes import ALONE, run_together
 from tests.evaluation.word_model import word_model
 
 DEPTH = 30
@@ -46,15 +46,15 @@ def searched(tmp_path):
         benchmark = miracl.read(str(make_miracl.write(tmp_path / name, shards=shards)), "miracl")
         inventory = take_inventory(benchmark, str(tmp_path / name / "inventory"), ALONE, lambda: None, shown=False)
         store = KeptShards(str(tmp_path / kept), changed or "key")
-        shared = {"depth": DEPTH, "block": block, "shown": False}
+        passes = streamed_search.CorpusSearch(benchmark, inventory, store, DEPTH, block)
 
         def on(process):
             own = embedder or WholeNumbers()
             query_QD = own(benchmark.queries.texts, "query")
-            return streamed_search.search_corpus(benchmark, inventory, query_QD, own, store, process, **shared)
+            return passes.search(query_QD, own, process, shown=False)
 
         works = [on(ALONE)] if processes == 1 else run_together(processes, on)
-        return *streamed_search.merged(benchmark, inventory, store, DEPTH), works
+        return *passes.merged(), works
 
     return search
 
@@ -209,7 +209,7 @@ def test_a_shard_that_changes_during_the_evaluation_is_an_error(tmp_path):
     embed = WholeNumbers()
     query_QD = embed(benchmark.queries.texts, "query")
     with pytest.raises(InputError, match="docs-0.jsonl.gz: 8 passages, but it had 9 when it was read first: leave the"):
-        streamed_search.search_shard(benchmark, shard, inventory[shard.name], query_QD, embed, 5, 5)
+        streamed_search.CorpusSearch(benchmark, inventory, None, 5, 5).search_shard(shard, query_QD, embed)
 
 
 def test_vectors_that_are_not_finite_are_an_error(searched):
@@ -234,7 +234,7 @@ def test_kept_results_that_are_damaged_or_gone_are_an_error(searched, tmp_path):
     inventory = take_inventory(benchmark, str(tmp_path / "one" / "inventory"), ALONE, lambda: None, shown=False)
     store = KeptShards(str(tmp_path / "kept"), "key")
     with pytest.raises(InputError, match="no such file, though the shard is finished: --out must be a folder that all"):
-        streamed_search.merged(benchmark, inventory, store, DEPTH)
+        streamed_search.CorpusSearch(benchmark, inventory, store, DEPTH, 7).merged()
 
 
 @pytest.fixture(scope="module")
@@ -260,19 +260,19 @@ def test_eight_devices_rank_as_one_does(searched, model):
 def test_the_key_changes_with_all_that_decides_a_ranking(tmp_path, model):
     folder = make_miracl.write(tmp_path / "miracl")
     benchmark = miracl.read(str(folder), "miracl")
-    key = run_key(model, "float32", benchmark, 100)
-    assert run_key(word_model(), "float32", miracl.read(str(folder), "miracl"), 100) == key
+    key = ranking_key(model, "float32", benchmark, 100)
+    assert ranking_key(word_model(), "float32", miracl.read(str(folder), "miracl"), 100) == key
 
     def other(**changes):
-        return run_key(dataclasses.replace(model, **changes), "float32", benchmark, 100)
+        return ranking_key(dataclasses.replace(model, **changes), "float32", benchmark, 100)
 
     fewer = miracl.read(str(folder), "miracl", ("sw",))
     keys = [
-        run_key(word_model(seed=1), "float32", benchmark, 100),
-        run_key(model, "bfloat16", benchmark, 100),
-        run_key(model, "float32", benchmark, 200),
-        run_key(model, "float32", fewer, 100),
-        run_key(model, "float32", dataclasses.replace(benchmark, settings={"candidate_text": "text"}), 100),
+        ranking_key(word_model(seed=1), "float32", benchmark, 100),
+        ranking_key(model, "bfloat16", benchmark, 100),
+        ranking_key(model, "float32", benchmark, 200),
+        ranking_key(model, "float32", fewer, 100),
+        ranking_key(model, "float32", dataclasses.replace(benchmark, settings={"candidate_text": "text"}), 100),
         other(pooling="cls"),
         other(normalize=False),
         other(text=dataclasses.replace(model.text, passage_length=64)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,15 +16,25 @@ from hbt_jax.data.packing import text_format
 from hbt_jax.errors import InputError
 from hbt_jax.languages import XM3600
 from hbt_jax.models import word_cache
+from hbt_jax.models.huggingface import by_transformers
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from tests.models.huggingface import make_tokenizers
 from tests.models.huggingface.make_tokenizers import AWKWARD, change, texts_of
 
-transformers = pytest.importorskip("transformers")
-
 PRETRAINED = os.environ.get("HBT_JAX_PRETRAINED", "")
+
+
+def stated(folder: Path) -> Path:
+    """A folder whose settings name all special tokens, so that tokenizer.json says everything."""
+    peer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    change(folder / "tokenizer_config.json", **peer.special_tokens_map)
+    return folder
+
+
 KINDS = {
     "xlm-r": make_tokenizers.xlm_r,
+    "xlm-r stated": lambda folder: stated(make_tokenizers.xlm_r(folder)),
+    "bert stated": lambda folder: stated(make_tokenizers.bert(folder)),
     "bert cased": make_tokenizers.bert,
     "bert uncased": lambda folder: make_tokenizers.bert(folder, lowercase=True),
     "pretrained": lambda folder: Path(PRETRAINED),
@@ -201,6 +212,65 @@ def test_what_the_settings_change(variant):
     for prefix in ("query: ", ""):
         assert pair.differing(AWKWARD, prefix, 64) == []
     assert pair.ours.vocab_size == len(pair.peer)
+
+
+def older_bert(folder: Path) -> Path:
+    """vocab.txt in place of tokenizer.json."""
+    file = make_tokenizers.bert(folder) / "tokenizer.json"
+    vocabulary = json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]
+    file.unlink()
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)) + "\n", encoding="utf-8")
+    return folder
+
+
+def older_xlm_r(folder: Path) -> Path:
+    """sentencepiece.bpe.model in place of tokenizer.json, with XLM-R's first pieces."""
+    (make_tokenizers.xlm_r(folder) / "tokenizer.json").unlink()
+    model = make_tokenizers.sentencepiece_model(pad_id=-1, unk_id=0, bos_id=1, eos_id=2)
+    (folder / "sentencepiece.bpe.model").write_bytes(model)
+    return folder
+
+
+OLDER = {"vocab.txt": older_bert, "sentencepiece.bpe.model": older_xlm_r}
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("others", ["with its settings", "with config.json", "alone"])
+@pytest.mark.parametrize("name", OLDER)
+def test_older_files_without_a_tokenizer_json(name, others, tmp_path):
+    folder = OLDER[name](tmp_path / "folder")
+    pair = Pair(folder)
+    assert pair.ours.vocab_size == len(pair.peer) and len(pair.ours.encode(["Montag"])[0]) < 5
+    if others == "with its settings":
+        assert pair.differing([*AWKWARD, *texts_of("fi")], "query: ", 64) == []
+    else:
+        (folder / "tokenizer_config.json").unlink()
+        if others == "alone":
+            (folder / "config.json").unlink()
+        by_class = {"vocab.txt": "BertTokenizer", "sentencepiece.bpe.model": "XLMRobertaTokenizer"}[name]
+        pair.peer = getattr(transformers, by_class).from_pretrained(str(folder))
+        pair.ours = load_tokenizer(folder)
+        assert pair.differing([*AWKWARD, *texts_of("fi")], "query: ", 64) == []
+    check_saved_alike(pair.ours, tmp_path / "saved")
+
+
+@pytest.mark.parametrize("kind", ["bert stated", "xlm-r stated"])
+def test_a_tokenizer_json_that_says_everything_is_read_without_transformers(kind, tmp_path, monkeypatch):
+    folder = KINDS[kind](tmp_path / "folder")
+    file = (folder / "tokenizer.json").read_bytes()
+
+    def refused(*_):
+        raise AssertionError("transformers is not needed")
+
+    monkeypatch.setattr(by_transformers, "make", refused)
+    assert load_tokenizer(folder).contents["tokenizer.json"] == file
+    before = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    change(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", do_lower_case=True)
+    assert load_tokenizer(folder).contents["tokenizer.json"] == file
+    changes = {"bert stated": {"do_lower_case": True}, "xlm-r stated": {"extra_special_tokens": [NEW]}}
+    change(folder / "tokenizer_config.json", **before | changes[kind])
+    with pytest.raises(AssertionError):
+        load_tokenizer(folder)
 
 
 def check_saved_alike(tokenizer: Tokenizer, folder: Path) -> None:

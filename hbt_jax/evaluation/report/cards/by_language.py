@@ -1,24 +1,23 @@
-"""Every metric by query language."""
+"""Sortable tables by language: every metric, and how the tokenizer cuts its texts."""
 
-from hbt_jax.evaluation.report.cards.parts import (
+from hbt_jax.evaluation.report.names import (
     SETTING_NAMES,
     block_of,
-    card,
+    main_metric,
     metric_name,
     metrics_in,
-    name_cells,
     number,
+    percent,
     settings_of,
-    sortable_heads,
-    table,
-    value_cell,
 )
+from hbt_jax.evaluation.report.render import render
 
-_NAMES = ("code", "language", "script")
+_SIDES = ("queries", "candidates")
+_RATES = {"truncated": "truncated", "unknown": "unknown", "per_character": "per character"}
 
 
 def language_card(summary: dict) -> str:
-    """A sortable table; "" where nothing is told by language."""
+    """Every metric by query language; "" if nothing was measured by language."""
     by_language = summary.get("by_query_language", {})
     columns = [
         (setting, metric)
@@ -28,15 +27,41 @@ def language_card(summary: dict) -> str:
     if not columns:
         return ""
     shown = [setting for setting, _ in columns]
-    spans = "".join(
-        f'<th class="group" colspan="{shown.count(setting)}" scope="colgroup">{SETTING_NAMES[setting]}</th>'
-        for setting in dict.fromkeys(shown)
-    )
-    rows = []
-    for code, blocks in by_language.items():
-        values = [block_of(blocks, setting).get(metric) for setting, metric in columns]
-        cells = (value_cell(value, number(value, metric)) for value, (_, metric) in zip(values, columns, strict=True))
-        rows.append(name_cells(code) + "".join(cells))
-    heads = sortable_heads([*_NAMES, *(metric_name(metric) for _, metric in columns)], left=len(_NAMES))
-    body = table("sortable", [f'<th class="group" colspan="{len(_NAMES)}"></th>{spans}', heads], rows)
-    return card("By query language", body, note="A click on a column's name sorts.")
+    groups = {SETTING_NAMES[setting]: shown.count(setting) for setting in shown}
+    rows = {
+        code: [_metric_cell(block_of(blocks, setting), metric) for setting, metric in columns]
+        for code, blocks in by_language.items()
+    }
+    heads = [metric_name(metric) for _, metric in columns]
+    return render("cards/by_language.html", groups=groups.items(), heads=heads, rows=rows)
+
+
+def tokens_card(summary: dict) -> str:
+    """How the texts are cut into tokens, beside the main metric; "" if tokens were not counted."""
+    tokens = summary.get("tokens")
+    if not tokens:
+        return ""
+    metric, sides = main_metric(summary), [side for side in _SIDES if tokens.get(side)]
+    settings = settings_of(summary["metrics"])
+    rows = {}
+    for code in sorted({code for side in sides for code in tokens[side]}):
+        blocks = summary["by_query_language"].get(code, {})
+        cells = [_rate_cell(tokens[side].get(code, {}), rate) for side in sides for rate in _RATES]
+        rows[code] = cells + [_metric_cell(block_of(blocks, setting), metric) for setting in settings]
+    groups = [(side, len(_RATES)) for side in sides]
+    groups += [(f"{metric_name(metric)} as query", len(settings))] if settings else []
+    heads = [*(list(_RATES.values()) * len(sides)), *map(SETTING_NAMES.get, settings)]
+    return render("cards/tokens.html", groups=groups, heads=heads, rows=rows)
+
+
+def _metric_cell(block: dict, metric: str) -> tuple[float | None, str]:
+    """The value, by which the column sorts, and how it is shown."""
+    value = block.get(metric)
+    return value, number(value, metric)
+
+
+def _rate_cell(rates: dict, rate: str) -> tuple[float | None, str]:
+    value = rates.get(rate)
+    if value is None:
+        return None, ""
+    return value, f"{value:.3f}" if rate == "per_character" else percent(value)

@@ -1,39 +1,36 @@
 """Bars by script of the query, with a mark for each language."""
 
-import html
+from markupsafe import Markup
 
 from hbt_jax import languages
-from hbt_jax.evaluation.report.cards.parts import SETTING_NAMES, block_of, card, main_metric, metric_name, settings_of
+from hbt_jax.evaluation.report import chart
+from hbt_jax.evaluation.report.chart import Scale
+from hbt_jax.evaluation.report.names import SETTING_NAMES, block_of, main_metric, metric_name, settings_of
+from hbt_jax.evaluation.report.render import render
 
 _LEFT, _RIGHT, _WIDTH, _ROW = 78, 44, 360, 21
-_SPAN = _WIDTH - _LEFT - _RIGHT
+_X = Scale(0.0, 1.0, _LEFT, _WIDTH - _RIGHT)
 
 
 def scripts_card(summary: dict) -> str:
-    """One figure per setting; "" where no script has a value."""
+    """One figure per setting; "" if no script has a value."""
     metric = main_metric(summary)
-    figures = "".join(
-        f"<figure><figcaption>{SETTING_NAMES[setting]}</figcaption>{_bars(summary, setting, metric)}</figure>"
+    figures = {
+        SETTING_NAMES[setting]: _bars(summary, setting, metric)
         for setting in settings_of(summary["metrics"])
         if any(metric in block_of(blocks, setting) for blocks in summary.get("by_script", {}).values())
-    )
-    if not figures:
-        return ""
-    note = (
-        f"Bars: mean {metric_name(metric)} of the script's languages (how many). Dots: each language."
-        ' <span class="under-resourced">◆</span> under-resourced language, or script that has no other here.'
-    )
-    return card("By script of the query", f'<div class="panels">{figures}</div>', note=note)
+    }
+    return render("cards/scripts.html", metric=metric, figures=figures) if figures else ""
 
 
-def _bars(summary: dict, setting: str, metric: str) -> str:
+def _bars(summary: dict, setting: str, metric: str) -> Markup:
     scripts = {
         script: block_of(blocks, setting)[metric]
         for script, blocks in summary["by_script"].items()
         if metric in block_of(blocks, setting)
     }
     height = 26 + _ROW * len(scripts)
-    parts = [_grid(18, height - 4)]
+    parts = [chart.grid([(value / 4, f"{value / 4:g}") for value in range(5)], _X, 18, height - 4)]
     for row, (script, mean) in enumerate(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))):
         members = {
             code: block_of(blocks, setting)[metric]
@@ -41,38 +38,28 @@ def _bars(summary: dict, setting: str, metric: str) -> str:
             if languages.language(code).script == script and metric in block_of(blocks, setting)
         }
         parts.append(_bar(script, mean, members, 24 + _ROW * row, metric))
-    name = f"{metric_name(metric)} by script, {SETTING_NAMES[setting]}"
-    return f'<svg class="panel" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{name}">{"".join(parts)}</svg>'
+    said = f"{metric_name(metric)} by script, {SETTING_NAMES[setting]}"
+    return chart.picture("panel", _WIDTH, height, said, *parts)
 
 
-def _grid(top: float, bottom: float) -> str:
-    parts = []
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        x = f"{_LEFT + _SPAN * tick:.1f}"
-        parts.append(
-            f'<line class="grid-line" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>'
-            f'<text class="faint" x="{x}" y="{top - 6}" text-anchor="middle">{tick:g}</text>'
-        )
-    return "".join(parts)
-
-
-def _bar(script: str, mean: float, members: dict[str, float], y: int, metric: str) -> str:
+def _bar(script: str, mean: float, members: dict[str, float], y: int, metric: str) -> Markup:
     weak = all(languages.language(code).under_resourced for code in members)
-    kind, mark = (' class="under-resourced"', "◆ ") if weak else ("", "")
-    said = f"{script}: mean {metric_name(metric)} {mean:.3f} of {html.escape(' '.join(members))}"
-    bar = (
-        f'<text{kind} x="{_LEFT - 8}" y="{y + 12}" text-anchor="end">{mark}{script} ({len(members)})</text>'
-        f'<rect class="bar" x="{_LEFT}" y="{y}" width="{_SPAN * max(mean, 0.0):.1f}" height="{_ROW - 6}" rx="2">'
-        f'<title>{said}</title></rect><text x="{_WIDTH - _RIGHT + 6}" y="{y + 12}">{mean:.3f}</text>'
-    )
+    kind, mark = ("under-resourced", "◆ ") if weak else ("", "")
+    said = chart.title(f"{script}: mean {metric_name(metric)} {mean:.3f} of {' '.join(members)}")
     middle = y + (_ROW - 6) / 2
-    return bar + "".join(_mark(code, value, middle, metric) for code, value in members.items())
+    parts = [
+        chart.label(f"{mark}{script} ({len(members)})", _LEFT - 8, y + 12, "end", kind),
+        chart.bar("bar", _LEFT, y, _X(max(mean, 0.0)) - _LEFT, _ROW - 6, said, rx=2),
+        chart.label(f"{mean:.3f}", _WIDTH - _RIGHT + 6, y + 12),
+        *(_mark(code, value, middle, metric) for code, value in members.items()),
+    ]
+    return Markup("").join(parts)
 
 
-def _mark(code: str, value: float, y: float, metric: str) -> str:
-    known, x = languages.language(code), _LEFT + _SPAN * value
-    title = f"<title>{html.escape(known.name)}: {metric_name(metric)} {value:.3f}</title>"
+def _mark(code: str, value: float, y: float, metric: str) -> Markup:
+    known, x = languages.language(code), _X(value)
+    title = chart.title(f"{known.name}: {metric_name(metric)} {value:.3f}")
     if not known.under_resourced:
-        return f'<circle class="dot" cx="{x:.1f}" cy="{y}" r="2.6" fill-opacity="0.75">{title}</circle>'
-    corners = f"{x - 5.5:.1f},{y} {x:.1f},{y - 5.5} {x + 5.5:.1f},{y} {x:.1f},{y + 5.5}"
-    return f'<polygon class="diamond" data-language="{html.escape(code)}" points="{corners}">{title}</polygon>'
+        return chart.dot("dot", x, y, 2.6, title, fill_opacity="0.75")
+    corners = [(x - 5.5, y), (x, y - 5.5), (x + 5.5, y), (x, y + 5.5)]
+    return chart.area("diamond", corners, title, data_language=code)

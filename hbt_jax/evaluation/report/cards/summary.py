@@ -1,25 +1,12 @@
-"""The settings in all metrics, beside the baselines, with intervals."""
+"""The main table, with intervals and baselines; and how the evaluation was done."""
 
 import dataclasses
-import html
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from hbt_jax.evaluation.report.cards.parts import (
-    SETTING_NAMES,
-    block_of,
-    card,
-    metric_name,
-    metrics_in,
-    number,
-    settings_of,
-    table,
-)
-
-POOLS = {
-    "monolingual": "candidates of the query's language",
-    "cross_lingual": "candidates of one other language",
-    "multilingual": "candidates of all languages",
-}
+from hbt_jax.evaluation.report.names import block_of, metrics_in, number, settings_of
+from hbt_jax.evaluation.report.render import render
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,70 +25,75 @@ class Baseline:
     differences: Mapping[str, Mapping[str, Mapping[str, float]]] = dataclasses.field(default_factory=dict)
 
 
+class _Cell(NamedTuple):
+    """A number, its interval below it, and whether it is bold."""
+
+    text: str
+    interval: str = ""
+    bold: bool = False
+
+
+class _Row(NamedTuple):
+    """The setting that begins with this row, whose numbers they are, whether less the model's, and the cells."""
+
+    setting: str
+    who: str
+    is_difference: bool
+    cells: list[_Cell]
+
+
 def summary_card(summary: dict, baselines: Sequence[Baseline]) -> str:
     """Rows: each setting of the model, then each baseline and the difference to it; columns: the metrics."""
     shown = settings_of(summary["metrics"])
-    columns = metrics_in(
-        block_of(one["metrics"], s) for one in (summary, *(b.summary for b in baselines)) for s in shown
+    blocks = [block_of(one["metrics"], s) for one in (summary, *(b.summary for b in baselines)) for s in shown]
+    metrics = metrics_in(blocks)
+    rows = [row for setting in shown for row in _rows(setting, summary, baselines, metrics)]
+    intervals = summary.get("intervals", {})
+    return render(
+        "cards/summary.html",
+        metrics=metrics,
+        rows=rows,
+        intervals=intervals if intervals.get("metrics") else None,
+        has_differences=any(baseline.differences for baseline in baselines),
     )
-    rows = []
-    for setting in shown:
-        mine = block_of(summary["metrics"], setting)
-        ends = block_of(summary.get("intervals", {}).get("metrics", {}), setting)
-        rows.append(_row(_title(setting), "this model", "best", [_own(mine.get(m), ends.get(m), m) for m in columns]))
-        for baseline in baselines:
-            theirs = block_of(baseline.summary["metrics"], setting)
-            found = block_of(baseline.differences, setting)
-            if not theirs:
-                continue
-            cells = [number(theirs.get(metric), metric) for metric in columns]
-            rows.append(_row(_BLANK, html.escape(baseline.label), "", cells))
-            cells = [_difference(mine.get(m), theirs.get(m), found.get(m), m) for m in columns]
-            rows.append(_row(_BLANK, f'<span class="faint">minus {html.escape(baseline.label)}</span>', "", cells))
-    head = "".join(f'<th scope="col">{html.escape(metric_name(metric))}</th>' for metric in columns)
-    head = f'<th class="name" scope="col">setting</th><th class="name"></th>{head}'
-    return card("The settings", table("summary", [head], rows), note=_note(summary, baselines))
 
 
-def _title(setting: str) -> str:
-    return f'<th class="name" scope="row" title="{POOLS[setting]}">{SETTING_NAMES[setting]}</th>'
+def _rows(setting: str, summary: dict, baselines: Sequence[Baseline], metrics: Sequence[str]) -> Iterator[_Row]:
+    mine = block_of(summary["metrics"], setting)
+    ends = block_of(summary.get("intervals", {}).get("metrics", {}), setting)
+    yield _Row(setting, "this model", False, [_own(mine.get(m), ends.get(m), m) for m in metrics])
+    for baseline in baselines:
+        theirs, found = block_of(baseline.summary["metrics"], setting), block_of(baseline.differences, setting)
+        if theirs:
+            yield _Row("", baseline.label, False, [_Cell(number(theirs.get(m), m)) for m in metrics])
+            cells = [_difference(mine.get(m), theirs.get(m), found.get(m), m) for m in metrics]
+            yield _Row("", baseline.label, True, cells)
 
 
-_BLANK = '<th class="name"></th>'
+def _own(value: float | None, ends: Sequence[float] | None, metric: str) -> _Cell:
+    return _Cell(number(value, metric), _ends(*ends, metric) if ends and value is not None else "")
 
 
-def _row(title: str, who: str, kind: str, cells: Sequence[str]) -> str:
-    return f'{title}<td class="name">{who}</td>' + "".join(f'<td class="{kind}">{cell}</td>' for cell in cells)
-
-
-def _own(value: float | None, ends: Sequence[float] | None, metric: str) -> str:
-    return number(value, metric) + (_ends(*ends, metric) if ends and value is not None else "")
-
-
-def _difference(mine: float | None, theirs: float | None, found: Mapping | None, metric: str) -> str:
-    """The difference, and its interval where there is one; bold where that does not hold zero."""
+def _difference(mine: float | None, theirs: float | None, found: Mapping | None, metric: str) -> _Cell:
+    """The difference, and its interval if there is one; bold if that does not contain zero."""
     if mine is None or theirs is None:
-        return ""
+        return _Cell("")
     text = number(mine - theirs, metric, "+")
     if not found:
-        return text
-    if found["low"] > 0 or found["high"] < 0:
-        text = f"<b>{text}</b>"
-    return text + _ends(found["low"], found["high"], metric, "+")
+        return _Cell(text)
+    return _Cell(text, _ends(found["low"], found["high"], metric, "+"), found["low"] > 0 or found["high"] < 0)
 
 
 def _ends(low: float, high: float, metric: str, sign: str = "") -> str:
-    return f'<span class="interval">{number(low, metric, sign)} to {number(high, metric, sign)}</span>'
+    return f"{number(low, metric, sign)} to {number(high, metric, sign)}"
 
 
-def _note(summary: dict, baselines: Sequence[Baseline]) -> str:
-    notes = []
-    if summary.get("intervals", {}).get("metrics"):
-        found = summary["intervals"]
-        notes.append(
-            f"Small: {found['confidence'] * 100:g} % intervals, from {found['samples']:,} draws of the"
-            f" {found['items']:,} items, all queries of an item together."
-        )
-    if any(baseline.differences for baseline in baselines):
-        notes.append("Bold: differences whose interval, taken for itself, does not hold zero.")
-    return " ".join(notes)
+def settings_card(summary: dict) -> str:
+    """Every setting and single count; spaces in a text stay visible."""
+    shown = {"model": summary["model"], **summary["settings"], **summary["counts"]}
+    items = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in shown.items()
+        if not isinstance(value, dict)
+    }
+    return render("cards/settings.html", items=items, counts=summary["counts"])

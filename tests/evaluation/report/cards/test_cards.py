@@ -2,13 +2,13 @@
 
 import pytest
 
+from hbt_jax.evaluation.report import names
 from hbt_jax.evaluation.report import page as report
 from hbt_jax.evaluation.report.cards import (
     bias,
     by_language,
     heatmap,
     layers,
-    parts,
     rank_distances,
     robustness,
     scripts,
@@ -20,7 +20,7 @@ from tests.evaluation.report.page import Page
 SHOWN_ONLY_WITH_PARTS = {
     "heat map": heatmap.heatmap_card,
     "robustness": robustness.robustness_card,
-    "tokens": robustness.tokens_card,
+    "tokens": by_language.tokens_card,
     "bias": lambda content: bias.bias_card(content, []),
     "rank distances": lambda content: rank_distances.rank_distances_card(content, []),
     "layers": lambda content: layers.layers_card(content, []),
@@ -50,7 +50,7 @@ def test_a_report_of_what_is_there(lean, tmp_path):
 
 def test_the_main_metric():
     def of(*metrics):
-        return parts.main_metric({"metrics": {"multilingual": dict.fromkeys(metrics, 0.5)}})
+        return names.main_metric({"metrics": {"multilingual": dict.fromkeys(metrics, 0.5)}})
 
     assert of("recall@1", "ndcg@10", "map") == "map"
     assert of("recall@100", "ndcg@10") == "ndcg@10"
@@ -93,18 +93,18 @@ def test_robustness_is_over_languages_and_scripts(full):
 
 
 def test_tokens_by_language(full):
-    page = Page(robustness.tokens_card(full))
+    page = Page(by_language.tokens_card(full))
     assert page.words.count("12.5 %") == page.words.count("0.25 %") == page.words.count("0.457") == 8
     assert "0.8000" in page.words  # mAP beside them
     del full["tokens"]["queries"]
-    assert Page(robustness.tokens_card(full)).words.count("12.5 %") == 4
+    assert Page(by_language.tokens_card(full)).words.count("12.5 %") == 4
 
 
 def test_tokens_stand_beside_the_settings_that_were_evaluated(full, lean):
-    groups = [words for words in Page(robustness.tokens_card(full)).words if words in summary.POOLS or "-" in words]
+    groups = [words for words in Page(by_language.tokens_card(full)).words if words in names.POOLS or "-" in words]
     assert [name for name in groups if name.endswith("lingual")] == ["monolingual", "cross-lingual", "multilingual"]
     lean["tokens"] = {"queries": full["tokens"]["queries"]}
-    words = Page(robustness.tokens_card(lean)).words
+    words = Page(by_language.tokens_card(lean)).words
     assert "nDCG@10 as query" in words and "0.4321" in words
     assert [name for name in words if name.endswith("lingual")] == ["monolingual"]
     assert "mAP as query" not in words

@@ -1,0 +1,128 @@
+"""What launch/eval.py does, and launch/train.py after training: evaluates models, prints tables, writes the report."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+
+from hbt_jax.config import EvalConfig, TrainConfig
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.evaluator import EvaluatedModel, Evaluator, make_context
+from hbt_jax.evaluation.evaluators import make_evaluators, read_benchmarks
+from hbt_jax.evaluation.expanded import EXPANDED
+from hbt_jax.evaluation.lexical import LexicalEvaluator
+from hbt_jax.evaluation.ranking.bm25 import BM25, NAME
+from hbt_jax.evaluation.report.page import System, write_report
+from hbt_jax.evaluation.results.read import Outcome
+from hbt_jax.evaluation.results.result import Result
+from hbt_jax.evaluation.statistics.intervals import differences
+from hbt_jax.files import check_writable
+from hbt_jax.mesh import make_mesh
+from hbt_jax.models.model import with_text
+from hbt_jax.training.load import is_run, load_model
+from hbt_jax.training.metrics_log import training_curve
+from hbt_jax.training.preemption import StopRequest
+
+UNTRAINED = "untrained"
+
+
+def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
+    """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
+    given = EvalConfig(
+        model=config.run.workdir,
+        benchmarks=config.evaluation.benchmarks,
+        data_dir=config.evaluation.data_dir,
+        out=str(Path(config.run.workdir) / "evaluation"),
+        compute_dtype=config.mesh.compute_dtype,
+        layer_probe=config.evaluation.layer_probe,
+    )
+    evaluate_model(given, mesh, stop, baseline=config.evaluation.evaluate_untrained)
+
+
+def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
+    """What launch/eval.py does once its flags are checked."""
+    devices = jax.devices()
+    if config.mesh_data > len(devices):
+        raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
+    evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
+
+
+def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
+    """Evaluates one model on every benchmark and writes OUT/X/results.json, OUT/X/runs and OUT/report.html.
+
+    Args:
+      config: model, benchmarks and folders.
+      mesh: the devices.
+      stop: polled between blocks of texts and queries.
+      baseline: evaluate the untrained weights too, into OUT/untrained, and show them beside the model.
+
+    Raises:
+      InputError: OUT cannot be written, or the model or a benchmark cannot be read; every benchmark is read before
+        anything is embedded.
+      Interrupted: a signal came; results of benchmarks already done are kept.
+    """
+    check_writable(config.out)
+    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
+    lexical = [LexicalEvaluator(benchmark) for benchmark in benchmarks] if config.lexical_baseline else []
+    evaluators = make_evaluators(config, benchmarks)
+    context = make_context(config, mesh, stop, config.out)
+    for evaluator in (*lexical, *evaluators):
+        evaluator.prepare(context)
+    untrained = []
+    if baseline:
+        out = context.out / UNTRAINED
+        untrained = _results(evaluators, _loaded(config, UNTRAINED, mesh, out), "untrained weights, ")
+    evaluated = _loaded(config, config.checkpoint, mesh, context.out)
+    results = _results(evaluators, evaluated, "")
+    of_words = _results(lexical, evaluated, f"{NAME}, ")
+    if context.processes.index == 0:
+        beside = [
+            _system(label, theirs, results, context.out, folder)
+            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25))
+            if theirs
+        ]
+        report = os.path.join(config.out, "report.html")
+        write_report(
+            report,
+            [result.json() for result in results],
+            training_curve=training_curve(Path(config.model)) if is_run(config.model) else None,
+            baselines=beside,
+            expanded=[result.expanded.json() for result in results if result.expanded],
+        )
+        print(f"report: {report}")
+
+
+def _loaded(config: EvalConfig, checkpoint: str, mesh: Mesh, out: Path) -> EvaluatedModel:
+    """The model at a checkpoint, with the prefixes and lengths that are asked for."""
+    model = load_model(
+        config.model, checkpoint, mesh, config.compute_dtype, pooling=config.pooling, normalize=config.normalize
+    )
+    model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    if jax.process_index() == 0:
+        for note in model.lines():
+            print(note, flush=True)
+    return EvaluatedModel(model, checkpoint if is_run(config.model) else "pretrained", out)
+
+
+def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel, title: str) -> list[Result]:
+    """What the evaluators find, printed as it comes; none on the processes that do not rank."""
+    results = []
+    for evaluator in evaluators:
+        result = evaluator.run(evaluated)
+        if result is not None:
+            results.append(result)
+            print(title + result.table(), flush=True)
+            if result.expanded:
+                print(f"{title}with expansions, {result.expanded.table()}", flush=True)
+    return results
+
+
+def _system(label: str, theirs: list[Result], results: list[Result], out: Path, folder: str) -> System:
+    """A system evaluated into OUT/FOLDER, with its differences to the model, which was evaluated into OUT."""
+    mine, found = {result.benchmark: result.json() for result in results}, {}
+    for result in theirs:
+        name = result.benchmark
+        found[name] = differences(Outcome(out / name, mine[name]), Outcome(out / folder / name, result.json()))
+    return System(label, [result.json() for result in theirs], found)

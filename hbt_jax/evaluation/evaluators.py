@@ -1,0 +1,71 @@
+"""The benchmarks and evaluators that the options of an evaluation ask for."""
+
+from collections.abc import Sequence
+
+from hbt_jax.config import EvalConfig
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
+from hbt_jax.evaluation.embedding.query_expansion import Expansions, read_expansions
+from hbt_jax.evaluation.evaluator import Evaluator
+from hbt_jax.evaluation.expanded import ExpandedEvaluator
+from hbt_jax.evaluation.in_memory import InMemoryEvaluator
+from hbt_jax.evaluation.probed import ProbedEvaluator
+from hbt_jax.evaluation.streamed.evaluate import StreamedEvaluator
+
+
+def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchmark | StreamedBenchmark]:
+    """Reads every benchmark that is asked for.
+
+    Args:
+      config: names and folders.
+      reserved: names of folders in OUT that hold other results, which no benchmark may have.
+
+    Raises:
+      InputError: a benchmark cannot be read, two have one name, or an option is not for one of them.
+    """
+    options = {"candidate_text": config.candidate_text, "miracl_languages": config.miracl_languages}
+    benchmarks = [load_benchmark(name, config.data_dir, **options) for name in config.benchmarks]
+    names = [benchmark.name for benchmark in benchmarks]
+    if len(set(names)) < len(names):
+        raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
+    for name in sorted({*names} & {*reserved}):
+        raise InputError(f"--benchmarks: {config.out}/{name} is for other results: rename the folder of this benchmark")
+    _check_streamed(config, benchmarks)
+    return benchmarks
+
+
+def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
+    """Raises InputError if an option needs all candidates of a benchmark in memory and they are not."""
+    streamed = [benchmark.name for benchmark in benchmarks if benchmark.is_streamed]
+    for flag in ("lexical_baseline", "query_expansions", "layer_probe"):
+        if getattr(config, flag) and streamed:
+            raise InputError(
+                f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"
+                f" {streamed[0]}"
+            )
+    if config.cross_lingual_runs and len(streamed) == len(benchmarks):
+        raise InputError(
+            f"--cross_lingual_runs: {streamed[0]} is judged in the query's language only and has no cross-lingual"
+            " pools: leave it out"
+        )
+
+
+def make_evaluators(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> list[Evaluator]:
+    """An evaluator for each benchmark.
+
+    Raises:
+      InputError: the file of query expansions is wrong.
+    """
+    expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
+    return [_evaluator(config, benchmark, expansions.get(benchmark.name)) for benchmark in benchmarks]
+
+
+def _evaluator(
+    config: EvalConfig, benchmark: Benchmark | StreamedBenchmark, expansions: Expansions | None
+) -> Evaluator:
+    if benchmark.is_streamed:
+        return StreamedEvaluator(benchmark)
+    plain = ProbedEvaluator(benchmark, config.layer_probe) if config.layer_probe else InMemoryEvaluator(benchmark)
+    return plain if expansions is None else ExpandedEvaluator(plain, expansions)

@@ -24,11 +24,14 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         L  tokens of a row
         S  segments (texts) a row can hold at most
         W  words of 32 bits, a mask over the columns of a step
+        T  columns of one tile of the loss
+        Z  tiles
     models
         P  shares, as above
         R  packed rows of one share
         L  tokens of a row
         S  segments (texts) a row can hold at most
+        K  keys drawn from the key of a row
         H  attention heads
         F  width of the feed-forward layer
         V  vocabulary

@@ -87,10 +87,10 @@ def _forward(layout: Layout, constrain, query_BD, passage_CD, masked_BW):
         return (new_highest_B, sum_B, best_B), column_T
 
     tiles = _tiles(layout, passage_CD)
-    (highest_B, sum_B, best_B), column_NT = jax.lax.scan(step, start, tiles)
+    (highest_B, sum_B, best_B), column_ZT = jax.lax.scan(step, start, tiles)
     row_B = highest_B + jnp.log(sum_B)
     own_B = jnp.sum(query_BD * passage_CD[label_B], axis=1) / layout.temperature
-    column_C = column_NT.reshape(-1)[: layout.columns] if layout.symmetric else column_NT
+    column_C = column_ZT.reshape(-1)[: layout.columns] if layout.symmetric else column_ZT
     loss = jnp.mean(row_B - own_B)
     if layout.symmetric:
         loss = 0.5 * (loss + jnp.mean(column_C[label_B] - own_B))
@@ -120,8 +120,8 @@ def _backward(layout: Layout, constrain, saved, cotangents):
     tiles = _tiles(layout, passage_CD)
     if layout.symmetric:
         tiles = (*tiles, _padded(layout, column_C), _padded(layout, positive_C))
-    query_gradient_BD, gradient_NTD = jax.lax.scan(step, constrain(jnp.zeros_like(query_BD)), tiles)
-    passage_gradient_CD = gradient_NTD.reshape(-1, passage_CD.shape[1])[: layout.columns]
+    query_gradient_BD, gradient_ZTD = jax.lax.scan(step, constrain(jnp.zeros_like(query_BD)), tiles)
+    passage_gradient_CD = gradient_ZTD.reshape(-1, passage_CD.shape[1])[: layout.columns]
     return query_gradient_BD, passage_gradient_CD, None
 
 
@@ -139,7 +139,7 @@ def _labels(layout: Layout):
 
 
 def _padded(layout: Layout, values):
-    """An array over columns, cut into tiles: [N, T, ...]; the last one is filled up with zeros."""
+    """An array over columns, cut into tiles: [Z, T, ...]; the last one is filled up with zeros."""
     tiles = -(-layout.columns // layout.tile)
     filled = jnp.pad(values, ((0, tiles * layout.tile - layout.columns), *[(0, 0)] * (values.ndim - 1)))
     return filled.reshape(tiles, layout.tile, *values.shape[1:])
@@ -147,8 +147,8 @@ def _padded(layout: Layout, values):
 
 def _tiles(layout: Layout, passage_CD):
     """What a step of the scan needs: the passages of a tile, and its first column."""
-    passage_NTD = _padded(layout, passage_CD)
-    return passage_NTD, jnp.arange(len(passage_NTD), dtype=jnp.int32) * layout.tile
+    passage_ZTD = _padded(layout, passage_CD)
+    return passage_ZTD, jnp.arange(len(passage_ZTD), dtype=jnp.int32) * layout.tile
 
 
 def _logits(layout: Layout, constrain, query_BD, masked_BW, passage_TD, first):

@@ -130,6 +130,11 @@ class Devices(Part):
         "devices over which texts are split (mesh axis `data`); 0: all, in training those that --mesh_fsdp leaves",
         minimum=0,
     )
+    compilation_cache_dir: str = option(
+        "",
+        "folder that keeps compiled programs for later runs; empty: hbt_jax/compiled in $XDG_CACHE_HOME or ~/.cache;"
+        " none: nothing is kept",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -332,6 +337,15 @@ class MemoryConfig(Part):
     split_optimizer: bool = option(
         True, "split optimizer state over all devices, even where they hold parameters whole (ZeRO-1)"
     )
+    profile_steps: str = option(
+        "", "FIRST:LAST, steps whose trace for TensorBoard and Perfetto is written to WORKDIR/profile, such as 5:8"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        first, _, last = self.profile_steps.partition(":")
+        if self.profile_steps and not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+            raise InputError(f"--profile_steps={self.profile_steps}: expected two numbers of steps from 1, such as 5:8")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from hbt_jax.errors import InputError
@@ -13,6 +14,11 @@ PARTIAL = ".partial"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # In messages of errors that are no OSError: of TensorFlow and TensorStore, of SQLite.
 _FULL_WORDS = (*map(os.strerror, DISK_FULL), "database or disk is full")
+
+
+def cache_folder(name: str) -> Path:
+    """The folder of this user for what can be made again, such as compiled programs; it may not be there yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hbt_jax" / name
 
 
 def check_writable(folder: str) -> None:

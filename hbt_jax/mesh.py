@@ -5,6 +5,7 @@ share is the part of a batch that one device packs and encodes; there is one per
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 
 import jax
@@ -14,6 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from hbt_jax.config import ProcessConfig
 from hbt_jax.errors import InputError, Interrupted
+from hbt_jax.files import cache_folder
 
 BATCH_AXES = ("data", "fsdp")
 _SMALLEST_SPLIT = 2**12  # elements; splitting smaller arrays costs more than it saves
@@ -30,6 +32,19 @@ def join_processes(config: ProcessConfig) -> None:
         jax.distributed.initialize()
     elif config.coordinator:
         jax.distributed.initialize(config.coordinator, config.processes, config.process)
+
+
+def keep_compiled(folder: str) -> None:
+    """Keeps compiled programs on disk for later runs.
+
+    Args:
+      folder: of --compilation_cache_dir; empty: the default one, unless JAX_COMPILATION_CACHE_DIR names another;
+        "none": nothing is kept.
+    """
+    if folder == "none":
+        jax.config.update("jax_enable_compilation_cache", False)
+    elif folder or not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", folder or str(cache_folder("compiled")))
 
 
 def any_process(flag: bool) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.mesh import host_shares, make_mesh, own_mesh, put_batch
+from hbt_jax.mesh import host_shares, keep_compiled, make_mesh, own_mesh, put_batch
 
 
 def test_shapes():
@@ -51,3 +51,21 @@ def test_a_process_without_devices_is_an_error_on_every_process(asked):
 def test_a_process_that_has_the_whole_mesh_works_on_it():
     mesh = make_mesh(0, 1)
     assert own_mesh(mesh, 0, 1) is mesh
+
+
+@pytest.mark.parametrize(
+    ("flag", "variable", "expected"),
+    [("", None, "HOME/hbt_jax/compiled"), ("", "/kept", "/kept"), ("/mine", "/kept", "/mine"), ("none", None, None)],
+)
+def test_where_compiled_programs_are_kept(monkeypatch, tmp_path, flag, variable, expected):
+    settings = {"jax_compilation_cache_dir": variable}
+    monkeypatch.setattr(jax.config, "update", settings.__setitem__)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    if variable:
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", variable)
+    keep_compiled(flag)
+    if expected is None:
+        assert settings["jax_enable_compilation_cache"] is False
+    else:
+        assert settings["jax_compilation_cache_dir"] == expected.replace("HOME", str(tmp_path))

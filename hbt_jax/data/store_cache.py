@@ -24,7 +24,7 @@ from tqdm import tqdm
 from hbt_jax.data.manifest import MANIFEST, files, fingerprint, parse_manifest
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.errors import InputError
-from hbt_jax.files import disk_errors, synced_file
+from hbt_jax.files import cache_folder, disk_errors, synced_file
 from hbt_jax.holding import held
 from hbt_jax.places import is_remote
 
@@ -33,8 +33,7 @@ _FILES = 4  # copied at the same time
 
 def default_cache() -> pathlib.Path:
     """The folder of copies where --store_cache names none."""
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(home) / "hbt_jax" / "stores"
+    return cache_folder("stores")
 
 
 def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> pathlib.Path:

@@ -19,7 +19,7 @@ from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.results.result import Result
 from hbt_jax.evaluation.statistics.intervals import differences
 from hbt_jax.files import check_writable
-from hbt_jax.mesh import make_mesh
+from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.models.model import with_text
 from hbt_jax.training.load import is_run, load_model
 from hbt_jax.training.metrics_log import training_curve
@@ -43,6 +43,7 @@ def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None
 
 def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
     """What launch/eval.py does once its flags are checked."""
+    keep_compiled(config.compilation_cache_dir)
     devices = jax.devices()
     if config.mesh_data > len(devices):
         raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")

@@ -18,7 +18,7 @@ from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.holding import held
 from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table
-from hbt_jax.mesh import make_mesh
+from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
@@ -72,6 +72,7 @@ def _embed_command(config: EmbedConfig, stop: StopRequest) -> None:
         print("reading texts from standard input, one a line; Ctrl-D ends them", file=sys.stderr)
     parts = source.parts(_TEXTS_A_PART, poll)
     parts = itertools.chain([next(parts)], parts)  # errors in the first part are reported before the model is loaded
+    keep_compiled(config.compilation_cache_dir)
     mesh = _mesh(config.mesh_data)
     model = _model(config, mesh)
     for note in model.lines():

@@ -1,10 +1,14 @@
-"""The hooks of every run: the progress bar, the training metrics and the periodic checkpoints."""
+"""Hooks: the progress bar, the training metrics, a trace of some steps and the periodic checkpoints."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
 
 from hbt_jax.training.metrics_log import LateMetrics, MetricsLog, progress_bar
 from hbt_jax.training.trainer import Hook, Trainer
+from hbt_jax.training.utilisation import peak_flops
 
 
 class ShowProgress(Hook):
@@ -25,9 +29,12 @@ class ShowProgress(Hook):
         """Moves the bar by one update."""
         self._bar.update()
 
-    def note(self, loss: float, accuracy: float, rate: float) -> None:
+    def note(self, mean: Mapping[str, float], rate: float) -> None:
         """Writes the latest metrics behind the bar."""
-        self._bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.2f}", pairs_s=f"{rate:.0f}")
+        mfu = {"mfu": f"{mean['mfu']:.1%}"} if "mfu" in mean else {}
+        self._bar.set_postfix(
+            loss=f"{mean['loss']:.3f}", accuracy=f"{mean['accuracy']:.2f}", pairs_s=f"{rate:.0f}", **mfu
+        )
 
     def close(self) -> None:
         """Closes the bar."""
@@ -57,14 +64,19 @@ class LogMetrics(Hook):
     def _show(self, trainer: Trainer, rows: list[tuple[int, dict[str, float]]]) -> None:
         if not rows:
             return
-        rate = trainer.rate.read(len(rows) * trainer.batches.global_batch)
+        pairs = len(rows) * trainer.batches.global_batch
+        rate = trainer.rate.read(pairs)
         for step, row in rows:
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
                 what = f"the loss of step {step} is {row['loss']}, its gradient norm {row['gradient_norm']}"
                 raise trainer.diverged(what, step)
         mean = {name: sum(row[name] for _, row in rows) / len(rows) for name in rows[0][1]}
         mean |= {"pairs_per_second": rate, "compiled_shapes": trainer.update.count}
-        self._progress.note(mean["loss"], mean["accuracy"], rate)
+        peak = peak_flops(trainer.mesh.devices.flat[0].device_kind, trainer.step_config.compute_dtype)
+        if peak:
+            per_second = sum(row["flops"] for _, row in rows) * rate / pairs
+            mean["mfu"] = per_second / (peak * trainer.mesh.size)
+        self._progress.note(mean, rate)
         if self._log:
             self._log.write(rows[-1][0], "train", mean)
 
@@ -73,6 +85,40 @@ def _taken(trainer: Trainer) -> list:
     """The metrics that nobody has read yet, taken from the trainer."""
     taken, trainer.unread = trainer.unread, []
     return taken
+
+
+class ProfileSteps(Hook):
+    """Traces some steps for TensorBoard and Perfetto.
+
+    Args:
+      folder: where the trace goes, in plugins/profile.
+      first, last: numbers of the traced steps, from 1.
+    """
+
+    def __init__(self, folder: Path, first: int, last: int):
+        self._folder, self._first, self._last, self._runs = folder, first, last, False
+
+    def start(self, trainer: Trainer) -> None:
+        """Starts the trace if the next step is the first one."""
+        if self._first == trainer.step + 1:
+            with trainer.paused():
+                jax.block_until_ready(trainer.state)
+                jax.profiler.start_trace(self._folder)
+                self._runs = True
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Ends the trace after the last step, and starts it before the first."""
+        if self._runs and trainer.step >= self._last:
+            with trainer.paused():
+                jax.block_until_ready(trainer.state)
+                self.close()
+        self.start(trainer)
+
+    def close(self) -> None:
+        """Ends a trace that still runs."""
+        if self._runs:
+            self._runs = False
+            jax.profiler.stop_trace()
 
 
 class SaveCheckpoints(Hook):

@@ -86,15 +86,27 @@ class Throughput:
 
     A reading is taken only when the results have arrived from the device, so a host that runs ahead of the device does
     not look fast.
+
+    Attributes:
+      seconds: of all intervals that were read.
+      waited: of these, seconds spent waiting for data; the device may have been busy meanwhile.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self._clock, self._depth = clock, 0
+        self.seconds = self.waited = 0.0
         self.restart()
 
     def restart(self) -> None:
         """Starts a new interval."""
-        self._start, self._away = self._clock(), 0.0
+        self._start, self._away, self._waited = self._clock(), 0.0, 0.0
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time of a block as waiting for data."""
+        start = self._clock()
+        yield
+        self._waited += self._clock() - start
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
@@ -109,9 +121,10 @@ class Throughput:
 
     def read(self, pairs: int) -> float:
         """Pairs per second if this interval did `pairs` pairs; starts the next interval."""
-        seconds = self._clock() - self._start - self._away
+        seconds = max(self._clock() - self._start - self._away, 1e-9)
+        self.seconds, self.waited = self.seconds + seconds, self.waited + self._waited
         self.restart()
-        return pairs / max(seconds, 1e-9)
+        return pairs / seconds
 
 
 class LateMetrics:

@@ -29,7 +29,7 @@ from hbt_jax.training.assessment import (
 from hbt_jax.training.batches import HostBatches, validation_batches
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.freezing import count_line, trainable
-from hbt_jax.training.hooks import LogMetrics, SaveCheckpoints, ShowProgress
+from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, ShowProgress
 from hbt_jax.training.initial_model import InitialModel, open_initial_model
 from hbt_jax.training.metrics_log import MetricsLog
 from hbt_jax.training.preemption import StopRequest
@@ -52,6 +52,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     folder = Path(config.run.workdir)
     check_name(folder, "workdir", "checkpoints and event files")
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
+    meshes.keep_compiled(config.mesh.compilation_cache_dir)
     mesh = meshes.make_mesh(config.mesh.mesh_data, config.mesh.mesh_fsdp)
     initial = open_initial_model(config)
     batches = HostBatches(initial.config, config.plan.stores, initial.tokenizer, mesh)
@@ -74,11 +75,23 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
             stack.enter_context(contextlib.closing(log))
         add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
         trainer.run()
+        if is_leader():
+            print(summary_line(trainer), flush=True)
     if trainer.stopping:
         raise Interrupted(
             f"saved at step {trainer.step} of {config.run.steps} in {folder}; run the same command again to resume"
         )
     return mesh
+
+
+def summary_line(trainer: Trainer) -> str:
+    """What the updates of this process cost, in words."""
+    rate, shapes = trainer.rate, trainer.update.count
+    return (
+        f"trained to step {trainer.step}: {rate.seconds:.0f} s of updates,"
+        f" {rate.waited / max(rate.seconds, 1e-9):.1%} of it waiting for data;"
+        f" {shapes} shape{'s' if shapes != 1 else ''} of batches compiled"
+    )
 
 
 def is_leader() -> bool:
@@ -122,6 +135,9 @@ def add_hooks(
     progress = ShowProgress(shown=is_leader())
     trainer.add_hook(progress)
     trainer.add_hook(LogMetrics(log, progress), every=log_every)
+    if initial.config.memory.profile_steps and is_leader():
+        first, last = map(int, initial.config.memory.profile_steps.split(":"))
+        trainer.add_hook(ProfileSteps(Path(initial.config.run.workdir) / "profile", first, last))
     best = BestMetric(validation.best_metric, dev is not None and dev.metrics.get(validation.best_metric, False))
     trainer.add_hook(Assess(measured, best, validation.patience, log))
     trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, log_every)))

@@ -24,6 +24,7 @@ from hbt_jax.models.model import not_finite_parameter
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.metrics_log import Throughput
+from hbt_jax.training.utilisation import update_flops
 
 _BATCHES_AHEAD = 2
 
@@ -172,12 +173,19 @@ class Trainer:
             self.stopping = self.stop_requested()
             if self.stopping:
                 return
-            self.state, metrics = self.update(self.state, next(batches))
+            with self.rate.waiting():
+                batch = next(batches)
+            self.state, metrics = self.update(self.state, batch)
             self.record.step += 1
-            self.unread.append((self.step, metrics))
+            self.unread.append((self.step, metrics | {"flops": self._flops(batch)}))
             for hook, every in self._hooks:
                 if self.step % every == 0:
                     hook(self)
+
+    def _flops(self, batch: dict) -> float:
+        shares, rows, length = batch["tokens"].shape
+        queries, passages = (shares * batch[slots].shape[1] for slots in ("query_slots", "passage_slots"))
+        return update_flops(self.step_config.encoder, shares * rows, length, queries, passages)
 
     def check_stop(self) -> None:
         """For long work in a hook: raises Interrupted, on every process at once, if the run has been asked to stop."""

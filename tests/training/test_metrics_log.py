@@ -47,3 +47,17 @@ def test_throughput_leaves_out_time_away():
     assert rate.read(400) == pytest.approx(100.0)
     now[0] = 13.0
     assert rate.read(50) == pytest.approx(50.0)
+
+
+def test_waiting_for_data_is_counted_apart():
+    now = [0.0]
+    rate = Throughput(clock=lambda: now[0])
+    with rate.waiting():
+        now[0] += 1.0
+    now[0] += 3.0
+    assert rate.read(8) == pytest.approx(2.0)
+    with rate.waiting():
+        now[0] += 1.0
+    now[0] += 1.0
+    rate.read(1)
+    assert (rate.seconds, rate.waited) == (pytest.approx(6.0), pytest.approx(2.0))

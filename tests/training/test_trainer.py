@@ -20,7 +20,7 @@ from hbt_jax.mesh import make_mesh
 from hbt_jax.training import step
 from hbt_jax.training.assessment import Assess, BestMetric, ValidationLoss
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
-from hbt_jax.training.hooks import LogMetrics, SaveCheckpoints, ShowProgress
+from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, ShowProgress
 from hbt_jax.training.metrics_log import MetricsLog, read_metrics
 from hbt_jax.training.resume import check_resume, check_same_run, first_state
 from hbt_jax.training.trainer import Hook, Trainer
@@ -340,3 +340,22 @@ def test_measures_of_a_stopped_run_are_those_of_one_without_a_break(tmp_path):
         [row for row in read_metrics(tmp_path / name) if row["split"] != "train"] for name in ("straight", "stopped")
     ]
     assert rows[0] == rows[1] and len(rows[0]) == 6
+
+
+@pytest.mark.parametrize(("first", "last", "after"), [(1, 2, 0), (3, 4, 0), (5, 9, 0), (4, 5, 3), (1, 2, 3)])
+def test_a_trace_of_some_steps(tmp_path, first, last, after):
+    """Also if it ends with the run, is not reached by the first process, or lies before the step it resumes from."""
+    if after:
+        run(tmp_path, stop_after=after)
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+        made = trainer(tmp_path, checkpoints)
+        made.add_hook(ProfileSteps(tmp_path / "profile", first, last))
+        made.run()
+    traces = list((tmp_path / "profile").glob("plugins/profile/*/*.xplane.pb"))
+    assert len(traces) == (first > after)
+
+
+def test_no_copy_between_host_and_device_is_hidden_in_the_loop(tmp_path):
+    with jax.transfer_guard("disallow"):
+        state, record, _ = run(tmp_path)
+    assert record.step == 6

@@ -65,6 +65,29 @@ def from_first_process(values):
     return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(sent, is_first)).astype(np.uint8).tobytes())
 
 
+class Agreement:
+    """Gives every process the same answer to a question that each can only answer for itself.
+
+    One process alone is answered at once.  Several agree at every n-th question only, since agreeing is a collective
+    that makes the host wait; in between the answer is no.  All processes must ask equally often.
+
+    Args:
+      question: this process's own answer.
+      every: n.
+    """
+
+    def __init__(self, question: Callable[[], bool], every: int):
+        self._question, self._every, self._asked = question, every, 0
+        self._is_alone = jax.process_count() == 1
+
+    def __call__(self) -> bool:
+        """Whether any process answers yes."""
+        if self._is_alone:
+            return self._question()
+        self._asked += 1
+        return self._asked % self._every == 0 and any_process(self._question())
+
+
 def first_process_first(action: Callable[[], None]) -> None:
     """Runs `action` on process 0 only, for files that all processes share; the others wait until it is done.
 

@@ -14,10 +14,10 @@ from hbt_jax.data import audit, pipeline
 from hbt_jax.data.plan import PLAN_SCHEME
 from hbt_jax.errors import Interrupted
 from hbt_jax.files import check_name
+from hbt_jax.mesh import Agreement
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import Model, assumption
 from hbt_jax.training import resume, workdir
-from hbt_jax.training.agreement import Agreement
 from hbt_jax.training.assessment import (
     Assess,
     BestMetric,

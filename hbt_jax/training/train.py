@@ -61,7 +61,10 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan)]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
-    with contextlib.closing(Checkpoints(folder)) as checkpoints, contextlib.ExitStack() as stack:
+    with (
+        contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
+        contextlib.ExitStack() as stack,
+    ):
         saved = resume.check_resume(
             config.checkpoints.resume, checkpoints, record, folder, initial.said, initial.encoder
         )

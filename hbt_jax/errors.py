@@ -10,7 +10,15 @@ class InputError(Exception):
 
 
 class Interrupted(Exception):
-    """A signal stopped the run after its state was saved; commands exit with code 3 and a later run resumes."""
+    """A signal stopped the run after its state was saved; commands exit with code 3 and a later run resumes.
+
+    Attributes:
+      at_once: whether the process has to end without waiting for its threads, one of which still compiles.
+    """
+
+    def __init__(self, message: str, *, at_once: bool = False):
+        super().__init__(message)
+        self.at_once = at_once
 
 
 class TrainingDiverged(Exception):

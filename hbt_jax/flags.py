@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal
 
 import dataclasses
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -195,7 +196,10 @@ def run_command(
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except Interrupted as error:
-        print(f"stopped: {error}", file=sys.stderr)
+        print(f"stopped: {error}", file=sys.stderr, flush=True)
+        if error.at_once:
+            sys.stdout.flush()
+            os._exit(EXIT_INTERRUPTED)
         sys.exit(EXIT_INTERRUPTED)
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)

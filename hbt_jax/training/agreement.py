@@ -22,6 +22,10 @@ class Agreement:
         self._question, self._every, self._asked = question, every, 0
         self._is_alone = jax.process_count() == 1
 
+    def alone(self) -> bool:
+        """Whether this process answers yes and need not agree with others."""
+        return self._is_alone and self._question()
+
     def __call__(self) -> bool:
         """Whether any process answers yes."""
         if self._is_alone:

@@ -150,7 +150,7 @@ class Checkpoints:
                 (folder / _FILES).write_text(json.dumps(_sums(folder)), encoding="utf-8")
 
     def damage(self, step: int) -> str | None:
-        """Why the checkpoint "last" of this step is not as it was written, None if it is or has no list of its files."""
+        """Why the checkpoint "last" of a step is not as it was written, None if it is, or has no list of its files."""
         folder = self._folder("last", step)
         try:
             if not (folder / _FILES).exists():  # of an earlier version

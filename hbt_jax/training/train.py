@@ -79,7 +79,8 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         trainer.run()
     if trainer.stopping:
         raise Interrupted(
-            f"saved at step {trainer.step} of {config.run.steps} in {folder}; run the same command again to resume"
+            f"saved at step {trainer.step} of {config.run.steps} in {folder}; run the same command again to resume",
+            at_once=trainer.compiles,
         )
     return mesh
 
@@ -101,6 +102,7 @@ def make_trainer(
     """The trainer without hooks, at the step of the checkpoint `saved`, None for step 0."""
     config, step_config = initial.config, workdir.step_config_of(initial)
     state, record = resume.first_state(checkpoints, saved, record, step_config, mesh, lambda: _weights(initial))
+    stop_requested = Agreement(lambda: stop.requested, config.run.log_every)
     return Trainer(
         step_config=step_config,
         mesh=mesh,
@@ -108,7 +110,8 @@ def make_trainer(
         checkpoints=checkpoints,
         state=state,
         record=record,
-        stop_requested=Agreement(lambda: stop.requested, config.run.log_every),
+        stop_requested=stop_requested,
+        stop_alone=stop_requested.alone,
         clock=SaveClock(config.checkpoints.save_every, 60.0 * config.checkpoints.save_minutes),
     )
 

@@ -6,7 +6,12 @@ class InputError(Exception):
 
     The message is one line that says what is wrong, where (file and line when there is one), what was expected and
     what to do.  Commands print it without a traceback and exit with code 2.
+
+    Attributes:
+      at_once: whether the process has to end without waiting for the others of its job, which may not fail.
     """
+
+    at_once = False
 
 
 class Interrupted(Exception):

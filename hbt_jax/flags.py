@@ -163,6 +163,13 @@ def _parse(arguments: list[str]) -> list[str]:
         raise InputError(f"{' '.join(str(error).split())}") from error
 
 
+def _end(code: int, at_once: bool) -> None:
+    if at_once:
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def run_command(
     main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None, remote: Sequence[str] = ()
 ) -> None:
@@ -193,14 +200,11 @@ def run_command(
     try:
         app.run(guarded, flags_parser=_parse)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        _end(EXIT_BAD_INPUT, error.at_once)
     except Interrupted as error:
         print(f"stopped: {error}", file=sys.stderr, flush=True)
-        if error.at_once:
-            sys.stdout.flush()
-            os._exit(EXIT_INTERRUPTED)
-        sys.exit(EXIT_INTERRUPTED)
+        _end(EXIT_INTERRUPTED, error.at_once)
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)

@@ -16,6 +16,7 @@ from hbt_jax.config import ProcessConfig
 from hbt_jax.errors import InputError, Interrupted
 
 BATCH_AXES = ("data", "fsdp")
+_HEARTBEAT_SECONDS = 50  # after which JAX ends a process that waits for one that is gone; hbt_jax/peers.py is faster
 _SMALLEST_SPLIT = 2**12  # elements; splitting smaller arrays costs more than it saves
 
 
@@ -27,9 +28,11 @@ def join_processes(config: ProcessConfig) -> None:
     if config.coordinator:
         jax.config.update("jax_enable_preemption_service", False)
     if config.coordinator == "auto":
-        jax.distributed.initialize()
+        jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
     elif config.coordinator:
-        jax.distributed.initialize(config.coordinator, config.processes, config.process)
+        jax.distributed.initialize(
+            config.coordinator, config.processes, config.process, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+        )
 
 
 def any_process(flag: bool) -> bool:
@@ -48,6 +51,18 @@ def from_first_process(values):
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content)), is_first))
     sent = content if is_first else np.zeros(size, np.uint8)
     return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(sent, is_first)).astype(np.uint8).tobytes())
+
+
+def from_each_process(value) -> list:
+    """The JSON values of all processes, in order.  A collective: every process must call it."""
+    if jax.process_count() == 1:
+        return [value]
+    content = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = multihost_utils.process_allgather(np.array([len(content)]), tiled=True)
+    padded = np.zeros(int(sizes.max()), np.uint8)
+    padded[: len(content)] = content
+    rows = multihost_utils.process_allgather(padded)
+    return [json.loads(row[:size].astype(np.uint8).tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
 
 def first_process_first(action: Callable[[], None]) -> None:

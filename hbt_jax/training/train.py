@@ -17,7 +17,7 @@ from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import Model, assumption
 from hbt_jax.training import resume, workdir
-from hbt_jax.training.agreement import Agreement
+from hbt_jax.training.agreement import Agreement, check_started_alike
 from hbt_jax.training.assessment import (
     Assess,
     BestMetric,
@@ -61,6 +61,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan)]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
+    check_started_alike(initial.config, record.data, batches.plan)
     with (
         contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
         contextlib.ExitStack() as stack,

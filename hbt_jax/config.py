@@ -393,6 +393,9 @@ class CheckpointConfig(Part):
     )
     save_every: int = option(0, "steps between two checkpoints; 0: only --save_minutes counts", minimum=0)
     save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
+    keep_checkpoints: int = option(
+        2, "newest checkpoints that are kept; if the newest is damaged, a run resumes from the one before", minimum=1
+    )
 
 
 @dataclasses.dataclass(frozen=True)

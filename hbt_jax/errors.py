@@ -6,11 +6,24 @@ class InputError(Exception):
 
     The message is one line that says what is wrong, where (file and line when there is one), what was expected and
     what to do.  Commands print it without a traceback and exit with code 2.
+
+    Attributes:
+      at_once: whether the process has to end without waiting for the others of its job, which may not fail.
     """
+
+    at_once = False
 
 
 class Interrupted(Exception):
-    """A signal stopped the run after its state was saved; commands exit with code 3 and a later run resumes."""
+    """A signal stopped the run after its state was saved; commands exit with code 3 and a later run resumes.
+
+    Attributes:
+      at_once: whether the process has to end without waiting for its threads, one of which still compiles.
+    """
+
+    def __init__(self, message: str, *, at_once: bool = False):
+        super().__init__(message)
+        self.at_once = at_once
 
 
 class TrainingDiverged(Exception):

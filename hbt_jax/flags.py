@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal
 
 import dataclasses
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -162,6 +163,13 @@ def _parse(arguments: list[str]) -> list[str]:
         raise InputError(f"{' '.join(str(error).split())}") from error
 
 
+def _end(code: int, at_once: bool) -> None:
+    if at_once:
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def run_command(
     main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None, remote: Sequence[str] = ()
 ) -> None:
@@ -192,11 +200,11 @@ def run_command(
     try:
         app.run(guarded, flags_parser=_parse)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        _end(EXIT_BAD_INPUT, error.at_once)
     except Interrupted as error:
-        print(f"stopped: {error}", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        print(f"stopped: {error}", file=sys.stderr, flush=True)
+        _end(EXIT_INTERRUPTED, error.at_once)
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)

@@ -18,6 +18,7 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.files import cache_folder
 
 BATCH_AXES = ("data", "fsdp")
+_HEARTBEAT_SECONDS = 50  # after which JAX ends a process that waits for one that is gone; hbt_jax/peers.py is faster
 _SMALLEST_SPLIT = 2**12  # elements; splitting smaller arrays costs more than it saves
 
 
@@ -29,9 +30,11 @@ def join_processes(config: ProcessConfig) -> None:
     if config.coordinator:
         jax.config.update("jax_enable_preemption_service", False)
     if config.coordinator == "auto":
-        jax.distributed.initialize()
+        jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
     elif config.coordinator:
-        jax.distributed.initialize(config.coordinator, config.processes, config.process)
+        jax.distributed.initialize(
+            config.coordinator, config.processes, config.process, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+        )
 
 
 def keep_compiled(folder: str) -> None:
@@ -65,27 +68,16 @@ def from_first_process(values):
     return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(sent, is_first)).astype(np.uint8).tobytes())
 
 
-class Agreement:
-    """Gives every process the same answer to a question that each can only answer for itself.
-
-    One process alone is answered at once.  Several agree at every n-th question only, since agreeing is a collective
-    that makes the host wait; in between the answer is no.  All processes must ask equally often.
-
-    Args:
-      question: this process's own answer.
-      every: n.
-    """
-
-    def __init__(self, question: Callable[[], bool], every: int):
-        self._question, self._every, self._asked = question, every, 0
-        self._is_alone = jax.process_count() == 1
-
-    def __call__(self) -> bool:
-        """Whether any process answers yes."""
-        if self._is_alone:
-            return self._question()
-        self._asked += 1
-        return self._asked % self._every == 0 and any_process(self._question())
+def from_each_process(value) -> list:
+    """The JSON values of all processes, in order.  A collective: every process must call it."""
+    if jax.process_count() == 1:
+        return [value]
+    content = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = multihost_utils.process_allgather(np.array([len(content)]), tiled=True)
+    padded = np.zeros(int(sizes.max()), np.uint8)
+    padded[: len(content)] = content
+    rows = multihost_utils.process_allgather(padded)
+    return [json.loads(row[:size].astype(np.uint8).tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
 
 def first_process_first(action: Callable[[], None]) -> None:

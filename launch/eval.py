@@ -34,8 +34,10 @@ def main(_: list[str]) -> None:
         # These import jax: only after the flags have been checked.
         from hbt_jax.evaluation.evaluate import evaluate_command
         from hbt_jax.mesh import first_process_first, join_processes
+        from hbt_jax.peers import watched
 
         join_processes(processes)
+        stack.enter_context(watched(processes.coordinator))
         if processes.coordinator:  # the first process locks it for all
             first_process_first(lambda: stack.enter_context(held(config.out, "--out")))
         evaluate_command(config, stop)

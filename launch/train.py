@@ -119,9 +119,11 @@ def main(_: list[str]) -> None:
         # These import jax and tensorflow: only after the flags have been checked.
         from hbt_jax.evaluation.evaluate import evaluate_workdir
         from hbt_jax.mesh import first_process_first, join_processes
+        from hbt_jax.peers import watched
         from hbt_jax.training.train import train
 
         join_processes(processes)
+        stack.enter_context(watched(processes.coordinator))
         if processes.coordinator:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.preparation.prepare:

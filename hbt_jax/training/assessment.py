@@ -89,7 +89,7 @@ class ValidationLoss:
     def __call__(self, trainer: Trainer) -> dict[str, float]:
         """The loss; raises TrainingDiverged if it is not finite."""
         if self._loss is None:
-            self._loss = Compiled(steps.make_validation_step(self._step_config, trainer.mesh), trainer.rate)
+            self._loss = Compiled(steps.make_validation_step(self._step_config, trainer.mesh), trainer.compiled)
         losses = []
         for batch in self._batches:
             trainer.check_stop()

@@ -1,14 +1,22 @@
-"""Checkpoints by Orbax, written in the background: the latest, and the best by the deciding metric.
+"""Checkpoints by Orbax, written in the background: the latest ones, and the best by the deciding metric.
 
 A checkpoint holds arrays and a JSON record: step, data fingerprint, scheme of the plan, configuration, the best value
 of the deciding metric so far and how many values ago that was.  Nothing about the position in the data is saved: the
-step is that position.
+step is that position.  It also lists its files with sizes and checksums, because compressed arrays alone do not show
+every damage.
+
+WORKDIR/checkpoints/last/STEP        the whole state, to train on
+WORKDIR/checkpoints/best/STEP        parameters
+WORKDIR/checkpoints/set_aside/       those newer than the one that a run went back to, see `go_back`
 """
 
 import contextlib
 import dataclasses
 import errno
+import json
+import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +25,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import LatestN
 
 from hbt_jax.errors import InputError
-from hbt_jax.files import says_full
+from hbt_jax.files import disk_errors, says_full
+from hbt_jax.mesh import first_process_first
 from hbt_jax.training.held_logs import HeldLogs
 from hbt_jax.training.step import TrainState
 
@@ -27,6 +36,9 @@ _EARLIER_NAMES = {  # of fields of the record, in checkpoints of earlier version
     "validated_step": "evaluated_step",
 }
 _PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
+_FILES = "files.json"  # in the folder of a checkpoint: [size, CRC-32] of each file
+_AFTERWARDS = ("_CHECKPOINT_METADATA", "commit_success.txt")  # what Orbax writes later; not needed to read it
+_BLOCK = 2**24  # bytes
 _WRITING = "Error writing"  # in TensorStore's ValueError: its disk errors are not OSErrors
 
 
@@ -57,27 +69,62 @@ class Record:
 
 
 class Checkpoints:
-    """The checkpoints of one run: WORKDIR/checkpoints/last (whole state) and WORKDIR/checkpoints/best (parameters).
+    """The checkpoints of one run.
 
-    Each folder keeps one complete checkpoint.  The older one is removed only after the newer one is complete, so there
-    is always one to resume from, even after a kill.
+    An older one is removed only after a newer one is complete, so there is always one to resume from, even after a
+    kill.
+
+    Args:
+      workdir: folder of the run.
+      keep: how many of the newest are kept, of `last` and of `best` each.
+      read_only: whether nothing will be saved.
+
+    Attributes:
+      unusable: step -> why its checkpoint "last" cannot be used, as far as that has been found out.
     """
 
-    def __init__(self, workdir: Path, *, read_only: bool = False):
-        folder = workdir.absolute() / "checkpoints"
+    def __init__(self, workdir: Path, *, keep: int = 2, read_only: bool = False):
+        self.unusable: dict[int, str] = {}
+        self._base = workdir.absolute() / "checkpoints"
         self._logs = HeldLogs(_is_of_the_disk)
         self._managers = {
-            name: ocp.CheckpointManager(folder / name, options=_options(name, read_only)) for name in ("last", "best")
+            name: ocp.CheckpointManager(
+                self._base / name, options=_options(name, keep, read_only, lambda name=name: self._list_files(name))
+            )
+            for name in ("last", "best")
         }
 
+    def steps(self, name: str) -> list[int]:
+        """Steps of the complete checkpoints "last" or "best", the newest first."""
+        return sorted(self._managers[name].all_steps(), reverse=True)
+
     def step(self, name: str) -> int | None:
-        """Step of the complete checkpoint "last" or "best", None if there is none."""
+        """Step of the newest complete checkpoint "last" or "best", None if there is none."""
         return self._managers[name].latest_step()
 
     def forget_best(self) -> None:
         """Removes the best checkpoint at the start of a run: it was left by a run that had no state to resume from."""
-        if self.step("best") is not None:
-            self._managers["best"].delete(self.step("best"))
+        for step in self.steps("best"):
+            self._managers["best"].delete(step)
+
+    def go_back(self, step: int) -> None:
+        """Sets every checkpoint after this step aside, for a run that continues from it and will write them again."""
+        newer = [(name, later) for name in self._managers for later in self.steps(name) if later > step]
+        if not newer:
+            return
+
+        def move() -> None:
+            for name, later in newer:
+                to = self._base / "set_aside" / f"{name}-{later}"
+                with disk_errors(self._base, "--workdir"):
+                    to.parent.mkdir(exist_ok=True)
+                    if to.exists():
+                        shutil.rmtree(to)
+                    self._folder(name, later).rename(to)
+
+        first_process_first(move)
+        for manager in self._managers.values():
+            manager.reload()
 
     def save_last(self, state: TrainState, record: Record) -> None:
         """Starts writing the state; returns as soon as the device arrays may be changed."""
@@ -88,7 +135,7 @@ class Checkpoints:
         self._save("best", {_PARAMETERS: state.parameters}, record)
 
     def _save(self, name: str, arrays: dict, record: Record) -> None:
-        if record.step == self.step(name):  # already saved by this run
+        if record.step in self.steps(name):  # already saved by this run
             return
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(dataclasses.asdict(record))
@@ -96,18 +143,56 @@ class Checkpoints:
         with self._writing(name) as manager:
             manager.save(record.step, args=arguments, force=True)
 
-    def record(self, name: str) -> Record:
-        """The record of the checkpoint "last" or "best"."""
-        manager = self._managers[name]
-        restored = manager.restore(manager.latest_step(), args=ocp.args.Composite(record=ocp.args.JsonRestore()))
-        return Record(**{_EARLIER_NAMES.get(name, name): value for name, value in restored["record"].items()})
+    def _list_files(self, name: str) -> None:
+        """Writes the list of a checkpoint's files into its folder, just before Orbax declares it complete."""
+        if jax.process_index() == 0:
+            for folder in (self._base / name).glob("[0-9]*.*"):  # Orbax's temporary name
+                (folder / _FILES).write_text(json.dumps(_sums(folder)), encoding="utf-8")
 
-    def restore_last(self, target: TrainState) -> TrainState:
-        """The whole state, with the shapes, dtypes and shardings of `target` (step.abstract_state), to train on."""
-        manager = self._managers["last"]
+    def damage(self, step: int) -> str | None:
+        """Why the checkpoint "last" of a step is not as it was written, None if it is, or has no list of its files."""
+        folder = self._folder("last", step)
+        try:
+            if not (folder / _FILES).exists():  # of an earlier version
+                return None
+            written = json.loads((folder / _FILES).read_text(encoding="utf-8"))
+            for file, [size, _] in written.items():
+                if not (folder / file).exists():
+                    return f"its file {file} is missing"
+                if (found := (folder / file).stat().st_size) != size:
+                    return f"its file {file} has {found:,} bytes, written were {size:,}"
+            changed = [file for file, (_, checksum) in written.items() if _checksum(folder / file) != checksum]
+            return f"the content of its file {changed[0]} has changed since it was written" if changed else None
+        except ValueError:
+            return f"its file {_FILES} is damaged"
+        except OSError as error:
+            return f"its files cannot be read ({error.strerror or error})"
+
+    def record(self, name: str, step: int | None = None) -> Record:
+        """The record of the checkpoint "last" or "best" of a step, None for the newest.
+
+        Raises:
+          InputError: it cannot be read.
+        """
+        step = self.step(name) if step is None else step
+        with _readable(self._folder(name, step)):
+            found = self._managers[name].restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
+        return Record(**{_EARLIER_NAMES.get(name, name): value for name, value in found.items()})
+
+    def restore_last(self, target: TrainState, step: int | None = None) -> TrainState:
+        """The whole state of a step, None for the newest, to train on.
+
+        Args:
+          target: gives shapes, dtypes and shardings (step.abstract_state).
+          step: of one of `steps("last")`.
+
+        Raises:
+          InputError: the checkpoint is damaged, or does not match this state.
+        """
+        step = self.step("last") if step is None else step
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(target._asdict()))
-        with _readable(self._folder("last")):
-            return TrainState(**manager.restore(self.step("last"), args=arguments)["state"])
+        with _readable(self._folder("last", step)):
+            return TrainState(**self._managers["last"].restore(step, args=arguments)["state"])
 
     def restore_parameters(self, name: str, target: TrainState):
         """Only the parameters of the checkpoint "last" or "best"; the optimizer state of "last" is not read.
@@ -120,7 +205,7 @@ class Checkpoints:
         Raises:
           InputError: the checkpoint is damaged, or does not match this state.
         """
-        folder = self._folder(name) / "state"
+        folder = self._folder(name, self.step(name)) / "state"
         saved = {_PARAMETERS: target.parameters} if name == "best" else target._asdict()
         wanted = {
             part: tree if part == _PARAMETERS else jax.tree.map(lambda _: ocp.PLACEHOLDER, tree)
@@ -130,9 +215,9 @@ class Checkpoints:
         with _readable(folder.parent), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
             return reader.restore(folder, args=ocp.args.PyTreeRestore(wanted, restore_args))[_PARAMETERS]
 
-    def _folder(self, name: str) -> Path:
-        """The folder of the complete checkpoint of this name."""
-        return Path(self._managers[name].directory) / str(self.step(name))
+    def _folder(self, name: str, step: int) -> Path:
+        """The folder of a complete checkpoint."""
+        return self._base / name / str(step)
 
     def wait(self) -> None:
         """Waits until everything is on disk; raises InputError if it could not be written."""
@@ -168,22 +253,44 @@ def _readable(folder: Path) -> Iterator[None]:
     """Raises InputError if the enclosed code cannot read the checkpoint in this folder."""
     try:
         yield
-    except (ValueError, KeyError, OSError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:
+        of_array = type(error) is Exception  # Orbax's, of an array that TensorStore cannot read
+        if not (of_array or isinstance(error, ValueError | KeyError | OSError)):
+            raise
+        cause = (of_array and error.__cause__) or error
+        said = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise InputError(
             f"checkpoint {folder} cannot be read as this model: {said}; it is damaged, or was written with another"
             " configuration"
         ) from error
 
 
-def _options(name: str, read_only: bool) -> ocp.CheckpointManagerOptions:
+def _sums(folder: Path) -> dict[str, list[int]]:
+    """[size, CRC-32] of each file below a folder that Orbax does not write later, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: [path.stat().st_size, _checksum(path)] for name, path in names.items() if name not in _AFTERWARDS}
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
+def _options(
+    name: str, keep: int, read_only: bool, before_complete: Callable[[], None]
+) -> ocp.CheckpointManagerOptions:
     """The options of one manager.
 
     Both managers may write the same step at once.  With a common barrier name, one could pass the other's barriers and
     finish a checkpoint that another process is still writing.
     """
     return ocp.CheckpointManagerOptions(
-        preservation_policy=LatestN(1),
+        preservation_policy=LatestN(keep),
+        async_options=None if read_only else ocp.AsyncOptions(post_finalization_callback=before_complete),
         enable_async_checkpointing=not read_only,
         cleanup_tmp_directories=not read_only,
         create=not read_only,

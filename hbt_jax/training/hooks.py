@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jax
 
+from hbt_jax.models.utilisation import peak_flops
 from hbt_jax.training.metrics_log import LateMetrics, MetricsLog, progress_bar
 from hbt_jax.training.trainer import Hook, Trainer
-from hbt_jax.training.utilisation import peak_flops
 
 
 class ShowProgress(Hook):

@@ -1,7 +1,8 @@
 """SIGTERM and Ctrl-C set a flag that training and evaluation poll, so that stopping a run loses no work.
 
 Without a handler the process would be killed at once.  The first signal asks the run to save and stop; the second one
-kills it.
+kills it.  Python runs a handler only between two instructions of the main thread, which may compile or compute for
+minutes; so a thread of its own sees to it that the second signal kills even then.
 """
 
 import ctypes
@@ -9,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -41,18 +43,43 @@ class StopRequest:
         return self.received is not None
 
     def __enter__(self) -> "StopRequest":
+        self._pipe = numbers, into = os.pipe()
+        os.set_blocking(into, False)
         self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        self._previous_file = signal.set_wakeup_fd(into, warn_on_full_buffer=False)
+        self._watcher = threading.Thread(target=_end_by_the_second, args=(numbers,), daemon=True)
+        self._watcher.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        signal.set_wakeup_fd(self._previous_file)
+        os.close(self._pipe[1])
+        self._watcher.join()
+        os.close(self._pipe[0])
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
+        self._watcher.join()  # before anything sets other handlers
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         print(f"\n{self.received.name}: {self.doing}", file=sys.stderr, flush=True)
+
+
+def _end_by_the_second(numbers: int) -> None:
+    """Waits for the first of SIGNALS and then lets the kernel end the process at the next one.
+
+    Args:
+      numbers: a pipe into which Python writes the number of each signal as it arrives; closed at the end.
+    """
+    while (number := os.read(numbers, 1)) and number[0] not in SIGNALS:
+        pass
+    if number:
+        set_handler = ctypes.CDLL(None).signal  # Python's own can only be called in the main thread
+        set_handler.argtypes, set_handler.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+        for each in SIGNALS:
+            set_handler(each, None)  # SIG_DFL
 
 
 def run_child(command: Sequence[str], stop: StopRequest) -> int:

@@ -1,20 +1,26 @@
 """What a run starts from: its last checkpoint if that belongs to the same run, else the initial weights."""
 
 import dataclasses
+import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
+from hbt_jax.mesh import any_process, from_first_process
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record
 from hbt_jax.training.initial_model import one_spelling
+
+Value = TypeVar("Value")
 
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
 RELEASES = "releases of public data"  # of the stores: reported if the data differ, but not compared
@@ -32,7 +38,7 @@ def first_state(
     mesh: Mesh,
     weights: Callable[[], dict[tuple, np.ndarray] | None] = lambda: None,
 ) -> tuple[steps.TrainState, Record]:
-    """The state and record that a run starts from.
+    """The state and record that a run starts from; checkpoints newer than the one it continues from are set aside.
 
     Args:
       checkpoints: of the run.
@@ -41,12 +47,62 @@ def first_state(
       step_config: the update.
       mesh: where the state goes.
       weights: gives the parameters of step 0 by path as host arrays, None for those of the seed.
+
+    Raises:
+      InputError: no checkpoint can be used.
     """
     if saved is None:
         checkpoints.forget_best()
         return steps.sharded_initial_state(step_config, mesh, weights()), dataclasses.replace(wanted)
-    state = checkpoints.restore_last(steps.abstract_state(step_config, mesh))
-    return state, dataclasses.replace(saved, configuration=wanted.configuration)
+    target = steps.abstract_state(step_config, mesh)
+
+    def read(step: int) -> tuple[steps.TrainState, Record]:
+        record = saved if step == saved.step else _undamaged_record(checkpoints, step)
+        return checkpoints.restore_last(target, step), record
+
+    state, record = _newest_usable(checkpoints, read)
+    if checkpoints.unusable:
+        _say(f"continuing from the checkpoint before, of step {record.step}")
+        checkpoints.go_back(record.step)
+    return state, dataclasses.replace(record, configuration=wanted.configuration)
+
+
+def _newest_usable(checkpoints: Checkpoints, read: Callable[[int], Value]) -> Value:
+    """What `read` returns for the newest step at which it works on every process; says why others are unusable.
+
+    Raises:
+      InputError: there is no such step.
+    """
+    for step in checkpoints.steps("last"):
+        if step in checkpoints.unusable:
+            continue
+        failed = value = None
+        try:
+            value = read(step)
+        except InputError as error:
+            failed = error
+        if not any_process(failed is not None):
+            return value
+        why = str(failed or "another process cannot read it")
+        checkpoints.unusable[step] = why
+        _say(f"the checkpoint of step {step} is unusable: {why}")
+    reasons = "; ".join(f"step {step}: {why}" for step, why in checkpoints.unusable.items())
+    raise InputError(
+        f"no checkpoint of this run can be used ({reasons}): bring the files back, or choose another --workdir"
+    )
+
+
+def _undamaged_record(checkpoints: Checkpoints, step: int) -> Record:
+    """The record of the checkpoint "last" of a step; raises InputError if its files are not as they were written."""
+    damage = from_first_process(checkpoints.damage(step) if jax.process_index() == 0 else None)
+    if damage:
+        raise InputError(damage)
+    return checkpoints.record("last", step)
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)
 
 
 def check_resume(
@@ -59,8 +115,10 @@ def check_resume(
 ) -> Record | None:
     """The record of the run to resume, None for a new run; `said` and `encoder` as for `check_same_run`.
 
+    It is that of the newest checkpoint whose files are as they were written.
+
     Raises:
-      InputError: --resume forbids or demands a checkpoint, or the checkpoint belongs to another run.
+      InputError: --resume forbids or demands a checkpoint, all are damaged, or they belong to another run.
     """
     found = checkpoints.step("last")
     if found is None:
@@ -69,7 +127,7 @@ def check_resume(
         return None
     if resume == "never":
         raise InputError(f"--resume=never, but {workdir} holds a checkpoint at step {found}: choose another --workdir")
-    saved = checkpoints.record("last")
+    saved = _newest_usable(checkpoints, lambda step: _undamaged_record(checkpoints, step))
     check_same_run(saved, wanted, workdir, said, encoder)
     return saved
 

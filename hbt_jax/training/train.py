@@ -14,10 +14,10 @@ from hbt_jax.data import audit, pipeline
 from hbt_jax.data.plan import PLAN_SCHEME
 from hbt_jax.errors import Interrupted
 from hbt_jax.files import check_name
-from hbt_jax.mesh import Agreement
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import Model, assumption
 from hbt_jax.training import resume, workdir
+from hbt_jax.training.agreement import Agreement, check_started_alike
 from hbt_jax.training.assessment import (
     Assess,
     BestMetric,
@@ -62,7 +62,11 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan)]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
-    with contextlib.closing(Checkpoints(folder)) as checkpoints, contextlib.ExitStack() as stack:
+    check_started_alike(initial.config, record.data, batches.plan)
+    with (
+        contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
+        contextlib.ExitStack() as stack,
+    ):
         saved = resume.check_resume(
             config.checkpoints.resume, checkpoints, record, folder, initial.said, initial.encoder
         )
@@ -79,7 +83,8 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
             print(summary_line(trainer), flush=True)
     if trainer.stopping:
         raise Interrupted(
-            f"saved at step {trainer.step} of {config.run.steps} in {folder}; run the same command again to resume"
+            f"saved at step {trainer.step} of {config.run.steps} in {folder}; run the same command again to resume",
+            at_once=trainer.compiles,
         )
     return mesh
 
@@ -111,6 +116,7 @@ def make_trainer(
     """The trainer without hooks, at the step of the checkpoint `saved`, None for step 0."""
     config, step_config = initial.config, workdir.step_config_of(initial)
     state, record = resume.first_state(checkpoints, saved, record, step_config, mesh, lambda: _weights(initial))
+    stop_requested = Agreement(lambda: stop.requested, config.run.log_every)
     return Trainer(
         step_config=step_config,
         mesh=mesh,
@@ -118,7 +124,8 @@ def make_trainer(
         checkpoints=checkpoints,
         state=state,
         record=record,
-        stop_requested=Agreement(lambda: stop.requested, config.run.log_every),
+        stop_requested=stop_requested,
+        stop_alone=stop_requested.alone,
         clock=SaveClock(config.checkpoints.save_every, 60.0 * config.checkpoints.save_minutes),
     )
 

@@ -9,8 +9,10 @@ which first shows the metrics that are still on the device and keeps the time ou
 """
 
 import collections
+import concurrent.futures
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -21,12 +23,13 @@ from jax.sharding import Mesh
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.mesh import put_batch
 from hbt_jax.models.model import not_finite_parameter
+from hbt_jax.models.utilisation import update_flops
 from hbt_jax.training import step as steps
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.metrics_log import Throughput
-from hbt_jax.training.utilisation import update_flops
 
 _BATCHES_AHEAD = 2
+_POLL_SECONDS = 0.1
 
 
 class Batches(Protocol):
@@ -66,19 +69,18 @@ class Compiled:
 
     Args:
       function: jitted (first, batch) -> anything.
-      rate: the measured rate, from which the time spent compiling is excluded.
+      compiled: compiles what the function's `lower` returns.
     """
 
-    def __init__(self, function: Callable, rate: Throughput):
-        self._function, self._rate, self._programs = function, rate, {}
+    def __init__(self, function: Callable, compiled: Callable):
+        self._function, self._compiled, self._programs = function, compiled, {}
 
     def __call__(self, first, batch: dict):
         """Calls the function; compiles it first if the batch has a new shape."""
         shape = batch["tokens"].shape
         if shape not in self._programs:
             jax.block_until_ready(first)
-            with self._rate.away():
-                self._programs[shape] = self._function.lower(first, batch).compile()
+            self._programs[shape] = self._compiled(self._function.lower(first, batch))
         return self._programs[shape](first, batch)
 
     @property
@@ -114,11 +116,13 @@ class Trainer:
       state: parameters and optimizer; replaced by every update.
       record: what the next checkpoint says besides its arrays; its `step` counts the updates applied.
       stop_requested: whether the run has been asked to stop; the same answer on every process.
+      stop_alone: the same, known at once, where no other process has to agree; else False.
       clock: decides when the next periodic checkpoint is due.
       rate: pairs per second.
       update: the compiled update.
       unread: (step, metrics on the device) of the updates that no hook has read yet.
       stopping: whether the run ends because it was asked to.
+      compiles: whether it ends so while a thread still compiles.
       ended_early: set by a hook to end the run because more updates do not help.
     """
 
@@ -130,13 +134,15 @@ class Trainer:
     record: Record
     stop_requested: Callable[[], bool]
     clock: SaveClock
+    stop_alone: Callable[[], bool] = lambda: False
     rate: Throughput = dataclasses.field(default_factory=Throughput)
     unread: list = dataclasses.field(default_factory=list)
     stopping: bool = False
+    compiles: bool = False
     ended_early: bool = False
 
     def __post_init__(self) -> None:
-        self.update = Compiled(steps.make_train_step(self.step_config, self.mesh), self.rate)
+        self.update = Compiled(steps.make_train_step(self.step_config, self.mesh), self.compiled)
         self._hooks: list[tuple[Hook, int]] = []
 
     @property
@@ -175,7 +181,11 @@ class Trainer:
                 return
             with self.rate.waiting():
                 batch = next(batches)
-            self.state, metrics = self.update(self.state, batch)
+            try:
+                self.state, metrics = self.update(self.state, batch)
+            except Interrupted:
+                self.stopping = True
+                return
             self.record.step += 1
             self.unread.append((self.step, metrics | {"flops": self._flops(batch)}))
             for hook, every in self._hooks:
@@ -186,6 +196,28 @@ class Trainer:
         shares, rows, length = batch["tokens"].shape
         queries, passages = (shares * batch[slots].shape[1] for slots in ("query_slots", "passage_slots"))
         return update_flops(self.step_config.encoder, shares * rows, length, queries, passages)
+
+    def compiled(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """A program, compiled in a thread: that can take minutes, too long for a stop to wait; not counted as training.
+
+        Raises:
+          Interrupted: the run has been asked to stop meanwhile; the thread still compiles.
+        """
+        result = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                result.set_result(lowered.compile())
+            except BaseException as error:
+                result.set_exception(error)
+
+        with self.rate.away():
+            threading.Thread(target=work, daemon=True).start()
+            while not concurrent.futures.wait([result], _POLL_SECONDS).done:
+                if self.stop_alone():
+                    self.compiles = True
+                    raise Interrupted("during compilation")
+            return result.result()
 
     def check_stop(self) -> None:
         """For long work in a hook: raises Interrupted, on every process at once, if the run has been asked to stop."""

@@ -31,7 +31,7 @@ def state_at(step_config, mesh, step):
 def test_last_and_best_are_kept_and_restored_on_another_mesh(tmp_path):
     step_config = toy.step_config()
     one, many = make_mesh(1, 1, jax.devices()[:1]), make_mesh(2, 4)
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, keep=1)
     for step, loss in [(1, 3.0), (2, 1.0), (3, 2.0)]:
         record = Record(step, {"a": 1}, {"b": 2}, min(loss, 1.0), best_step=2, evaluated_step=step, plan_scheme=9)
         checkpoints.save_last(state_at(step_config, one, step), record)
@@ -156,6 +156,71 @@ def test_a_checkpoint_without_one_of_its_files_is_one_clear_error(tmp_path, lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         with pytest.raises(InputError, match=f"{name}/4 cannot be read as this model: .+; it is damaged"):
             checkpoints.restore_parameters(name, target)
+    checkpoints.close()
+
+
+def test_the_newest_are_kept_as_many_as_asked_for(tmp_path):
+    mesh, step_config = make_mesh(1, 1, jax.devices()[:1]), toy.step_config()
+    state = steps.sharded_initial_state(step_config, mesh)
+    for keep, expected in ((1, [4]), (2, [4, 3]), (3, [4, 3, 2])):
+        checkpoints = Checkpoints(tmp_path / str(keep), keep=keep)
+        for step in (1, 2, 3, 4):
+            for save in (checkpoints.save_last, checkpoints.save_best):
+                save(state, Record(step, {}, {}))
+        checkpoints.close()
+        again = Checkpoints(tmp_path / str(keep), read_only=True)
+        assert again.steps("last") == again.steps("best") == expected
+        again.close()
+
+
+DAMAGES = {
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "a zeroed byte": lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\0"),
+    "gone": lambda path: path.unlink(),
+}
+
+
+def test_any_damage_to_any_file_is_found_and_named(tmp_path):
+    """Apart from what Orbax writes about a checkpoint that is complete, and does not need to read it."""
+    mesh, step_config = make_mesh(2, 4), toy.step_config()
+    checkpoints, folder = saved(tmp_path, step_config, mesh), tmp_path / "checkpoints" / "last" / "4"
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names -= {"_CHECKPOINT_METADATA", "commit_success.txt", "files.json"}
+    assert len(names) > 10 and "record/metadata" in names
+    for name in sorted(names):
+        content = (folder / name).read_bytes()
+        for how, damage in DAMAGES.items():
+            damage(folder / name)
+            if (folder / name).exists() and (folder / name).read_bytes() == content:
+                continue
+            assert name in checkpoints.damage(4), (name, how)
+            (folder / name).write_bytes(content)
+    assert checkpoints.damage(4) is None
+    (folder / "files.json").write_text("{")
+    assert checkpoints.damage(4) == "its file files.json is damaged"
+    (folder / "files.json").unlink()  # as of an earlier version
+    assert checkpoints.damage(4) is None
+    checkpoints.close()
+
+
+def test_a_record_that_cannot_be_read_is_one_clear_error(tmp_path):
+    checkpoints = saved(tmp_path, toy.step_config(), make_mesh(1, 1, jax.devices()[:1]))
+    (tmp_path / "checkpoints" / "last" / "4" / "record" / "metadata").write_text("{")
+    with pytest.raises(InputError, match="last/4 cannot be read as this model: .+; it is damaged"):
+        checkpoints.record("last")
+    checkpoints.close()
+
+
+def test_an_array_that_cannot_be_read_is_one_clear_error(tmp_path):
+    mesh, step_config = make_mesh(2, 4), toy.step_config()
+    checkpoints = saved(tmp_path, step_config, mesh)
+    files = (tmp_path / "checkpoints" / "last" / "4" / "state").glob("ocdbt.process_0/d/*")
+    largest = max(files, key=lambda path: path.stat().st_size)
+    largest.write_bytes(bytes(largest.stat().st_size))
+    with pytest.raises(InputError, match="last/4 cannot be read as this model: (?!.*bound method).+; it is damaged"):
+        checkpoints.restore_last(steps.abstract_state(step_config, mesh))
     checkpoints.close()
 
 

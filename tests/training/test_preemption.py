@@ -34,6 +34,23 @@ def test_the_second_signal_ends_the_process():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == -signal.SIGTERM
 
 
+def test_the_second_signal_ends_a_process_that_is_in_a_library():
+    """Where Python runs no handler: not even the first one is printed."""
+    code = (
+        "import hashlib\nfrom hbt_jax.training.preemption import StopRequest\nwith StopRequest():\n"
+        "    print('ready', flush=True)\n    hashlib.pbkdf2_hmac('sha256', b'a', b'b', 2**31 - 1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(0.5)
+    process.terminate()
+    time.sleep(1)
+    assert process.poll() is None
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (-signal.SIGTERM, b"")
+
+
 def test_a_child_gets_one_signal_and_time_to_finish(tmp_path):
     started, counted = tmp_path / "started", tmp_path / "counted"
     code = (

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,6 +225,57 @@ def test_leftovers_of_a_save_that_was_killed_are_removed(tmp_path):
     assert not leftover.exists()
 
 
+def broken(workdir, step, name="state/manifest.ocdbt", listed=True):
+    """Zeroes a file of a checkpoint; `listed`: whether the checkpoint still has the list of its files."""
+    folder = workdir / "checkpoints" / "last" / str(step)
+    (folder / name).write_bytes(bytes((folder / name).stat().st_size))
+    if not listed:
+        (folder / "files.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("listed", "why"),
+    [(True, "the content of its file state/manifest.ocdbt has changed"), (False, "checkpoint .*/4 cannot be read as")],
+)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_continued_to_the_same_end(
+    tmp_path, straight, capfd, listed, why
+):
+    measured = {"measures": [Scores({2: 0.1, 4: 0.2, 6: 0.3}, every=2)], "best": BestMetric(Scores.name, True)}
+    run(tmp_path, stop_after=6, save_every=2, **measured)
+    with contextlib.closing(Checkpoints(tmp_path, read_only=True)) as checkpoints:
+        assert (checkpoints.steps("last"), checkpoints.steps("best")) == ([4, 2], [4, 2])
+    broken(tmp_path, 4, listed=listed)
+    capfd.readouterr()
+    state, record, _ = run(tmp_path, stop_after=0, **measured)
+    said = capfd.readouterr().err
+    assert re.search(f"^the checkpoint of step 4 is unusable: {why}", said, re.MULTILINE)
+    assert "continuing from the checkpoint before, of step 2\n" in said
+    assert (record.step, record.best_step) == (2, 2)
+    with contextlib.closing(Checkpoints(tmp_path, read_only=True)) as checkpoints:
+        assert (checkpoints.steps("last"), checkpoints.steps("best")) == ([2], [2])
+    aside = tmp_path / "checkpoints" / "set_aside"
+    assert sorted(path.name for path in aside.iterdir()) == ["best-4", "last-4"]
+    state, record, _ = run(tmp_path, **measured)
+    assert (record.step, record.best_step) == (6, 6)
+    for ours, theirs in zip(leaves(state), straight, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert [row["step"] for row in read_metrics(tmp_path) if row["split"] == "dev"] == [2, 4, 6]
+
+
+def test_without_a_usable_checkpoint_the_run_says_so_and_changes_nothing(tmp_path):
+    run(tmp_path, stop_after=4, save_every=2)
+    broken(tmp_path, 2, "record/metadata")
+    broken(tmp_path, 4, listed=False)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    message = (
+        r"^no checkpoint of this run can be used \(step 4: checkpoint .*/4 cannot be read.*; step 2: the content of its"
+        r" file record/metadata has changed since it was written\): bring the files back, or choose another --workdir$"
+    )
+    with pytest.raises(InputError, match=message):
+        run(tmp_path)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 def test_a_workdir_of_another_run_is_refused(tmp_path):
     run(tmp_path, stop_after=1)
     saved = Record(1, CONFIGURATION, {"stores": ["a"]})
@@ -301,13 +353,14 @@ class Scores:
     """A measure that says what it is told to."""
 
     split = "dev"
+    name = "facts/multilingual/map"
 
     def __init__(self, values, every):
         self.values, self.every = values, every
 
     def __call__(self, trainer):
         trainer.check_stop()
-        return {"facts/multilingual/map": self.values[trainer.step]}
+        return {self.name: self.values[trainer.step]}
 
 
 @pytest.mark.parametrize(("is_higher_better", "best", "reached"), [(True, 2, 5), (False, 3, 6)])

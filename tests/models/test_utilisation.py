@@ -5,8 +5,8 @@ import pytest
 
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import EncoderConfig
+from hbt_jax.models.utilisation import peak_flops, update_flops
 from hbt_jax.training import step as steps
-from hbt_jax.training.utilisation import peak_flops, update_flops
 from tests.training import toy
 
 

@@ -187,6 +187,13 @@ class PlanConfig(Part):
     size_exponent: float = option(
         1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
     )
+    train_fraction: float = option(
+        1.0,
+        "share of each training store's pairs that is trained on; the seed decides which, and a smaller share is part"
+        " of a larger one",
+        above=0.0,
+        maximum=1.0,
+    )
     global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
     negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
 

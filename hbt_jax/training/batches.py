@@ -22,7 +22,9 @@ class HostBatches:
     """Packed host batches of one mixture, as this process and mesh need them."""
 
     def __init__(self, config: TrainConfig, stores: Sequence[str], tokenizer: Tokenizer, mesh: Mesh):
-        self.mixture: Mixture = open_mixture(stores, tokenizer.fingerprint, config.run.store_cache)
+        self.mixture: Mixture = open_mixture(
+            stores, tokenizer.fingerprint, config.run.store_cache, config.plan.train_fraction, config.run.seed
+        )
         self.plan = Plan(self.mixture, config.plan, config.run.seed)
         self.global_batch = config.plan.global_batch
         self._text, self._tokenizer = config.text, tokenizer
@@ -68,5 +70,5 @@ def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) ->
     if training.batching == "hybrid":
         alpha = training.mono_probability
         kinds = [kind for kind, share in (("x-x-mono", alpha), ("x-y", 1.0 - alpha)) if share > 0]
-    plans = [dataclasses.replace(training, batching=kind, negatives=0) for kind in kinds]
+    plans = [dataclasses.replace(training, batching=kind, negatives=0, train_fraction=1.0) for kind in kinds]
     return [HostBatches(dataclasses.replace(config, plan=plan), stores, tokenizer, mesh) for plan in plans]

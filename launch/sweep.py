@@ -117,7 +117,8 @@ def write(wanted: Sequence[Run], benchmarks: Sequence[str], varying: Mapping, pa
     found = study(wanted, benchmarks, varying, pairs, flags.FLAGS.samples, poll)
     blocks = found["benchmarks"]
     texts = [table(name, block["metrics"]) for name, block in blocks.items()]
-    texts += ["\n".join(f"- {name}: {claim}" for claim in block["claims"]) for name, block in blocks.items()]
+    for name, block in blocks.items():
+        texts.append("\n".join(f"- {name}: {claim}" for one in block["comparisons"] for claim in one["claims"]))
     text = "\n\n".join(filter(None, texts)) + "\n"
     metrics = {given: block["metrics"] for given, block in zip(benchmarks, blocks.values(), strict=True)}
     for name, content in (("sweep", metrics), ("study", found)):

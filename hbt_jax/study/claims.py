@@ -9,24 +9,30 @@ _MOST_CODES = 12  # languages that a sentence names
 
 
 def claims(compared: Mapping) -> Iterator[str]:
-    """Sentences about one pairing: each setting over all languages, then languages and scripts.
+    """Sentences about one pairing over all languages, one a setting.
 
     Args:
       compared: as `comparisons.compare_benchmark` gives it.
 
     `hybrid > x-y in monolingual mAP: +0.021 [+0.012, +0.030], p < 0.001`
     """
-    a, b = compared["a"], compared["b"]
     for setting, block in compared["comparisons"].items():
-        yield _overall(a, b, _measured(setting, block), block, block["overall"]["all"])
+        measured, row = _measured(setting, block), block["overall"]["all"]
+        yield _overall(compared["a"], compared["b"], measured, block, row)
+
+
+def details(compared: Mapping) -> Iterator[str]:
+    """Sentences about one pairing by languages and scripts; `compared` as for `claims`."""
+    a, b = compared["a"], compared["b"]
     for setting, block in compared["comparisons"].items():
         row = block["by_resource"].get("under_resourced_less_others")
         if row:
             yield _for_the_weak(a, b, _measured(setting, block), block, row)
     for setting, block in compared["comparisons"].items():
-        for family, name in (("by_query_language", "language"), ("by_script", "script")):
-            if len(block[family]) > 1:
-                yield _counted(a, _measured(setting, block), name, block[family])
+        families = [("languages", block["by_query_language"]), ("scripts", block["by_script"])]
+        counted = [_counted(name, rows) for name, rows in families if len(rows) > 1]
+        if counted:
+            yield f"{a} against {b} in {_measured(setting, block)}: {'; '.join(counted)}"
 
 
 def _measured(setting: str, block: Mapping) -> str:
@@ -51,12 +57,9 @@ def _for_the_weak(a: str, b: str, measured: str, block: Mapping, row: Mapping) -
     return f"{a} does {more} over {b} for under-resourced than for other languages in {measured}: {numbers}"
 
 
-def _counted(a: str, measured: str, name: str, rows: Mapping[str, Mapping]) -> str:
+def _counted(name: str, rows: Mapping[str, Mapping]) -> str:
     better, worse = ([code for code, row in rows.items() if row["better"] == side] for side in ("a", "b"))
-    return (
-        f"{a} by {name} in {measured}: better in {len(better)} of {len(rows)}{_named(better)}, worse in"
-        f" {len(worse)}{_named(worse)}"
-    )
+    return f"better in {len(better)} of {len(rows)} {name}{_named(better)}, worse in {len(worse)}{_named(worse)}"
 
 
 def _named(codes: list[str]) -> str:

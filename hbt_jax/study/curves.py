@@ -17,8 +17,7 @@ _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340, 210, 46, 14, 12, 40
 _COLOURS = 4
 _LOGARITHMIC = 8.0  # ratio of the largest to the smallest value from which an axis is logarithmic
 _ROOM = 30  # that a number below the axis takes
-_NAMES = {ALPHA: "alpha: probability of an x-x-mono batch (0: x-y, 1: x-x-mono)",
-          "train_fraction": "share of the training pairs"}  # fmt: skip
+_NAMES = {ALPHA: "alpha (0: x-y, 1: x-x-mono)", "train_fraction": "share of the training pairs"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,7 +34,6 @@ def _benchmark(study: Mapping, name: str) -> dict:
     block = study["benchmarks"][name]
     return {
         "name": name,
-        "claims": block["claims"],
         "heads": [heading for heading, *_ in table.columns(block["metrics"])],
         "rows": table.rows(block["metrics"]),
         "differences": _differences(block["comparisons"]),
@@ -116,4 +115,4 @@ def _robustness(block: Mapping, setting: str) -> dict:
 
 def _forests(one: Mapping) -> dict:
     plots = [(_TITLES[setting], forest_plot(setting, block)) for setting, block in one["comparisons"].items()]
-    return {"a": one["a"], "b": one["b"], "notes": one["notes"], "plots": plots}
+    return {"a": one["a"], "b": one["b"], "notes": one["notes"], "details": one["details"], "plots": plots}

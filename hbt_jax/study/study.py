@@ -3,7 +3,7 @@
 {"axes": {option: values}, "seeds", "variants": {label: {"options", "runs": folders below the workdir}},
 "definitions", "benchmarks": {name: {"metric", "metrics": {label: [as in results.json, by seed]},
 "by_query_language": {setting: {label: {code: mean over seeds}}}, "robustness": {setting: {label: means over seeds}},
-"comparisons": [as comparisons.compare_benchmark gives them], "claims": [sentences]}}}
+"comparisons": [as comparisons.compare_benchmark gives them, with "claims" and "details", lists of sentences]}}}
 """
 
 import statistics
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS
 from hbt_jax.evaluation.report.names import main_metric
 from hbt_jax.evaluation.results.read import Outcome
-from hbt_jax.study.claims import claims
+from hbt_jax.study.claims import claims, details
 from hbt_jax.study.comparisons import STUDY_DEFINITIONS, compare_benchmark, outcomes
 from hbt_jax.study.grid import UNTRAINED
 from hbt_jax.study.pairing import Pairing, untrained_label
@@ -47,14 +47,16 @@ def _benchmark(name: str, runs: Sequence[Run], pairs: Sequence[Pairing], samples
     found = outcomes(runs, name)
     shown = _one_untrained(found)
     metric = main_metric(next(iter(found.values()))[0].summary)
-    compared = compare_benchmark(name, found, pairs, samples, poll)
+    compared = [
+        one | {"claims": list(claims(one)), "details": list(details(one))}
+        for one in compare_benchmark(name, found, pairs, samples, poll)
+    ]
     return {
         "metric": metric,
         "metrics": {label: [one.summary["metrics"] for one in of_label] for label, of_label in shown.items()},
         "by_query_language": by_language(shown, metric),
         "robustness": {setting: _robustness(shown, setting) for setting in SETTINGS},
         "comparisons": compared,
-        "claims": [sentence for one in compared for sentence in claims(one)],
     }
 
 

@@ -192,6 +192,13 @@ class PlanConfig(Part):
     size_exponent: float = option(
         1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
     )
+    train_fraction: float = option(
+        1.0,
+        "share of each training store's pairs that is trained on; the seed decides which, and a smaller share is part"
+        " of a larger one",
+        above=0.0,
+        maximum=1.0,
+    )
     global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
     negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
 
@@ -477,7 +484,32 @@ class Embedding(Devices, Pooling, Prefixes):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig(Embedding, Benchmarks, SavedModel):
+class LanguageRemoval(Part):
+    """Which directions of language are projected out of a model's embeddings."""
+
+    title: ClassVar[str] = "Language directions"
+
+    remove_language_directions: int = option(
+        0,
+        "directions projected out of all embeddings: those in which the means of languages vary most (LSAR, arXiv"
+        " 2401.05792), at most the number of languages less one; 0: none",
+        minimum=0,
+    )
+    language_texts: str = option(
+        "", "folder of texts whose means are taken, of no benchmark: LANGUAGE.txt or LANGUAGE.txt.gz, one text a line"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.remove_language_directions) != bool(self.language_texts):
+            raise InputError(
+                f"--remove_language_directions={self.remove_language_directions}"
+                f" --language_texts={self.language_texts}: expected both or neither"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
     """What launch/eval.py evaluates."""
 
     title: ClassVar[str] = "Evaluation"
@@ -538,7 +570,7 @@ class EvalConfig(Embedding, Benchmarks, SavedModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig(SavedModel):
+class ExportConfig(LanguageRemoval, SavedModel):
     """What launch/export.py writes."""
 
     title: ClassVar[str] = "Export"

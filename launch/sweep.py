@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""Trains one configuration with several batch kinds and seeds, and prints their evaluations as one table.
+"""Trains every configuration of a grid with several seeds, evaluates and compares them.
 
     python launch/sweep.py --flagfile=launch/flagfiles/quickstart.flags --batching=x-x-mono,x-y,hybrid --seeds=3
+    python launch/sweep.py --flagfile=... --grid="batching=x-x-mono,hybrid; mono_probability=0.25,0.5" --seeds=3
 
-Runs are in WORKDIR/KIND-seedN.  Run the same command again to resume: finished runs are kept, an interrupted or killed
-one continues from its last checkpoint.
-Writes WORKDIR/sweep.json and WORKDIR/sweep.md.
+Runs are in WORKDIR/CONFIGURATION-seedN.  Run the same command again to resume: finished runs are kept, an interrupted
+or killed one continues from its last checkpoint.  --print_commands prints the commands of the runs that are not
+finished, one a line, for the tasks of a job array; the same command without it then writes the results.
+Writes WORKDIR/sweep.json, sweep.md, study.json and study.html.
 """
 
 import json
-import os
-import statistics
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -25,166 +27,106 @@ from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
+from hbt_jax.study import grid  # noqa: E402
+from hbt_jax.study.pairing import Pairing, pairings  # noqa: E402
+from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs  # noqa: E402
+from hbt_jax.study.table import table  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
-COLUMNS = (  # heading, setting, metric, digits
-    ("mono mAP", "monolingual", "map", 3),
-    ("cross mAP", "cross_lingual", "map", 3),
-    ("multi mAP", "multilingual", "map", 3),
-    ("mono R@1", "monolingual", "recall@1", 3),
-    ("cross R@1", "cross_lingual", "recall@1", 3),
-    ("multi R@1", "multilingual", "recall@1", 3),
-    ("rank distance", "multilingual", "rank_distance", 1),
-)
-OF_STREAMED = (  # for benchmarks whose passages are streamed
-    ("mono nDCG@10", "monolingual", "ndcg@10", 3),
-    ("multi nDCG@10", "multilingual", "ndcg@10", 3),
-    ("mono R@100", "monolingual", "recall@100", 3),
-    ("multi R@100", "multilingual", "recall@100", 3),
-)
-NO_RESULT = {  # options that may change when a sweep is repeated: where a run is, how often it reports or saves
-    "workdir", "resume", "log_every", "save_every", "save_minutes", "store_cache",
-}  # fmt: skip
-PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks"}
+
+def told() -> dict[str, Any]:
+    """Every option of training as this command was given it."""
+    given = {name: flags.FLAGS[name].value for name in TrainConfig().options() if name != grid.BATCHING}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()} | {
+        grid.BATCHING: TrainConfig().plan.batching
+    }
 
 
-def configuration(kind: str, seed: int, workdir: Path) -> TrainConfig:
-    """The configuration of one run: everything this command was told, with another batch kind, seed and workdir."""
-    told = {name: flags.FLAGS[name].value for name in TrainConfig().options()}
-    return TrainConfig.from_options(told | {"batching": kind, "seed": seed, "workdir": str(workdir)})
+def axes() -> dict[str, tuple]:
+    """The options that vary, batch kinds first."""
+    given = grid.parse_grid(flags.FLAGS.grid)
+    return {grid.BATCHING: given.pop(grid.BATCHING, tuple(flags.FLAGS.batching)), **given}
 
 
-def arguments(config: TrainConfig) -> list[str]:
-    """A configuration as flags of launch/train.py."""
-    given = {name: value for name, value in config.options().items() if value is not None}
-    return [f"--{name}={','.join(value) if isinstance(value, tuple) else value}" for name, value in given.items()]
-
-
-def train(config: TrainConfig, stop: StopRequest) -> None:
+def train(run: Run, stop: StopRequest) -> None:
     """Runs one training with its evaluation in a separate process.
 
     Raises:
       InputError: it failed and has printed why.
       Interrupted: a signal arrived; the run has saved.
     """
-    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(config)]
+    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(run.config)]
     code = run_child(script, stop)
     if stop.requested or code == command.EXIT_INTERRUPTED:
-        raise Interrupted(f"during {config.run.workdir}; run the same command again to resume")
+        raise Interrupted(f"during {run.workdir}; run the same command again to resume")
     if code:
-        raise InputError(f"the run {config.run.workdir} ended with exit code {code}; see its message above")
-
-
-def check_kept(config: TrainConfig) -> None:
-    """Raises InputError if a run found in the workdir has options that give it another result than this one.
-
-    A run writes its options after those left to the model's files have been resolved, so they are compared with the
-    resolved options of this one.
-    """
-    workdir = Path(config.run.workdir)
-    file = workdir / "config.json"
-    if not file.exists():
-        return
-    # This imports jax: only if there is a run to compare with.
-    from hbt_jax.training.initial_model import architecture, one_spelling, resolved
-
-    try:
-        found = TrainConfig.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
-    encoder = architecture(config)
-    before, wanted = (one_spelling(each, encoder) for each in (found, resolved(config)))
-    names = [name for name in sorted(wanted) if name not in NO_RESULT and _differ(name, before[name], wanted[name])]
-    if names:
-        changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)
-        raise InputError(f"{workdir} holds a run with another {changes}: give the same flags, or another --workdir")
-
-
-def _differ(name: str, before: object, wanted: object) -> bool:
-    """Whether an option has another value; the same folder or file may be written as different paths."""
-    if name not in PATHS:
-        return before != wanted
-    places = ([_place(path) for path in (each if isinstance(each, tuple) else [each])] for each in (before, wanted))
-    return next(places) != next(places)
-
-
-def _place(path: str) -> str:
-    return os.path.realpath(path) if os.path.exists(path) else path  # else a preset, a hub id or a benchmark's name
-
-
-def _shown(value: object) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    text = text.lower() if isinstance(value, bool) else text
-    return text if text and text == text.strip() else repr(text)
-
-
-def results_of(workdir: Path, benchmark: str, untrained: bool = False) -> dict | None:
-    """The metrics of a finished run on one benchmark (a name or a path), None if it has not finished."""
-    folder = workdir / "evaluation" / ("untrained" if untrained else "") / os.path.basename(os.path.abspath(benchmark))
-    file = folder / "results.json"
-    return json.loads(file.read_text(encoding="utf-8"))["metrics"] if file.exists() else None
-
-
-def table(benchmark: str, runs: dict[str, list[dict]]) -> str:
-    """A Markdown table of mean and sample standard deviation over seeds, one row per batch kind."""
-    everyone = [metrics for of_kind in runs.values() for metrics in of_kind]
-    shown, streamed = ([column for column in some if _in_all(everyone, column)] for some in (COLUMNS, OF_STREAMED))
-    columns = shown or streamed
-    lines = [
-        f"| {benchmark}: batches | seeds | " + " | ".join(heading for heading, *_ in columns) + " |",
-        "|---" * (len(columns) + 2) + "|",
-    ]
-    for name, metrics in runs.items():
-        cells = [_cell([each[setting][metric] for each in metrics], digits) for _, setting, metric, digits in columns]
-        lines.append(f"| {name} | {len(metrics)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _in_all(runs: list[dict], column: tuple) -> bool:
-    """Whether all results have a column; bitext, for one, has no monolingual queries."""
-    _, setting, metric, _ = column
-    return all(metrics.get(setting, {}).get(metric) is not None for metrics in runs)
-
-
-def _cell(values: list[float], digits: int) -> str:
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+        raise InputError(f"the run {run.workdir} ended with exit code {code}; see its message above")
 
 
 def main(_: list[str]) -> None:
     """Locks the folder of the sweep and runs it."""
     command.require(["workdir", "benchmarks"])
-    with held(flags.FLAGS.workdir, "--workdir"):  # each run locks its own folder inside
-        sweep()
-
-
-def sweep() -> None:
-    """Checks the flags, runs what is not finished yet, and writes the table."""
-    kinds, seeds = flags.FLAGS.batching, flags.FLAGS.seeds
-    if not kinds or set(kinds) - set(BATCHINGS):
-        raise InputError(f"--batching={','.join(kinds)}: expected a comma-separated list of {', '.join(BATCHINGS)}")
-    root, benchmarks = Path(flags.FLAGS.workdir), flags.FLAGS.benchmarks
-    command.require_data_dir(benchmarks, flags.FLAGS.data_dir)
-    for benchmark in benchmarks:
+    options, varying = told(), axes()
+    variants = grid.variants(varying, options)
+    pairs = pairings(flags.FLAGS.baseline, variants, list(varying), options)
+    if grid.UNTRAINED in flags.FLAGS.baseline and not options["evaluate_untrained"]:
+        raise InputError(f"--baseline={grid.UNTRAINED} needs --evaluate_untrained")
+    command.require_data_dir(options["benchmarks"], options["data_dir"])
+    for benchmark in options["benchmarks"]:
         check_known(benchmark)
-    runs = {(kind, seed): root / f"{kind}-seed{seed}" for kind in kinds for seed in range(seeds)}
+    wanted = runs(variants, flags.FLAGS.seeds, options, Path(flags.FLAGS.workdir))
+    if flags.FLAGS.print_commands:
+        print_commands(wanted)
+        return
+    with held(flags.FLAGS.workdir, "--workdir"):  # each run locks its own folder inside
+        sweep(wanted, varying, pairs)
+
+
+def print_commands(wanted: Sequence[Run]) -> None:
+    """Prints the commands of the runs without results."""
+    for run in wanted:
+        check_kept(run.config)
+        if not run.finished(flags.FLAGS.benchmarks):
+            print(command_line(run.config))
+
+
+def sweep(wanted: Sequence[Run], varying: Mapping[str, Sequence], pairs: Sequence[Pairing]) -> None:
+    """Runs what is not finished yet, and writes the results."""
+    benchmarks = flags.FLAGS.benchmarks
     with StopRequest() as stop:
-        for number, ((kind, seed), workdir) in enumerate(runs.items(), 1):
-            config = configuration(kind, seed, workdir)
-            check_kept(config)
-            print(f"run {number} of {len(runs)}: {workdir}", flush=True)
-            if any(results_of(workdir, benchmark) is None for benchmark in benchmarks):
-                train(config, stop)
-    content, texts = {}, []
-    for benchmark in benchmarks:
-        found = {kind: [results_of(runs[kind, seed], benchmark) for seed in range(seeds)] for kind in kinds}
-        untrained = [results_of(runs[kinds[0], seed], benchmark, untrained=True) for seed in range(seeds)]
-        found |= {"untrained": untrained} if all(untrained) else {}
-        content[benchmark] = found
-        texts.append(table(benchmark, found))
-    (root / "sweep.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (root / "sweep.md").write_bytes(utf8("\n\n".join(texts) + "\n"))
-    print("\n\n".join(texts))
+        for number, run in enumerate(wanted, 1):
+            check_kept(run.config)
+            print(f"run {number} of {len(wanted)}: {run.workdir}", flush=True)
+            if not run.finished(benchmarks):
+                train(run, stop)
+
+        def poll() -> None:
+            if stop.requested:
+                raise Interrupted("while comparing; all runs are finished: run the same command again")
+
+        write(wanted, benchmarks, varying, pairs, poll)
+
+
+def write(wanted: Sequence[Run], benchmarks: Sequence[str], varying: Mapping, pairs: Sequence[Pairing], poll) -> None:
+    """Writes and prints the results of finished runs."""
+    # These import scipy and the templates: only when there is something to write.
+    from hbt_jax.study.page import write_page
+    from hbt_jax.study.study import study
+
+    root = Path(flags.FLAGS.workdir)
+    found = study(wanted, benchmarks, varying, pairs, flags.FLAGS.samples, poll)
+    blocks = found["benchmarks"]
+    texts = [table(name, block["metrics"]) for name, block in blocks.items()]
+    for name, block in blocks.items():
+        texts.append("\n".join(f"- {name}: {claim}" for one in block["comparisons"] for claim in one["claims"]))
+    text = "\n\n".join(filter(None, texts)) + "\n"
+    metrics = {given: block["metrics"] for given, block in zip(benchmarks, blocks.values(), strict=True)}
+    for name, content in (("sweep", metrics), ("study", found)):
+        (root / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (root / "sweep.md").write_bytes(utf8(text))
+    write_page(str(root / "study.html"), found)
+    print(f"study: {root / 'study.html'}")
+    print(text, end="")
 
 
 if __name__ == "__main__":
@@ -193,5 +135,21 @@ if __name__ == "__main__":
     flags.DEFINE_list(
         "batching", ["x-x-mono", "x-y", "hybrid"], f"batch kinds, comma-separated: {', '.join(BATCHINGS)}"
     )
-    flags.DEFINE_integer("seeds", 3, "runs of each batch kind, with the seeds 0, 1, ...", lower_bound=1)
+    flags.DEFINE_string(
+        "grid",
+        "",
+        "options that vary and their values, such as `batching=x-y,hybrid; mono_probability=0.25,0.5`; values of an"
+        " option that is a list are joined by +; configurations that do not differ are run once",
+    )
+    flags.DEFINE_integer("seeds", 3, "runs of each configuration, with the seeds 0, 1, ...", lower_bound=1)
+    flags.DEFINE_list(
+        "baseline",
+        [],
+        "what each configuration is compared with, the same but for these options: `batching=x-x-mono`; options of one"
+        " baseline are joined by ;, several baselines by commas; `untrained`: the initial weights; empty: no tests",
+    )
+    flags.DEFINE_integer(
+        "samples", 10_000, "draws of the bootstrap and of the randomisation test of each comparison", lower_bound=100
+    )
+    flags.DEFINE_bool("print_commands", False, "print the commands of unfinished runs, one a line, and run none")
     command.run_command(main)

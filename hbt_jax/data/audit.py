@@ -151,7 +151,8 @@ def main(_: list[str]) -> None:
 
     flags.require(["stores"])
     config, run = flags.values(PlanConfig), flags.values(RunConfig)
-    plan = Plan(open_mixture(config.stores, cache_dir=run.store_cache), config, run.seed)
+    mixture = open_mixture(config.stores, None, run.store_cache, config.train_fraction, run.seed)
+    plan = Plan(mixture, config, run.seed)
     plan.check_negatives()
     audit = Audit(plan)
     for step in range(run.steps):

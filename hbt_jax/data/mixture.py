@@ -3,6 +3,9 @@
 A pair can serve a monolingual batch in l if query and passage both exist in l, an x-x batch if they share any language,
 and an x-y batch if they exist in two different languages.  In a fully parallel store every pair can serve everything,
 which takes one scan to find out and no memory; for any other store one bit per pair is kept (hbt_jax/data/subset.py).
+
+A fraction of the pairs of each store can be trained on: the first places of a seeded permutation, so that a smaller
+fraction is part of a larger one.
 """
 
 import dataclasses
@@ -12,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hbt_jax.data.permutation import key, permute
 from hbt_jax.data.store import Store, open_store
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.data.subset import Subset, packed
@@ -19,6 +23,7 @@ from hbt_jax.errors import InputError
 
 KINDS = ("x-x-mono", "x-x", "x-y")
 MONO, SAME, CROSS = KINDS
+_SUBSET = 0x5355  # purpose of the permutation that picks a fraction; streams of a plan are numbered from 0
 _SCAN = 1 << 17  # pairs looked at in one go: their masks stay in the cache of a core
 
 
@@ -31,7 +36,8 @@ class Eligible:
       kind: one of KINDS.
       language: index of the language in the store; -1 for x-x and x-y.
       pairs: how many pairs.
-      rows: which pairs, in ascending order; None: every pair of the store.
+      rows: which pairs, in ascending order; None: every pair of the store.  All that take the whole of a store's
+        fraction have one object.
     """
 
     store: int
@@ -46,15 +52,26 @@ class Mixture:
 
     Attributes:
       stores: the stores, in the order given.
-      sizes: int64 [stores], pairs of each.
+      sizes: int64 [stores], pairs of each that are trained on.
     """
 
-    def __init__(self, stores: Sequence[Store]):
-        """Raises InputError if there is no store."""
+    def __init__(self, stores: Sequence[Store], fraction: float = 1.0, seed: int = 0):
+        """Takes at least one pair of each store.
+
+        Args:
+          stores: at least one.
+          fraction: share of each store's pairs, above 0 and at most 1.
+          seed: decides which pairs; fractions of one seed are part of each other.
+
+        Raises:
+          InputError: there is no store.
+        """
         if not stores:
             raise InputError("--stores is empty: expected at least one folder written by data_prep/build_store.py")
         self.stores = tuple(stores)
-        self.sizes = np.array([len(store.pairs) for store in stores], np.int64)
+        whole = np.array([len(store.pairs) for store in stores], np.int64)
+        self.sizes = whole if fraction == 1 else np.maximum(np.rint(whole * fraction).astype(np.int64), whole > 0)
+        self._keys = [key(seed, _SUBSET, store) for store in range(len(stores))]
 
     @functools.cache  # noqa: B019 - a mixture lives as long as the run
     def eligible(self, store: int, kind: str, language: int) -> Eligible:
@@ -65,21 +82,36 @@ class Mixture:
           kind: one of KINDS.
           language: for x-x-mono, the index of the language in the store; -1 for x-x and x-y.
         """
-        pairs = len(self.stores[store].pairs)
+        pairs, fraction = int(self.sizes[store]), self._fraction(store)
         if (kind != CROSS or len(self.stores[store].languages) > 1) and self.parallel(store):
-            return Eligible(store, kind, language, pairs, None)
+            return Eligible(store, kind, language, pairs, fraction)
         rows = self._scanned(store, kind)[language]
-        return Eligible(store, kind, language, len(rows), None if len(rows) == pairs else rows)
+        return Eligible(store, kind, language, len(rows), fraction if len(rows) == pairs else rows)
+
+    @functools.cache  # noqa: B019
+    def _fraction(self, store: int) -> Subset | None:
+        """The pairs of a store that are trained on; None: all."""
+        pairs = len(self.stores[store].pairs)
+        if self.sizes[store] == pairs:
+            return None
+        return Subset([packed(self._is_taken(store, first, last)) for first, last in _ranges(pairs)])
+
+    def _is_taken(self, store: int, first: int, last: int) -> np.ndarray:
+        """bool [last - first], whether each pair from first to last - 1 is trained on."""
+        pairs = len(self.stores[store].pairs)
+        if self.sizes[store] == pairs:
+            return np.ones(last - first, bool)
+        return permute(np.arange(first, last), pairs, self._keys[store]) < self.sizes[store]
 
     @functools.cache  # noqa: B019
     def _scanned(self, store: int, kind: str) -> dict[int, Subset]:
         """Language, -1 for x-x and x-y, -> the pairs that can serve the kind: one pass over the pair table."""
         pairs = len(self.stores[store].pairs)
         found = {language: [] for language in (range(len(self.stores[store].languages)) if kind == MONO else [-1])}
-        for first in range(0, pairs, _SCAN):
-            masks = self.available(store, slice(first, min(first + _SCAN, pairs)))
+        for first, last in _ranges(pairs):
+            masks, taken = self.available(store, slice(first, last)), self._is_taken(store, first, last)
             for language, chunks in found.items():
-                chunks.append(packed(_serves(*masks, kind, language)))
+                chunks.append(packed(_serves(*masks, kind, language) & taken))
         return {language: Subset(chunks) for language, chunks in found.items()}
 
     @functools.cache  # noqa: B019
@@ -104,6 +136,11 @@ class Mixture:
         return bool(self.mono_languages(store)) if kind == MONO else self.eligible(store, kind, -1).pairs > 0
 
 
+def _ranges(pairs: int) -> list[tuple[int, int]]:
+    """Ends of the runs of pairs that are looked at in one go."""
+    return [(first, min(first + _SCAN, pairs)) for first in range(0, pairs, _SCAN)]
+
+
 def _serves(query: np.ndarray, passage: np.ndarray, kind: str, language: int) -> np.ndarray:
     """Whether pairs with these language masks (uint64) can serve a kind of batch; bool."""
     both = query & passage
@@ -116,11 +153,15 @@ def _serves(query: np.ndarray, passage: np.ndarray, kind: str, language: int) ->
 
 
 def open_mixture(
-    paths: Sequence[str | os.PathLike], tokenizer_fingerprint: str | None = None, cache_dir: str = ""
+    paths: Sequence[str | os.PathLike],
+    tokenizer_fingerprint: str | None = None,
+    cache_dir: str = "",
+    fraction: float = 1.0,
+    seed: int = 0,
 ) -> Mixture:
-    """Opens stores side by side, those at places with a scheme from their copies in `cache_dir`.
+    """Opens stores side by side, those at places with a scheme from their copies in `cache_dir`; see `Mixture`.
 
     Raises:
       InputError: as `open_store` and `local_store` do, or `paths` is empty.
     """
-    return Mixture([open_store(local_store(path, cache_dir), tokenizer_fingerprint) for path in paths])
+    return Mixture([open_store(local_store(path, cache_dir), tokenizer_fingerprint) for path in paths], fraction, seed)

@@ -92,7 +92,7 @@ class Plan:
         wanted = {MONO: alpha, CROSS: 1.0 - alpha} if config.batching == "hybrid" else {config.batching: 1.0}
         self.kinds = {kind: share for kind, share in wanted.items() if share > 0}
         self.streams: list[Eligible] = []
-        self._whole_store: dict[int, int] = {}  # store -> the stream of all its pairs
+        self._shared: dict[tuple, int] = {}  # store and set of pairs -> their stream
         self.choices = [choice for kind in self.kinds for choice in self._choices_of(kind)]
         self._stream_of = np.array([choice.stream for choice in self.choices])
         self._before = [np.zeros(len(self.streams), np.int64)]  # batches of each stream before each chunk of steps
@@ -140,13 +140,12 @@ class Plan:
         return choices
 
     def _stream(self, eligible: Eligible) -> int:
-        """The number of the stream over a set of pairs; all choices that take a whole store share one."""
-        if eligible.rows is None and eligible.store in self._whole_store:
-            return self._whole_store[eligible.store]
-        self.streams.append(eligible)
-        if eligible.rows is None:
-            self._whole_store[eligible.store] = len(self.streams) - 1
-        return len(self.streams) - 1
+        """The number of the stream over a set of pairs; choices that take all pairs of a store share one."""
+        pairs = (eligible.store, id(eligible.rows))  # the mixture keeps the rows, so an id is not used again
+        if pairs not in self._shared:
+            self.streams.append(eligible)
+            self._shared[pairs] = len(self.streams) - 1
+        return self._shared[pairs]
 
     def _unserved(self, kind: str) -> str:
         stores = "; ".join(

@@ -79,11 +79,8 @@ def compare(config: CompareConfig, poll: Callable[[], None] = lambda: None) -> d
         if not any(config.metric in block for block in outcomes[0].summary["metrics"].values()):
             notes.append(f"{name} is left out: its results have no {config.metric}, but {_metrics(outcomes[0])}")
             continue
-        for other in outcomes[1:]:
-            check_alike(outcomes[0], other)
-        benchmarks[name] = _benchmark(
-            name, *([run[name] for run in runs.values()] for runs in systems.values()), config, poll, notes
-        )
+        a, b = ([run[name] for run in runs.values()] for runs in systems.values())
+        benchmarks[name] = compare_outcomes(name, a, b, config, poll, notes)
     if not benchmarks:
         raise InputError(f"--metric={config.metric}: {'; '.join(notes)}")
     return {
@@ -138,10 +135,23 @@ def _describe(runs: dict[str, dict[str, Outcome]], benchmark: str) -> list[dict[
     return [{"folder": folder, "model": run[benchmark].summary["model"]} for folder, run in runs.items()]
 
 
-def _benchmark(
+def compare_outcomes(
     name: str, a: list[Outcome], b: list[Outcome], config: CompareConfig, poll: Callable[[], None], notes: list[str]
 ) -> dict:
-    """One benchmark's part of compare.json; adds to `notes`."""
+    """One benchmark's part of compare.json; adds to `notes`.
+
+    Args:
+      name: of the benchmark, for notes.
+      a, b: the outcomes of the runs of the two systems.
+      config: metric, samples, seed and confidence.
+      poll: called often; raises to stop.
+      notes: what is worth saying.
+
+    Raises:
+      InputError: they were not evaluated on the same thing, or a file is wrong.
+    """
+    for other in (*a[1:], *b):
+        check_alike(a[0], other)
     collected = collect(a, b, config.metric, poll)
     if collected.items < 2:
         raise InputError(f"{a[0].folder}: all queries are about one item: expected several, to draw from")

@@ -1,7 +1,7 @@
 """What launch/eval.py does, and launch/train.py after training: evaluates models, prints tables, writes the report."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -9,7 +9,8 @@ from jax.sharding import Mesh
 
 from hbt_jax.config import EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.evaluator import EvaluatedModel, Evaluator, make_context
+from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
+from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, Evaluator, make_context
 from hbt_jax.evaluation.evaluators import make_evaluators, read_benchmarks
 from hbt_jax.evaluation.expanded import EXPANDED
 from hbt_jax.evaluation.lexical import LexicalEvaluator
@@ -66,6 +67,7 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     """
     check_writable(config.out)
     benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
+    texts = read_language_texts(config.language_texts) if config.language_texts else {}
     lexical = [LexicalEvaluator(benchmark) for benchmark in benchmarks] if config.lexical_baseline else []
     evaluators = make_evaluators(config, benchmarks)
     context = make_context(config, mesh, stop, config.out)
@@ -74,8 +76,8 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     untrained = []
     if baseline:
         out = context.out / UNTRAINED
-        untrained = _results(evaluators, _loaded(config, UNTRAINED, mesh, out), "untrained weights, ")
-    evaluated = _loaded(config, config.checkpoint, mesh, context.out)
+        untrained = _results(evaluators, _loaded(config, UNTRAINED, context, out, texts), "untrained weights, ")
+    evaluated = _loaded(config, config.checkpoint, context, context.out, texts)
     results = _results(evaluators, evaluated, "")
     of_words = _results(lexical, evaluated, f"{NAME}, ")
     if context.processes.index == 0:
@@ -95,12 +97,17 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         print(f"report: {report}")
 
 
-def _loaded(config: EvalConfig, checkpoint: str, mesh: Mesh, out: Path) -> EvaluatedModel:
-    """The model at a checkpoint, with the prefixes and lengths that are asked for."""
+def _loaded(
+    config: EvalConfig, checkpoint: str, context: EvaluationContext, out: Path, texts: Mapping[str, Sequence[str]]
+) -> EvaluatedModel:
+    """The model at a checkpoint, with the prefixes and lengths that are asked for; `texts` by language."""
+    mesh, poll = context.mesh, context.poll_together
     model = load_model(
         config.model, checkpoint, mesh, config.compute_dtype, pooling=config.pooling, normalize=config.normalize
     )
     model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    if config.remove_language_directions:
+        model = without_language_directions(model, texts, config.remove_language_directions, mesh, poll)
     if jax.process_index() == 0:
         for note in model.lines():
             print(note, flush=True)

@@ -119,6 +119,8 @@ class EvaluatedModel:
             "passage_length": text.passage_length,
             "compute_dtype": compute_dtype,
         }
+        if self.model.removed_directions:
+            settings["removed_language_directions"] = self.model.removed_directions
         return Described(self.model.name, settings, {})
 
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 import hbt_jax
 from hbt_jax.config import OF_MODEL, ExportConfig
 from hbt_jax.errors import InputError, Interrupted
+from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
 from hbt_jax.files import atomic_folder, utf8
 from hbt_jax.holding import held
 from hbt_jax.interchange import overwrite_guard
@@ -56,10 +57,13 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
 
 
 def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
-    out = Path(config.out)
+    out, mesh = Path(config.out), make_mesh(0, 1, jax.devices()[:1])
     overwrite_guard.check_out(out, config.model)
-    model = load_model(config.model, config.checkpoint, make_mesh(0, 1, jax.devices()[:1]), "float32")
+    texts = read_language_texts(config.language_texts) if config.language_texts else {}
+    model = load_model(config.model, config.checkpoint, mesh, "float32")
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
+    if config.remove_language_directions:
+        model = without_language_directions(model, texts, config.remove_language_directions, mesh, poll)
     poll()
     provenance = provenance_of(config.model, config.checkpoint, model)
     for note in (*model.lines(), *_without_results(config, provenance)):

@@ -69,6 +69,8 @@ def _summary(title: str, model: Model, provenance: Provenance, max_length: int) 
     encoder, text = model.encoder, model.text
     named = f" in {len(provenance.languages)} languages" if provenance.languages else ""
     dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
+    if model.removed_directions:
+        dense += f", which removes {model.removed_directions} directions of language"
     return [
         f"# {title}",
         "",
@@ -183,6 +185,8 @@ def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: 
         ("Products of matrices in", config.mesh.compute_dtype),
         ("Seed", str(run.seed)),
     ]
+    if plan.train_fraction < 1:
+        rows.append(("Data", f"{plan.train_fraction:g} of the pairs of each store, drawn by the seed"))
     lora = provenance.run.step_config.lora
     if lora:
         rows.append(("Adapters", _adapters(lora)))

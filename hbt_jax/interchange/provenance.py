@@ -160,6 +160,7 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
         same_similarity = (
             settings.get("similarity", model.similarity) == model.similarity
         )  # early results do not state it
-        if same_similarity and all(settings.get(name) == value for name, value in wanted.items()):
+        same_directions = settings.get("removed_language_directions", 0) == model.removed_directions
+        if same_similarity and same_directions and all(settings.get(name) == value for name, value in wanted.items()):
             found.append(content)
     return tuple(found)

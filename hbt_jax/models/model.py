@@ -30,6 +30,7 @@ class Model:
       notes: what a user should know about how it was read, one line each.
       said: where query_prefix, passage_prefix, query_length and passage_length come from, in words such as
         "prompts.query in FILE"; without those that a flag of the same name gave.
+      removed_directions: directions of language that are projected out of its embeddings.
       assumed: names of those of pooling, normalize, query_prefix, passage_prefix and max_length that have their
         default, because neither a file nor a flag states them.
     """
@@ -45,6 +46,7 @@ class Model:
     step: int
     notes: tuple[str, ...] = ()
     said: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    removed_directions: int = 0
     assumed: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:

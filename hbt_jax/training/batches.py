@@ -8,10 +8,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import TrainConfig
+from hbt_jax.config import PlanConfig, TrainConfig
 from hbt_jax.data import pipeline
 from hbt_jax.data.manifest import data_release
-from hbt_jax.data.mixture import Mixture, open_mixture
+from hbt_jax.data.mixture import CROSS, MONO, Mixture, open_mixture
 from hbt_jax.data.plan import Plan
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -22,7 +22,9 @@ class HostBatches:
     """Packed host batches of one mixture, as this process and mesh need them."""
 
     def __init__(self, config: TrainConfig, stores: Sequence[str], tokenizer: Tokenizer, mesh: Mesh):
-        self.mixture: Mixture = open_mixture(stores, tokenizer.fingerprint, config.run.store_cache)
+        self.mixture: Mixture = open_mixture(
+            stores, tokenizer.fingerprint, config.run.store_cache, config.plan.train_fraction, config.run.seed
+        )
         self.plan = Plan(self.mixture, config.plan, config.run.seed)
         self.global_batch = config.plan.global_batch
         self._text, self._tokenizer = config.text, tokenizer
@@ -59,14 +61,36 @@ class HostBatches:
         return f"batch kind {batch.kind}, store {store.name}, languages {' '.join(store.languages[i] for i in used)}"
 
 
+def _kinds(plan: PlanConfig) -> list[str]:
+    """The kinds of batches that training draws."""
+    if plan.batching != "hybrid":
+        return [plan.batching]
+    alpha = plan.mono_probability
+    return [kind for kind, share in ((MONO, alpha), (CROSS, 1.0 - alpha)) if share > 0]
+
+
+def validation_lines(config: TrainConfig, validation: Sequence[HostBatches]) -> list[str]:
+    """A note if the validation stores cannot serve every kind of batch that training draws."""
+    wanted, found = _kinds(config.plan), [batches.plan.config.batching for batches in validation]
+    missing = [kind for kind in wanted if validation and kind not in found]
+    if not missing:
+        return []
+    return [
+        f"note: no validation store can serve {' or '.join(missing)}: validating with {' and '.join(found)} batches"
+    ]
+
+
 def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[HostBatches]:
-    """The validation stores, once for each kind of batch that training draws: each kind counts the same."""
+    """The validation stores, once for each kind of batch that training draws: each kind counts the same.
+
+    Kinds that no validation store can serve are left out; if that is all, x-x-mono stands for them, as in the paper,
+    which validates on English only.
+    """
     stores, training = config.validation.validation_stores, config.plan
     if not stores:
         return []
-    kinds = [training.batching]
-    if training.batching == "hybrid":
-        alpha = training.mono_probability
-        kinds = [kind for kind, share in (("x-x-mono", alpha), ("x-y", 1.0 - alpha)) if share > 0]
-    plans = [dataclasses.replace(training, batching=kind, negatives=0) for kind in kinds]
+    mixture = open_mixture(stores, tokenizer.fingerprint, config.run.store_cache)
+    numbers = range(len(mixture.stores))
+    kinds = [kind for kind in _kinds(training) if any(mixture.serves(store, kind) for store in numbers)] or [MONO]
+    plans = [dataclasses.replace(training, batching=kind, negatives=0, train_fraction=1.0) for kind in kinds]
     return [HostBatches(dataclasses.replace(config, plan=plan), stores, tokenizer, mesh) for plan in plans]

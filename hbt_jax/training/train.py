@@ -26,7 +26,7 @@ from hbt_jax.training.assessment import (
     Measure,
     ValidationLoss,
 )
-from hbt_jax.training.batches import HostBatches, validation_batches
+from hbt_jax.training.batches import HostBatches, validation_batches, validation_lines
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.freezing import count_line, trainable
 from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, ShowProgress
@@ -59,7 +59,8 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     batches.plan.check_negatives()
     validation = validation_batches(initial.config, initial.tokenizer, mesh)
     if is_leader():
-        for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan)]:
+        notes = validation_lines(initial.config, validation)
+        for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan), *notes]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
     check_started_alike(initial.config, record.data, batches.plan)

@@ -74,3 +74,36 @@ def test_opening_several(tmp_path):
     assert mixture.sizes.tolist() == [3, 5]
     with pytest.raises(InputError, match="--stores is empty"):
         open_mixture([])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_fraction_takes_the_same_pairs_for_every_kind_and_is_part_of_a_larger_one(tmp_path, monkeypatch, whole):
+    monkeypatch.setattr("hbt_jax.data.mixture._SCAN", 16)
+    exists = parallel(101, 3)
+    if not whole:
+        exists[::2, 1] = False
+    store = make_store(tmp_path / "store", exists)
+
+    def rows(fraction: float, kind: str, language: int, seed: int = 0) -> set[int]:
+        eligible = Mixture([store], fraction, seed).eligible(0, kind, language)
+        assert eligible.pairs == len(eligible.rows)
+        return set(eligible.rows.tolist())
+
+    quarter, half = (rows(fraction, SAME, -1) for fraction in (0.25, 0.5))
+    assert (len(quarter), len(half)) == (25, 50)  # of 101
+    assert quarter < half
+    assert quarter == rows(0.25, CROSS, -1) == rows(0.25, MONO, 0)
+    assert rows(0.25, MONO, 1) == {row for row in quarter if whole or row % 2}
+    assert rows(0.25, SAME, -1, seed=1) != quarter
+    assert Mixture([store], 0.25).sizes.tolist() == [25]
+    assert Mixture([store], 0.0001).sizes.tolist() == [1]
+    assert Mixture([store], 1.0).eligible(0, SAME, -1).rows is None
+
+
+def test_all_kinds_run_through_one_fraction_together(tmp_path):
+    mixture = Mixture([make_store(tmp_path / "store", parallel(64, 3))], 0.25)
+    plan = Plan(mixture, PlanConfig(batching="hybrid", global_batch=4, train_fraction=0.25), seed=0)
+    assert len(plan.streams) == 1
+    epoch = np.concatenate([plan.batch(step).pairs for step in range(4)])
+    assert len(set(epoch.tolist())) == 16
+    assert sorted(epoch) == mixture.eligible(0, SAME, -1).rows.tolist()

@@ -4,10 +4,9 @@ The model is pretrained, so each run takes its prefixes, pooling and normalisati
 """
 
 import contextlib
-import importlib.util
-import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,9 +17,6 @@ from pathlib import Path
 import pytest
 
 from data_prep.build_store import build_store
-from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
-from hbt_jax.errors import InputError
-from hbt_jax.training.initial_model import resolved
 from hbt_jax.training.metrics_log import read_metrics
 from tests.data_prep.few_facts import few
 from tests.interchange import make_models
@@ -28,15 +24,8 @@ from tests.launch.test_commands import ROOT
 
 KINDS = ("x-x-mono", "hybrid")
 SMALL = ["--global_batch=16", "--query_length=24", "--passage_length=24", "--steps=40", "--log_every=2", "--dropout=0",
-         "--learning_rate=1e-3", "--seeds=1", f"--batching={','.join(KINDS)}"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def sweep():
-    spec = importlib.util.spec_from_file_location("sweep", ROOT / "launch" / "sweep.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+         "--learning_rate=1e-3", "--seeds=1", f"--batching={','.join(KINDS)}",
+         "--baseline=batching=x-x-mono,untrained", "--samples=100"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +61,9 @@ def straight(given, tmp_path_factory) -> Path:
     table = (workdir / "sweep.md").read_text(encoding="utf-8")
     assert output.endswith(table)
     assert re.findall(r"(?m)^\| ([\w-]+) \| 1 \|", table) == [*KINDS, "untrained"]
+    said = re.findall(r"(?m)^- facts: (\S+ (?:and \S+: no significant difference|[<>] \S+) in \w+)", table)
+    assert len(said) == 3 * 4  # of each pairing and setting
+    assert "hybrid" in (workdir / "study.html").read_text(encoding="utf-8")
     return workdir
 
 
@@ -138,7 +130,31 @@ def test_a_sweep_killed_in_its_second_run_goes_on_to_the_same_table(given, strai
     assert read_metrics(second)[: len(known)] == known  # with their pairs a second: not done again
     assert read_metrics(second)[-1]["step"] == 40
     assert (workdir / "sweep.md").read_text() == (straight / "sweep.md").read_text()
-    assert (workdir / "sweep.json").read_text() == (straight / "sweep.json").read_text()
+    for name in ("sweep.json", "study.json", "study.html"):
+        assert (workdir / name).read_text() == (straight / name).read_text()
+
+
+def test_commands_of_unfinished_runs_are_printed_and_nothing_is_run(given, straight):
+    before = states(straight)
+    grid = "--grid=batching=hybrid,x-y; mono_probability=0.5,0.75,1"
+    output, _ = ended(start([*given, grid, "--print_commands"], straight), 0)
+    assert states(straight) == before
+    lines = [shlex.split(line) for line in output.splitlines()]
+    assert [line[:2] for line in lines] == [["python", "launch/train.py"]] * 3
+    folders = ["hybrid-mono_probability=0.5-seed0", "hybrid-mono_probability=0.75-seed0", "x-y-seed0"]
+    assert [f"--workdir={straight / name}" in line for line, name in zip(lines, folders, strict=True)] == [True] * 3
+    assert "--mono_probability=0.75" in lines[1] and "--batching=x-y" in lines[2]
+
+
+def test_a_baseline_that_cannot_be_is_refused_before_anything_is_run(given, tmp_path):
+    for flags, said in (
+        (["--baseline=batching=x-y"], "--baseline: 'x-x-mono' would be compared with 'x-y', which is not in the grid"),
+        (["--noevaluate_untrained"], "--baseline=untrained needs --evaluate_untrained"),
+        (["--grid=momentum=1"], "--grid: unknown option momentum"),
+    ):
+        _, errors = ended(start([*given, *flags], tmp_path / "sweep"), 2)
+        assert f"error: {said}" in errors
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_other_flags_are_refused_by_name(given, straight):
@@ -149,77 +165,3 @@ def test_other_flags_are_refused_by_name(given, straight):
         _, errors = ended(start([*given, flag], straight), 2)
         told = f"error: {straight / 'x-x-mono-seed0'} holds a run with another {said}: give the same flags, or another"
         assert errors.splitlines()[-1].startswith(told)
-
-
-def config_of(model, workdir: Path, text=None, batching="hybrid", **model_options) -> TrainConfig:
-    return TrainConfig(
-        text=text or TextConfig(query_length=16, passage_length=make_models.LENGTH),
-        plan=PlanConfig(stores=("s",), batching=batching),
-        model=ModelConfig(model=str(model), **model_options),
-        learning=LearningConfig(),
-        run=RunConfig(workdir=str(workdir)),
-    )
-
-
-def keep(workdir: Path, config: TrainConfig) -> None:
-    """Writes what a run of this configuration writes down of it."""
-    workdir.mkdir(exist_ok=True)
-    make_models.write_json(workdir / "config.json", resolved(config).to_json())
-
-
-@pytest.mark.parametrize("layout", [*make_models.LAYOUTS, "tiny", "small"])
-@pytest.mark.parametrize("batching", BATCHINGS)
-def test_a_kept_run_is_known_by_what_its_options_come_to(sweep, tmp_path, layout, batching):
-    model = make_models.folder_of(layout, tmp_path / layout) if layout in make_models.LAYOUTS else layout
-    config = config_of(model, tmp_path / "run", batching=batching)
-    sweep.check_kept(config)  # none is there
-    keep(tmp_path / "run", config)
-    sweep.check_kept(config)
-    own = resolved(config)
-    stated = {"pooling": own.model.pooling, "normalize": own.model.normalize}
-    text = TextConfig(own.text.query_prefix, own.text.passage_prefix, 16, make_models.LENGTH)
-    sweep.check_kept(config_of(model, tmp_path / "run", text, batching, **stated))
-    other = "cls" if own.model.pooling == "mean" else "mean"
-    with pytest.raises(InputError, match=rf"holds a run with another --pooling \({own.model.pooling}, now {other}\):"):
-        sweep.check_kept(config_of(model, tmp_path / "run", batching=batching, pooling=other))
-    text = TextConfig("ask: ", query_length=16, passage_length=make_models.LENGTH)
-    with pytest.raises(InputError, match=r"another --query_prefix \(.*, now 'ask: '\): give the same flags"):
-        sweep.check_kept(config_of(model, tmp_path / "run", text, batching))
-
-
-def test_a_path_is_the_same_however_it_is_written(sweep, tmp_path, monkeypatch):
-    model = make_models.folder_of("bert", tmp_path / "bert")
-    keep(tmp_path / "run", config_of(model, tmp_path / "run"))
-    monkeypatch.chdir(tmp_path)
-    sweep.check_kept(config_of("bert", Path("run")))
-    sweep.check_kept(config_of("./bert/", tmp_path / "run"))
-    (tmp_path / "linked").symlink_to(model)
-    sweep.check_kept(config_of("linked", Path("./run")))
-    make_models.folder_of("bert", tmp_path / "bert2")
-    with pytest.raises(InputError, match=r"another --model \(.*bert, now bert2\)"):
-        sweep.check_kept(config_of("bert2", Path("run")))
-
-
-def test_what_the_models_files_say_now_is_what_counts(sweep, tmp_path):
-    model = make_models.folder_of("xlm-roberta", tmp_path / "model")
-    config = config_of(model, tmp_path / "run")
-    keep(tmp_path / "run", config)
-    make_models.write_json(model / "config_sentence_transformers.json", {"prompts": {"query": "ask: ", "passage": ""}})
-    with pytest.raises(InputError, match=r"another --passage_prefix \('passage: ', now ''\), --query_prefix \('query"):
-        sweep.check_kept(config)
-
-
-def test_a_damaged_or_older_configuration(sweep, tmp_path):
-    config = config_of("tiny", tmp_path / "run")
-    keep(tmp_path / "run", config)
-    file = tmp_path / "run" / "config.json"
-    content = json.loads(file.read_text())
-    del content["validation"]["patience"]  # as if written before there was such an option: then it had its default
-    make_models.write_json(file, content)
-    sweep.check_kept(config)
-    make_models.write_json(file, content | {"run": content["run"] | {"momentum": 1}})
-    with pytest.raises(InputError, match="configuration has unknown fields .*momentum"):
-        sweep.check_kept(config)
-    file.write_text("{")
-    with pytest.raises(InputError, match=r"config\.json is not valid JSON .*: the run's folder is damaged, remove it"):
-        sweep.check_kept(config)

@@ -1,0 +1,125 @@
+"""Fills the figures of docs/study.md from studies, so that no number there is typed by hand.
+
+    python .ci/study_page.py --keep=facts:runs/study/study.json   # copies what the page shows to docs/study/facts.json
+    python .ci/study_page.py --write                              # fills docs/study.md, draws docs/study/*.svg
+    python .ci/study_page.py                                      # prints the filled page
+
+A place to fill begins with `<!-- VIEW STUDY BENCHMARK [AXIS SETTING] -->` and ends with `<!-- end -->`, where VIEW is
+results, tests, languages, robustness or picture, and STUDY is a file of docs/study/ without .json.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hbt_jax.evaluation.report.names import SETTING_NAMES, number  # noqa: E402
+from hbt_jax.study import curves, table  # noqa: E402
+
+PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
+NOT_RUN = "*Not run yet: no study `{}` was kept.*"
+_PLACE = re.compile(r"(<!-- (results|tests|languages|robustness|picture) (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_STYLE = """
+svg { font: 11px system-ui, sans-serif; background: #fff; }
+text { fill: #1b2430; } text.faint { fill: #5d6b7a; } .grid-line { stroke: #dde2e8; }
+.series { fill: none; stroke-width: 2; }
+:root { --series-1: #0072b2; --series-2: #d55e00; --series-3: #009e73; --series-4: #b0609a; }
+"""
+
+
+def keep(name: str, source: Path) -> None:
+    """Copies a study without its rows by language and script, whose sentences stay."""
+    study = json.loads(source.read_text(encoding="utf-8"))
+    for block in study["benchmarks"].values():
+        for one in block["comparisons"]:
+            for setting in one["comparisons"].values():
+                del setting["by_query_language"], setting["by_script"]
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps(study, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def filled(text: str, folder: Path = FOLDER) -> tuple[str, dict[str, str]]:
+    """The page with its places filled, and the pictures it shows: file name -> SVG."""
+    pictures: dict[str, str] = {}
+
+    def fill(place: re.Match) -> str:
+        start, view, given, end = place.groups()
+        name, benchmark, *more = given.split()
+        file = folder / f"{name}.json"
+        if not file.exists():
+            return f"{start}{NOT_RUN.format(name)}\n{end}"
+        study = json.loads(file.read_text(encoding="utf-8"))
+        if benchmark not in study["benchmarks"]:
+            raise SystemExit(f"{PAGE}: {file} has no {benchmark}, but {', '.join(study['benchmarks'])}")
+        if view == "picture":
+            picture = f"{name}-{benchmark}-{'-'.join(more)}.svg"
+            pictures[picture], caption = _picture(study, benchmark, *more)
+            return f"{start}![{caption}](study/{picture})\n{end}"
+        return f"{start}{_VIEWS[view](study['benchmarks'][benchmark], benchmark)}\n{end}"
+
+    return _PLACE.sub(fill, text), pictures
+
+
+def _results(block: Mapping, benchmark: str) -> str:
+    return table.table(benchmark, block["metrics"])
+
+
+def _tests(block: Mapping, _: str) -> str:
+    return "\n".join(f"- {claim}" for one in block["comparisons"] for claim in one["claims"])
+
+
+def _languages(block: Mapping, _: str) -> str:
+    return "\n".join(f"- {sentence}" for one in block["comparisons"] for sentence in one["details"])
+
+
+def _robustness(block: Mapping, benchmark: str) -> str:
+    heads = [f"{benchmark}: batches", "setting", "worst language", "worst quarter", "standard deviation",
+             "under-resourced", "others"]  # fmt: skip
+    measures = ("worst", "worst_quarter", "standard_deviation", "under_resourced", "others")
+    rows = [
+        [label, SETTING_NAMES[setting], *(number(kinds["languages"].get(name), block["metric"]) for name in measures)]
+        for setting, of_label in block["robustness"].items()
+        for label, kinds in of_label.items()
+    ]
+    return table.markdown(heads, rows)
+
+
+_VIEWS = {"results": _results, "tests": _tests, "languages": _languages, "robustness": _robustness}
+
+
+def _picture(study: Mapping, benchmark: str, axis: str, setting: str) -> tuple[str, str]:
+    """A curve as a file of its own, with the style that a page would give it; and its title."""
+    found = {title.replace(" ", "_"): (title, drawn) for title, drawn in curves.panels(study, benchmark, axis)}
+    (title, drawn) = next(value for key, value in found.items() if key.startswith(setting))
+    opening = '<svg xmlns="http://www.w3.org/2000/svg" width="510" '
+    svg = str(drawn).replace("<svg ", opening, 1).replace(">", f"><style>{_STYLE}</style>", 1)
+    return svg + "\n", f"{benchmark}: {title} over {curves.axis_name(axis)}"
+
+
+def main() -> None:
+    """Reads the arguments and does what they say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", metavar="NAME:FILE", action="append", default=[], help="copy a study.json")
+    parser.add_argument("--write", action="store_true", help="write the page and its pictures")
+    given = parser.parse_args()
+    for each in given.keep:
+        name, _, source = each.partition(":")
+        keep(name, Path(source))
+    if given.keep and not given.write:
+        return
+    page, pictures = filled(PAGE.read_text(encoding="utf-8"))
+    if not given.write:
+        print(page, end="")
+        return
+    for name, svg in pictures.items():
+        (FOLDER / name).write_text(svg, encoding="utf-8")
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

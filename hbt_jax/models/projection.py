@@ -1,0 +1,79 @@
+"""Directions of language, projected out of a model's embeddings by a linear map that its dense layer takes in.
+
+If the means of languages differ mostly along a few directions, then texts are compared across languages without their
+component along these (LSAR: Xie et al. 2024, arXiv 2401.05792; LIR: Yang et al. 2021, arXiv 2109.04727).  The map is
+P = I - U^T U, with orthonormal rows U.  Scaling to unit length comes after it, so P of a unit vector and P of the same
+vector before it was scaled give one embedding.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from hbt_jax.errors import InputError
+from hbt_jax.models.encoder import DENSE_ACTIVATIONS
+from hbt_jax.models.model import Model
+
+
+def top_directions(mean_LD: np.ndarray, count: int) -> np.ndarray:
+    """float32 [count, D], orthonormal: the directions in which the means of L languages vary most.
+
+    They are the first right singular vectors of the means less their mean, which is the top of their covariance.
+
+    Args:
+      mean_LD: the mean embedding of each language.
+      count: at most L - 1.
+
+    Raises:
+      InputError: there are not so many directions.
+    """
+    languages = len(mean_LD)
+    if count > languages - 1:
+        raise InputError(
+            f"--remove_language_directions={count}: the means of {languages} languages span at most {languages - 1}"
+            " directions: give fewer, or texts of more languages"
+        )
+    centred_LD = mean_LD.astype(np.float64) - mean_LD.mean(axis=0, dtype=np.float64)
+    return np.linalg.svd(centred_LD, full_matrices=False)[2][:count].astype(np.float32)
+
+
+def without_directions(model: Model, direction_KD: np.ndarray) -> Model:
+    """The model whose embeddings have no component along some directions.
+
+    Args:
+      model: its dense layer, if it has one, must be linear.
+      direction_KD: float32, orthonormal rows; D numbers as an embedding has.
+
+    Raises:
+      InputError: the model's dense layer is followed by an activation, so that it cannot take in the map.
+    """
+    if model.encoder.dense and model.encoder.dense_activation != "identity":
+        raise InputError(
+            f"--remove_language_directions={len(direction_KD)}: the dense layer of {model.name} is followed by"
+            f" {model.encoder.dense_activation}, after which nothing linear can be added to it: leave the flag out"
+        )
+    wide_KD = direction_KD.astype(np.float64)
+    width = wide_KD.shape[1]
+    map_DD = np.eye(width) - wide_KD.T @ wide_KD
+    encoder = nnx.merge(model.graph, model.parameters)
+    kernel_DD, bias_D = np.eye(width), np.zeros(width)
+    if encoder.dense is not None:
+        own = encoder.dense
+        kernel_DD, bias_D = (np.asarray(leaf.get_value(), np.float64) for leaf in (own.kernel, own.bias))
+    dense = nnx.eval_shape(lambda: nnx.Linear(len(kernel_DD), width, dtype=jnp.float32, rngs=nnx.Rngs(0)))
+    place = encoder.embedding_norm.bias.get_value().sharding
+    for parameter, value in ((dense.kernel, kernel_DD @ map_DD), (dense.bias, bias_D @ map_DD)):
+        parameter.set_value(jax.device_put(value.astype(np.float32), place))
+    encoder.dense, encoder.dense_activation = nnx.data(dense), DENSE_ACTIVATIONS["identity"]
+    graph, parameters = nnx.split(encoder, nnx.Param)
+    return dataclasses.replace(
+        model,
+        graph=graph,
+        parameters=parameters,
+        encoder=dataclasses.replace(model.encoder, dense=width, dense_activation="identity"),
+        removed_directions=model.removed_directions + len(direction_KD),
+        name=f"{model.name}, {len(direction_KD)} language directions removed",
+    )

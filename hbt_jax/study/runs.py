@@ -1,0 +1,115 @@
+"""The runs of a study: their folders, their commands, and whether a finished one is still the one that is asked for."""
+
+import dataclasses
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hbt_jax.config import TrainConfig
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.results.read import Outcome
+from hbt_jax.evaluation.results.result import RESULTS
+from hbt_jax.study.grid import NO_RESULT, UNTRAINED, Variant
+
+_PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training: a configuration of the grid with a seed."""
+
+    variant: Variant
+    seed: int
+    config: TrainConfig
+
+    @property
+    def workdir(self) -> Path:
+        """Its folder."""
+        return Path(self.config.run.workdir)
+
+    def outcome(self, benchmark: str, untrained: bool = False) -> Outcome | None:
+        """What it scored on a benchmark (a name or a path); None if it has not been evaluated."""
+        folder = self.workdir / "evaluation" / (UNTRAINED if untrained else "")
+        file = folder / benchmark_name(benchmark) / RESULTS
+        return Outcome(file.parent, json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+    def finished(self, benchmarks: Sequence[str]) -> bool:
+        """Whether all of its results are there."""
+        return all(self.outcome(benchmark) for benchmark in benchmarks)
+
+
+def benchmark_name(benchmark: str) -> str:
+    """What the results of a benchmark, a name or a path, are called."""
+    return os.path.basename(os.path.abspath(benchmark))
+
+
+def runs(variants: Sequence[Variant], seeds: int, told: Mapping[str, Any], root: Path) -> list[Run]:
+    """Every configuration with every seed, in ROOT/NAME-seedN; raises InputError for a value beyond its limits."""
+    found = []
+    for variant in variants:
+        for seed in range(seeds):
+            own = {"seed": seed, "workdir": str(root / f"{variant.name}-seed{seed}")}
+            found.append(Run(variant, seed, TrainConfig.from_options(dict(told) | dict(variant.options) | own)))
+    return found
+
+
+def arguments(config: TrainConfig, differing: bool = False) -> list[str]:
+    """A configuration as flags of launch/train.py; `differing`: only those that differ from their defaults."""
+    defaults = TrainConfig().options() if differing else {}
+    given = {name: value for name, value in config.options().items() if value is not None}
+    return [
+        f"--{name}={','.join(value) if isinstance(value, tuple) else value}"
+        for name, value in given.items()
+        if not (name in defaults and value == defaults[name])
+    ]
+
+
+def command_line(config: TrainConfig) -> str:
+    """The shell command of a run, from the folder of the repository."""
+    return shlex.join(["python", "launch/train.py", *arguments(config, differing=True)])
+
+
+def check_kept(config: TrainConfig) -> None:
+    """Raises InputError if a run found in the workdir has options that give it another result than this one.
+
+    A run writes its options after those left to the model's files have been resolved, so they are compared with the
+    resolved options of this one.
+    """
+    workdir = Path(config.run.workdir)
+    file = workdir / "config.json"
+    if not file.exists():
+        return
+    # This imports jax: only if there is a run to compare with.
+    from hbt_jax.training.initial_model import architecture, one_spelling, resolved
+
+    try:
+        found = TrainConfig.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
+    encoder = architecture(config)
+    before, wanted = (one_spelling(each, encoder) for each in (found, resolved(config)))
+    names = [name for name in sorted(wanted) if name not in NO_RESULT and _differ(name, before[name], wanted[name])]
+    if names:
+        changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)
+        raise InputError(f"{workdir} holds a run with another {changes}: give the same flags, or another --workdir")
+
+
+def _differ(name: str, before: object, wanted: object) -> bool:
+    """Whether an option has another value; the same folder or file may be written as different paths."""
+    if name not in _PATHS:
+        return before != wanted
+    places = ([_place(path) for path in (each if isinstance(each, tuple) else [each])] for each in (before, wanted))
+    return next(places) != next(places)
+
+
+def _place(path: str) -> str:
+    return os.path.realpath(path) if os.path.exists(path) else path  # else a preset, a hub id or a benchmark's name
+
+
+def _shown(value: object) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
+    return text if text and text == text.strip() else repr(text)

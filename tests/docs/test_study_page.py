@@ -1,0 +1,70 @@
+"""docs/study.md shows the studies of docs/study/ and nothing else."""
+
+import importlib.util
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+
+@pytest.fixture(scope="module")
+def study_page():
+    spec = importlib.util.spec_from_file_location("study_page", ROOT / ".ci" / "study_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_what_the_studies_say(study_page):
+    written = study_page.PAGE.read_text(encoding="utf-8")
+    page, pictures = study_page.filled(written)
+    assert page == written, "run: python .ci/study_page.py --write"
+    for name, svg in pictures.items():
+        assert (study_page.FOLDER / name).read_text(encoding="utf-8") == svg
+
+
+def made(label: str, value: float) -> dict:
+    block = {
+        "metric": "map",
+        "metrics": {name: [{"multilingual": {"map": value, "rank_distance": 3.0}}] for name in (label, "x-y")},
+        "robustness": {"multilingual": {label: {"languages": {"worst": value, "worst_quarter": 0.25}}}},
+        "comparisons": [{"claims": [f"{label} > x-y"], "details": ["better in 2"], "comparisons": {}}],
+    }
+    variants = {
+        label: {"options": {"batching": "hybrid", "mono_probability": 0.5}},
+        "x-y": {"options": {"batching": "x-y"}},
+    }
+    return {"axes": {"mono_probability": [0.25, 0.5]}, "variants": variants, "benchmarks": {"facts": block}}
+
+
+def test_places_are_filled_from_the_study_that_they_name(study_page, tmp_path):
+    (tmp_path / "small.json").write_text(json.dumps(made("hybrid", 0.125)))
+    views = ("results", "tests", "languages", "robustness")
+    text = "".join(f"<!-- {view} small facts -->\nold\n<!-- end -->\n" for view in views)
+    text += "<!-- picture small facts mono_probability multilingual -->\n<!-- end -->\n"
+    text += "<!-- results none facts -->\n<!-- end -->"
+    page, pictures = study_page.filled(text, tmp_path)
+    assert "old" not in page
+    assert "| hybrid | 1 | 0.125 | 3.0 |" in page and "- hybrid > x-y\n" in page and "- better in 2\n" in page
+    assert "| hybrid | multilingual | 0.1250 | 0.2500 |" in page
+    assert page.endswith("*Not run yet: no study `none` was kept.*\n<!-- end -->")
+    assert study_page.filled(page, tmp_path) == (page, pictures)
+    (svg,) = pictures.values()
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    with pytest.raises(SystemExit, match="has no xquad-r, but facts"):
+        study_page.filled("<!-- results small xquad-r -->\n<!-- end -->", tmp_path)
+
+
+def test_a_kept_study_is_without_its_many_rows(study_page, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_page, "FOLDER", tmp_path / "study")
+    study = made("hybrid", 0.5)
+    rows = {"overall": {"all": {"p": 0.5}}, "by_query_language": {"ar": {}}, "by_script": {"Arab": {}}}
+    study["benchmarks"]["facts"]["comparisons"][0]["comparisons"] = {"multilingual": rows}
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    study_page.keep("facts", tmp_path / "study.json")
+    kept = json.loads((tmp_path / "study" / "facts.json").read_text())
+    (one,) = kept["benchmarks"]["facts"]["comparisons"]
+    assert one["comparisons"] == {"multilingual": {"overall": {"all": {"p": 0.5}}}}
+    assert kept["benchmarks"]["facts"]["metrics"] == study["benchmarks"]["facts"]["metrics"]

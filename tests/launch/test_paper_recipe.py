@@ -1,0 +1,60 @@
+"""The paper's recipe runs from end to end as its flag files state it, on stores of the sources' fixtures."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from data_prep.build_store import build_store
+from data_prep.store.filters import Filters
+from hbt_jax.training.metrics_log import read_metrics
+from tests.data_prep.source_rows import FIXTURES
+from tests.interchange import make_models
+from tests.launch.test_commands import ROOT
+
+SETS = ("wikiqa", "mrtydi", "duorc", "newsqa", "nq", "yahoo", "entityquestions", "mfaq", "mmarco")
+SMALL = ["--steps=4", "--validate_every=2", "--validation_batches=2", "--query_length=16", "--passage_length=24",
+         "--log_every=1", "--dropout=0"]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[("xlmr", "xlm-roberta"), ("labse", "labse")], ids=["xlmr", "labse"])
+def prepared(request, tmp_path_factory):
+    """(name, folder that looks like the repository with the stores of the recipe, a tiny model of its layout)."""
+    name, layout = request.param
+    root = tmp_path_factory.mktemp("recipe")
+    model = make_models.folder_of(layout, root / "model")
+    for folder in ("launch", "hbt_jax", "data_prep"):
+        (root / folder).symlink_to(ROOT / folder)
+    for source in (*SETS, "squadshifts"):
+        split = "validation" if source == "squadshifts" else "train"
+        where = (root / "raw", root / "data" / "paper" / name / source, model)
+        build_store(source, split, *where, filters=Filters(drop_equal=False), input_dir=str(FIXTURES / source))
+    return name, root, model
+
+
+def test_the_recipe_trains_on_all_nine_sets_and_keeps_the_best_on_squadshifts(prepared):
+    name, root, model = prepared
+    flags = [f"--flagfile=launch/flagfiles/paper_{name}.flags", f"--model={model}", *SMALL]
+    ended = subprocess.run(
+        [sys.executable, "launch/train.py", *flags], capture_output=True, text=True, check=False, cwd=root,
+        env={**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    workdir = root / "runs" / f"paper_{name}"
+    stated = json.loads((workdir / "config.json").read_text())
+    assert [os.path.basename(store) for store in stated["plan"]["stores"]] == list(SETS)
+    assert stated["validation"]["validation_stores"] == [f"data/paper/{name}/squadshifts"]
+    assert {key: stated["plan"][key] for key in ("batching", "mono_probability", "global_batch")} == {
+        "batching": "hybrid", "mono_probability": 0.5, "global_batch": 100,
+    }  # fmt: skip
+    assert (stated["learning"]["learning_rate"], stated["learning"]["weight_decay"]) == (3e-5, 0.01)
+    assert (stated["text"]["query_prefix"], stated["text"]["passage_prefix"]) == ("Query: ", "Passage: ")
+    assert stated["validation"]["patience"] == 5 and stated["validation"]["best_metric"] == "validation_loss"
+    rows = read_metrics(workdir)
+    assert [row["step"] for row in rows if row["split"] == "validation"] == [2, 4]
+    assert (workdir / "checkpoints" / "best").is_dir()
+    for source in SETS:
+        assert source in ended.stdout  # the plan is printed
+    assert "note: no validation store can serve x-y: validating with x-x-mono batches" in ended.stdout

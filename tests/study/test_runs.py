@@ -1,0 +1,98 @@
+"""A finished run is known by what its options come to; its command gives the same configuration again."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.errors import InputError
+from hbt_jax.study.runs import arguments, check_kept, command_line
+from hbt_jax.training.initial_model import resolved
+from tests.interchange import make_models
+
+
+def config_of(model, workdir: Path, text=None, batching="hybrid", **model_options) -> TrainConfig:
+    return TrainConfig(
+        text=text or TextConfig(query_length=16, passage_length=make_models.LENGTH),
+        plan=PlanConfig(stores=("s",), batching=batching),
+        model=ModelConfig(model=str(model), **model_options),
+        learning=LearningConfig(),
+        run=RunConfig(workdir=str(workdir)),
+    )
+
+
+def keep(workdir: Path, config: TrainConfig) -> None:
+    """Writes what a run of this configuration writes down of it."""
+    workdir.mkdir(exist_ok=True)
+    make_models.write_json(workdir / "config.json", resolved(config).to_json())
+
+
+@pytest.mark.parametrize("layout", [*make_models.LAYOUTS, "tiny", "small"])
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_kept_run_is_known_by_what_its_options_come_to(tmp_path, layout, batching):
+    model = make_models.folder_of(layout, tmp_path / layout) if layout in make_models.LAYOUTS else layout
+    config = config_of(model, tmp_path / "run", batching=batching)
+    check_kept(config)  # none is there
+    keep(tmp_path / "run", config)
+    check_kept(config)
+    own = resolved(config)
+    stated = {"pooling": own.model.pooling, "normalize": own.model.normalize}
+    text = TextConfig(own.text.query_prefix, own.text.passage_prefix, 16, make_models.LENGTH)
+    check_kept(config_of(model, tmp_path / "run", text, batching, **stated))
+    other = "cls" if own.model.pooling == "mean" else "mean"
+    with pytest.raises(InputError, match=rf"holds a run with another --pooling \({own.model.pooling}, now {other}\):"):
+        check_kept(config_of(model, tmp_path / "run", batching=batching, pooling=other))
+    text = TextConfig("ask: ", query_length=16, passage_length=make_models.LENGTH)
+    with pytest.raises(InputError, match=r"another --query_prefix \(.*, now 'ask: '\): give the same flags"):
+        check_kept(config_of(model, tmp_path / "run", text, batching))
+
+
+def test_a_path_is_the_same_however_it_is_written(tmp_path, monkeypatch):
+    model = make_models.folder_of("bert", tmp_path / "bert")
+    keep(tmp_path / "run", config_of(model, tmp_path / "run"))
+    monkeypatch.chdir(tmp_path)
+    check_kept(config_of("bert", Path("run")))
+    check_kept(config_of("./bert/", tmp_path / "run"))
+    (tmp_path / "linked").symlink_to(model)
+    check_kept(config_of("linked", Path("./run")))
+    make_models.folder_of("bert", tmp_path / "bert2")
+    with pytest.raises(InputError, match=r"another --model \(.*bert, now bert2\)"):
+        check_kept(config_of("bert2", Path("run")))
+
+
+def test_what_the_models_files_say_now_is_what_counts(tmp_path):
+    model = make_models.folder_of("xlm-roberta", tmp_path / "model")
+    config = config_of(model, tmp_path / "run")
+    keep(tmp_path / "run", config)
+    make_models.write_json(model / "config_sentence_transformers.json", {"prompts": {"query": "ask: ", "passage": ""}})
+    with pytest.raises(InputError, match=r"another --passage_prefix \('passage: ', now ''\), --query_prefix \('query"):
+        check_kept(config)
+
+
+def test_a_damaged_or_older_configuration(tmp_path):
+    config = config_of("tiny", tmp_path / "run")
+    keep(tmp_path / "run", config)
+    file = tmp_path / "run" / "config.json"
+    content = json.loads(file.read_text())
+    del content["validation"]["patience"]  # as if written before there was such an option: then it had its default
+    make_models.write_json(file, content)
+    check_kept(config)
+    make_models.write_json(file, content | {"run": content["run"] | {"momentum": 1}})
+    with pytest.raises(InputError, match="configuration has unknown fields .*momentum"):
+        check_kept(config)
+    file.write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is not valid JSON .*: the run's folder is damaged, remove it"):
+        check_kept(config)
+
+
+def test_a_printed_command_gives_the_same_configuration():
+    config = config_of("tiny", Path("runs/a b"), TextConfig("ask: ", query_length=16), "x-y", freeze=("embeddings",))
+    line = command_line(config)
+    assert line.startswith("python launch/train.py ") and "'--workdir=runs/a b'" in line
+    assert "--learning_rate" not in line  # it has its default
+    given = dict(part.removeprefix("--").split("=", 1) for part in shlex.split(line)[2:])
+    everything = dict(part.removeprefix("--").split("=", 1) for part in arguments(config))
+    defaults = dict(part.removeprefix("--").split("=", 1) for part in arguments(TrainConfig()))
+    assert defaults | given == everything

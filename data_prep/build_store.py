@@ -31,13 +31,13 @@ from data_prep.store.classes import Shared, class_lines, class_warnings, classes
 from data_prep.store.encoding import Columns, Encoders, encode_pairs, encode_texts  # noqa: E402
 from data_prep.store.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.store.items import Items  # noqa: E402
-from data_prep.store.kept_tokenizer import keep_tokenizer  # noqa: E402
 from data_prep.store.pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
 from hbt_jax.data.manifest import SIDES, data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
+from hbt_jax.spans import offsets_of  # noqa: E402
 
 _BATCH = 8192  # records that are given to `build_store` one by one, tokenised at a time
 _TABLES = ("queries", "passages", "pairs")
@@ -118,7 +118,7 @@ def build_store(
                 "records": rows,
                 "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
             },
-            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
+            "tokenizer": writer.keep_tokenizer(tokenizer),
             "languages": sorted(languages),
             "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
@@ -193,8 +193,8 @@ def _write_texts(
                         f"{items.side}: {shown(columns['id'][part.place_N[again]])} has two texts in {part.code!r};"
                         " expected one record for each id and language: give the second an id of its own"
                     )
-                ends = np.concatenate([[0], np.cumsum(part.count_N)])
-                writer.append(items.side, part.code, row_N[part.place_N], part.tokens, ends)
+                offsets = offsets_of(part.count_N)
+                writer.append(items.side, part.code, row_N[part.place_N], part.tokens, offsets)
             dropped += found.dropped
             size += found.size
             bar.update(len(row_N))
@@ -225,8 +225,8 @@ def _write_pairs(
             rows = rows.with_usable_negatives(passages, dropped)
             if filters.drop_duplicates:
                 rows = _kept(rows, rows.new(earlier, *twins, dropped), groups, writer)
-            ends = np.concatenate([[0], np.cumsum(rows.count_N)])
-            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, ends)
+            offsets = offsets_of(rows.count_N)
+            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, offsets)
             kept += len(rows.query_N)
             bar.update(len(pairs.query))
     if not kept:

@@ -10,6 +10,7 @@ from data_prep.overlap.piece_letters import PieceLetters
 from data_prep.overlap.shingles import Found, Index, Rules
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.spans import offsets_of
 
 _SIDES = ("queries", "candidates")
 _BATCH = 8192  # texts tokenised at a time
@@ -80,7 +81,7 @@ class BenchmarkIndex:
         for first in range(0, len(self._texts), _BATCH):
             texts = self._texts[first : first + _BATCH]
             tokens, offsets = self._tokenizer.encode(texts)
-            unknown = np.concatenate([[0], np.cumsum(tokens == self._tokenizer.unk_id)])
+            unknown = offsets_of(tokens == self._tokenizer.unk_id)
             lengths.append(np.diff(offsets))
             lacking.append(np.diff(unknown[offsets]))
             written.append(letters_of(texts))

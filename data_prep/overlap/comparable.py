@@ -23,6 +23,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from hbt_jax.data.permutation import mix
+from hbt_jax.spans import offsets_of
 from hbt_jax.text_identity import identity_text
 
 UNKNOWN = "\ufffd"  # stands for what a tokenizer, or whoever decoded the text before, could not read
@@ -79,7 +81,7 @@ def letters_of(texts: Sequence[str]) -> Letters:
 
 def letters_of_folded(folded: Sequence[str]) -> Letters:
     """The letters of what `fold` returned."""
-    offsets = np.concatenate([[0], np.cumsum(np.fromiter(map(len, folded), np.int64, len(folded)))])
+    offsets = offsets_of(list(map(len, folded)))
     return without_holes(mixed(codes_of("".join(folded))), offsets)
 
 
@@ -89,7 +91,7 @@ def without_holes(values: np.ndarray, offsets: np.ndarray) -> Letters:
     if not len(places):
         return Letters(values, offsets, places, places)
     rows = np.searchsorted(offsets, places, side="right") - 1
-    before = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(offsets) - 1))])
+    before = offsets_of(np.bincount(rows, minlength=len(offsets) - 1))
     return Letters(np.delete(values, places), offsets - before, places - np.arange(len(places)), rows)
 
 
@@ -99,11 +101,8 @@ def codes_of(text: str) -> np.ndarray:
 
 
 def mixed(codes: np.ndarray) -> np.ndarray:
-    """uint64: a number for each code point that is as good as drawn, another for each (the end of splitmix64)."""
-    values = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    """uint64: a number for each code point that is as good as drawn, another for each."""
+    return mix((codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def needs_order(codes: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from data_prep.overlap.comparable import (
 )
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
-from hbt_jax.spans import spread
+from hbt_jax.spans import offsets_of, spread
 
 
 class PieceLetters:
@@ -51,7 +51,7 @@ class PieceLetters:
     def letters(self, tokens: np.ndarray, offsets: np.ndarray) -> Letters:
         """The letters of N texts, text i being `tokens[offsets[i]:offsets[i + 1]]`, offsets from 0; see `Letters`."""
         lengths_T = self._lengths_V[tokens]
-        ends_T = np.concatenate([[0], np.cumsum(lengths_T, dtype=np.int64)])
+        ends_T = offsets_of(lengths_T)
         places = spread(self._starts_V[tokens], lengths_T)
         values, ends = self._values[places], ends_T[offsets]
         again = self._must_be_decoded(tokens, offsets, places, ends_T, ends)
@@ -67,7 +67,7 @@ class PieceLetters:
             parts = np.split(own, np.flatnonzero(own == self._tokenizer.unk_id))
             runs += [parts[0], *(part[1:] for part in parts[1:])]
             counts.append(len(parts))
-        ends = np.concatenate([[0], np.cumsum([len(run) for run in runs], dtype=np.int64)])
+        ends = offsets_of(list(map(len, runs)))
         texts = iter(self._tokenizer.decode(np.concatenate(runs), ends)) if runs else iter(())
         return [fold(UNKNOWN.join(next(texts) for _ in range(count))) for count in counts]
 
@@ -101,7 +101,7 @@ class PieceLetters:
         for row, instead in zip(rows.tolist(), others, strict=True):
             parts += [values[first : ends[row]], instead]
             first = ends[row + 1]
-        return without_holes(np.concatenate([*parts, values[first:]]), np.concatenate([[0], np.cumsum(lengths)]))
+        return without_holes(np.concatenate([*parts, values[first:]]), offsets_of(lengths))
 
 
 def _rows(ends: np.ndarray, places: np.ndarray) -> np.ndarray:

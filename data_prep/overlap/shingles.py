@@ -29,6 +29,7 @@ import numpy as np
 
 from data_prep.overlap.comparable import Letters
 from data_prep.store.rows import gather
+from hbt_jax.spans import find_sorted, offsets_of, spread
 
 _BASE = 0x9E3779B97F4A7C15  # odd: 2^64 over the golden ratio
 _INVERSE = pow(_BASE, -1, 2**64)
@@ -139,7 +140,7 @@ class Index:
     def find(self, letters: Letters) -> Found:
         """Compares n texts with all that are indexed; give a hundred thousand letters at a time, or so."""
         sums, lengths, offsets = _Sums(letters.values), letters.lengths, letters.offsets
-        exact = _lookup(self._hashes, sums.texts(offsets))
+        exact = find_sorted(self._hashes, sums.texts(offsets))
         exact[lengths == 0] = -1
         near, torn = self._rules, np.zeros(len(lengths), bool)
         torn[letters.hole_rows] = True
@@ -228,7 +229,7 @@ class _Shingles:
             return
         values, ends = gather(values, offsets, chosen)
         place, row, hashes = _shingles(values, ends, self._shingle)
-        key = _lookup(self.hashes, hashes)
+        key = find_sorted(self.hashes, hashes)
         place, row, key = place[key >= 0], row[key >= 0], key[key >= 0]
         lengths = np.diff(ends)
         if rule.of != _OF_SHORTER:  # too little in common with all texts together, so with any
@@ -243,7 +244,7 @@ class _Shingles:
         if not len(row):
             return
         starts = np.append(np.flatnonzero(np.diff(row, prepend=-1)), len(row))
-        ends = np.concatenate([[0], np.cumsum(self._starts[key + 1] - self._starts[key])])[starts]
+        ends = offsets_of(self._starts[key + 1] - self._starts[key])[starts]
         first = 0
         while first < len(starts) - 1:
             last = int(np.searchsorted(ends, ends[first] + _MOST_PAIRS, side="right")) - 1
@@ -297,7 +298,7 @@ def _covered_in(places: np.ndarray, offsets: np.ndarray, shingle: int) -> np.nda
     >>> _covered_in(np.array([0, 1, 10, 40]), np.array([0, 30, 35, 60]), 4)
     array([9, 0, 4])
     """
-    steps = np.concatenate([[0], np.cumsum(np.minimum(np.diff(places), shingle))])
+    steps = offsets_of(np.minimum(np.diff(places), shingle))
     first, end = np.split(np.searchsorted(places, np.concatenate([offsets[:-1], offsets[1:]])), 2)
     covered = np.zeros(len(offsets) - 1, np.int64)
     there = np.flatnonzero(end > first)
@@ -319,7 +320,7 @@ def _shingles(values: np.ndarray, offsets: np.ndarray, shingle: int) -> tuple[np
     """The shingles of texts: (place of the first letter, text, hash)."""
     counts = np.maximum(np.diff(offsets) - shingle + 1, 0)
     row = np.repeat(np.arange(len(counts)), counts)
-    place = np.repeat(offsets[:-1] - np.cumsum(counts) + counts, counts) + np.arange(len(row))
+    place = spread(offsets[:-1], counts)
     return place, row, _Sums(values).runs(shingle)[place]
 
 
@@ -355,15 +356,3 @@ def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
             factors[0] = 1
             _known_powers[number] = np.cumprod(factors)
     return _known_powers[0][:count], _known_powers[1][:count]
-
-
-def _lookup(sorted_hashes: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """int64: where each hash stands in `sorted_hashes`, -1 where it does not."""
-    if not len(sorted_hashes):
-        return np.full(len(hashes), -1)
-    order = np.argsort(hashes)  # looked up in their order, neighbours are in a processor's cache
-    hashes = hashes[order]
-    place = np.minimum(np.searchsorted(sorted_hashes, hashes), len(sorted_hashes) - 1)
-    found = np.empty(len(hashes), np.int64)
-    found[order] = np.where(sorted_hashes[place] == hashes, place, -1)
-    return found

@@ -14,6 +14,7 @@ import numpy as np
 from data_prep.scratch.growing_array import GrowingArray
 from hbt_jax.connected import first_connected
 from hbt_jax.data.identity import Classes
+from hbt_jax.spans import find_sorted
 
 _CHUNK = 1 << 20  # rows looked at in one go
 MANY, MANY_SHARE, FEW = 100, 0.01, 10  # a class of more items is large: of any side; of a small one, beyond a few
@@ -51,9 +52,7 @@ def repeated(keys_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     del ordered
     found = [np.zeros(0, np.int64)]
     for first in range(0, len(keys_N) if len(again) else 0, _CHUNK):
-        keys = np.asarray(keys_N[first : first + _CHUNK])
-        place = np.minimum(np.searchsorted(again, keys), len(again) - 1)
-        found.append(first + np.flatnonzero(again[place] == keys))
+        found.append(first + np.flatnonzero(find_sorted(again, np.asarray(keys_N[first : first + _CHUNK])) >= 0))
     rows = np.concatenate(found)
     keys = np.asarray(keys_N[rows])
     order = np.argsort(keys, kind="stable")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_prep.store.kept_tokenizer import keep_tokenizer
 from data_prep.store.rows import gather, read_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.spans import offsets_of
 
 QUERY, PASSAGE = "pairs whose query overlaps with a benchmark", "pairs whose passage alone overlaps with a benchmark"
 NEGATIVE = "negatives that overlap with a benchmark"
@@ -59,7 +59,7 @@ def write_clean_copy(
             "name": store.name,
             "split": store.split,
             "source": {**store.manifest.get("source", {}), "decontaminated": record},
-            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
+            "tokenizer": writer.keep_tokenizer(tokenizer),
             "languages": [language for language in store.languages if language in languages],
             "dropped": dict(sorted((+dropped).items())),
             **{name: store.manifest[name] for name in ("folding",) if name in store.manifest},
@@ -127,6 +127,6 @@ def _copy_pairs(
         negatives, ends = gather(pairs.negative_rows, pairs.negative_offsets[rows.start : rows.stop + 1], chosen)
         usable = masks["passages"][negatives] == 0
         dropped[NEGATIVE] += int((~usable).sum())
-        ends = np.concatenate([[0], np.cumsum(usable)])[ends]
+        ends = offsets_of(usable)[ends]
         group = pairs.group_A[rows][chosen]
         writer.append_pairs(queries[query[chosen]], passages[passage[chosen]], group, passages[negatives[usable]], ends)

@@ -19,6 +19,7 @@ from data_prep.store.filters import EMPTY, Filters, content_keys
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.spans import offsets_of
 from hbt_jax.text_identity import identity_keys
 
 _AHEAD = 3  # batches that each process has been given or has finished
@@ -125,7 +126,7 @@ def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarr
         hashlib.blake2b(data[first:end], digest_size=8).digest() for first, end in zip(ends, ends[1:], strict=False)
     )
     keys_N = np.maximum(np.frombuffer(digests, np.uint64), 1)
-    unknown = np.concatenate([[0], np.cumsum(tokens == unk_id)])[offsets]
+    unknown = offsets_of(tokens == unk_id)[offsets]
     keys_N[(np.diff(offsets) == 0) | (np.diff(unknown) > 0)] = 0
     return keys_N
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from data_prep.store.letters import letter_counts
 from hbt_jax.config import check_limits, option
+from hbt_jax.data.permutation import mix
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.text_identity import Folding, identity_keys
 
@@ -91,13 +92,6 @@ def pair_ids(query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, 
       counts_N: negatives of each pair.
     """
     pair_N = query_N.astype(np.uint64) << np.uint64(32) | passage_N.astype(np.uint64)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed(negatives.astype(np.uint64) + np.uint64(1)))])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mix(negatives.astype(np.uint64) + np.uint64(1)))])
     ends_N = np.cumsum(counts_N)
-    return np.stack([mixed(pair_N + mixed(sums[ends_N] - sums[ends_N - counts_N])), pair_N], axis=1)
-
-
-def mixed(values: np.ndarray) -> np.ndarray:
-    """splitmix64's finaliser (Steele, Lea, Flood 2014): another number for each, with bits that look random."""
-    values = (values ^ values >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ values >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return values ^ values >> np.uint64(31)
+    return np.stack([mix(pair_N + mix(sums[ends_N] - sums[ends_N - counts_N])), pair_N], axis=1)

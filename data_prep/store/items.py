@@ -7,7 +7,7 @@ import numpy as np
 from data_prep.scratch.growing_array import GrowingArray
 from data_prep.scratch.id_index import IdIndex
 from data_prep.store.encoding import LanguageTexts
-from data_prep.store.filters import mixed
+from hbt_jax.data.permutation import mix
 from hbt_jax.data.store import MOST_LANGUAGES
 from hbt_jax.errors import InputError
 
@@ -61,7 +61,7 @@ class Items:
         kept[row_N[kept_N]] |= bit
         self._column(self.identity, texts.code, "identity")[row_N] = texts.identity_N
         self._column(self.read, texts.code, "read")[row_N] = texts.read_N
-        self._texts.rows(len(self))[row_N[kept_N]] += mixed(mixed(texts.identity_N[kept_N]) ^ bit)
+        self._texts.rows(len(self))[row_N[kept_N]] += mix(mix(texts.identity_N[kept_N]) ^ bit)
         if texts.content_N.any():
             self._column(self._content, texts.code, "content")[row_N] = texts.content_N
         return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hbt_jax.errors import InputError
+from hbt_jax.spans import offsets_of
 
 _WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
     "Arab": {"ARABIC"},
@@ -68,9 +69,9 @@ def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.nda
     points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
     different, place = np.unique(points, return_inverse=True)
     words = [_word(chr(point)) for point in different.tolist()]
-    ends = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
+    ends = offsets_of(list(map(len, texts)))
 
     def counted(of_point: list[bool]) -> np.ndarray:
-        return np.diff(np.concatenate([[0], np.cumsum(np.array(of_point, bool)[place])])[ends])
+        return np.diff(offsets_of(np.array(of_point, bool)[place])[ends])
 
     return counted([bool(word) for word in words]), counted([word in _WORDS[script] for word in words])

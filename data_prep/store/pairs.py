@@ -11,6 +11,7 @@ from data_prep.store.encoding import Columns, Pairs
 from data_prep.store.filters import DUPLICATE, EQUAL, pair_ids
 from data_prep.store.items import Items
 from hbt_jax.errors import InputError
+from hbt_jax.spans import offsets_of
 
 NO_QUERY, NO_PASSAGE = "pairs whose query is in no language", "pairs whose passage is in no language"
 NO_NEGATIVE = "negatives that are in no language"
@@ -86,9 +87,8 @@ class PairRows:
     def with_usable_negatives(self, passages: Items, dropped: collections.Counter) -> "PairRows":
         """Without the negatives that hold no token in any language."""
         kept = _counted(passages.present(self.negatives), NO_NEGATIVE, dropped)
-        ends = np.concatenate([[0], np.cumsum(self.count_N)])
-        sums = np.concatenate([[0], np.cumsum(kept)])[ends]
-        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=np.diff(sums))
+        count_N = np.diff(offsets_of(kept)[offsets_of(self.count_N)])
+        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=count_N)
 
 
 def _unknown_id(

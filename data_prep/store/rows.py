@@ -12,6 +12,7 @@ from hbt_jax.data.permutation import sampled
 from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.spans import offsets_of, spread
 
 _MOST_TOKENS, _MOST_ROWS = 1 << 21, 1 << 18  # read at a time
 
@@ -62,9 +63,7 @@ def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple
     (array([8, 6, 7]), array([0, 1, 3]))
     """
     lengths = offsets[chosen + 1] - offsets[chosen]
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.repeat(offsets[chosen] - ends[:-1], lengths) + np.arange(ends[-1])
-    return tokens[places], ends
+    return tokens[spread(offsets[chosen], lengths)], offsets_of(lengths)
 
 
 def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:

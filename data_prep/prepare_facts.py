@@ -27,6 +27,7 @@ from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax.config import PreparationConfig  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.files import atomic_file  # noqa: E402
 from hbt_jax.holding import RECORD, held  # noqa: E402
 from hbt_jax.languages import language  # noqa: E402
 from hbt_jax.training.preemption import end_with_parent  # noqa: E402
@@ -165,10 +166,8 @@ def _claim(out_dir: Path, settings: dict) -> dict:
         raise InputError(
             f"{out_dir} holds files but no settings.json of data_prep/prepare_facts.py: choose {_ANOTHER_FOLDER}"
         )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(settings) + "\n", encoding="utf-8")
-    partial.rename(path)
+    with atomic_file(str(path)) as file:
+        file.write(json.dumps(settings).encode() + b"\n")
     return settings
 
 

@@ -7,7 +7,6 @@
 What a source leaves out by its own rule is counted in the same place, whatever --on_bad_row is.
 """
 
-import abc
 import collections
 import contextlib
 import json
@@ -18,10 +17,10 @@ from typing import TextIO
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.file_digests import digest
 from data_prep.builders.row import BadRow, Dropped
+from data_prep.builders.source_files import by_split
 from data_prep.builders.tables import ON_BAD_ROW, table_features
-from data_prep.builders.unchanged import check_unchanged
+from data_prep.builders.unchanged import check_unchanged, digest
 from hbt_jax.errors import InputError
 
 BAD_ROWS = "rows that cannot be used"
@@ -74,7 +73,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       CITATION, HOMEPAGE, LICENSE: of the data; empty for one's own.
       FILES: what messages say the folder holds.
       ALIKE: whether a query is its own passage by design, so that build_store.py leaves no such pair out.
-      find_files: see there.
+      FILE_NAMES: split -> names of its files; or find_files, where names alone do not say it.
 
     Args:
       input_dir: folder of the source's files.
@@ -82,6 +81,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
 
     CITATION = HOMEPAGE = LICENSE = FILES = ""
+    FILE_NAMES: Mapping[str, Sequence[str]] = {}
     ALIKE = False
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="queries", description="One record for each different query and language."),
@@ -102,9 +102,13 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self._check_unchanged()
 
     @classmethod
-    @abc.abstractmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """Split -> its files, in the order they are read; raises InputError for a folder without them."""
+        """Split -> its files, in the order in which they are read: those of FILE_NAMES that exist, plain or packed.
+
+        Raises:
+          InputError: the folder has none of them.
+        """
+        return by_split(input_dir, cls.FILE_NAMES, cls.FILES)
 
     def _settings(self) -> dict[str, str]:
         """Other flags' values that the tables depend on, by the flags' names."""

@@ -1,5 +1,7 @@
-"""Whether something on disk was made from what would be read now."""
+"""Whether something on disk was made from what would be read now, files compared by digest."""
 
+import functools
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,3 +42,16 @@ def _change(name: str, before: object, after: object) -> str:
         return f"{name} is {'new' if before is None else 'gone'}"
     shown = f" from {before} to {after}"
     return f"{name} is changed" + (shown if len(shown) <= _SHOWN else "")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal; read once for as long as its size and time of change stay."""
+    found = path.stat()
+    return _digest(path, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    del size, changed  # part of the cache's key: three tables are made from one reading of each file
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
-from hbt_jax.files import named_errors
+from hbt_jax.files import atomic_folder
 from hbt_jax.holding import held
 
 
@@ -31,14 +30,5 @@ def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator
             f"--out_dir={out_dir} holds {others[0]!r} and would be replaced by a folder of {', '.join(names)}:"
             " choose another --out_dir"
         )
-    with held(out_dir, "--out_dir", beside=True):
-        partial = out_dir.with_name(out_dir.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            with named_errors(out_dir):
-                partial.mkdir(parents=True)
-                yield partial
-            shutil.rmtree(out_dir, ignore_errors=True)
-            partial.rename(out_dir)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with held(out_dir, "--out_dir", beside=True), atomic_folder(str(out_dir)) as folder:
+        yield Path(folder)

@@ -27,7 +27,6 @@ from data_prep.builders.large import LargeBuilder
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.fields import field, language, text_field
 from data_prep.reading.line_files import json_value, lines
-from data_prep.reading.source_files import by_split
 from hbt_jax.text_identity import identity_text
 
 EMPTY = "empty translations, counted in each language"
@@ -138,13 +137,6 @@ class Captions(LargeBuilder, skip_registration=True):
   author = {Thapliyal, Ashish V. and Pont Tuset, Jordi and Chen, Xi and Soricut, Radu},
   booktitle = {Proceedings of EMNLP}, year = {2022}}"""
     ALIKE = True
-    PREFIX = ""  # of the files' names
-
-    @classmethod
-    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file of each split."""
-        names = {"train": (f"{cls.PREFIX}_train.jsonl",), "validation": (f"{cls.PREFIX}_dev.jsonl",)}
-        return by_split(input_dir, names, cls.FILES)
 
     def records(self, start: Callable[[Sequence], Flow], split: str, files: Sequence[Path]) -> Flow:
         """The pictures in an order of their own, the captions of each together."""
@@ -158,7 +150,7 @@ class Coco35l(Captions):
     """Captions of COCO in English and machine translations into 34 languages, about five captions a picture."""
 
     LICENSE = "CC BY 4.0 (captions and translations)"
-    PREFIX = "coco_mt"
+    FILE_NAMES = {"train": ("coco_mt_train.jsonl",), "validation": ("coco_mt_dev.jsonl",)}
     FILES = (
         "coco_mt_train.jsonl.bz2 and coco_mt_dev.jsonl.bz2, or one of them, unpacked or not, from"
         f" {Captions.HOMEPAGE} (https://storage.googleapis.com/crossmodal-3600/coco_mt_train.jsonl.bz2)"
@@ -169,7 +161,7 @@ class Cc3m35l(Captions):
     """Captions of Conceptual Captions 3M in English and machine translations into 34 languages, one a picture."""
 
     LICENSE = "CC BY 4.0 (translations); captions: free for any purpose, with thanks to Google LLC"
-    PREFIX = "cc3m_mt"
+    FILE_NAMES = {"train": ("cc3m_mt_train.jsonl",), "validation": ("cc3m_mt_dev.jsonl",)}
     FILES = (
         "cc3m_mt_train.jsonl.bz2 and cc3m_mt_dev.jsonl.bz2, or one of them, unpacked or not, from"
         f" {Captions.HOMEPAGE} (https://storage.googleapis.com/crossmodal-3600/cc3m_mt_train.jsonl.bz2)"

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, titled
+from data_prep.builders.row import BadRow, Dropped, Row, read_each, titled
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import needed, no_data
 from data_prep.reading.fields import field, shown, text, text_field
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import check_header, columns, lines
-from data_prep.reading.source_files import needed, no_data
 from hbt_jax.text_identity import identity_text
 
 # The wording of each relation, with [E] for the entity (Sciavolino et al. 2021, arXiv 2109.08535).
@@ -222,14 +222,11 @@ class Entityquestions(RowsBuilder):
         chosen, wrong = passages(corpus, every, corpus.stat().st_mtime_ns)
         yield from wrong
         for path in files[1:]:
-            for place, fields in elements(path):
-                try:
-                    yield _row(asked(place, path, fields), chosen)
-                except BadRow as bad:
-                    yield bad
+            yield from read_each(elements(path), functools.partial(_row, path=path, chosen=chosen))
 
 
-def _row(question: Asked, chosen: dict[tuple[str, str], str]) -> Row | Dropped:
+def _row(place: str, fields: object, path: Path, chosen: dict[tuple[str, str], str]) -> Row | Dropped:
+    question = asked(place, path, fields)
     found = (chosen.get((key(question.entity), answer)) for answer in question.answers)
     passage = next(filter(None, found), None)
     if passage is None:

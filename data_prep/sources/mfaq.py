@@ -9,16 +9,18 @@ them.  A line is a page or, in the flat form, a pair:
 The language of a pair is the one of its page.  Rows with the same question share a group.
 """
 
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.row import BadRow, Dropped, Row, item_id, read_each
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import no_data
 from data_prep.reading.fields import field, language, text
 from data_prep.reading.line_files import json_value, lines
-from data_prep.reading.source_files import no_data
 from hbt_jax.text_identity import identity_text
 
 EMPTY = "pairs without a question or an answer"
@@ -59,14 +61,11 @@ class Mfaq(RowsBuilder):
                 except BadRow as bad:
                     yield bad
                     continue
-                for index, pair in enumerate(pairs):
-                    try:
-                        yield _row(f"{place}: qa_pairs[{index}]" if nested else place, code, pair)
-                    except BadRow as bad:
-                        yield bad
+                places = (f"{place}: qa_pairs[{index}]" if nested else place for index in itertools.count())
+                yield from read_each(zip(places, pairs, strict=False), functools.partial(_row, code=code))
 
 
-def _row(place: str, code: str, pair: object) -> Row | Dropped:
+def _row(place: str, pair: object, code: str) -> Row | Dropped:
     question, answer = (field(place, pair, name, str) for name in ("question", "answer"))
     if not identity_text(question) or not identity_text(answer):
         return Dropped(EMPTY)

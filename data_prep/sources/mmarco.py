@@ -27,7 +27,6 @@ from data_prep.builders.keys import number_key
 from data_prep.builders.large import LargeBuilder
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.line_files import columns, lines
-from data_prep.scratch.id_set import IdSet
 from data_prep.sources import mmarco_files
 from data_prep.sources.mmarco_files import CODES, Texts
 
@@ -37,6 +36,47 @@ NOT_NAMED = {side: f"{side} that no pair names" for side in ("queries", "passage
 _ID = {"queries": "qid", "passages": "pid"}
 _TRIPLE = ("qid", "positive pid", "negative pid")
 _JUDGEMENT = ("qid", "0", "pid", "relevance")
+
+_BITS = 16  # of a number within its block of an IdSet
+
+
+class IdSet:
+    """Whole numbers from 0, a bit each: 8 KiB for every 65,536 neighbours of which one is in the set.
+
+    Worked example:
+
+        ids = IdSet()
+        ids.add(7), ids.add(7), 7 in ids, len(ids)   ->   True, False, True, 1
+    """
+
+    def __init__(self):
+        self._blocks: dict[int, bytearray] = {}
+
+    def add(self, number: int) -> bool:
+        """Adds a number; says whether it is new."""
+        block = self._blocks.get(number >> _BITS)
+        if block is None:
+            block = self._blocks[number >> _BITS] = bytearray(1 << _BITS - 3)
+        byte, bit = number >> 3 & 0x1FFF, 1 << (number & 7)
+        if block[byte] & bit:
+            return False
+        block[byte] |= bit
+        return True
+
+    def __contains__(self, number: int) -> bool:
+        block = self._blocks.get(number >> _BITS)
+        return block is not None and bool(block[number >> 3 & 0x1FFF] >> (number & 7) & 1)
+
+    def __len__(self) -> int:
+        return sum(int.from_bytes(block, "little").bit_count() for block in self._blocks.values())
+
+    def __ior__(self, other: "IdSet") -> "IdSet":
+        for high, block in other._blocks.items():
+            mine = self._blocks.get(high)
+            both = int.from_bytes(block, "little") | int.from_bytes(mine or b"", "little")
+            self._blocks[high] = bytearray(both.to_bytes(len(block), "little"))
+        return self
+
 
 Ids = dict[str, IdSet]  # of both sides
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.reading.source_files import no_data
+from data_prep.builders.source_files import no_data
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 

@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import no_data
 from data_prep.reading.fields import text, text_field
 from data_prep.reading.line_files import columns, json_value, lines
-from data_prep.reading.source_files import no_data
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 

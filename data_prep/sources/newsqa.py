@@ -22,6 +22,7 @@ The .json file has one element per story, and the answer that counts with each q
 """
 
 import collections
+import functools
 import json
 import re
 from collections.abc import Container, Iterator, Sequence
@@ -29,12 +30,12 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row
+from data_prep.builders.row import BadRow, Dropped, Row, read_each
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import by_split
 from data_prep.reading.fields import field, shown, text, text_field
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import check_header, csv_rows
-from data_prep.reading.source_files import by_split
 from data_prep.sources.answer_window import sentences, window
 from hbt_jax.errors import InputError
 
@@ -76,12 +77,12 @@ def _of_json(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | 
         except BadRow as bad:
             yield bad
             continue
-        for index, asked in enumerate(questions):
-            here = f"{place}: questions[{index}]"
-            try:
-                yield _row(here, name, written, field(here, asked, "q", str), _consensus(here, asked))
-            except BadRow as bad:
-                yield bad
+        units = ((f"{place}: questions[{index}]", asked) for index, asked in enumerate(questions))
+        yield from read_each(units, functools.partial(_asked_row, name=name, story=written))
+
+
+def _asked_row(place: str, asked: object, name: str, story: str) -> Row | Dropped:
+    return _row(place, name, story, field(place, asked, "q", str), _consensus(place, asked))
 
 
 def _consensus(place: str, asked: dict) -> list[tuple[int, int]] | None:

@@ -14,8 +14,8 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row, item_id
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.line_files import decoded, lines
-from data_prep.reading.source_files import folders_by_split
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.text_identity import identity_text

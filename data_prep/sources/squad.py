@@ -29,7 +29,7 @@ from tqdm import tqdm
 from data_prep.builders.base import SourceBuilder
 from data_prep.builders.keys import in_order
 from data_prep.builders.row import BadRow, Dropped
-from data_prep.reading.source_files import SPLITS, folders_by_split
+from data_prep.builders.source_files import SPLITS, folders_by_split
 from data_prep.sources.registry import PASSAGES
 from hbt_jax import connected
 from hbt_jax.errors import InputError

@@ -14,7 +14,6 @@ from data_prep.builders.row import BadRow, Dropped, Row
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import text
 from data_prep.reading.line_files import check_header, columns, lines
-from data_prep.reading.source_files import by_split
 from hbt_jax.text_identity import identity_text
 
 COLUMNS = ("QuestionID", "Question", "DocumentID", "DocumentTitle", "SentenceID", "Sentence", "Label")
@@ -36,20 +35,11 @@ class Wikiqa(RowsBuilder):
   title = {{WikiQA}: A Challenge Dataset for Open-Domain Question Answering},
   author = {Yang, Yi and Yih, Wen-tau and Meek, Christopher},
   booktitle = {Proceedings of EMNLP}, year = {2015}}"""
-    _NAMES = {
-        "train": ("WikiQA-train.tsv",),
-        "validation": ("WikiQA-dev.tsv",),
-        "test": ("WikiQA-test.tsv",),
-    }
+    FILE_NAMES = {"train": ("WikiQA-train.tsv",), "validation": ("WikiQA-dev.tsv",), "test": ("WikiQA-test.tsv",)}
     FILES = (
         "WikiQA-train.tsv, WikiQA-dev.tsv, WikiQA-test.tsv or some of them, unpacked from WikiQACorpus.zip"
         f" ({HOMEPAGE})"
     )
-
-    @classmethod
-    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file of each split that there is; raises InputError for none of them."""
-        return by_split(input_dir, cls._NAMES, cls.FILES)
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each sentence that answers its question, in the order of the questions."""

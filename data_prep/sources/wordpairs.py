@@ -17,9 +17,9 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row, identity, item_id
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.fields import text
 from data_prep.reading.line_files import columns, lines
-from data_prep.reading.source_files import folders_by_split
 from hbt_jax.connected import groups as connected_groups
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, same_language, unknown_language

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.row import BadRow, Dropped, Row, item_id, read_each
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import field, shown, text
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import json_value, lines
-from data_prep.reading.source_files import by_split
 from hbt_jax.errors import InputError
 from hbt_jax.text_identity import identity_text
 
@@ -38,6 +37,7 @@ class Yahoo(RowsBuilder):
   title = {End to End Long Short Term Memory Networks for Non-Factoid Question Answering},
   author = {Cohen, Daniel and Croft, W. Bruce},
   booktitle = {Proceedings of ICTIR}, year = {2016}}"""
+    FILE_NAMES = {"train": ("nfL6.json", "yahoo_answers_title_answer.jsonl")}
     FILES = (
         f"nfL6.json ({HOMEPAGE}) or yahoo_answers_title_answer.jsonl"
         " (https://huggingface.co/datasets/sentence-transformers/embedding-training-data), which are the split train"
@@ -46,7 +46,7 @@ class Yahoo(RowsBuilder):
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
         """The file, plain or .gz; raises InputError for none of them and for both, which hold the same questions."""
-        found = by_split(input_dir, {"train": ("nfL6.json", "yahoo_answers_title_answer.jsonl")}, cls.FILES)
+        found = super().find_files(input_dir)
         if len(found["train"]) > 1:
             raise InputError(f"--input_dir={input_dir} holds two files of the same questions: expected {cls.FILES}")
         return found
@@ -54,8 +54,7 @@ class Yahoo(RowsBuilder):
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each question and its best answer."""
         for path in files:
-            read = _of_titles(path) if ".jsonl" in path.suffixes else _of_questions(path)
-            yield from read
+            yield from read_each(lines(path), _of_title) if ".jsonl" in path.suffixes else _of_questions(path)
 
 
 def _of_questions(path: Path) -> Iterator[Row | BadRow | Dropped]:
@@ -71,15 +70,11 @@ def _of_questions(path: Path) -> Iterator[Row | BadRow | Dropped]:
             yield bad
 
 
-def _of_titles(path: Path) -> Iterator[Row | BadRow | Dropped]:
-    for place, line in lines(path):
-        try:
-            pair = json_value(place, line, kind="list")
-            if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
-                raise BadRow(f'{place}: found {shown(pair)}: expected ["title", "answer"]')
-            yield _row(place, *pair)
-        except BadRow as bad:
-            yield bad
+def _of_title(place: str, line: bytes) -> Row | Dropped:
+    pair = json_value(place, line, kind="list")
+    if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
+        raise BadRow(f'{place}: found {shown(pair)}: expected ["title", "answer"]')
+    return _row(place, *pair)
 
 
 def _row(place: str, question: str, answer: str) -> Row | Dropped:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import sentencepiece
 
-from data_prep.builders.file_digests import digest
+from data_prep.builders.unchanged import digest
 from data_prep.translation.codes import family_of, language_token
 from hbt_jax.errors import InputError
 

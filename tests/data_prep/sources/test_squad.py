@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_prep.build_store import build_store, summary
-from data_prep.builders.file_digests import digest
+from data_prep.builders.unchanged import digest
 from data_prep.sources import registry, squad
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark

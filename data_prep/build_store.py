@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 from tqdm import tqdm
@@ -33,6 +34,7 @@ from data_prep.store.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.store.items import Items  # noqa: E402
 from data_prep.store.pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.data.manifest import SIDES, data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
@@ -259,38 +261,37 @@ def _columns(records: Iterable[dict]) -> Iterator[Columns]:
         yield {name: [record[name] for record in batch] for name in batch[0]}
 
 
+@dataclasses.dataclass(frozen=True)
+class BuildOptions(Part):
+    """The store to build."""
+
+    title: ClassVar[str] = "Store"
+
+    out_dir: str = option("", "folder of the store, or gs://BUCKET/FOLDER; must not hold a store yet", remote=True)
+    tokenizer: str = option("", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
+    workers: int = option(0, "processes that tokenise a source of 50,000 records or more; 0: one per core", minimum=0)
+
+
 def main(_: list[str]) -> None:
     """Builds the store that the flags name and prints its summary."""
-    given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
-    if given.workers < 0:
-        raise InputError(f"--workers={given.workers}: expected at least 0")
+    source, build, filters = values(registry.SplitOptions), values(BuildOptions), values(Filters)
     settings = registry.flag_settings()
-    filters = values(Filters)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no half-written folder either
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it removes the half-written folder too
     try:
-        with local_output(given.out_dir) as folder:
+        with local_output(build.out_dir) as folder:
             manifest = build_store(
-                given.source, given.split, given.raw_dir, folder, given.tokenizer,
-                filters=filters, workers=given.workers or os.cpu_count() or 1, **settings,
+                source.source, source.split, source.raw_dir, folder, build.tokenizer,
+                filters=filters, workers=build.workers or os.cpu_count() or 1, **settings,
             )  # fmt: skip
             print("\n".join(summary(manifest)))
     except KeyboardInterrupt as error:
-        raise Interrupted(f"{given.out_dir} is not built; the same command builds it") from error
+        raise Interrupted(f"{build.out_dir} is not built; run the same command again to build it") from error
 
 
 if __name__ == "__main__":
-    from absl import flags
-
     from data_prep.sources import registry
     from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
-    flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
-    flags.DEFINE_string("out_dir", "", "folder of the store, or gs://BUCKET/FOLDER; no store may be there")
-    flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
-    flags.DEFINE_integer("workers", 0, "processes that tokenise a source of 50,000 records or more; 0: one a core")
-    define(Filters)
-    run_command(main, remote=("out_dir",))
+    define(registry.SplitOptions, BuildOptions, Filters)
+    run_command(main)

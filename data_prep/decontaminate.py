@@ -18,11 +18,13 @@ as near.  A translation of a benchmark's text is found only where --drop leaves 
 another language.
 """
 
+import dataclasses
 import json
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,8 +34,9 @@ from data_prep.overlap.compare import Comparison, Overlap  # noqa: E402
 from data_prep.overlap.report import lines, report, verdict_lines  # noqa: E402
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.store.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
-from data_prep.store.rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
 from data_prep.upload_store import check_absent, local_output  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
@@ -137,36 +140,45 @@ def _printed(some: Iterable[str]) -> list[str]:
     return kept
 
 
+@dataclasses.dataclass(frozen=True)
+class CompareOptions(Part):
+    """What is compared, how, and what is written."""
+
+    title: ClassVar[str] = "Comparison"
+
+    benchmarks: tuple[str, ...] = option(
+        (), "benchmarks, comma-separated: names, or paths of folders, which contain a '/'"
+    )
+    data_dir: str = option("", "folder that holds one folder per benchmark")
+    shingle: int = option(
+        SHINGLE,
+        "shortest run of letters that two near texts share; a third of it in short texts; an ideograph counts as three"
+        " letters, a kana syllable as two",
+        minimum=16,
+    )
+    near: float = option(
+        NEAR, "share of a text that shared runs must cover for two texts to be near", minimum=0.1, maximum=1.0
+    )
+    out_dir: str = option("", "folder of the report; empty: STORE-overlap, beside the store")
+    drop: str = option(
+        "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist", remote=True
+    )
+
+
 def main(arguments: list[str]) -> None:
     """Compares what the arguments and flags name."""
     require(("benchmarks",))
-    given = flags.FLAGS
-    require_data_dir(given.benchmarks, given.data_dir)
+    compared, opened = values(CompareOptions), values(OpenOptions)
+    require_data_dir(compared.benchmarks, compared.data_dir)
     decontaminate(
-        arguments[1], given.benchmarks, given.data_dir, out_dir=given.out_dir, drop=given.drop,
-        tokenizer_path=given.tokenizer, shingle=given.shingle, near=given.near, cache_dir=given.store_cache,
+        arguments[1], list(compared.benchmarks), compared.data_dir, out_dir=compared.out_dir, drop=compared.drop,
+        tokenizer_path=opened.tokenizer, shingle=compared.shingle, near=compared.near, cache_dir=opened.store_cache,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    from absl import flags
+    from hbt_jax.flags import define, require, require_data_dir, run_command, values
 
-    from hbt_jax.flags import require, require_data_dir, run_command
-
-    flags.DEFINE_list("benchmarks", [], "benchmarks by name, or paths of folders with a '/', separated by commas")
-    flags.DEFINE_string("data_dir", "", "folder with one folder a benchmark")
-    flags.DEFINE_string("out_dir", "", "folder of the report; when not given STORE-overlap, beside the store")
-    flags.DEFINE_string(
-        "drop", "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist"
-    )
-    define_flags()
-    flags.DEFINE_integer(
-        "shingle", SHINGLE, "letters of the runs that two near texts share; a third of it in short texts; an ideograph"
-        " counts as three letters, a syllable of kana as two", lower_bound=16,
-    )  # fmt: skip
-    flags.DEFINE_float(
-        "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
-        upper_bound=1.0,
-    )  # fmt: skip
+    define(CompareOptions, OpenOptions)
     store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
-    run_command(main, store, remote=("STORE", "drop"))
+    run_command(main, store, remote=("STORE",))

@@ -8,10 +8,12 @@ Texts are read back from tokens, so they are what the tokenizer made of them: no
 what its vocabulary lacks.
 """
 
+import dataclasses
 import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_prep.build_store import holds  # noqa: E402
 from data_prep.store.classes import class_warnings  # noqa: E402
 from data_prep.store.figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
-from data_prep.store.rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.permutation import key, sampled  # noqa: E402
 from hbt_jax.data.store import Store, Texts  # noqa: E402
@@ -143,24 +146,30 @@ def _text(texts: Texts, row: int, tokenizer: Tokenizer) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
 
+@dataclasses.dataclass(frozen=True)
+class ShownOptions(Part):
+    """How much is read and shown."""
+
+    title: ClassVar[str] = "Samples"
+
+    sample: int = option(0, "texts read per side and language, and pairs read; 0: all", minimum=0)
+    pairs: int = option(3, "pairs shown", minimum=0)
+    seed: int = option(0, "seed of the samples", minimum=0, maximum=2**31 - 1)
+
+
 def main(arguments: list[str]) -> None:
     """Prints what the store holds."""
-    given = flags.FLAGS
+    shown, opened = values(ShownOptions), values(OpenOptions)
     for line in inspect_store(
-        arguments[1], sample=given.sample, pairs=given.pairs, seed=given.seed, tokenizer_path=given.tokenizer,
-        cache_dir=given.store_cache,
+        arguments[1], sample=shown.sample, pairs=shown.pairs, seed=shown.seed, tokenizer_path=opened.tokenizer,
+        cache_dir=opened.store_cache,
     ):  # fmt: skip
         print(line)
 
 
 if __name__ == "__main__":
-    from absl import flags
+    from hbt_jax.flags import define, run_command, values
 
-    from hbt_jax.flags import run_command
-
-    flags.DEFINE_integer("sample", 0, "texts read of each side and language, and pairs read; 0: all", lower_bound=0)
-    flags.DEFINE_integer("pairs", 3, "pairs shown", lower_bound=0)
-    flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0, upper_bound=2**31 - 1)
-    define_flags()
+    define(ShownOptions, OpenOptions)
     store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
     run_command(main, store, remote=("STORE",))

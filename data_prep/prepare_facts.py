@@ -9,13 +9,14 @@ appears whole or not at all, so a run that was stopped is continued by the same 
 
 import collections
 import contextlib
+import dataclasses
 import json
 import shutil
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import babel
-from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,7 +25,7 @@ from data_prep.facts.groups import Group, all_groups, groups_by_split  # noqa: E
 from data_prep.facts.names import LANGUAGES, cldr_version  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
-from hbt_jax.config import PreparationConfig  # noqa: E402
+from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import atomic_file  # noqa: E402
@@ -171,20 +172,30 @@ def _claim(out_dir: Path, settings: dict) -> dict:
     return settings
 
 
+_PIECES = PreparationConfig.__dataclass_fields__["vocabulary"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FactsOptions(Part):
+    """What is prepared, and where."""
+
+    title: ClassVar[str] = "Facts"
+
+    out_dir: str = option("", "folder to write everything to")
+    vocabulary: int = option(_PIECES.default, "pieces of the tokenizer", minimum=_PIECES.metadata["minimum"])
+    seed: int = option(0, "seed that chooses the held-out facts")
+
+
 def main(_: list[str]) -> None:
     """Prepares everything as the flags say."""
     end_with_parent()
     require(("out_dir",))
-    prepare(flags.FLAGS.out_dir, flags.FLAGS.vocabulary, flags.FLAGS.seed)
+    given = values(FactsOptions)
+    prepare(given.out_dir, given.vocabulary, given.seed)
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("out_dir", None, "folder to write everything to")
-    pieces = PreparationConfig.__dataclass_fields__["vocabulary"]
-    flags.DEFINE_integer(
-        "vocabulary", pieces.default, "number of pieces of the tokenizer", lower_bound=pieces.metadata["minimum"]
-    )
-    flags.DEFINE_integer("seed", 0, "chooses the held-out facts")
+    define(FactsOptions)
     run_command(main)

@@ -8,20 +8,21 @@ squad the texts are those of --input_dir.
 """
 
 import collections
+import dataclasses
 import hashlib
 import io
 import json
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import sentencepiece
-from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
-from hbt_jax.config import PreparationConfig  # noqa: E402
+from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import utf8
 from hbt_jax.holding import held  # noqa: E402
@@ -113,24 +114,39 @@ def _write(out_dir: Path, model: bytes, report: dict) -> None:
         (folder / "training.json").write_bytes(utf8(text))
 
 
+_PIECES = PreparationConfig.__dataclass_fields__["vocabulary"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TextOptions(registry.SourceOptions):
+    """The source to train on, its files, and the folder it is prepared in."""
+
+    source: str = option("facts", f"name of the source to train on: {', '.join(registry.SOURCES)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerOptions(Part):
+    """The tokenizer to train."""
+
+    title: ClassVar[str] = "Tokenizer"
+
+    out_dir: str = option("", "folder to write the tokenizer to")
+    vocabulary: int = option(_PIECES.default, "pieces of the tokenizer", minimum=_PIECES.metadata["minimum"])
+
+
 def main(_: list[str]) -> None:
     """Trains as the flags say and prints what was made and what was left out."""
     require(("raw_dir", "out_dir"))
-    given = flags.FLAGS
+    given, made = values(TextOptions), values(TokenizerOptions)
     settings = registry.flag_settings()
-    report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary, **settings)
-    print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
+    report = train_sentencepiece(given.source, given.raw_dir, made.out_dir, made.vocabulary, **settings)
+    print(f"{made.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
     for line in registry.dropped_lines(given.source, given.raw_dir, **settings):
         print(line)
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources/registry.py")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
-    flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
-    pieces = PreparationConfig.__dataclass_fields__["vocabulary"]
-    flags.DEFINE_integer("vocabulary", pieces.default, "number of pieces", lower_bound=pieces.metadata["minimum"])
+    define(TextOptions, TokenizerOptions)
     run_command(main)

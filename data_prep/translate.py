@@ -28,8 +28,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from absl import flags
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,6 +39,7 @@ from data_prep.translation.rows import Gathered, lines  # noqa: E402
 from data_prep.translation.shards import Shards  # noqa: E402
 from data_prep.translation.texts import Texts  # noqa: E402
 from data_prep.translation.work import translate_missing  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
@@ -187,45 +187,50 @@ def summary(report: dict) -> list[str]:
     return lines
 
 
+@dataclasses.dataclass(frozen=True)
+class TranslationOptions(Part):
+    """What is translated, and where to."""
+
+    title: ClassVar[str] = "Translation"
+
+    out_dir: str = option("", "folder of SPLIT.jsonl; run the same command again to resume")
+    languages: tuple[str, ...] = option((), "codes of the languages to translate to, such as de,es,zh")
+    source_language: str = option("en", "code of the language to translate from")
+    shard_texts: int = option(SHARD_TEXTS, "texts per shard: an interrupted run loses at most one shard", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions(Part):
+    """The translation model and how it runs."""
+
+    title: ClassVar[str] = "Model"
+
+    model: str = option("", "folder of an NLLB-200 or M2M-100 model that ct2-transformers-converter made")
+    device: str = option("auto", "where the model runs; auto: on a GPU if there is one", choices=DEVICES)
+    compute_type: str = option("default", "number type of the model; default: that of its files", choices=COMPUTE_TYPES)
+    beam_size: int = option(4, "width of the beam search; 1: greedy, the fastest", minimum=1)
+    max_tokens: int = option(512, "maximum pieces of a sentence, and of its translation", minimum=4)
+    batch_tokens: int = option(4096, "pieces per batch; memory grows with it", minimum=1)
+    threads: int = option(0, "CPU threads; 0: one per core", minimum=0)
+
+
 def main(_: list[str]) -> None:
     """Translates as the flags say and prints the counts."""
     require(("source", "raw_dir", "out_dir", "model", "languages"))
-    given = flags.FLAGS
+    source, given, limits = values(registry.SplitOptions), values(TranslationOptions), values(Limits)
     settings = registry.flag_settings()
-    limits = Limits(given.least_length, given.most_length, given.script_share, given.repeats)
-    translator = CTranslate2Translator(
-        given.model, device=given.device, compute_type=given.compute_type, beam_size=given.beam_size,
-        max_tokens=given.max_tokens, batch_tokens=given.batch_tokens, threads=given.threads,
-    )  # fmt: skip
+    engine = dataclasses.asdict(values(ModelOptions))
+    translator = CTranslate2Translator(engine.pop("model"), **engine)
     with StopRequest(STOPPING) as stop:
         report = translate(
-            given.source, given.split, given.raw_dir, given.out_dir, translator, given.languages,
+            source.source, source.split, source.raw_dir, given.out_dir, translator, given.languages,
             source_language=given.source_language, limits=limits, shard_texts=given.shard_texts, stop=stop, **settings,
         )  # fmt: skip
     print("\n".join(summary(report)))
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources/registry.py")
-    flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split to translate")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", "", "folder of the prepared sources; the source is prepared when it is not there")
-    flags.DEFINE_string("out_dir", "", "folder of SPLIT.jsonl; a run that was stopped goes on in it")
-    flags.DEFINE_string("model", "", "folder of an NLLB-200 or M2M-100 model that ct2-transformers-converter made")
-    flags.DEFINE_list("languages", [], "codes of the languages to translate to, such as de,es,zh")
-    flags.DEFINE_string("source_language", "en", "code of the language to translate from")
-    flags.DEFINE_enum("device", "auto", DEVICES, "where the model runs; auto takes a GPU where there is one")
-    flags.DEFINE_enum("compute_type", "default", COMPUTE_TYPES, "numbers of the model; default: those of its files")
-    flags.DEFINE_integer("beam_size", 4, "candidates of the beam search; 1 is greedy and fastest", lower_bound=1)
-    flags.DEFINE_integer("max_tokens", 512, "most pieces of a sentence and of its translation", lower_bound=4)
-    flags.DEFINE_integer("batch_tokens", 4096, "pieces of a batch; memory grows with it", lower_bound=1)
-    flags.DEFINE_integer("threads", 0, "CPU threads; 0 for one a core", lower_bound=0)
-    flags.DEFINE_integer("shard_texts", SHARD_TEXTS, "texts of a shard, the most that a stop loses", lower_bound=1)
-    usual = Limits()
-    flags.DEFINE_float("least_length", usual.least_length, "least length of a translation over that of its source")
-    flags.DEFINE_float("most_length", usual.most_length, "greatest length of a translation over that of its source")
-    flags.DEFINE_float("script_share", usual.script_share, "least share of letters in the language's script", 0, 1)
-    flags.DEFINE_integer("repeats", usual.repeats, "how often a stretch of a text may stand in a row", lower_bound=1)
+    define(registry.SplitOptions, TranslationOptions, ModelOptions, Limits)
     run_command(main)

@@ -6,18 +6,20 @@
 OUT_DIR is evaluated by its path: --benchmarks=DIR/mine.
 """
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402
@@ -156,14 +158,30 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(line + "\n" for line in lines)
 
 
+@dataclasses.dataclass(frozen=True)
+class AskedOptions(registry.SplitOptions):
+    """The held-out split, its source's files, and the folder the source is prepared in."""
+
+    split: str = option("test", "split whose queries are asked", choices=registry.SPLITS)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkOptions(Part):
+    """The benchmark to write."""
+
+    title: ClassVar[str] = "Benchmark"
+
+    out_dir: str = option("", "folder of the benchmark; an existing benchmark there is replaced")
+
+
 def main(_: list[str]) -> None:
     """Writes what the flags say and prints what was made and what was left out."""
     require(("source", "raw_dir", "out_dir"))
-    given = flags.FLAGS
+    given, out_dir = values(AskedOptions), values(BenchmarkOptions).out_dir
     settings = registry.flag_settings()
     notes: list[str] = []
-    counts = write_benchmark(given.source, given.raw_dir, given.out_dir, given.split, say=notes.append, **settings)
-    print(f"{given.out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    counts = write_benchmark(given.source, given.raw_dir, out_dir, given.split, say=notes.append, **settings)
+    print(f"{out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     for note in notes:
         print(f"  {note}")
     for line in registry.dropped_lines(given.source, given.raw_dir, **settings):
@@ -171,11 +189,7 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources/registry.py")
-    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "split whose queries are asked")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", "", "folder of the prepared sources; the source is prepared when it is not there")
-    flags.DEFINE_string("out_dir", "", "the benchmark's folder; an older benchmark there is replaced")
+    define(AskedOptions, BenchmarkOptions)
     run_command(main)

@@ -4,6 +4,7 @@ data_prep/builders/tables.py says what the three tables of a source hold.
 """
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import itertools
@@ -11,11 +12,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from absl import flags, logging
 
 from data_prep.builders.tables import ON_BAD_ROW, TABLES
 from data_prep.reading.downloads import DOWNLOADS, fetched
+from hbt_jax.config import Part, option
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name, named_errors
@@ -41,15 +44,53 @@ SOURCES = {
     "wordpairs": "data_prep.sources.wordpairs:Wordpairs",
     "yahoo": "data_prep.sources.yahoo:Yahoo",
 }
-_ROWS = ("input_dir", "on_bad_row")
-_LARGE = (*_ROWS, "beam_options")
-USES = {name: _ROWS for name in SOURCES} | {  # flags it has a use for
-    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_ROWS, "passage"),
-}  # fmt: skip
-_FILES = "folder with the files of a source that is not downloaded"
 PASSAGES = ("sentence", "paragraph")
-_FLAGS = ("input_dir", "on_bad_row", "beam_options", "passage")  # those of `define_flags`
+SPLITS = ("train", "validation", "test")
+_FROM_FILES = ("input_dir", "on_bad_row")
+_LARGE = (*_FROM_FILES, "beam_options")
+SUPPORTED = {name: _FROM_FILES for name in SOURCES} | {  # source -> builder settings that it supports
+    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_FROM_FILES, "passage"),
+}  # fmt: skip
+_SETTINGS = (*_LARGE, "passage")
 _READ_BATCH = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceOptions(Part):
+    """The source, its files, and the folder it is prepared in."""
+
+    title: ClassVar[str] = "Source"
+
+    source: str = option("", f"name of the source: {', '.join(SOURCES)}")
+    input_dir: str = option(
+        "",
+        f"folder with the source's files (not for facts); empty: the files of {', '.join(DOWNLOADS)} are downloaded"
+        " into RAW_DIR/downloads",
+    )
+    raw_dir: str = option("", "folder of the prepared sources (TensorFlow Datasets); a missing source is prepared")
+    on_bad_row: str = option(
+        "stop",
+        "what to do with a malformed row: stop ends the command with file and line; skip leaves it out, counts it and"
+        " lists it beside the prepared source (not for facts)",
+        choices=ON_BAD_ROW,
+    )
+    passage: str = option(
+        "sentence",
+        "what answers a question: the sentence or the paragraph that holds the answer (only for squad)",
+        choices=PASSAGES,
+    )
+    beam_options: str = option(
+        "",
+        "options of an Apache Beam pipeline that prepares the source on its workers, comma-separated; empty: without"
+        " Beam (only for mmarco, coco35l, cc3m35l)",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitOptions(SourceOptions):
+    """A split of a source, its files, and the folder it is prepared in."""
+
+    split: str = option("train", "split of the source", choices=SPLITS)
 
 
 def builder(source: str, table: str, raw_dir: str | Path, **settings):
@@ -92,58 +133,32 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     return made
 
 
-def define_flags() -> None:
-    """Defines the flags that are settings of a source's builder, for every command that prepares one."""
-    flags.DEFINE_string(
-        "input_dir",
-        "",
-        f"folder with the files of a source ({', '.join(_users('input_dir'))}); empty: those of"
-        f" {', '.join(DOWNLOADS)} are fetched into RAW_DIR/downloads",
-    )
-    flags.DEFINE_enum(
-        "on_bad_row", None, ON_BAD_ROW,
-        "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
-        f" counted and listed beside the prepared source: skip ({', '.join(_users('on_bad_row'))})",
-    )  # fmt: skip
-    flags.DEFINE_string(
-        "beam_options", None,
-        "options of an Apache Beam pipeline, comma-separated: the source is prepared by it, on its workers"
-        f" ({', '.join(_users('beam_options'))})",
-    )  # fmt: skip
-    flags.DEFINE_enum(
-        "passage", None, PASSAGES,
-        "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer",
-    )  # fmt: skip
-
-
-def _users(flag: str) -> list[str]:
-    return [source for source, names in USES.items() if flag in names]
-
-
 def flag_settings() -> dict[str, str]:
-    """The settings of the builder of --source that the flags of `define_flags` stand for.
+    """The settings of the builder of --source, from those flags of `SourceOptions` that the user gave.
 
     Raises:
-      InputError: an unknown source, a flag is missing, or the source has no use for one.
+      InputError: an unknown source, a flag is missing, or the source does not support one.
     """
     given = flags.FLAGS
-    return settings(given.source, **{name: given[name].value for name in _FLAGS})
+    return settings(given.source, **{name: given[name].value for name in _SETTINGS if given[name].present})
 
 
 def settings(source: str, **given: str | None) -> dict[str, str]:
     """The builder's settings among the flags given by name; those that are empty or None are not given.
 
     Raises:
-      InputError: an unknown source, a flag is missing, or the source has no use for one.
+      InputError: an unknown source, a flag is missing, or the source does not support one.
     """
     _check_known(source)
     found = {name: value for name, value in given.items() if value}
     for name, value in found.items():
-        if name not in USES[source]:
-            raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
+        if name not in SUPPORTED[source]:
+            raise InputError(f"--{name}={value} is not supported by --source={source}: leave it out")
     check_local("--input_dir", found.get("input_dir", ""))
-    if "input_dir" in USES[source] and "input_dir" not in found and source not in DOWNLOADS:
-        raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
+    if "input_dir" in SUPPORTED[source] and "input_dir" not in found and source not in DOWNLOADS:
+        raise InputError(
+            f"--input_dir is needed for --source={source}: folder with its files, which are not downloaded"
+        )
     return found
 
 

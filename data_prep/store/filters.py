@@ -8,11 +8,12 @@ sets of such rows.  Each filter counts what it leaves out, by reason.
 import collections
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from data_prep.store.letters import letter_counts
-from hbt_jax.config import check_limits, option
+from hbt_jax.config import Part, option
 from hbt_jax.data.permutation import mix
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.text_identity import Folding, identity_keys
@@ -23,30 +24,29 @@ DUPLICATE = "pairs that repeat another, negatives included"
 
 
 @dataclasses.dataclass(frozen=True)
-class Filters:
-    """What is left out, beside texts without a token and pairs with a side that no language has."""
+class Filters(Part):
+    """Texts and pairs to leave out, besides texts without a token and pairs with a side without text."""
 
-    shortest_text: int = option(0, "texts of fewer characters are left out; 0: none is too short", minimum=0)
-    longest_text: int = option(0, "texts of more characters are left out; 0: none is too long", minimum=0)
+    title: ClassVar[str] = "Filters"
+
+    shortest_text: int = option(0, "leave out texts with fewer characters; 0: no minimum", minimum=0)
+    longest_text: int = option(0, "leave out texts with more characters; 0: no maximum", minimum=0)
     script_share: float = option(
         0.0,
-        "texts with a smaller share of their letters in the script of their language are left out, such as 0.5; texts"
-        " without letters stay; 0: all stay",
+        "leave out texts with a smaller share of their letters in the script of their language, such as 0.5; texts"
+        " without letters stay; 0: no minimum",
         minimum=0.0,
         maximum=1.0,
     )
     drop_equal: bool = option(
         True,
-        "leave out a pair whose query and passage are the same text in a language that both have, whatever the case,"
-        " the spaces and what else the tokenizer does not tell apart; not for sources whose rows are query and passage"
-        " alike (parallel, wordpairs, coco35l, cc3m35l)",
+        "leave out a pair whose query and passage are the same text in a language, ignoring case, spaces and whatever"
+        " else the tokenizer does not distinguish; ignored for sources whose rows are both query and passage (parallel,"
+        " wordpairs, coco35l, cc3m35l)",
     )
     drop_duplicates: bool = option(
-        True, "leave out a pair whose query, passage and negatives have the same texts as those of an earlier one"
+        True, "leave out a pair whose query, passage and negatives repeat those of an earlier pair"
     )
-
-    def __post_init__(self):
-        check_limits(self)
 
     def keep(self, texts: Sequence[str], code: str) -> tuple[np.ndarray, collections.Counter]:
         """Which texts of one language stay, bool [N], and how many do not, by reason; the first reason counts.

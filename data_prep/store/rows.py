@@ -3,11 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
-from absl import flags
 
-from hbt_jax.config import RunConfig
+from hbt_jax.config import Part, RunConfig, option
 from hbt_jax.data.permutation import sampled
 from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
 from hbt_jax.data.store_cache import local_store
@@ -32,10 +32,14 @@ class Rows:
     offsets: np.ndarray
 
 
-def define_flags() -> None:
-    """Defines the flags of every command that opens a store and its tokenizer."""
-    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
-    flags.DEFINE_string("store_cache", "", RunConfig.__dataclass_fields__["store_cache"].metadata["help"])
+@dataclasses.dataclass(frozen=True)
+class OpenOptions(Part):
+    """Where a store's tokenizer and its local copy are."""
+
+    title: ClassVar[str] = "Store"
+
+    tokenizer: str = option("", "the store's tokenizer; empty: the one that the store's manifest names")
+    store_cache: str = option("", RunConfig.__dataclass_fields__["store_cache"].metadata["help"])
 
 
 def open_with_tokenizer(

@@ -7,8 +7,10 @@ it has; tests/data_prep/translation/test_filters.py measures it where the files 
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from data_prep.store.letters import letter_counts
+from hbt_jax.config import Part, option
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
 from hbt_jax.text_identity import identity_text
@@ -28,21 +30,20 @@ _LONGEST_UNIT = 40  # characters
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
-    """How far a translation may go.
+class Limits(Part):
+    """What a translation must meet to be kept."""
 
-    Attributes:
-      least_length, most_length: length of the translation over that of the source, both in letters of an alphabet.
-      script_share: least share of the letters that are of the language's script.
-      repeats: how often a stretch of 2 to 40 characters may stand in a row.
-    """
+    title: ClassVar[str] = "Filters"
 
-    least_length: float = 0.4
-    most_length: float = 2.5
-    script_share: float = 0.25
-    repeats: int = 3
+    least_length: float = option(0.4, "minimum ratio of the translation's length to the source's, in alphabet letters")
+    most_length: float = option(2.5, "maximum ratio of the translation's length to the source's, in alphabet letters")
+    script_share: float = option(
+        0.25, "minimum share of a translation's letters in the script of its language", minimum=0.0, maximum=1.0
+    )
+    repeats: int = option(3, "how often in a row a sequence of 2 to 40 characters may occur", minimum=1)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.least_length < self.most_length:
             raise InputError(
                 f"--least_length={self.least_length} --most_length={self.most_length}: expected the first below the"

@@ -156,9 +156,7 @@ def settings(source: str, **given: str | None) -> dict[str, str]:
             raise InputError(f"--{name}={value} is not supported by --source={source}: leave it out")
     check_local("--input_dir", found.get("input_dir", ""))
     if "input_dir" in SUPPORTED[source] and "input_dir" not in found and source not in DOWNLOADS:
-        raise InputError(
-            f"--input_dir is needed for --source={source}: the folder with its files"
-        )
+        raise InputError(f"--input_dir is needed for --source={source}: the folder with its files")
     return found
 
 

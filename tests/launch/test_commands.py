@@ -87,9 +87,9 @@ def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, messa
     ("script", "headings"),
     [
         ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
-                      "Checkpoints", "Devices", "Preparation", "Benchmarks", "Several processes"]),
+                      "Checkpoints", "Devices", "Memory and speed", "Preparation", "Benchmarks", "Several processes"]),
         ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
-                      "Checkpoints", "Devices", "Preparation", "Benchmarks", "Options"]),
+                      "Checkpoints", "Devices", "Memory and speed", "Preparation", "Benchmarks", "Options"]),
         ("eval.py", ["Model", "Benchmarks", "Embedding", "Evaluation", "Several processes"]),
         ("embed.py", ["Model", "Embedding", "Texts and output"]),
         ("export.py", ["Model", "Export"]),

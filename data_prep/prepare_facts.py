@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Prepares everything the quickstart needs from Unicode CLDR: tables, tokenizer, stores, and the benchmark `facts`.
+"""Prepares everything that the quickstart needs from Unicode CLDR: tables, tokenizer, stores and the benchmark `facts`.
 
     python data_prep/prepare_facts.py --out_dir=DIR --seed=0
 
-DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stores), DIR/benchmarks/facts.  Every piece
-appears whole or not at all, so a run that was stopped is continued by the same command.
+Writes DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stores), and DIR/benchmarks/facts.
+Each appears complete or not at all; run the same command again to resume.
 """
 
 import collections
@@ -41,7 +41,7 @@ _ANOTHER_FOLDER = "another folder: --out_dir here, --prepared_dir of launch/trai
 
 
 def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
-    """Makes whatever is not in OUT_DIR yet, and prints what was made.
+    """Makes whatever is missing in OUT_DIR, and prints what was made.
 
     Args:
       out_dir: the folder of everything.
@@ -49,28 +49,28 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
       seed: chooses the held-out facts.
 
     Raises:
-      InputError: OUT_DIR was made with other settings, or in part with another release of CLDR; another process is
-        filling it; or the vocabulary does not suit the text.
+      InputError: OUT_DIR was made with other settings, or partly with another release of CLDR; another process is
+        writing to it; or the vocabulary size does not suit the texts.
     """
     out_dir = Path(out_dir)
     with contextlib.ExitStack() as stack:
-        if not _is_whole(out_dir):  # else it is only read, by any number of processes
+        if not _is_whole(out_dir):  # a complete one is only read, by any number of processes
             stack.enter_context(held(out_dir, _FLAGS))
-            with held(out_dir / "raw" / SOURCE, _FLAGS):  # as who prepares the source does
-                for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them when killed
+            with held(out_dir / "raw" / SOURCE, _FLAGS):  # as preparing the source does
+                for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # left by TensorFlow Datasets when it is killed
                     shutil.rmtree(stopped)
         _fill(out_dir, vocabulary, seed)
 
 
 def counts_table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) -> list[str]:
-    """Lines that say how many facts and texts there are, and how many were left out, and why.
+    """Lines that say how many facts and texts there are, how many were left out, and why.
 
     Args:
       splits: {split: groups}.
-      dropped: {reason: number} of `facts_groups.all_groups`.
+      dropped: {reason: number}, from `groups.all_groups`.
 
     Returns:
-      facts per relation and split, facts stated (one query and one passage) per language and per script, the dropped.
+      facts per relation and split; facts stated (one query and one passage each) per language and per script; dropped.
     """
     groups = [group for split in splits.values() for group in split]
     relations = list(dict.fromkeys(group.fact.relation for group in groups))
@@ -86,14 +86,14 @@ def counts_table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) 
     scripts = collections.defaultdict(list)
     for code in LANGUAGES:
         scripts[language(code).script].append(stated[code])
-    lines.append(f"facts stated per script ({len(scripts)} scripts), over the number of languages in brackets:")
+    lines.append(f"facts stated per script ({len(scripts)} scripts; number of languages in brackets):")
     items = [f"{script} {sum(found)} ({len(found)})" for script, found in sorted(scripts.items())]
     lines += ["  " + "  ".join(items[start : start + 6]) for start in range(0, len(items), 6)]
     return lines + [f"{reason}: {number}" for reason, number in sorted(dropped.items())]
 
 
 def _is_whole(out_dir: Path) -> bool:
-    """Whether everything is there, in today's format; each piece appears whole."""
+    """Whether everything is there, in today's format."""
     for split in STORES:
         if (out_dir / split / MANIFEST).exists():
             try:
@@ -134,7 +134,7 @@ def _fill(out_dir: Path, vocabulary: int, seed: int) -> None:
 
 
 def _other_release(out_dir: Path, earlier: str) -> str:
-    """The line on a folder that another release of CLDR was prepared in, which is used if nothing of it is missing."""
+    """The line about a folder prepared with another release of CLDR, which is used if it is complete."""
     line = (
         f"{out_dir} was prepared with Unicode CLDR {earlier}, but babel {babel.__version__} here has CLDR"
         f" {cldr_version()}: "
@@ -142,16 +142,16 @@ def _other_release(out_dir: Path, earlier: str) -> str:
     if _is_whole(out_dir):
         return line + f"used as it is; for CLDR {cldr_version()} remove it, or choose {_ANOTHER_FOLDER}"
     raise InputError(
-        line + f"the rest cannot be made; install a babel with CLDR {earlier}, remove the folder, or choose"
+        line + f"the missing part cannot be made; install a babel with CLDR {earlier}, remove the folder, or choose"
         f" {_ANOTHER_FOLDER}"
     )
 
 
 def _claim(out_dir: Path, settings: dict) -> dict:
-    """Writes the settings beside the results before the first of them, or checks those that are there.
+    """Writes the settings before the first result, or checks the settings that are already there.
 
     Returns:
-      what is written there: the settings, or those of another release of CLDR.
+      the settings in the file: these, or those of another release of CLDR.
     """
     path = out_dir / "settings.json"
     if path.exists():

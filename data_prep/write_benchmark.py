@@ -3,7 +3,7 @@
 
     python data_prep/write_benchmark.py --source=jsonl --input_dir=DIR --split=test --raw_dir=DIR --out_dir=DIR/mine
 
-OUT_DIR is evaluated by its path: --benchmarks=DIR/mine.
+launch/eval.py evaluates it by its path: --benchmarks=DIR/mine.
 """
 
 import dataclasses
@@ -38,31 +38,31 @@ def write_benchmark(
     say: Callable[[str], None] = print,
     **settings,
 ) -> dict[str, int]:
-    """Writes OUT_DIR whole or not at all.
+    """Writes OUT_DIR completely or not at all.
 
-    Queries are those of the split, in every language; candidates are all passages of the split and of the held-out
-    splits (test, validation) that the source has, in every language; a query's relevant candidates are its passages
-    in each language that has them.
+    Queries are those of the split, in every language.  Candidates are all passages of the split and of the source's
+    held-out splits (test, validation), in every language.  A query's relevant candidates are its passages in each
+    language that has them.
 
-    Texts of one language that are one text (`hbt_jax.text_identity`) are one query or one candidate, under the first
-    id; items that share a text are judged as one, in all their languages (`benchmarks/judged_alike.py`), and have one
-    name.  So a question that two rows ask has the passages of both.
+    Texts of one language that are the same text (`hbt_jax.text_identity`) are one query or one candidate, under the
+    first id.  Items that share a text are judged as one, in all their languages (`benchmarks/judged_alike.py`), and
+    share a name.  So a question that two rows ask has the passages of both.
 
     made_from.json says what the texts were made from.
 
     Args:
       source: a name in `data_prep.sources.registry.SOURCES`.
       raw_dir: folder of the prepared sources.
-      out_dir: the benchmark's folder, such as DATA_DIR/facts; an older one is replaced.
+      out_dir: the benchmark's folder, such as DATA_DIR/facts; replaced if it exists.
       split: the split whose queries are asked.
-      say: takes a sentence, with an example, for each kind of copies that were merged.
+      say: called with a sentence, including an example, for each kind of copies that were merged.
       **settings: passed to the source's builder.
 
     Returns:
       counts: {"queries", "candidates", "judgements"}.
 
     Raises:
-      InputError: an unknown source or split, OUT_DIR holds other files, or another process writes it.
+      InputError: an unknown source or split, OUT_DIR holds other files, or another process is writing it.
     """
     with held(out_dir, "--out_dir", beside=True):
         return _write_benchmark(source, raw_dir, out_dir, split, say, settings)
@@ -107,7 +107,7 @@ def _id(record: dict) -> str:
 
 
 def _texts(records: Iterable[dict]) -> BenchmarkTexts:
-    """The texts of some splits; a record that two splits share is one."""
+    """The texts of some splits; a record in two splits counts once."""
     found = list({_id(record): record for record in records}.values())
     return BenchmarkTexts(
         list(map(_id, found)), *([record[field] for record in found] for field in ("id", "language", "text"))
@@ -122,7 +122,7 @@ def _lines(texts: BenchmarkTexts, same: Same, kept: Sequence[int]) -> list[str]:
 
 
 def _judgements(queries: BenchmarkTexts, candidates: BenchmarkTexts, pairs: Iterable[dict]) -> list[set[int]]:
-    """Of each query, the indexes of its passages in every language."""
+    """For each query, the indexes of its passages in every language."""
     texts_of: dict[str, list[int]] = {}
     for n, item in enumerate(candidates.items):
         texts_of.setdefault(item, []).append(n)
@@ -137,7 +137,7 @@ def _firsts(same: Same) -> list[int]:
 
 
 def _of_firsts(alike: Alike) -> dict[int, set[int]]:
-    """First query of a text -> what is relevant to any that is the same, each candidate by the first of its text."""
+    """First query of each text -> what is relevant to any copy of it; candidates by the first copy of their text."""
     relevant: dict[int, set[int]] = {}
     for query, found in zip(alike.queries.first_N.tolist(), alike.relevant, strict=True):
         relevant.setdefault(query, set()).update(alike.candidates.first_N[list(found)].tolist())

@@ -1,4 +1,4 @@
-"""A folder of results that appears whole or not at all."""
+"""A folder of results that appears completely or not at all."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from hbt_jax.holding import held
 
 @contextlib.contextmanager
 def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator[Path]:
-    """Gives a folder to write to, which takes the place of OUT_DIR once the block ends without an error; holds OUT_DIR.
+    """Holds OUT_DIR and yields a folder to write to, which replaces OUT_DIR when the block ends without an error.
 
     Args:
-      out_dir: an older folder of the same files is replaced.
+      out_dir: the folder; an existing one with the same files is replaced.
       names: the files of the folder.
 
     Raises:
-      InputError: OUT_DIR holds anything else, which replacing it would remove; or another process writes it.
+      InputError: OUT_DIR holds anything else, which would be lost; or another process is writing it.
     """
     out_dir = Path(out_dir).resolve()
     if out_dir.exists() and not out_dir.is_dir():

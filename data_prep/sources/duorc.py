@@ -1,10 +1,10 @@
 """DuoRC: questions about films and the part of the plot that answers them.
 
-INPUT_DIR holds SelfRC_train.json, SelfRC_dev.json (validation), SelfRC_test.json, the same of ParaphraseRC, or some of
-them.  A passage is not the plot, which is longer than what an encoder takes, but about 100 words of it
-(answer_window.py) around the first listed answer that stands in the plot word for word, at the place that
-shares the most words with the question.  Questions without an answer, or whose answers do not stand in the plot, are
-left out and counted.  The questions of a film share a group.
+INPUT_DIR holds SelfRC_train.json, SelfRC_dev.json (validation), SelfRC_test.json and the same files of ParaphraseRC, or
+some of them.  A passage is not the whole plot, which is longer than an encoder's input, but about 100 words of it
+(answer_window.py) around the first listed answer that occurs in the plot word for word, where they share the most words
+with the question.  Questions without an answer, or whose answers do not occur in the plot, are left out and counted.
+The questions of a film share a group.
 """
 
 import functools
@@ -20,7 +20,7 @@ from data_prep.reading.json_list import elements
 from data_prep.sources.answer_window import best_window
 
 NO_ANSWER = "questions without an answer"
-NOT_THERE = "questions whose answers do not stand in the plot"
+NOT_THERE = "questions whose answers do not occur in the plot"
 
 
 class Duorc(RowsBuilder):

@@ -1,12 +1,12 @@
-"""MFAQ: questions and answers of the FAQ pages of the web, in 21 languages.
+"""MFAQ: questions and answers from FAQ pages of the web, in 21 languages.
 
-INPUT_DIR holds folders LANG/train.jsonl and LANG/valid.jsonl (validation), LANG the code of a language, or some of
-them.  A line is a page or, in the flat form, a pair:
+INPUT_DIR holds LANG/train.jsonl and LANG/valid.jsonl (validation), or some of them; LANG is a language code.  A line is
+a page or, in the flat form, a pair:
 
     {"id", "language", "num_pairs", "domain", "qa_pairs": [{"question", "answer", "language"}, ...]}
     {"domain_id", "pair_id", "language", "domain", "question", "answer"}
 
-The language of a pair is the one of its page.  Rows with the same question share a group.
+The language of a pair is that of its page.  Rows with the same question share a group.
 """
 
 import functools
@@ -28,7 +28,7 @@ _NAMES = {"train": "train.jsonl", "validation": "valid.jsonl"}
 
 
 class Mfaq(RowsBuilder):
-    """Questions and answers of the FAQ pages of the web, in 21 languages; a pair has one language."""
+    """Questions and answers from FAQ pages of the web, in 21 languages; a pair has one language."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.0.0": "The nested and the flat form.", "1.1.0": ONE_TEXT}
@@ -42,7 +42,7 @@ class Mfaq(RowsBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split, in the order of the languages' codes; raises InputError for none."""
+        """The files of each split, ordered by language code; raises InputError if there are none."""
         found = {split: tuple(sorted(input_dir.glob(f"*/{name}"))) for split, name in _NAMES.items()}
         found = {split: paths for split, paths in found.items() if paths}
         if not found:

@@ -1,9 +1,9 @@
 """Natural Questions as DPR prepared them: questions of Google's users and passages of Wikipedia.
 
 INPUT_DIR holds biencoder-nq-train.json and biencoder-nq-dev.json (validation), plain or .gz, or one of them.  As in
-DPR's own training the passage is the first of `positive_ctxs`; the negatives are `hard_negative_ctxs`, all of them but
-those that are among the positive ones.  Each is the article's title, if any, an empty line and the text.  Files are
-read element by element: memory is that of one question and of the items' ids.
+DPR's own training, the passage is the first of `positive_ctxs`; the negatives are all `hard_negative_ctxs` that are not
+among the positive ones.  A passage is the article's title, if there is one, an empty line and the text.  Files are read
+element by element: memory holds one question and the ids of the items.
 """
 
 from collections.abc import Iterator, Sequence

@@ -94,19 +94,19 @@ class SplitOptions(SourceOptions):
 
 
 def builder(source: str, table: str, raw_dir: str | Path, **settings):
-    """The TensorFlow Datasets builder of one table, prepared under `raw_dir` when it is not there yet.
+    """The TensorFlow Datasets builder of one table, which is prepared under `raw_dir` if it is missing.
 
     Args:
       source: a name in SOURCES.
       table: one of TABLES.
       raw_dir: folder of all prepared sources (what TensorFlow Datasets calls data_dir).
-      **settings: passed to the builder's constructor; most matter only when the table is not prepared yet.
+      **settings: passed to the builder's constructor; most matter only if the table is not prepared yet.
 
     Returns:
       a tfds.core.DatasetBuilder whose files exist.
 
     Raises:
-      InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
+      InputError: an unknown source or table, a wrong input file, or another process is preparing the table.
     """
     _check_known(source)
     check_local("--raw_dir", raw_dir)
@@ -114,7 +114,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
     module, _, name = SOURCES[source].partition(":")
-    import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
+    import_tensorflow()  # before TensorFlow Datasets imports it, with its start-up notes
     with signals_held_back():
         import tensorflow_datasets as tfds
 
@@ -125,8 +125,8 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
         made = made_by(config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings)
         if not made.is_prepared():
             table_dir = Path(made.data_dir).parent
-            with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE, other sources may be prepared meanwhile
-                for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets leaves of a killed build
+            with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE: other sources may be prepared at the same time
+                for stopped in table_dir.glob("incomplete.*"):  # left by TensorFlow Datasets when a build is killed
                     shutil.rmtree(stopped)
                 with named_errors(table_dir):
                     made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
@@ -144,7 +144,7 @@ def flag_settings() -> dict[str, str]:
 
 
 def settings(source: str, **given: str | None) -> dict[str, str]:
-    """The builder's settings among the flags given by name; those that are empty or None are not given.
+    """The builder's settings among the given ones, by name; empty or None means not given.
 
     Raises:
       InputError: an unknown source, a flag is missing, or the source does not support one.
@@ -161,9 +161,9 @@ def settings(source: str, **given: str | None) -> dict[str, str]:
 
 
 def dropped_lines(source: str, raw_dir: str | Path, **settings) -> list[str]:
-    """What a source left out when it was prepared, a line for each split and reason; none where it takes everything.
+    """What a source left out when it was prepared: a line per split and reason.
 
-    A builder says it in its metadata: {"dropped": {split: {reason: count}}}.
+    A builder records it in its metadata: {"dropped": {split: {reason: count}}}.
     """
     by_split = builder(source, "pairs", raw_dir, **settings).info.metadata.get("dropped", {})
     return [
@@ -182,7 +182,7 @@ def _check_known(source: str) -> None:
 
 @contextlib.contextmanager
 def _quiet(tfds):
-    """Without TensorFlow Datasets' notes and progress bars: callers print what they made, in their own words."""
+    """Silences the notes and progress bars of TensorFlow Datasets: callers print what they made themselves."""
     verbosity = logging.get_verbosity()
     tfds.disable_progress_bar()
     logging.set_verbosity(logging.ERROR)
@@ -195,7 +195,7 @@ def _quiet(tfds):
 
 
 def records(source: str, table: str, split: str, raw_dir: str | Path, **settings) -> Iterator[dict]:
-    """Yields the records of one table and split, in the order they were written.
+    """Yields the records of one table and split, in the order in which they were written.
 
     Args:
       source: a name in SOURCES.
@@ -213,7 +213,7 @@ def records(source: str, table: str, split: str, raw_dir: str | Path, **settings
 
 
 def prepared(source: str, table: str, split: str, raw_dir: str | Path, **settings):
-    """The builder of one table, of which a split is to be read: arguments and errors as for `records`."""
+    """The builder of one table, checked to have a split; arguments and errors as for `records`."""
     made = builder(source, table, raw_dir, **settings)
     if split not in made.info.splits:
         raise InputError(f"source {source} has no split {split!r}: it has {' '.join(made.info.splits)} ({raw_dir})")
@@ -221,14 +221,14 @@ def prepared(source: str, table: str, split: str, raw_dir: str | Path, **setting
 
 
 def columns(made, split: str) -> Iterator[dict[str, list]]:
-    """Yields the records of a builder's split some thousands at a time: column -> UTF-8 bytes of each, or a list of."""
+    """Yields the records of a split, a few thousand at a time: column -> UTF-8 bytes, or lists of them, per record."""
     tf = import_tensorflow()
     for batch in _batches(made, split):
         yield {name: _listed(column, tf) for name, column in batch.items()}
 
 
 def _batches(made, split: str):
-    """A tf.data.Dataset of some thousands of records at a time."""
+    """A tf.data.Dataset of batches of a few thousand records."""
     # `as_dataset` parses record by record, here 30 times slower than parsing whole batches.
     import tensorflow_datasets as tfds
 
@@ -239,7 +239,7 @@ def _batches(made, split: str):
     }
     files = [os.fspath(path) for path in made.info.splits[split].filepaths]
     options = tf.data.Options()
-    options.autotune.enabled = False  # nothing here is tuned, and its thread may end 10 s late, and the reading with it
+    options.autotune.enabled = False  # nothing to tune here, and its thread may delay the end of reading by 10 s
     batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH).with_options(options)
     return batches.map(lambda some: tf.io.parse_example(some, spec)).prefetch(2)
 

@@ -1,4 +1,4 @@
-"""WikiQA: questions of Bing's users and the sentences of a Wikipedia article, judged by people.
+"""WikiQA: questions of Bing's users and sentences of a Wikipedia article, judged by people.
 
 INPUT_DIR holds WikiQA-train.tsv, WikiQA-dev.tsv (validation) and WikiQA-test.tsv, or some of them.  A row is a question
 and a sentence that answers it; the other sentences of its article are the negatives.
@@ -18,7 +18,7 @@ from hbt_jax.text_identity import identity_text
 
 COLUMNS = ("QuestionID", "Question", "DocumentID", "DocumentTitle", "SentenceID", "Sentence", "Label")
 NO_POSITIVE = "questions without a sentence that answers them"
-BOTH = "judgements that a sentence does not answer its question, where another one says that it does"
+BOTH = "judgements that a sentence does not answer its question, although another one says that it does"
 
 
 class Wikiqa(RowsBuilder):
@@ -47,7 +47,7 @@ class Wikiqa(RowsBuilder):
             judged: dict[tuple[str, str], dict[str, set[str]]] = collections.defaultdict(
                 lambda: collections.defaultdict(set)
             )  # id and text of the question -> sentence -> labels
-            typed: dict[str, str] = {}  # what stands for a text -> the text as it was first typed
+            typed: dict[str, str] = {}  # identity text -> the text as it was first typed
             for place, line in lines(path):
                 try:
                     found = columns(place, line, COLUMNS)
@@ -71,12 +71,12 @@ class Wikiqa(RowsBuilder):
 
 
 def _first(typed: dict[str, str], value: str) -> str:
-    """The first of the texts that are the same as a text."""
+    """The first of the texts that equal a text."""
     return typed.setdefault(identity_text(value), value)
 
 
 def _rows(question_id: str, question: str, labels: dict[str, set[str]]) -> Iterator[Row | Dropped]:
-    """Yields the rows of one question; a sentence that stands twice and has both labels is no negative."""
+    """Yields the rows of one question; a sentence with both labels is not a negative."""
     positives = [sentence for sentence, found in labels.items() if "1" in found]
     negatives = tuple({"en": sentence} for sentence, found in labels.items() if found == {"0"})
     if not positives:

@@ -5,8 +5,8 @@ INPUT_DIR holds one of
     nfL6.json                           [{"question", "answer", "nbestanswers"}, ...], the non-factoid ones of L6
     yahoo_answers_title_answer.jsonl    ["title", "answer"] a line
 
-The passage is the best answer.  Other answers to a question may answer it too and may not: they are neither passages
-nor negatives, and counted.  Rows with the same question share a group.
+The passage is the best answer.  Other answers to a question may or may not answer it, so they are neither passages nor
+negatives; they are counted.  Rows with the same question share a group.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.text_identity import identity_text
 
 EMPTY = "rows without a question or an answer"
-OTHERS = "answers to a question beside the best one"
+OTHERS = "answers other than the best one"
 
 
 class Yahoo(RowsBuilder):
@@ -40,15 +40,15 @@ class Yahoo(RowsBuilder):
     FILE_NAMES = {"train": ("nfL6.json", "yahoo_answers_title_answer.jsonl")}
     FILES = (
         f"nfL6.json ({HOMEPAGE}) or yahoo_answers_title_answer.jsonl"
-        " (https://huggingface.co/datasets/sentence-transformers/embedding-training-data), which are the split train"
+        " (https://huggingface.co/datasets/sentence-transformers/embedding-training-data), which form the split train"
     )
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file, plain or .gz; raises InputError for none of them and for both, which hold the same questions."""
+        """The file, plain or .gz; raises InputError if there is none, or both, which hold the same questions."""
         found = super().find_files(input_dir)
         if len(found["train"]) > 1:
-            raise InputError(f"--input_dir={input_dir} holds two files of the same questions: expected {cls.FILES}")
+            raise InputError(f"--input_dir={input_dir} holds two files with the same questions: expected {cls.FILES}")
         return found
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:

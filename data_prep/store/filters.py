@@ -1,8 +1,8 @@
-"""Which texts and pairs of a source a store leaves out, and how many.
+"""Filters texts and pairs of a source on their way into a store, and counts what is left out.
 
-Pairs from the web and from machine translation hold empty, very short and very long texts, texts in another script
-than their language's, queries that equal their passage, and the same pair again; arXiv 2408.10536 cleans its training
-sets of such rows.  Each filter counts what it leaves out, by reason.
+Pairs from the web and from machine translation include empty, very short and very long texts, texts in another script
+than their language's, queries that equal their passage, and repeated pairs; arXiv 2408.10536 cleans its training sets
+of such rows.  Each filter counts what it leaves out, by reason.
 """
 
 import collections
@@ -18,7 +18,7 @@ from hbt_jax.data.permutation import mix
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.text_identity import Folding, identity_keys
 
-EMPTY = "texts without a single token"
+EMPTY = "texts without a token"
 EQUAL = "pairs whose query equals the passage in a language"
 DUPLICATE = "pairs that repeat another, negatives included"
 
@@ -79,17 +79,17 @@ class Filters(Part):
 
 
 def content_keys(texts: Sequence[str], folding: Folding) -> np.ndarray:
-    """uint64 [N]: as text_identity.identity_keys, but the same for texts that differ in case."""
+    """uint64 [N]: text_identity.identity_keys, ignoring case."""
     return identity_keys(texts, dataclasses.replace(folding, case=True))
 
 
 def pair_ids(query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, counts_N: np.ndarray) -> np.ndarray:
-    """uint64 [N, 2]: the same for pairs of the same query, passage and negatives, in whatever order these are.
+    """uint64 [N, 2]: equal for pairs with the same query, passage and negatives, in any order of the negatives.
 
     Args:
       query_N, passage_N: rows below 2**32.
-      negatives: rows of the negatives of all pairs, one pair after the other.
-      counts_N: negatives of each pair.
+      negatives: rows of the negatives of all pairs, concatenated.
+      counts_N: number of negatives per pair.
     """
     pair_N = query_N.astype(np.uint64) << np.uint64(32) | passage_N.astype(np.uint64)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mix(negatives.astype(np.uint64) + np.uint64(1)))])

@@ -1,4 +1,4 @@
-"""Which script the letters of texts are of."""
+"""Counts the letters of texts, and those in a script."""
 
 import functools
 import unicodedata
@@ -43,7 +43,7 @@ _WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 
 @functools.lru_cache(maxsize=1 << 16)
 def _word(letter: str) -> str:
-    """The first word of a letter's Unicode name that is not its width; empty for what is no letter."""
+    """The first word of a letter's Unicode name, without FULLWIDTH and HALFWIDTH; empty if it is not a letter."""
     if not letter.isalpha():
         return ""
     words = unicodedata.name(letter, "").split()
@@ -51,9 +51,9 @@ def _word(letter: str) -> str:
 
 
 def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.ndarray]:
-    """How many letters each text has, and how many of them are of a script: int64 [N] each.
+    """How many letters each text has, and how many of them are in a script: int64 [N] each.
 
-    Marks, digits, punctuation and spaces are no letters.
+    Marks, digits, punctuation and spaces are not letters.
 
     Args:
       script: an ISO 15924 code of hbt_jax/languages.py.

@@ -1,4 +1,4 @@
-"""Reads the texts of an open store a few million tokens at a time, so that memory does not grow with the store."""
+"""Reads the texts of an open store, a few million tokens at a time, so that memory does not grow with the store."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ _MOST_TOKENS, _MOST_ROWS = 1 << 21, 1 << 18  # read at a time
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Texts of some rows of one side and language.
+    """Texts of some rows, of one side and language.
 
     Attributes:
       rows: int64 [n], their row numbers, ascending.
@@ -49,8 +49,8 @@ def open_with_tokenizer(
 
     Args:
       path: the store's folder, or gs://BUCKET/FOLDER.
-      tokenizer_path: the tokenizer's place; empty: where the store's manifest says.
-      cache_dir: folder of copies of stores that have no local folder.
+      tokenizer_path: the tokenizer; empty: the one that the store's manifest names.
+      cache_dir: folder into which stores in a bucket are copied.
 
     Raises:
       InputError: no store, no tokenizer, or another tokenizer than the store's.
@@ -61,7 +61,7 @@ def open_with_tokenizer(
 
 
 def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The texts `chosen` (int64 [n]) of `tokens` and `offsets`, one after the other: (tokens, int64 offsets [n + 1]).
+    """The texts `chosen` (int64 [n]) of `tokens` and `offsets`, concatenated: (tokens, int64 offsets [n + 1]).
 
     >>> gather(np.array([5, 6, 7, 8]), np.array([0, 1, 3, 4]), np.array([2, 1]))
     (array([8, 6, 7]), array([0, 1, 3]))
@@ -71,7 +71,7 @@ def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple
 
 
 def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
-    """Yields all texts that are there, in the order of their rows, `most_tokens` at a time (0: a few million)."""
+    """Yields all texts in the order of their rows, `most_tokens` at a time (0: a few million)."""
     offsets, first, rows = texts.offsets, 0, len(texts.offsets) - 1
     while first < rows:
         last = int(np.searchsorted(offsets, offsets[first] + (most_tokens or _MOST_TOKENS), side="right")) - 1
@@ -85,10 +85,10 @@ def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
 
 
 def sample_rows(texts: Texts, most: int, keys: np.ndarray) -> Iterator[Rows]:
-    """Yields `most` texts drawn without replacement, or all where there are no more, in the order of their rows.
+    """Yields `most` texts drawn without replacement, or all if there are fewer, in the order of their rows.
 
     Args:
-      keys: uint64 [1], of hbt_jax/data/permutation.py; another key draws others.
+      keys: uint64 [1], from hbt_jax/data/permutation.py; other keys draw other texts.
     """
     there = np.flatnonzero(texts.offsets[1:] > texts.offsets[:-1])
     there = there[sampled(len(there), most, keys)]

@@ -1,7 +1,7 @@
-"""Which machine translations are not to be trained on: signs of a failure that need no second model.
+"""Finds failed machine translations, which should not be trained on, without a second model.
 
-The limits' defaults let through at least 99.5 % of professional translations (NTREX-128) in each of our languages that
-it has; tests/data_prep/translation/test_filters.py measures it where the files are there.
+The default limits pass at least 99.5 % of professional translations (NTREX-128) in each of our languages that it has;
+tests/data_prep/translation/test_filters.py measures this if the files are available.
 """
 
 import dataclasses
@@ -15,17 +15,24 @@ from hbt_jax.errors import InputError
 from hbt_jax.languages import language
 from hbt_jax.text_identity import identity_text
 
-UNFINISHED = "too long for the model, or without an end"
+UNFINISHED = "too long for the model, or unfinished"
 EMPTY = "empty"
 COPIED = "copied from the source"
 SCRIPT = "in another script than the language's"
 LENGTH = "far shorter or longer than the source"
 REPETITION = "repeating itself"
-FILTERS = (UNFINISHED, EMPTY, COPIED, SCRIPT, LENGTH, REPETITION)  # in their order: a text counts at the first
+FILTERS = (
+    UNFINISHED,
+    EMPTY,
+    COPIED,
+    SCRIPT,
+    LENGTH,
+    REPETITION,
+)  # in order: the first one counts
 
-_WORTH = {"Hans": 3, "Jpan": 2, "Kore": 2}  # letters of an alphabet that a character stands for, by NTREX-128's medians
+_WORTH = {"Hans": 3, "Jpan": 2, "Kore": 2}  # alphabet letters that a character is worth, by NTREX-128's medians
 _SLACK = 10  # letters added to both lengths: short texts differ more
-_FEWEST_WORDS = 4  # a source of fewer words may well be a name, the same in both languages
+_FEWEST_WORDS = 4  # a source of fewer words may be a name, which is the same in both languages
 _LONGEST_UNIT = 40  # characters
 
 
@@ -46,19 +53,19 @@ class Limits(Part):
         super().__post_init__()
         if not 0 <= self.least_length < self.most_length:
             raise InputError(
-                f"--least_length={self.least_length} --most_length={self.most_length}: expected the first below the"
-                " second, such as 0.4 and 2.5"
+                f"--least_length={self.least_length} --most_length={self.most_length}: expected the first to be below"
+                " the second, such as 0.4 and 2.5"
             )
 
 
 def failures(
     sources: Sequence[str], translations: Sequence[str | None], source: str, target: str, limits: Limits
 ) -> list[str | None]:
-    """The first of FILTERS that each translation fails, None for one to keep.
+    """The first of FILTERS that each translation fails; None for a translation to keep.
 
     Args:
       sources: texts in the language `source`.
-      translations: theirs in the language `target`; None where the translation did not end.
+      translations: their translations into `target`; None if the translation did not end.
 
     >>> failures(["What is the capital of Peru?"] * 2, ["¿Cuál es la capital de Perú?", "Capital"], "en", "es",
     ...          Limits())
@@ -97,7 +104,7 @@ def _length(text: str, script: str) -> int:
 
 
 def _repeats(text: str, most: int) -> bool:
-    """Whether a stretch with a letter stands more than `most` times in a row."""
+    """Whether a sequence with a letter occurs more than `most` times in a row."""
     pattern = _repeated(most)
     return any(any(map(str.isalpha, found[1])) for found in pattern.finditer(text))
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Builds a store from a source: tokenises its text records once, one row per text and language, and writes the pairs.
+"""Builds a store from a source: tokenises each text once, as one row per item and language, and writes the pairs.
 
     python data_prep/build_store.py --source=facts --split=train --raw_dir=DIR --out_dir=DIR --tokenizer=PATH
 
-RAW_DIR holds the source as TensorFlow Datasets prepared it; it is prepared when missing (from the files of --input_dir,
-for sources that have some).  OUT_DIR is written as OUT_DIR.partial and renamed when whole.  Records stream through in
-batches, which --workers processes tokenise; the store is the same for any number of them.  Memory holds some batches
-and the ids that came last: what grows with the source lies in files of OUT_DIR.partial.
---out_dir=gs://BUCKET/FOLDER builds in a temporary folder (of $TMPDIR) and uploads the store, its manifest last.
+RAW_DIR holds the source as TensorFlow Datasets prepared it; a missing source is prepared first, from the files in
+--input_dir if it needs any.  The store is written to OUT_DIR.partial and renamed when it is complete.  Records are read
+in batches, which --workers processes tokenise; the store is the same for any number of workers.  Memory holds a few
+batches and recent ids: whatever grows with the source is kept in files under OUT_DIR.partial.
+--out_dir=gs://BUCKET/FOLDER builds in a temporary folder (in $TMPDIR) and uploads the store, manifest last.
 """
 
 import collections
@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 from tqdm import tqdm
@@ -31,24 +32,25 @@ from data_prep.store.classes import Shared, class_lines, class_warnings, classes
 from data_prep.store.encoding import Columns, Encoders, encode_pairs, encode_texts  # noqa: E402
 from data_prep.store.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.store.items import Items  # noqa: E402
-from data_prep.store.kept_tokenizer import keep_tokenizer  # noqa: E402
 from data_prep.store.pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.data.manifest import SIDES, data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
+from hbt_jax.spans import offsets_of  # noqa: E402
 
-_BATCH = 8192  # records that are given to `build_store` one by one, tokenised at a time
+_BATCH = 8192  # records tokenised at a time, if `build_store` is given single records
 _TABLES = ("queries", "passages", "pairs")
-_SHOWN = 60  # characters of a text that many items share
-_FEW = 50_000  # records that are tokenised before other processes would have started
-_KEEPS = {EQUAL: "--nodrop_equal", DUPLICATE: "--nodrop_duplicates"}  # what keeps pairs that were left out
+_SHOWN = 60  # characters shown of a text that many items share
+_FEW = 50_000  # records that one process tokenises before other processes would have started
+_KEEPS = {EQUAL: "--nodrop_equal", DUPLICATE: "--nodrop_duplicates"}  # reason -> flag that keeps such pairs
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """The records of one table: batches of columns, and how many records they are, None where that is not known."""
+    """The records of one table: batches of columns, and the number of records (None if unknown)."""
 
     batches: Iterable[Columns]
     count: int | None
@@ -71,12 +73,12 @@ def build_store(
     Args:
       source: name of a source in data_prep/sources/registry.py; becomes the store's name.
       split: train, validation or test.
-      raw_dir: TensorFlow Datasets folder of the source, prepared when missing.
+      raw_dir: TensorFlow Datasets folder of the source; a missing source is prepared.
       out_dir: folder of the store; must not exist.
-      tokenizer_path: what `load_tokenizer` reads.
-      records: table name -> its records, instead of `data_prep.sources.registry.records`.
-      filters: which texts and pairs are left out; None: the usual ones.
-      workers: processes that tokenise; 1, for small sources and for `records`: this one.
+      tokenizer_path: as for `load_tokenizer`.
+      records: table name -> its records, in place of `data_prep.sources.registry.records`.
+      filters: which texts and pairs to leave out; None: the defaults.
+      workers: processes that tokenise; 1: this process, as always for small sources and with `records`.
       **settings: passed to the source's builder.
 
     Returns:
@@ -84,12 +86,14 @@ def build_store(
 
     Raises:
       InputError: OUT_DIR exists, the disk is full, or a record is wrong: a language that hbt_jax/languages.py lacks,
-        two texts for one id and language, a pair that names an unknown id.
-      OSError: the disk is full, of a file that is needed meanwhile.
+        two texts for one id and language, or a pair that names an unknown id.
+      OSError: the disk is full while a temporary file is written.
     """
     metadata, merged, dropped, filters = {}, {}, collections.Counter(), filters or Filters()
     languages: dict[str, int] = {}
-    tokenizer = load_tokenizer(tokenizer_path)  # a missing one is told of before a source is prepared for hours
+    tokenizer = load_tokenizer(
+        tokenizer_path
+    )  # first, so that a missing tokenizer is reported before hours of preparation
     with StoreWriter(out_dir) as writer:
         if records is None:
             tables, metadata, merged, alike = _prepared(source, split, raw_dir, settings)
@@ -116,22 +120,22 @@ def build_store(
             "source": {
                 "builder": source,
                 "records": rows,
-                "metadata": metadata,  # what the builder says of its input: seeds, versions, digests
+                "metadata": metadata,  # what the builder records about its input: seeds, versions, digests
             },
-            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
+            "tokenizer": writer.keep_tokenizer(tokenizer),
             "languages": sorted(languages),
             "filters": dataclasses.asdict(filters),
             "dropped": dict(sorted(dropped.items())),
-            "merged": merged,  # side -> items that differed from an earlier one as they were typed, not as texts
-            "folding": dataclasses.asdict(tokenizer.folding),  # what else makes no other text
-            "shared_texts": shared,  # side -> the text that most of its items have
+            "merged": merged,  # side -> items that are the same text as an earlier one, typed differently
+            "folding": dataclasses.asdict(tokenizer.folding),  # further differences that the tokenizer ignores
+            "shared_texts": shared,  # side -> the text that the most items share
         }
         return writer.finish(rows, description, same=same)
 
 
 def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dict) -> tuple[dict, dict, dict, bool]:
-    """The tables of a source's split, what its builder says of them, how many items of each side it merged, and whether
-    queries are passages by design."""
+    """Of a split: its tables, the builder's metadata, merged items per side, and whether queries equal passages by
+    design."""
     from data_prep.sources import registry
 
     made = {name: registry.prepared(source, name, split, raw_dir, **settings) for name in _TABLES}
@@ -144,12 +148,12 @@ def _prepared(source: str, split: str, raw_dir: str | os.PathLike, settings: dic
 
 
 def summary(manifest: dict) -> list[str]:
-    """The lines printed after a build: what `holds` gives, and warnings."""
+    """The lines printed after a build: those of `holds`, and warnings."""
     return holds(manifest) + [f"warning: {line}" for line in class_warnings(manifest, SIDES)]
 
 
 def holds(manifest: dict) -> list[str]:
-    """What is in a store: languages, items, texts, tokens, pairs, what counts as one, what was dropped."""
+    """What is in a store: languages, items, texts, tokens, pairs, items that count as one, what was dropped."""
     lines = [f"store {manifest['name']}/{manifest['split']}: {len(manifest['languages'])} languages"
              f" ({' '.join(manifest['languages'])})"]  # fmt: skip
     if release := data_release(manifest.get("source")):
@@ -161,7 +165,7 @@ def holds(manifest: dict) -> list[str]:
     pairs = manifest["pairs"]
     lines.append(f"  pairs: {pairs['rows']:,}, {pairs['with_negatives']:,} of them with explicit negatives")
     lines += [
-        f"  {count:,} {side} that differ from another in normal form, spaces or invisible signs alone are one with it"
+        f"  {count:,} {side} differ from another only in normal form, spaces or invisible characters: merged with it"
         for side, count in manifest.get("merged", {}).items()
     ]
     lines += [f"  {line}" for line in class_lines(manifest, SIDES)]
@@ -170,7 +174,7 @@ def holds(manifest: dict) -> list[str]:
 
 
 def _shown_text(writer: StoreWriter, side: str, shared: Shared | None, tokenizer: Tokenizer) -> dict:
-    """What a manifest says of the text that most items of a side have: {side: {"language", "items", "text"}}."""
+    """The manifest's entry on the text that the most items of a side share: {side: {"language", "items", "text"}}."""
     if shared is None:
         return {}
     tokens = writer.text(side, shared.language, shared.row)
@@ -191,10 +195,10 @@ def _write_texts(
                 if again is not None:
                     raise InputError(
                         f"{items.side}: {shown(columns['id'][part.place_N[again]])} has two texts in {part.code!r};"
-                        " expected one record for each id and language: give the second an id of its own"
+                        " expected one record per id and language: give the second one an id of its own"
                     )
-                ends = np.concatenate([[0], np.cumsum(part.count_N)])
-                writer.append(items.side, part.code, row_N[part.place_N], part.tokens, ends)
+                offsets = offsets_of(part.count_N)
+                writer.append(items.side, part.code, row_N[part.place_N], part.tokens, offsets)
             dropped += found.dropped
             size += found.size
             bar.update(len(row_N))
@@ -225,8 +229,8 @@ def _write_pairs(
             rows = rows.with_usable_negatives(passages, dropped)
             if filters.drop_duplicates:
                 rows = _kept(rows, rows.new(earlier, *twins, dropped), groups, writer)
-            ends = np.concatenate([[0], np.cumsum(rows.count_N)])
-            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, ends)
+            offsets = offsets_of(rows.count_N)
+            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, offsets)
             kept += len(rows.query_N)
             bar.update(len(pairs.query))
     if not kept:
@@ -234,7 +238,7 @@ def _write_pairs(
         kept_by = "".join(f"; {flag} keeps some" for reason, flag in _KEEPS.items() if dropped[reason])
         limits = [f"--{name}" for name in ("shortest_text", "longest_text", "script_share") if getattr(filters, name)]
         if limits:
-            kept_by += f"; another {', '.join(limits)} may keep some"
+            kept_by += f"; a looser {', '.join(limits)} may keep some"
         raise InputError(
             f"pairs: the source has no usable pair for this split (left out: {left_out}); expected at least one"
             f"{kept_by}"
@@ -242,7 +246,7 @@ def _write_pairs(
 
 
 def _kept(rows: PairRows, kept_N: np.ndarray, groups: IdIndex, writer: StoreWriter) -> PairRows:
-    """The pairs that are kept; the others still say what answers what."""
+    """The pairs that are kept; what the others say about which passage answers which query is noted."""
     others = rows.only(~kept_N)
     writer.relate(others.query_N, others.passage_N, groups.add(others.group_N2))
     return rows.only(kept_N)
@@ -253,44 +257,43 @@ def _bar(table: _Table, name: str, unit: str) -> tqdm:
 
 
 def _columns(records: Iterable[dict]) -> Iterator[Columns]:
-    """Records some thousands at a time, as columns."""
+    """Records as columns, a few thousand at a time."""
     iterator = iter(records)
     while batch := list(itertools.islice(iterator, _BATCH)):
         yield {name: [record[name] for record in batch] for name in batch[0]}
 
 
+@dataclasses.dataclass(frozen=True)
+class BuildOptions(Part):
+    """The store to build."""
+
+    title: ClassVar[str] = "Store"
+
+    out_dir: str = option("", "folder of the store, or gs://BUCKET/FOLDER; must not hold a store yet", remote=True)
+    tokenizer: str = option("", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
+    workers: int = option(0, "processes that tokenise a source of 50,000 records or more; 0: one per core", minimum=0)
+
+
 def main(_: list[str]) -> None:
     """Builds the store that the flags name and prints its summary."""
-    given = flags.FLAGS
     require(["source", "raw_dir", "out_dir", "tokenizer"])
-    if given.workers < 0:
-        raise InputError(f"--workers={given.workers}: expected at least 0")
+    source, build, filters = values(registry.SplitOptions), values(BuildOptions), values(Filters)
     settings = registry.flag_settings()
-    filters = values(Filters)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no half-written folder either
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it removes the half-written folder too
     try:
-        with local_output(given.out_dir) as folder:
+        with local_output(build.out_dir) as folder:
             manifest = build_store(
-                given.source, given.split, given.raw_dir, folder, given.tokenizer,
-                filters=filters, workers=given.workers or os.cpu_count() or 1, **settings,
+                source.source, source.split, source.raw_dir, folder, build.tokenizer,
+                filters=filters, workers=build.workers or os.cpu_count() or 1, **settings,
             )  # fmt: skip
             print("\n".join(summary(manifest)))
     except KeyboardInterrupt as error:
-        raise Interrupted(f"{given.out_dir} is not built; the same command builds it") from error
+        raise Interrupted(f"{build.out_dir} is not built; run the same command again to build it") from error
 
 
 if __name__ == "__main__":
-    from absl import flags
-
     from data_prep.sources import registry
     from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "", "name of the source, a builder in data_prep")
-    flags.DEFINE_enum("split", "train", ["train", "validation", "test"], "split of the source")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", "", "TensorFlow Datasets folder of the source; prepared when missing")
-    flags.DEFINE_string("out_dir", "", "folder of the store, or gs://BUCKET/FOLDER; no store may be there")
-    flags.DEFINE_string("tokenizer", "", "SentencePiece model, or folder of a SentencePiece or Hugging Face tokenizer")
-    flags.DEFINE_integer("workers", 0, "processes that tokenise a source of 50,000 records or more; 0: one a core")
-    define(Filters)
-    run_command(main, remote=("out_dir",))
+    define(registry.SplitOptions, BuildOptions, Filters)
+    run_command(main)

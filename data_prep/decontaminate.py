@@ -1,28 +1,30 @@
 #!/usr/bin/env python3
-"""Finds the texts of a store that are texts of a benchmark, or nearly so, and writes a copy without them.
+"""Finds texts of a store that are, or nearly are, texts of a benchmark, and writes a copy of the store without them.
 
     python data_prep/decontaminate.py STORE --benchmarks=xquad-r,mlqa-r --data_dir=DIR
     python data_prep/decontaminate.py STORE --benchmarks=mlqa-r,DIR/mine --data_dir=DIR --drop=CLEAN_STORE
 
-Prints a table for each benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/overlap.json, with verdicts:
+Prints a table per benchmark and writes OUT_DIR/overlap.txt and OUT_DIR/overlap.json, with a verdict:
 
     OVERLAPS    something was found
     CLEAN       nothing was found, and everything was compared
     NOT KNOWN   nothing was found, but not everything was compared: the store has no text in a language of the
-                benchmark (whose translations it may hold in others), the tokenizer does not know a language or so many
-                signs of some text that a copy could be missed, or the benchmark's candidates are too many to hold in
-                memory
+                benchmark (it may hold translations of it in other languages), the tokenizer does not know a language
+                or so many characters of a text that a copy could be missed, or the benchmark has too many candidates
+                to hold in memory
 
-Letters are compared: data_prep/overlap/comparable.py says what counts as one, data_prep/overlap/shingles.py what counts
-as near.  A translation of a benchmark's text is found only where --drop leaves out an item because of its text in
-another language.
+Letters are compared: data_prep/overlap/comparable.py defines what a letter is, data_prep/overlap/shingles.py what near
+means.  Translations of a benchmark's text are found only through other languages: --drop leaves out an item in all its
+languages if its text in one of them overlaps.
 """
 
+import dataclasses
 import json
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,8 +34,9 @@ from data_prep.overlap.compare import Comparison, Overlap  # noqa: E402
 from data_prep.overlap.report import lines, report, verdict_lines  # noqa: E402
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.store.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
-from data_prep.store.rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
 from data_prep.upload_store import check_absent, local_output  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
@@ -62,25 +65,24 @@ def decontaminate(
     Args:
       store_path: the store's folder, or gs://BUCKET/FOLDER.
       benchmarks, data_dir: names and paths, as `load_benchmark` takes them.
-      out_dir: folder of the report, an older one is replaced; empty: STORE-overlap, beside the store.
-      drop: folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist; empty: none is
-        written.
-      tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
+      out_dir: folder of the report, replaced if it exists; empty: STORE-overlap, beside the store.
+      drop: folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist; empty: no copy.
+      tokenizer_path: the store's tokenizer; empty: the one that the store's manifest names.
       shingle, near: see data_prep/overlap/shingles.py.
-      cache_dir: folder of copies of stores that have no local folder.
+      cache_dir: folder into which stores in a bucket are copied.
 
     Returns:
       what overlap.json holds (data_prep/overlap/report.py).
 
     Raises:
-      InputError: the store, its tokenizer or a benchmark cannot be read, or a folder to write is in use, before any
-        report is written; or nothing would be left of the store, after that.
+      InputError: before anything is written: the store, its tokenizer or a benchmark cannot be read, or an output
+        folder is in use; after the report is written: nothing would be left of the store.
     """
     out_dir = _report_dir(os.fspath(store_path), os.fspath(out_dir))
     if drop and is_remote(drop):
         check_absent(RemoteFolder(drop), "--drop")
     elif drop and (Path(drop).exists() or os.path.abspath(drop) == out_dir):
-        taken = "exists already: remove it, or" if Path(drop).exists() else "is the folder of the report:"
+        taken = "already exists: remove it, or" if Path(drop).exists() else "is the folder of the report:"
         raise InputError(f"--drop={drop} {taken} name another folder")
     store, tokenizer = open_with_tokenizer(store_path, tokenizer_path, cache_dir)
     loaded = _load(benchmarks, data_dir)
@@ -93,7 +95,7 @@ def decontaminate(
         for benchmark in loaded:
             overlap = comparison.compare(store, benchmark)
             for side in SIDES:
-                masks[side] |= overlap.masks.pop(side)  # one set of masks is enough to hold
+                masks[side] |= overlap.masks.pop(side)  # only one set of masks is held
             overlaps.append(overlap)
             written += _printed(lines(store, overlap))
         result = report(store, settings, overlaps)
@@ -114,7 +116,7 @@ def _report_dir(store_path: str, out_dir: str) -> str:
     """The absolute path of the report's folder."""
     check_local("--out_dir", out_dir, remote=("STORE", "--drop"))
     if is_remote(store_path) and not out_dir:
-        raise InputError(f"--out_dir is needed for the store {store_path}: a folder of this machine for the report")
+        raise InputError(f"--out_dir is needed for the store {store_path}: a local folder for the report")
     return os.path.abspath(out_dir or f"{os.path.abspath(store_path)}-overlap")
 
 
@@ -125,8 +127,8 @@ def _load(names: list[str], data_dir: str) -> list:
     twice = [name for name in called if called.count(name) > 1]
     if twice:
         raise InputError(
-            f"--benchmarks={','.join(names)}: two are called {twice[0]!r}: name a benchmark once, and rename a"
-            " folder of your own that is called like another"
+            f"--benchmarks={','.join(names)}: two are called {twice[0]!r}: name each benchmark once, and rename your"
+            " own folder if it has the name of another benchmark"
         )
     return loaded
 
@@ -137,36 +139,45 @@ def _printed(some: Iterable[str]) -> list[str]:
     return kept
 
 
+@dataclasses.dataclass(frozen=True)
+class CompareOptions(Part):
+    """What is compared, how, and what is written."""
+
+    title: ClassVar[str] = "Comparison"
+
+    benchmarks: tuple[str, ...] = option(
+        (), "benchmarks, comma-separated: names, or paths of folders, which contain a '/'"
+    )
+    data_dir: str = option("", "folder that holds one folder per benchmark")
+    shingle: int = option(
+        SHINGLE,
+        "shortest run of letters that two near texts share; a third of it in short texts; an ideograph counts as three"
+        " letters, a kana syllable as two",
+        minimum=16,
+    )
+    near: float = option(
+        NEAR, "share of a text that shared runs must cover for two texts to be near", minimum=0.1, maximum=1.0
+    )
+    out_dir: str = option("", "folder of the report; empty: STORE-overlap, beside the store")
+    drop: str = option(
+        "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist", remote=True
+    )
+
+
 def main(arguments: list[str]) -> None:
     """Compares what the arguments and flags name."""
     require(("benchmarks",))
-    given = flags.FLAGS
-    require_data_dir(given.benchmarks, given.data_dir)
+    compared, opened = values(CompareOptions), values(OpenOptions)
+    require_data_dir(compared.benchmarks, compared.data_dir)
     decontaminate(
-        arguments[1], given.benchmarks, given.data_dir, out_dir=given.out_dir, drop=given.drop,
-        tokenizer_path=given.tokenizer, shingle=given.shingle, near=given.near, cache_dir=given.store_cache,
+        arguments[1], list(compared.benchmarks), compared.data_dir, out_dir=compared.out_dir, drop=compared.drop,
+        tokenizer_path=opened.tokenizer, shingle=compared.shingle, near=compared.near, cache_dir=opened.store_cache,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    from absl import flags
+    from hbt_jax.flags import define, require, require_data_dir, run_command, values
 
-    from hbt_jax.flags import require, require_data_dir, run_command
-
-    flags.DEFINE_list("benchmarks", [], "benchmarks by name, or paths of folders with a '/', separated by commas")
-    flags.DEFINE_string("data_dir", "", "folder with one folder a benchmark")
-    flags.DEFINE_string("out_dir", "", "folder of the report; when not given STORE-overlap, beside the store")
-    flags.DEFINE_string(
-        "drop", "", "folder, or gs://BUCKET/FOLDER, of a copy of the store without what overlaps; must not exist"
-    )
-    define_flags()
-    flags.DEFINE_integer(
-        "shingle", SHINGLE, "letters of the runs that two near texts share; a third of it in short texts; an ideograph"
-        " counts as three letters, a syllable of kana as two", lower_bound=16,
-    )  # fmt: skip
-    flags.DEFINE_float(
-        "near", NEAR, "share of a text that shared runs must cover for two texts to be near", lower_bound=0.1,
-        upper_bound=1.0,
-    )  # fmt: skip
+    define(CompareOptions, OpenOptions)
     store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
-    run_command(main, store, remote=("STORE", "drop"))
+    run_command(main, store, remote=("STORE",))

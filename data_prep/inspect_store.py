@@ -2,16 +2,18 @@
 """Prints what a store holds: languages, lengths, characters, unknown tokens, some pairs, and what looks wrong.
 
     python data_prep/inspect_store.py STORE
-    python data_prep/inspect_store.py STORE --sample=20000    of a large store: that many texts a side and language
+    python data_prep/inspect_store.py STORE --sample=20000    a large store: that many texts per side and language
 
-Texts are read back from tokens, so they are what the tokenizer made of them: normalised, with a mark in the place of
-what its vocabulary lacks.
+Texts are decoded from tokens, so you see what the tokenizer made of them: normalised, with a mark for whatever its
+vocabulary lacks.
 """
 
+import dataclasses
 import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data_prep.build_store import holds  # noqa: E402
 from data_prep.store.classes import class_warnings  # noqa: E402
 from data_prep.store.figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
-from data_prep.store.rows import define_flags, open_with_tokenizer  # noqa: E402
+from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.permutation import key, sampled  # noqa: E402
 from hbt_jax.data.store import Store, Texts  # noqa: E402
@@ -28,9 +31,9 @@ from hbt_jax.draws import below, stream  # noqa: E402
 from hbt_jax.languages import language  # noqa: E402
 from hbt_jax.models.tokenizer import Tokenizer  # noqa: E402
 
-LONGER = 2.0  # times the median of the other languages' mean lengths
-OTHER_SCRIPT, UNKNOWN = 0.01, 0.01  # shares of texts and of tokens above which there is a warning
-_SHOWN = 200  # characters of a sample's text
+LONGER = 2.0  # warn above this multiple of the median of the other languages' mean lengths
+OTHER_SCRIPT, UNKNOWN = 0.01, 0.01  # warn above these shares of texts, and of tokens
+_SHOWN = 200  # characters shown of a sample's text
 _Table = dict[tuple[str, str], Figures]
 
 
@@ -41,20 +44,20 @@ def inspect_store(
 
     Args:
       path: the store's folder, or gs://BUCKET/FOLDER.
-      sample: texts read of each side and language, and pairs read; 0: all.
+      sample: texts read per side and language, and pairs read; 0: all.
       pairs: pairs shown.
       seed: of the samples.
-      tokenizer_path: the store's tokenizer; empty: where the store's manifest says.
-      cache_dir: folder of copies of stores that have no local folder.
+      tokenizer_path: the store's tokenizer; empty: the one that the store's manifest names.
+      cache_dir: folder into which stores in a bucket are copied.
 
     Raises:
-      InputError: no store, no tokenizer or another, or a token outside its vocabulary.
+      InputError: no store, no tokenizer, another tokenizer than the store's, or a token outside its vocabulary.
     """
     store, tokenizer = open_with_tokenizer(path, tokenizer_path, cache_dir)
     yield from holds(store.manifest)
     yield f"  tokenizer: {tokenizer.path}, {tokenizer.vocab_size:,} pieces; store {store.fingerprint}"
     if sample:
-        yield f"--sample={sample}: what follows is of at most {sample:,} texts a side and language, and as many pairs"
+        yield f"--sample={sample}: from here on, at most {sample:,} texts per side and language, and as many pairs"
     table: _Table = {(side, code): made for side, code, made in figures(store, tokenizer, sample, seed)}
     yield from _tables(table)
     yield from _shown_pairs(store, tokenizer, pairs, seed)
@@ -85,25 +88,25 @@ def _tables(table: _Table) -> Iterator[str]:
 
 
 def warnings_of(store: Store, table: _Table) -> Iterator[str]:
-    """What looks wrong about the texts: by language, length, script and vocabulary."""
+    """What looks wrong with the texts: language, length, script, vocabulary."""
     for code in store.languages:
         missing = [side for side in SIDES if (side, code) not in table]
         if missing:
-            yield f"{code} has no {missing[0]}: no pair has both of its texts in it"
+            yield f"{code} has no {missing[0]}: no pair has both texts in this language"
     for side in SIDES:
         means = {code: made.mean for (of, code), made in table.items() if of == side}
         for code, mean in means.items():
             others = statistics.median([other for name, other in means.items() if name != code] or [mean])
             if mean > LONGER * others:
                 yield (
-                    f"{side} in {code} have {mean:.1f} tokens on average, those of the other languages {others:.1f}"
+                    f"{side} in {code} have {mean:.1f} tokens on average, those in the other languages {others:.1f}"
                     " (median): are they whole documents, or does the tokenizer not suit the language?"
                 )
     for (side, code), made in table.items():
         if made.other_script > OTHER_SCRIPT * made.with_letters:
             yield (
-                f"{made.other_script:,} of the {made.with_letters:,} {side} in {code} with letters have hardly any of"
-                f" its script ({language(code).script}): are they in another language?"
+                f"{made.other_script:,} of the {made.with_letters:,} {side} in {code} with letters have hardly any"
+                f" letter of its script ({language(code).script}): are they in another language?"
             )
         if made.unknown_share > UNKNOWN:
             yield f"{made.unknown_share:.1%} of the tokens of {side} in {code} are unknown: choose another tokenizer"
@@ -113,13 +116,13 @@ def _same_text_warnings(found: dict[str, SameText]) -> Iterator[str]:
     for code, same in found.items():
         if same.same:
             yield (
-                f"{same.same:,} of {same.pairs:,} pairs have the same text as query and passage in {code}, the first is"
-                f" pair {same.first}: a model learns nothing from them"
+                f"{same.same:,} of {same.pairs:,} pairs have the same text as query and passage in {code} (the first:"
+                f" pair {same.first}): a model learns nothing from them"
             )
 
 
 def _shown_pairs(store: Store, tokenizer: Tokenizer, count: int, seed: int) -> Iterator[str]:
-    """Some pairs, query and passage in two languages where they have two."""
+    """Some pairs, query and passage in different languages if possible."""
     chosen = sampled(len(store.pairs), count, key(seed)).tolist()
     bits_N2 = stream(seed, purpose=0).random_raw(2 * len(chosen)).reshape(-1, 2)
     for pair, bits in zip(chosen, bits_N2, strict=True):
@@ -143,24 +146,30 @@ def _text(texts: Texts, row: int, tokenizer: Tokenizer) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
 
+@dataclasses.dataclass(frozen=True)
+class ShownOptions(Part):
+    """How much is read and shown."""
+
+    title: ClassVar[str] = "Samples"
+
+    sample: int = option(0, "texts read per side and language, and pairs read; 0: all", minimum=0)
+    pairs: int = option(3, "pairs shown", minimum=0)
+    seed: int = option(0, "seed of the samples", minimum=0, maximum=2**31 - 1)
+
+
 def main(arguments: list[str]) -> None:
     """Prints what the store holds."""
-    given = flags.FLAGS
+    shown, opened = values(ShownOptions), values(OpenOptions)
     for line in inspect_store(
-        arguments[1], sample=given.sample, pairs=given.pairs, seed=given.seed, tokenizer_path=given.tokenizer,
-        cache_dir=given.store_cache,
+        arguments[1], sample=shown.sample, pairs=shown.pairs, seed=shown.seed, tokenizer_path=opened.tokenizer,
+        cache_dir=opened.store_cache,
     ):  # fmt: skip
         print(line)
 
 
 if __name__ == "__main__":
-    from absl import flags
+    from hbt_jax.flags import define, run_command, values
 
-    from hbt_jax.flags import run_command
-
-    flags.DEFINE_integer("sample", 0, "texts read of each side and language, and pairs read; 0: all", lower_bound=0)
-    flags.DEFINE_integer("pairs", 3, "pairs shown", lower_bound=0)
-    flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0, upper_bound=2**31 - 1)
-    define_flags()
+    define(ShownOptions, OpenOptions)
     store = {"STORE": "folder of a store, as data_prep/build_store.py writes it, or gs://BUCKET/FOLDER"}
     run_command(main, store, remote=("STORE",))

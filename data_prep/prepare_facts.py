@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""Prepares everything the quickstart needs from Unicode CLDR: tables, tokenizer, stores, and the benchmark `facts`.
+"""Prepares everything that the quickstart needs from Unicode CLDR: tables, tokenizer, stores and the benchmark `facts`.
 
     python data_prep/prepare_facts.py --out_dir=DIR --seed=0
 
-DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stores), DIR/benchmarks/facts.  Every piece
-appears whole or not at all, so a run that was stopped is continued by the same command.
+Writes DIR/raw (TensorFlow Datasets), DIR/tokenizer, DIR/train and DIR/validation (stores), and DIR/benchmarks/facts.
+Each appears complete or not at all; run the same command again to resume.
 """
 
 import collections
 import contextlib
+import dataclasses
 import json
 import shutil
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import babel
-from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,9 +25,10 @@ from data_prep.facts.groups import Group, all_groups, groups_by_split  # noqa: E
 from data_prep.facts.names import LANGUAGES, cldr_version  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
-from hbt_jax.config import PreparationConfig  # noqa: E402
+from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.files import atomic_file  # noqa: E402
 from hbt_jax.holding import RECORD, held  # noqa: E402
 from hbt_jax.languages import language  # noqa: E402
 from hbt_jax.training.preemption import end_with_parent  # noqa: E402
@@ -39,7 +41,7 @@ _ANOTHER_FOLDER = "another folder: --out_dir here, --prepared_dir of launch/trai
 
 
 def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
-    """Makes whatever is not in OUT_DIR yet, and prints what was made.
+    """Makes whatever is missing in OUT_DIR, and prints what was made.
 
     Args:
       out_dir: the folder of everything.
@@ -47,28 +49,28 @@ def prepare(out_dir: str | Path, vocabulary: int, seed: int) -> None:
       seed: chooses the held-out facts.
 
     Raises:
-      InputError: OUT_DIR was made with other settings, or in part with another release of CLDR; another process is
-        filling it; or the vocabulary does not suit the text.
+      InputError: OUT_DIR was made with other settings, or partly with another release of CLDR; another process is
+        writing to it; or the vocabulary size does not suit the texts.
     """
     out_dir = Path(out_dir)
     with contextlib.ExitStack() as stack:
-        if not _is_whole(out_dir):  # else it is only read, by any number of processes
+        if not _is_whole(out_dir):  # a complete one is only read, by any number of processes
             stack.enter_context(held(out_dir, _FLAGS))
-            with held(out_dir / "raw" / SOURCE, _FLAGS):  # as who prepares the source does
-                for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # TensorFlow Datasets leaves them when killed
+            with held(out_dir / "raw" / SOURCE, _FLAGS):  # as preparing the source does
+                for stopped in out_dir.glob("raw/*/*/incomplete.*"):  # left by TensorFlow Datasets when it is killed
                     shutil.rmtree(stopped)
         _fill(out_dir, vocabulary, seed)
 
 
 def counts_table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) -> list[str]:
-    """Lines that say how many facts and texts there are, and how many were left out, and why.
+    """Lines that say how many facts and texts there are, how many were left out, and why.
 
     Args:
       splits: {split: groups}.
-      dropped: {reason: number} of `facts_groups.all_groups`.
+      dropped: {reason: number}, from `groups.all_groups`.
 
     Returns:
-      facts per relation and split, facts stated (one query and one passage) per language and per script, the dropped.
+      facts per relation and split; facts stated (one query and one passage each) per language and per script; dropped.
     """
     groups = [group for split in splits.values() for group in split]
     relations = list(dict.fromkeys(group.fact.relation for group in groups))
@@ -84,14 +86,14 @@ def counts_table(splits: dict[str, tuple[Group, ...]], dropped: dict[str, int]) 
     scripts = collections.defaultdict(list)
     for code in LANGUAGES:
         scripts[language(code).script].append(stated[code])
-    lines.append(f"facts stated per script ({len(scripts)} scripts), over the number of languages in brackets:")
+    lines.append(f"facts stated per script ({len(scripts)} scripts; number of languages in brackets):")
     items = [f"{script} {sum(found)} ({len(found)})" for script, found in sorted(scripts.items())]
     lines += ["  " + "  ".join(items[start : start + 6]) for start in range(0, len(items), 6)]
     return lines + [f"{reason}: {number}" for reason, number in sorted(dropped.items())]
 
 
 def _is_whole(out_dir: Path) -> bool:
-    """Whether everything is there, in today's format; each piece appears whole."""
+    """Whether everything is there, in today's format."""
     for split in STORES:
         if (out_dir / split / MANIFEST).exists():
             try:
@@ -132,7 +134,7 @@ def _fill(out_dir: Path, vocabulary: int, seed: int) -> None:
 
 
 def _other_release(out_dir: Path, earlier: str) -> str:
-    """The line on a folder that another release of CLDR was prepared in, which is used if nothing of it is missing."""
+    """The line about a folder prepared with another release of CLDR, which is used if it is complete."""
     line = (
         f"{out_dir} was prepared with Unicode CLDR {earlier}, but babel {babel.__version__} here has CLDR"
         f" {cldr_version()}: "
@@ -140,16 +142,16 @@ def _other_release(out_dir: Path, earlier: str) -> str:
     if _is_whole(out_dir):
         return line + f"used as it is; for CLDR {cldr_version()} remove it, or choose {_ANOTHER_FOLDER}"
     raise InputError(
-        line + f"the rest cannot be made; install a babel with CLDR {earlier}, remove the folder, or choose"
+        line + f"the missing part cannot be made; install a babel with CLDR {earlier}, remove the folder, or choose"
         f" {_ANOTHER_FOLDER}"
     )
 
 
 def _claim(out_dir: Path, settings: dict) -> dict:
-    """Writes the settings beside the results before the first of them, or checks those that are there.
+    """Writes the settings before the first result, or checks the settings that are already there.
 
     Returns:
-      what is written there: the settings, or those of another release of CLDR.
+      the settings in the file: these, or those of another release of CLDR.
     """
     path = out_dir / "settings.json"
     if path.exists():
@@ -165,27 +167,35 @@ def _claim(out_dir: Path, settings: dict) -> dict:
         raise InputError(
             f"{out_dir} holds files but no settings.json of data_prep/prepare_facts.py: choose {_ANOTHER_FOLDER}"
         )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(settings) + "\n", encoding="utf-8")
-    partial.rename(path)
+    with atomic_file(str(path)) as file:
+        file.write(json.dumps(settings).encode() + b"\n")
     return settings
+
+
+_PIECES = PreparationConfig.__dataclass_fields__["vocabulary"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FactsOptions(Part):
+    """What is prepared, and where."""
+
+    title: ClassVar[str] = "Facts"
+
+    out_dir: str = option("", "folder to write everything to")
+    vocabulary: int = option(_PIECES.default, "pieces of the tokenizer", minimum=_PIECES.metadata["minimum"])
+    seed: int = option(0, "seed that chooses the held-out facts")
 
 
 def main(_: list[str]) -> None:
     """Prepares everything as the flags say."""
     end_with_parent()
     require(("out_dir",))
-    prepare(flags.FLAGS.out_dir, flags.FLAGS.vocabulary, flags.FLAGS.seed)
+    given = values(FactsOptions)
+    prepare(given.out_dir, given.vocabulary, given.seed)
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("out_dir", None, "folder to write everything to")
-    pieces = PreparationConfig.__dataclass_fields__["vocabulary"]
-    flags.DEFINE_integer(
-        "vocabulary", pieces.default, "number of pieces of the tokenizer", lower_bound=pieces.metadata["minimum"]
-    )
-    flags.DEFINE_integer("seed", 0, "chooses the held-out facts")
+    define(FactsOptions)
     run_command(main)

@@ -1,27 +1,27 @@
 #!/usr/bin/env python3
-"""Trains the SentencePiece vocabulary of a source on its training split, and on nothing else.
+"""Trains a SentencePiece tokenizer on the training split of a source, and on nothing else.
 
     python data_prep/train_sentencepiece.py --source=facts --raw_dir=DIR --out_dir=DIR
 
-OUT_DIR/tokenizer.model is the vocabulary, OUT_DIR/training.json says what it was trained on.  With --source=jsonl or
-squad the texts are those of --input_dir.
+Writes OUT_DIR/tokenizer.model, and OUT_DIR/training.json, which says what it was trained on.
 """
 
 import collections
+import dataclasses
 import hashlib
 import io
 import json
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import sentencepiece
-from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
-from hbt_jax.config import PreparationConfig  # noqa: E402
+from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import utf8
 from hbt_jax.holding import held  # noqa: E402
@@ -32,7 +32,7 @@ PREFIXES = {"queries": "query: ", "passages": "passage: "}
 SETTINGS = {
     "model_type": "unigram",
     "normalization_rule_name": "nmt_nfkc",
-    "character_coverage": 1.0,  # 15 scripts: the rarest character is still a letter of somebody's language
+    "character_coverage": 1.0,  # with many scripts, even the rarest character is a letter of some language
     "byte_fallback": False,
     "pad_id": 0,
     "bos_id": 1,
@@ -44,29 +44,29 @@ SETTINGS = {
     "unk_piece": "<unk>",
     "shuffle_input_sentence": False,
     "input_sentence_size": 0,  # all of them
-    "num_threads": 2,  # stated, because the order of summing over threads decides the last digits of the scores
+    "num_threads": 2,  # fixed, because the order of sums over threads decides the last digits of the scores
 }
 
 
 def train_sentencepiece(source: str, raw_dir: str | Path, out_dir: str | Path, vocabulary: int, **settings) -> dict:
-    """Trains on the queries and passages of the training split and writes OUT_DIR whole or not at all.
+    """Trains on the queries and passages of the training split and writes OUT_DIR completely or not at all.
 
-    Each text is trained with its prefix ("query: " or "passage: "), in the form to which the tokenizer brings texts.
-    The same texts and settings give the same file.
+    Each text is given with its prefix ("query: " or "passage: "), normalised as the tokenizer does it.  The same texts
+    and settings give the same file.
 
     Args:
       source: a name in `data_prep.sources.registry.SOURCES`.
       raw_dir: folder of the prepared sources.
-      out_dir: folder to write; an older one is replaced.
-      vocabulary: number of pieces, the four special ones included.
+      out_dir: folder to write; replaced if it exists.
+      vocabulary: number of pieces, including the four special ones.
       **settings: passed to the source's builder.
 
     Returns:
       what training.json holds.
 
     Raises:
-      InputError: an unknown source, a vocabulary too small or too large for the text, OUT_DIR holds other files, or
-        another process writes it.
+      InputError: an unknown source, a vocabulary too small or too large for the texts, OUT_DIR holds other files, or
+        another process is writing it.
     """
     with held(out_dir, "--out_dir", beside=True):
         return _train_and_write(source, raw_dir, Path(out_dir), vocabulary, settings)
@@ -98,7 +98,7 @@ def _train(texts: list[str], vocabulary: int, source: str) -> bytes:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts), model_writer=written, vocab_size=vocabulary, minloglevel=2, **SETTINGS
         )
-    except RuntimeError as error:  # SentencePiece's only error: its text names the bound that vocab_size broke
+    except RuntimeError as error:  # SentencePiece's only error; its text names the limit that vocab_size exceeds
         raise InputError(
             f"--vocabulary={vocabulary} does not suit the {len(texts)} training texts of {source}:"
             f" {' '.join(str(error).split())}; choose another --vocabulary"
@@ -113,24 +113,39 @@ def _write(out_dir: Path, model: bytes, report: dict) -> None:
         (folder / "training.json").write_bytes(utf8(text))
 
 
+_PIECES = PreparationConfig.__dataclass_fields__["vocabulary"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TextOptions(registry.SourceOptions):
+    """The source to train on, its files, and the folder it is prepared in."""
+
+    source: str = option("facts", f"name of the source to train on: {', '.join(registry.SOURCES)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerOptions(Part):
+    """The tokenizer to train."""
+
+    title: ClassVar[str] = "Tokenizer"
+
+    out_dir: str = option("", "folder to write the tokenizer to")
+    vocabulary: int = option(_PIECES.default, "pieces of the tokenizer", minimum=_PIECES.metadata["minimum"])
+
+
 def main(_: list[str]) -> None:
     """Trains as the flags say and prints what was made and what was left out."""
     require(("raw_dir", "out_dir"))
-    given = flags.FLAGS
+    given, made = values(TextOptions), values(TokenizerOptions)
     settings = registry.flag_settings()
-    report = train_sentencepiece(given.source, given.raw_dir, given.out_dir, given.vocabulary, **settings)
-    print(f"{given.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
+    report = train_sentencepiece(given.source, given.raw_dir, made.out_dir, made.vocabulary, **settings)
+    print(f"{made.out_dir}: {report['vocabulary']} pieces from {report['texts']} texts, {report['fingerprint']}")
     for line in registry.dropped_lines(given.source, given.raw_dir, **settings):
         print(line)
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "facts", "source to train on, by its name in data_prep/sources/registry.py")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", None, "folder of the prepared sources; the source is prepared when it is not there")
-    flags.DEFINE_string("out_dir", None, "folder to write the tokenizer to")
-    pieces = PreparationConfig.__dataclass_fields__["vocabulary"]
-    flags.DEFINE_integer("vocabulary", pieces.default, "number of pieces", lower_bound=pieces.metadata["minimum"])
+    define(TextOptions, TokenizerOptions)
     run_command(main)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Uploads a store to a bucket, its manifest last, so that a store that is there only in part never opens.
+"""Uploads a store to a bucket, manifest last, so that a partly uploaded store never opens.
 
     python data_prep/upload_store.py STORE gs://BUCKET/FOLDER
 
-`--stores=gs://BUCKET/FOLDER` of launch/train.py then reads it.  A store that is there already is refused; what a killed
-upload left is overwritten.
+launch/train.py then reads it by `--stores=gs://BUCKET/FOLDER`.  A complete store is never overwritten; the remains of
+an interrupted upload are.
 """
 
 import concurrent.futures
@@ -27,21 +27,21 @@ from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import DISK_FULL  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 
-_FILES = 4  # uploaded at the same time
+_FILES = 4  # files uploaded at a time
 
 
 @contextlib.contextmanager
 def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterator[pathlib.Path]:
-    """Gives the folder to write a store to: OUT_DIR, or a temporary one that is uploaded there when the block ends.
+    """Yields the folder to write a store to: OUT_DIR, or a temporary one that is uploaded there when the block ends.
 
-    A store that could not be uploaded is kept, and the user is told where.
+    If the upload fails, the store is kept and the user is told where it is.
 
     Args:
       out_dir: folder, or gs://BUCKET/FOLDER.
-      flag: what the user gave it by.
+      flag: the flag that gave it.
 
     Raises:
-      InputError: OUT_DIR has a scheme and a store is there already, or it cannot be reached or written.
+      InputError: OUT_DIR is in a bucket and already holds a store, or it cannot be reached or written.
     """
     if not is_remote(out_dir):
         yield pathlib.Path(out_dir)
@@ -55,8 +55,8 @@ def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterato
         shutil.rmtree(folder, ignore_errors=True)
         if _is_full(error, folder):
             raise InputError(
-                f"{folder}: the disk is full, where the store is built before it is uploaded; make room, or name a"
-                " folder of another disk by the variable TMPDIR of the environment"
+                f"{folder}: the disk is full; the store is built there before it is uploaded: make room, or set the"
+                " environment variable TMPDIR to a folder on another disk"
             ) from error
         raise
     command = f"python data_prep/upload_store.py {folder / 'store'} {place}"
@@ -64,34 +64,35 @@ def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterato
         upload_store(folder / "store", place, flag)
     except KeyboardInterrupt as error:
         raise Interrupted(
-            f"the store is whole in {folder / 'store'}, but not uploaded; to upload it: {command}"
+            f"the store is complete in {folder / 'store'}, but not uploaded; to upload it: {command}"
         ) from error
     except BaseException:
         print(
-            f"the store is whole in {folder / 'store'}; to upload it once the cause is gone: {command}", file=sys.stderr
+            f"the store is complete in {folder / 'store'}; once the cause is fixed, upload it: {command}",
+            file=sys.stderr,
         )
         raise
     shutil.rmtree(folder)
 
 
 def _is_full(error: BaseException, folder: pathlib.Path) -> bool:
-    """Whether an error comes from a file of the folder and says that its disk is full."""
+    """Whether an error says that the disk is full and comes from a file in the folder."""
     cause = error if isinstance(error, OSError) else error.__cause__
     full = isinstance(cause, OSError) and cause.errno in DISK_FULL and cause.filename is not None
     return full and pathlib.Path(cause.filename).is_relative_to(folder)
 
 
 def check_absent(remote: RemoteFolder, given: str) -> None:
-    """Raises InputError if a store is at a place already; `given` is the flag or argument that named the place."""
+    """Raises InputError if a place already holds a store; `given` is the flag or argument that named the place."""
     if remote.size(MANIFEST) is not None:
-        raise InputError(f"{given}={remote.place}: a store is there already: remove it, or name another folder")
+        raise InputError(f"{given}={remote.place}: already holds a store: remove it, or name another folder")
 
 
 def upload_store(store: str | os.PathLike, place: str, given: str = "PLACE") -> None:
-    """Copies a whole store of this machine to a place with a scheme, and compares the sizes there.
+    """Copies a complete local store to a bucket, and compares the sizes there.
 
     Raises:
-      InputError: no whole store, one is at the place already, or the place cannot be written.
+      InputError: the store is not complete, the place already holds one, or it cannot be written.
     """
     folder, remote = pathlib.Path(store), RemoteFolder(place)
     open_store(folder)
@@ -109,11 +110,11 @@ def upload_store(store: str | os.PathLike, place: str, given: str = "PLACE") -> 
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    check_absent(remote, given)  # another upload may have ended meanwhile
+    check_absent(remote, given)  # another upload may have finished meanwhile
     _put(remote, folder, MANIFEST, (folder / MANIFEST).stat().st_size)
     print(f"uploaded {size / 1e9:,.2f} GB to {remote.place}", flush=True)
     if "files" not in manifest["tokenizer"]:
-        print("note: this store does not keep its tokenizer: whoever reads it there has to name it by --tokenizer")
+        print("note: this store does not contain its tokenizer: whoever reads it there must name it by --tokenizer")
 
 
 def _put(remote: RemoteFolder, folder: pathlib.Path, name: str, size: int) -> None:
@@ -137,6 +138,6 @@ if __name__ == "__main__":
     run_command(
         main,
         {"STORE": "folder of a store, as data_prep/build_store.py writes it",
-         "PLACE": "gs://BUCKET/FOLDER, where no store may be yet"},
+         "PLACE": "gs://BUCKET/FOLDER; must not hold a store yet"},
         ("PLACE",),
     )  # fmt: skip

@@ -3,21 +3,23 @@
 
     python data_prep/write_benchmark.py --source=jsonl --input_dir=DIR --split=test --raw_dir=DIR --out_dir=DIR/mine
 
-OUT_DIR is evaluated by its path: --benchmarks=DIR/mine.
+launch/eval.py evaluates it by its path: --benchmarks=DIR/mine.
 """
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from absl import flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402
@@ -36,31 +38,31 @@ def write_benchmark(
     say: Callable[[str], None] = print,
     **settings,
 ) -> dict[str, int]:
-    """Writes OUT_DIR whole or not at all.
+    """Writes OUT_DIR completely or not at all.
 
-    Queries are those of the split, in every language; candidates are all passages of the split and of the held-out
-    splits (test, validation) that the source has, in every language; a query's relevant candidates are its passages
-    in each language that has them.
+    Queries are those of the split, in every language.  Candidates are all passages of the split and of the source's
+    held-out splits (test, validation), in every language.  A query's relevant candidates are its passages in each
+    language that has them.
 
-    Texts of one language that are one text (`hbt_jax.text_identity`) are one query or one candidate, under the first
-    id; items that share a text are judged as one, in all their languages (`benchmarks/judged_alike.py`), and have one
-    name.  So a question that two rows ask has the passages of both.
+    Texts of one language that are the same text (`hbt_jax.text_identity`) are one query or one candidate, under the
+    first id.  Items that share a text are judged as one, in all their languages (`benchmarks/judged_alike.py`), and
+    share a name.  So a question that two rows ask has the passages of both.
 
     made_from.json says what the texts were made from.
 
     Args:
       source: a name in `data_prep.sources.registry.SOURCES`.
       raw_dir: folder of the prepared sources.
-      out_dir: the benchmark's folder, such as DATA_DIR/facts; an older one is replaced.
+      out_dir: the benchmark's folder, such as DATA_DIR/facts; replaced if it exists.
       split: the split whose queries are asked.
-      say: takes a sentence, with an example, for each kind of copies that were merged.
+      say: called with a sentence, including an example, for each kind of copies that were merged.
       **settings: passed to the source's builder.
 
     Returns:
       counts: {"queries", "candidates", "judgements"}.
 
     Raises:
-      InputError: an unknown source or split, OUT_DIR holds other files, or another process writes it.
+      InputError: an unknown source or split, OUT_DIR holds other files, or another process is writing it.
     """
     with held(out_dir, "--out_dir", beside=True):
         return _write_benchmark(source, raw_dir, out_dir, split, say, settings)
@@ -105,7 +107,7 @@ def _id(record: dict) -> str:
 
 
 def _texts(records: Iterable[dict]) -> BenchmarkTexts:
-    """The texts of some splits; a record that two splits share is one."""
+    """The texts of some splits; a record in two splits counts once."""
     found = list({_id(record): record for record in records}.values())
     return BenchmarkTexts(
         list(map(_id, found)), *([record[field] for record in found] for field in ("id", "language", "text"))
@@ -120,7 +122,7 @@ def _lines(texts: BenchmarkTexts, same: Same, kept: Sequence[int]) -> list[str]:
 
 
 def _judgements(queries: BenchmarkTexts, candidates: BenchmarkTexts, pairs: Iterable[dict]) -> list[set[int]]:
-    """Of each query, the indexes of its passages in every language."""
+    """For each query, the indexes of its passages in every language."""
     texts_of: dict[str, list[int]] = {}
     for n, item in enumerate(candidates.items):
         texts_of.setdefault(item, []).append(n)
@@ -135,7 +137,7 @@ def _firsts(same: Same) -> list[int]:
 
 
 def _of_firsts(alike: Alike) -> dict[int, set[int]]:
-    """First query of a text -> what is relevant to any that is the same, each candidate by the first of its text."""
+    """First query of each text -> what is relevant to any copy of it; candidates by the first copy of their text."""
     relevant: dict[int, set[int]] = {}
     for query, found in zip(alike.queries.first_N.tolist(), alike.relevant, strict=True):
         relevant.setdefault(query, set()).update(alike.candidates.first_N[list(found)].tolist())
@@ -156,14 +158,30 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(line + "\n" for line in lines)
 
 
+@dataclasses.dataclass(frozen=True)
+class AskedOptions(registry.SplitOptions):
+    """The held-out split, its source's files, and the folder the source is prepared in."""
+
+    split: str = option("test", "split whose queries are asked", choices=registry.SPLITS)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkOptions(Part):
+    """The benchmark to write."""
+
+    title: ClassVar[str] = "Benchmark"
+
+    out_dir: str = option("", "folder of the benchmark; an existing benchmark there is replaced")
+
+
 def main(_: list[str]) -> None:
     """Writes what the flags say and prints what was made and what was left out."""
     require(("source", "raw_dir", "out_dir"))
-    given = flags.FLAGS
+    given, out_dir = values(AskedOptions), values(BenchmarkOptions).out_dir
     settings = registry.flag_settings()
     notes: list[str] = []
-    counts = write_benchmark(given.source, given.raw_dir, given.out_dir, given.split, say=notes.append, **settings)
-    print(f"{given.out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    counts = write_benchmark(given.source, given.raw_dir, out_dir, given.split, say=notes.append, **settings)
+    print(f"{out_dir}: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     for note in notes:
         print(f"  {note}")
     for line in registry.dropped_lines(given.source, given.raw_dir, **settings):
@@ -171,11 +189,7 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from hbt_jax.flags import require, run_command
+    from hbt_jax.flags import define, require, run_command, values
 
-    flags.DEFINE_string("source", "", "name of the source, by its name in data_prep/sources/registry.py")
-    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "split whose queries are asked")
-    registry.define_flags()
-    flags.DEFINE_string("raw_dir", "", "folder of the prepared sources; the source is prepared when it is not there")
-    flags.DEFINE_string("out_dir", "", "the benchmark's folder; an older benchmark there is replaced")
+    define(AskedOptions, BenchmarkOptions)
     run_command(main)

@@ -1,13 +1,12 @@
-"""What every source has that is made of files: the user's folder, the digests of its files, and what is left out.
+"""What every source made of files needs: the user's folder, digests of its files, and a record of what is left out.
 
-    --on_bad_row=stop   the build ends with file, line and reason (the default)
-    --on_bad_row=skip   the row is left out, counted in the metadata as "dropped", and listed in rejects-SPLIT.jsonl
-                        beside the table `pairs`: {"row": place and reason}
+    --on_bad_row=stop   a malformed row ends the build with file, line and reason (the default)
+    --on_bad_row=skip   it is left out, counted in the metadata as "dropped", and listed in rejects-SPLIT.jsonl beside
+                        the table `pairs`: {"row": place and reason}
 
-What a source leaves out by its own rule is counted in the same place, whatever --on_bad_row is.
+Whatever a source leaves out by its own rules is counted there too, for either value.
 """
 
-import abc
 import collections
 import contextlib
 import json
@@ -18,10 +17,10 @@ from typing import TextIO
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.file_digests import digest
 from data_prep.builders.row import BadRow, Dropped
+from data_prep.builders.source_files import by_split
 from data_prep.builders.tables import ON_BAD_ROW, table_features
-from data_prep.builders.unchanged import check_unchanged
+from data_prep.builders.unchanged import check_unchanged, digest
 from hbt_jax.errors import InputError
 
 BAD_ROWS = "rows that cannot be used"
@@ -29,7 +28,7 @@ REJECTS = "rejects-{split}.jsonl"
 
 
 class LeftOut:
-    """What one split leaves out: counts it, and lists bad rows or raises the first.
+    """Counts what one split leaves out, and lists malformed rows or raises the first.
 
     Attributes:
       counts: reason -> how many.
@@ -41,7 +40,7 @@ class LeftOut:
         self._file: TextIO | None = None
 
     def add(self, value: BadRow | Dropped) -> None:
-        """Counts it; raises a BadRow that stops the build."""
+        """Counts one; raises a BadRow if that is to stop the build."""
         if isinstance(value, Dropped):
             self.counts[value.reason] += value.count
             return
@@ -53,42 +52,45 @@ class LeftOut:
         self._file.write(json.dumps({"row": str(value)}, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """Closes the list of bad rows, if any."""
+        """Closes the list of malformed rows, if there is one."""
         if self._file is not None:
             self._file.close()
 
 
 def reasons(counts: Mapping[str, int]) -> str:
-    """What was left out, in words for a message."""
+    """What was left out, for a message."""
     return "; ".join(f"{count:,} {reason}" for reason, count in counts.items() if count) or "nothing"
 
 
 class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """The three tables of a source, made from the files of `input_dir`.
 
-    The tables remember the SHA-256 of the files that they were made from: with others the constructor raises.
+    The tables record the SHA-256 of the files that they were made from; with other files the constructor raises.
 
-    A source is a subclass, of this class's own subclasses, with a docstring, which becomes its description, and
+    A source is a subclass of one of this class's subclasses.  Its docstring becomes its description.  It has
 
       VERSION, RELEASE_NOTES: as TensorFlow Datasets wants them.
-      CITATION, HOMEPAGE, LICENSE: of the data; empty for one's own.
-      FILES: what messages say the folder holds.
-      ALIKE: whether a query is its own passage by design, so that build_store.py leaves no such pair out.
-      find_files: see there.
+      CITATION, HOMEPAGE, LICENSE: of the data; empty for the user's own.
+      FILES: what the folder holds, for messages.
+      ALIKE: whether a query is its own passage by design, so that build_store.py keeps such pairs.
+      FILE_NAMES: split -> names of its files; or find_files, where names alone do not say it.
 
     Args:
-      input_dir: folder of the source's files.
+      input_dir: folder with the source's files.
       on_bad_row: one of tables.ON_BAD_ROW.
     """
 
     CITATION = HOMEPAGE = LICENSE = FILES = ""
+    FILE_NAMES: Mapping[str, Sequence[str]] = {}
     ALIKE = False
     BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(name="queries", description="One record for each different query and language."),
-        tfds.core.BuilderConfig(name="passages", description="The same of passages, negatives among them."),
-        tfds.core.BuilderConfig(name="pairs", description="One record for each row: its query, passage and negatives."),
+        tfds.core.BuilderConfig(name="queries", description="One record per distinct query and language."),
+        tfds.core.BuilderConfig(
+            name="passages", description="One record per distinct passage and language, negatives included."
+        ),
+        tfds.core.BuilderConfig(name="pairs", description="One record per row: its query, passage and negatives."),
     ]
-    url_infos = {}  # nothing is downloaded: no checksums to look for beside this file
+    url_infos = {}  # nothing is downloaded, so there is no file of checksums to look for
 
     def __init__(self, *, input_dir: str | os.PathLike, on_bad_row: str = "stop", **kwargs):
         if on_bad_row not in ON_BAD_ROW:
@@ -102,12 +104,16 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self._check_unchanged()
 
     @classmethod
-    @abc.abstractmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """Split -> its files, in the order they are read; raises InputError for a folder without them."""
+        """Split -> its files, in the order in which they are read: those of FILE_NAMES that exist, plain or packed.
+
+        Raises:
+          InputError: the folder has none of them.
+        """
+        return by_split(input_dir, cls.FILE_NAMES, cls.FILES)
 
     def _settings(self) -> dict[str, str]:
-        """Other flags' values that the tables depend on, by the flags' names."""
+        """Values of further flags that the tables depend on, by flag."""
         return {}
 
     def _check_unchanged(self) -> None:
@@ -117,7 +123,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         now = {**{f"--{name}": value for name, value in settings.items()}, **self._digests()}
         if any(reason.startswith(BAD_ROWS) for counts in prepared["dropped"].values() for reason in counts):
             before["--on_bad_row"], now["--on_bad_row"] = prepared["on_bad_row"], self._on_bad_row
-        check_unchanged(self.data_dir, "other files than those of --input_dir, or another way", before, now)
+        check_unchanged(self.data_dir, "other files than those in --input_dir, or with other flags", before, now)
 
     def _digests(self) -> dict[str, str]:
         paths = [path for files in self._files.values() for path in files]
@@ -142,7 +148,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @contextlib.contextmanager
     def _left_out(self, split: str) -> Iterator[LeftOut]:
-        """Gives what a split leaves out to fill; what it counted becomes metadata when the block ends."""
+        """Yields a LeftOut for a split; its counts become metadata when the block ends."""
         left_out = LeftOut(Path(self.data_dir) / REJECTS.format(split=split), self._on_bad_row)
         with contextlib.closing(left_out):
             yield left_out
@@ -150,8 +156,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self.info.metadata["dropped"][split] = counts
 
     def _nothing_left(self, split: str, left_out: Mapping[str, int]) -> InputError:
-        """What to raise for a split without a row that can be used."""
+        """The error for a split without a usable row."""
         return InputError(
-            f"--input_dir={self._input_dir}: no row of {split} can be used (left out: {reasons(left_out)}): expected at"
+            f"--input_dir={self._input_dir}: {split} has no usable row (left out: {reasons(left_out)}): expected at"
             " least one; correct the files, or remove those of this split"
         )

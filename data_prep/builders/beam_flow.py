@@ -1,6 +1,6 @@
-"""The steps of builders/flow.py as a pipeline of Apache Beam; TensorFlow Datasets runs it and writes its records.
+"""The steps of builders/flow.py as an Apache Beam pipeline, which TensorFlow Datasets runs and writes the records of.
 
-What a source leaves out cannot end the build on a worker: it is gathered in a file beside the table, for the process
+A worker cannot end the build.  So what a source leaves out is collected in a file beside the table, for the process
 that started the pipeline.
 """
 
@@ -19,7 +19,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.files import utf8
 
 EXAMPLE = "--runner=DirectRunner,--direct_running_mode=multi_processing,--direct_num_workers=2"
-# What Beam's DirectRunner comes to when it cannot download another runner, Prism, which it tries first.
+# What Beam's DirectRunner falls back to when it cannot download Prism, the runner that it tries first.
 _IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _ROOT = Path(__file__).resolve().parents[2]
 _LEFT_OUT = "left_out"
@@ -27,11 +27,11 @@ _DROPPED, _BAD_ROW, _WRONG_FILE = "dropped", "bad rows", "wrong files"
 
 
 def split(records: Callable[[Callable], "BeamFlow"], left_out: Path) -> beam.PTransform:
-    """What makes the (key, record) pairs of one split on a pipeline.
+    """The transform that makes the (key, record) pairs of one split.
 
     Args:
-      records: called with what starts a flow; returns the flow of pairs.
-      left_out: file to write what the steps leave out to, see `read_left_out`.
+      records: called with a function that starts a flow; returns the flow of pairs.
+      left_out: file to which what the steps leave out is written; see `read_left_out`.
     """
 
     @beam.ptransform_fn
@@ -45,7 +45,7 @@ def split(records: Callable[[Callable], "BeamFlow"], left_out: Path) -> beam.PTr
 
 
 def read_left_out(path: Path) -> Iterator[BadRow | Dropped]:
-    """Yields what the steps left out and removes the file; raises InputError when a whole file was wrong."""
+    """Yields what the steps left out and removes the file; raises InputError if a whole input file was wrong."""
     found = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
     for message in found[_WRONG_FILE]:
@@ -57,19 +57,21 @@ def read_left_out(path: Path) -> Iterator[BadRow | Dropped]:
 def options(given: str) -> PipelineOptions:
     """The options of the pipeline that --beam_options names, such as --runner=DirectRunner,--direct_num_workers=2.
 
-    Workers in processes of their own then import this project from where this process has it.
+    Workers in other processes import this project from the same place as this process.
 
     Raises:
-      InputError: one does not begin with -- or is not known to Beam, or the runner is unknown.
+      InputError: an option does not begin with -- or is unknown to Beam, or the runner is unknown.
     """
     listed = re.split(r",(?=--)", given)
     for option in listed:
         if not option.startswith("--"):
-            raise InputError(f"--beam_options: {option!r}: expected options of Beam such as {EXAMPLE}")
+            raise InputError(f"--beam_options: {option!r}: expected Beam options such as {EXAMPLE}")
     made = PipelineOptions(listed)
     unknown = made.get_all_options(retain_unknown_options=True).keys() - made.get_all_options().keys()
     if unknown:
-        raise InputError(f"--beam_options: Beam has no option {', '.join(sorted(unknown))}: expected some as {EXAMPLE}")
+        raise InputError(
+            f"--beam_options: Beam has no option {', '.join(sorted(unknown))}: expected options such as {EXAMPLE}"
+        )
     standard = made.view_as(StandardOptions)
     standard.runner = _runner(standard.runner or "DirectRunner")
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -87,7 +89,7 @@ def _runner(name: str) -> str:
 
 
 class _Job:
-    """One split's part of a pipeline: its root, and what its steps leave out."""
+    """The part of a pipeline that makes one split: its root, and what its steps leave out."""
 
     def __init__(self, pipeline: object):
         self._pipeline = pipeline
@@ -120,16 +122,16 @@ class BeamFlow:
     """See data_prep/builders/flow.py.
 
     Args:
-      job: of the pipeline.
-      values: of the flow.
-      few: whether they come from a few files, so that Beam would leave all that follows to as few workers.
+      job: the split's part of the pipeline.
+      values: the values.
+      few: whether they come from a few files, so that Beam would give all later steps to as few workers.
     """
 
     def __init__(self, job: _Job, values: beam.PCollection, few: bool):
         self._job, self.values, self._few = job, values, few
 
     def shared_out(self) -> "BeamFlow":
-        """The same values among all workers."""
+        """The same values, distributed among all workers."""
         if not self._few:
             return self
         return BeamFlow(self._job, self.values | self._job.label("share") >> beam.Reshuffle(), few=False)
@@ -190,5 +192,5 @@ def _write(path: str, dropped: list, bad_rows: list, wrong_files: list) -> None:
 
 
 def _by_line(message: str) -> list[tuple[int, str]]:
-    """Sorts FILE:9 before FILE:10."""
+    """A key that sorts FILE:9 before FILE:10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", message)]

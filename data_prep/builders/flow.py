@@ -1,16 +1,16 @@
-"""The steps by which a large source becomes records, run in this process; builders/beam_flow.py runs them on Beam.
+"""The steps that turn a large source into records, run in this process; builders/beam_flow.py runs them on Beam.
 
-A source says its steps once, with four operations on a flow of values:
+A source states its steps once, as four operations on a flow of values:
 
-    each(function, *totals)   function(value, *totals) yields the values that one value becomes, and a BadRow or
-                              Dropped in the place of what is left out
-    by_key()                  (key, value) pairs become (key, all values of the key), values in no order
+    each(function, *totals)   function(value, *totals) yields the values made of one value, and a BadRow or Dropped in
+                              place of what is left out
+    by_key()                  (key, value) pairs become (key, all values of the key), in any order
     total(merge)              merge(values) makes one value of all; merge([merge(some), merge(others)]) is the same
-    done()                    nobody takes the values: the flow is for what it leaves out, or for nothing
+    done()                    the values are not used; the flow is run for what it leaves out
 
-A total is passed to later `each`.  Functions are those of a module, or functools.partial of one: workers of Beam get
-them by name.  Nothing may depend on the order of the values; each record has a key of its own, and TensorFlow Datasets
-writes records in the order of their keys, so both ways of running give the same tables.
+A total is an argument of a later `each`.  Functions must be module-level, or functools.partial of such, because Beam's
+workers look them up by name.  Nothing may depend on the order of the values.  Each record has its own key, and
+TensorFlow Datasets writes records in the order of their keys, so both ways of running give the same tables.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ class Flow:
     """Values that stream through, one at a time.
 
     Args:
-      values: any.
+      values: any values.
       set_aside: called with each BadRow and Dropped; may raise it.
       scratch: existing folder for what does not fit in memory.
     """
@@ -36,7 +36,7 @@ class Flow:
         return iter(self._values)
 
     def each(self, function: Callable[..., Iterable], *totals: object) -> "Flow":
-        """See the module's text."""
+        """See the module's docstring."""
         return Flow(self._made(function, totals), self._set_aside, self._scratch)
 
     def _made(self, function: Callable[..., Iterable], totals: tuple) -> Iterator:
@@ -48,14 +48,14 @@ class Flow:
                     yield made
 
     def by_key(self) -> "Flow":
-        """See the module's text."""
+        """See the module's docstring."""
         return Flow(sorted_groups(self._values, self._scratch), self._set_aside, self._scratch)
 
     def total(self, merge: Callable[[Iterable], object]) -> object:
-        """See the module's text."""
+        """See the module's docstring."""
         return merge(self._values)
 
     def done(self) -> None:
-        """See the module's text."""
+        """See the module's docstring."""
         for _ in self._values:
             pass

@@ -1,8 +1,8 @@
-"""The TensorFlow Datasets builder of sources that do not fit in memory: their records stream, here or on Apache Beam.
+"""The TensorFlow Datasets builder of sources that do not fit in memory: records stream, here or on Apache Beam.
 
-A source says once by which steps its files become records (builders/flow.py).  Without `beam_options` the steps run
-in this process, in bounded memory; with them they are a Beam pipeline, on as many workers as the options ask for.
-Both ways give the same tables.
+A source states once by which steps its files become records (builders/flow.py).  Without `beam_options` the steps run
+in this process, in bounded memory; with them they are a Beam pipeline, with as many workers as the options ask for.
+Both give the same tables.
 """
 
 import abc
@@ -21,16 +21,16 @@ from data_prep.builders.base import SourceBuilder
 from data_prep.builders.flow import Flow
 from hbt_jax.errors import InputError
 
-_NO_RECORD = re.compile(r"generated examples is 0 for split (\w+)")  # as TensorFlow Datasets puts it on a worker
+_NO_RECORD = re.compile(r"generated examples is 0 for split (\w+)")  # as TensorFlow Datasets words it on a worker
 
 
 class LargeBuilder(SourceBuilder, skip_registration=True):
-    """Records that are made one by one from the files of `input_dir`.
+    """Records that are made one by one from the files in `input_dir`.
 
-    A source is a subclass with what SourceBuilder asks for and `records`.
+    A source is a subclass with `records` and what SourceBuilder asks for.
 
     Args:
-      beam_options: options of a Beam pipeline, comma-separated; empty without Beam.
+      beam_options: options of a Beam pipeline, comma-separated; empty: without Beam.
       **kwargs: as for SourceBuilder.
     """
 
@@ -44,15 +44,15 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
 
         Args:
           start: makes a flow of values, such as the files.
-          split: of the records.
-          files: what `find_files` gives for the split.
+          split: the split.
+          files: what `find_files` returns for the split.
 
         Returns:
-          a flow of (key, record), each key different: 128 bits, as data_prep/builders/keys.py makes them.
+          a flow of (key, record) with unique keys of 128 bits, as data_prep/builders/keys.py makes them.
         """
 
     def _generate_examples(self, split: str, files: Sequence[Path]):
-        """The (key, record) pairs of one split: an iterator, or what makes them on Beam."""
+        """The (key, record) pairs of one split: an iterator, or a Beam transform."""
         if not self._beam_options:
             return self._made_here(split, files)
         return beam_flow().split(functools.partial(self.records, split=split, files=files), self._left_out_file(split))
@@ -77,12 +77,12 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
             return super()._download_and_prepare(dl_manager, config)
         except Exception as error:
             if found := _NO_RECORD.search(str(error)):
-                for _ in self._made_here(found[1], self._files[found[1]]):  # the same steps say why
+                for _ in self._made_here(found[1], self._files[found[1]]):  # run here, the same steps say why
                     break
             raise
 
     def _process_pipeline_result(self, pipeline_result) -> None:
-        """Takes what the workers left out, which may end the build."""
+        """Counts what the workers left out, which may end the build."""
         del pipeline_result
         for split in self._files:
             path = self._left_out_file(split)
@@ -96,10 +96,10 @@ class LargeBuilder(SourceBuilder, skip_registration=True):
 
 
 def beam_flow():
-    """The module data_prep/builders/beam_flow.py; raises InputError where Beam is not installed."""
+    """The module data_prep/builders/beam_flow.py; raises InputError if Beam is not installed."""
     if importlib.util.find_spec("apache_beam") is None:
         raise InputError(
-            "--beam_options needs Apache Beam: install this project with its extra `beam`, pip install -e '.[beam]', in"
-            " an environment of its own (data_prep/README.md), or leave the flag out"
+            "--beam_options needs Apache Beam: install this project with the extra `beam` (pip install -e '.[beam]') in"
+            " an environment of its own (docs/data.md), or leave the flag out"
         )
     return importlib.import_module("data_prep.builders.beam_flow")

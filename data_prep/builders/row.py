@@ -1,4 +1,4 @@
-"""One row of a source: a query, the passage that answers it, and passages that do not; or why there is none."""
+"""One row of a source: a query, the passage that answers it, and passages that do not; or why there is no row."""
 
 import dataclasses
 import hashlib
@@ -19,7 +19,7 @@ class Row:
     Attributes:
       query, passage: language code -> text.
       negatives: passages that do not answer the query.
-      group: what the row shares with the rows of the same `group`; its own where it names none.
+      group: rows with the same group are never negatives of each other.
     """
 
     query: dict[str, str]
@@ -29,23 +29,23 @@ class Row:
 
 
 class BadRow(InputError):
-    """A row that cannot be used: its message begins with its place and says what is wrong and what was expected.
+    """A malformed row: the message begins with its place and says what is wrong and what was expected.
 
-    The place is FILE:LINE, or FILE: PART where a file is one JSON value.
+    The place is FILE:LINE, or FILE: PART if the file is one JSON value.
 
-    Readers yield it in the place of a row, so that the rows after it can still be read; whether it stops the build or
-    is set aside is the builder's to decide (data_prep/builders/base.py).
+    Readers yield it in place of the row, so that the rows after it can still be read; the builder decides whether it
+    ends the build or is skipped (data_prep/builders/base.py).
     """
 
 
 @dataclasses.dataclass(frozen=True)
 class Dropped:
-    """What a source leaves out by a rule of its own: never an error, always counted.
+    """Something that a source leaves out by its own rule: never an error, always counted.
 
-    Readers yield it in the place of what they leave out.
+    Readers yield it in place of what they leave out.
 
     Attributes:
-      reason: what was left out and why, a plural such as `questions without an answer`.
+      reason: what was left out and why, as a plural such as `questions without an answer`.
       count: how many.
     """
 
@@ -56,7 +56,7 @@ class Dropped:
 def read_each(
     units: Iterable[tuple[str, Unit]], parse: Callable[[str, Unit], Row | Dropped]
 ) -> Iterator[Row | BadRow | Dropped]:
-    """Yields what `parse(place, unit)` makes of each unit of a file, or the BadRow that it raises."""
+    """Yields `parse(place, unit)` for each unit of a file, or the BadRow that it raises."""
     for place, unit in units:
         try:
             yield parse(place, unit)
@@ -65,24 +65,24 @@ def read_each(
 
 
 def titled(title: str, text: str) -> str:
-    """A passage of an article with the article's title, if any, before it, as Mr. TyDi's collections write it."""
+    """A passage after the title of its article, if there is one, as Mr. TyDi's collections write it."""
     return f"{title}\n\n{text}" if title.strip() else text
 
 
 def identity(texts: dict[str, str]) -> dict[str, str]:
-    """Language code -> the text that stands for all that are the same."""
+    """Language code -> the text that stands for all equal ones."""
     return {code: identity_text(text) for code, text in texts.items()}
 
 
 def item_id(texts: dict[str, str]) -> str:
-    """The id of a query or passage: the same for the same texts in the same languages, in any row and file.
+    """The id of a query or passage: equal for equal texts in the same languages, in any row and file.
 
-    Texts are the same whatever their normal form, their spaces and their invisible signs (hbt_jax/text_identity.py).
+    Normal form, spaces and invisible characters make no difference (hbt_jax/text_identity.py).
     """
     return typed_id(identity(texts))
 
 
 def typed_id(texts: dict[str, str]) -> str:
-    """The same for texts of the same characters."""
+    """The same, but equal only for texts of exactly the same characters."""
     canonical = json.dumps(texts, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]

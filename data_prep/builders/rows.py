@@ -1,7 +1,7 @@
 """The TensorFlow Datasets builder of every source whose files are rows of queries and passages.
 
-A source gives its files and reads their rows; this class makes the three tables of them, remembers what they were made
-from, and stops at a row that cannot be used or sets it aside (data_prep/builders/base.py).
+A source finds its files and reads their rows; this class makes the three tables from them, records what they were made
+from, and stops at a malformed row or skips it (data_prep/builders/base.py).
 """
 
 import abc
@@ -18,26 +18,26 @@ from data_prep.builders.keys import in_order
 from data_prep.builders.row import BadRow, Dropped, Row, item_id, typed_id
 from data_prep.scratch.id_index import IdIndex
 
-ONE_TEXT = "Texts that differ in normal form, spaces or invisible signs alone are one item."  # a release note
-_BATCH = 4096  # rows whose items are looked up at a time
+ONE_TEXT = "Texts that differ only in normal form, spaces or invisible characters are one item."  # a release note
+_BATCH = 4096  # rows whose items are looked up together
 
 
 class RowsBuilder(SourceBuilder, skip_registration=True):
-    """Pairs of texts from the files of `input_dir`.
+    """Pairs of texts from the files in `input_dir`.
 
-    Rows with the same query share one query item, rows with the same passage share one passage item, which has the
-    texts of the first of them; negatives are passages like the others.  Texts that differ in normal form, spaces or
-    invisible signs alone are the same (hbt_jax/text_identity.py); the metadata of the tables `queries` and `passages`
-    count the items that were merged so, {"merged": {split: items}}.
+    Rows with the same query share one query item, rows with the same passage share one passage item; the item has the
+    texts of the first of these rows.  Negatives are passages like any other.  Texts that differ only in normal form,
+    spaces or invisible characters are the same (hbt_jax/text_identity.py); the metadata of the tables `queries` and
+    `passages` count the items that were merged for this reason: {"merged": {split: items}}.
 
-    A source is a subclass with what SourceBuilder asks for and `read`.
+    A source is a subclass with `read` and what SourceBuilder asks for.
     """
 
     @abc.abstractmethod
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields the rows of the files of one split.
 
-        In the place of a row that cannot be used it yields a BadRow, of what the source leaves out a Dropped.
+        It yields a BadRow in place of a malformed row, and a Dropped in place of what the source leaves out.
         """
 
     def _generate_examples(self, split: str, files: Sequence[Path]):
@@ -48,13 +48,13 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
             yield from in_order(pairs(read))
             return
         with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
-            items = DifferentItems(table, Path(scratch))
+            items = DistinctItems(table, Path(scratch))
             yield from in_order(items.records(read))
         if items.merged:
             self.info.metadata.setdefault("merged", {})[split] = items.merged
 
     def _usable(self, split: str, files: Sequence[Path]) -> Iterator[Row]:
-        """Yields the rows; counts what is left out, and sets the bad rows aside or raises the first."""
+        """Yields the rows; counts what is left out, and skips malformed rows or raises the first."""
         empty = True
         with self._left_out(split) as left_out:
             for row in self.read(files):
@@ -67,15 +67,15 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
                 raise self._nothing_left(split, left_out.counts)
 
 
-class DifferentItems:
-    """The different items of one side.
+class DistinctItems:
+    """The distinct items of one side.
 
     Attributes:
-      merged: items that differ from an earlier one as they were typed, not as texts.
+      merged: items that are the same text as an earlier one, typed differently.
 
     Args:
       table: `queries` or `passages`.
-      scratch: existing folder, for the ids of the items that were met.
+      scratch: existing folder for the ids of the items seen so far.
     """
 
     def __init__(self, table: str, scratch: Path):
@@ -84,11 +84,11 @@ class DifferentItems:
 
     @property
     def merged(self) -> int:
-        """See the class's text."""
+        """See the class's docstring."""
         return len(self._typed) - len(self._seen)
 
     def records(self, rows: Iterable[Row]) -> Iterator[dict]:
-        """Yields the records of the table, each different item once, as it was first typed."""
+        """Yields the records of the table, each distinct item once, as it was first typed."""
         iterator = iter(rows)
         while batch := list(itertools.islice(iterator, _BATCH)):
             of_rows = ([row.query] if self._table == "queries" else [row.passage, *row.negatives] for row in batch)
@@ -104,12 +104,12 @@ class DifferentItems:
 
 
 def _halves(ids: Iterable[str]) -> np.ndarray:
-    """uint64 [N, 2] of ids of 128 bits in hexadecimal."""
+    """uint64 [N, 2] from 128-bit ids in hexadecimal."""
     return np.frombuffer(bytes.fromhex("".join(ids)), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def pairs(rows: Iterable[Row]) -> Iterator[dict]:
-    """Yields the records of the table `pairs`, one a row."""
+    """Yields the records of the table `pairs`, one per row."""
     for row in rows:
         yield {
             "query": item_id(row.query),

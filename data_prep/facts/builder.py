@@ -1,4 +1,4 @@
-"""The world facts as a TensorFlow Datasets builder: three tables in the form that every source has."""
+"""The world facts as a TensorFlow Datasets builder, with the three tables of every source."""
 
 import tensorflow_datasets as tfds
 
@@ -21,18 +21,18 @@ _CITATION = """
 class Facts(tfds.core.GeneratorBasedBuilder):
     """World facts in 36 languages from Unicode CLDR; `seed` chooses the held-out facts.
 
-    The tables remember what they were made from: with another seed, CLDR or number of facts the constructor raises.
-    Without a seed it takes tables of any, and writes those of seed 0.
+    The tables record what they were made from: with another seed, CLDR or number of facts the constructor raises.
+    Without a seed it accepts existing tables of any seed, and writes new ones with seed 0.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Ten relations."}
     BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(name="queries", description="One record for each fact and language: the question."),
-        tfds.core.BuilderConfig(name="passages", description="One record for each fact and language: the answer."),
-        tfds.core.BuilderConfig(name="pairs", description="One record for each fact: its query, passage and group."),
+        tfds.core.BuilderConfig(name="queries", description="One record per fact and language: the question."),
+        tfds.core.BuilderConfig(name="passages", description="One record per fact and language: the answer."),
+        tfds.core.BuilderConfig(name="pairs", description="One record per fact: its query, passage and group."),
     ]
-    url_infos = {}  # nothing is downloaded: no checksums to look for beside this file
+    url_infos = {}  # nothing is downloaded, so there is no file of checksums to look for
 
     def __init__(self, *, seed: int | None = None, **kwargs):
         self._seed = seed or 0
@@ -41,7 +41,7 @@ class Facts(tfds.core.GeneratorBasedBuilder):
             prepared, now = dict(self.info.metadata), self._input()
             if seed is None:
                 now["seed"] = prepared["seed"]
-            check_unchanged(self.data_dir, "other facts than are asked for now", prepared, now)
+            check_unchanged(self.data_dir, "other facts than those asked for", prepared, now)
 
     def _input(self) -> dict:
         return {"seed": self._seed, "cldr": cldr_version(), "groups": len(all_groups()[0])}

@@ -1,4 +1,4 @@
-"""Facts put into words: one group for each fact, with a query and a passage in every language that has all names."""
+"""Facts in words: one group per fact, with a query and a passage in every language that has all the names."""
 
 import collections
 import dataclasses
@@ -11,11 +11,11 @@ from data_prep.facts.names import LANGUAGES, ambiguous, names
 from data_prep.facts.relations import INVERSES, RELATIONS, Fact, facts
 
 SPLITS = ("train", "validation", "test")
-MOST_ANSWERS = 8  # a passage names at most so many answers, the first ones in the fact's order
-FEWEST_LANGUAGES = 12  # a fact that fewer languages can state is left out: groups stay parallel
-MOST_TOLD_TOGETHER = 4  # groups that tell each other's facts are held out together up to so many, else all in train
+MOST_ANSWERS = 8  # in a passage, the first ones in the fact's order
+FEWEST_LANGUAGES = 12  # facts that fewer languages can state are left out, so that groups stay parallel
+MOST_TOLD_TOGETHER = 4  # larger sets of groups that tell each other's facts are not held out
 TEST_SHARE, VALIDATION_SHARE = 0.12, 0.06  # of the groups that can be held out
-_FULL_STOPS = ".。।"  # what a shortened list's "…" stands in for
+_FULL_STOPS = ".。।"  # replaced by "…" after a shortened list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Group:
 
     @property
     def subject(self) -> tuple[str, str]:
-        """Kind and code of the entity: what the same entity's groups of other relations share."""
+        """Kind and code of the entity, shared by its groups of other relations."""
         return RELATIONS[self.fact.relation].entity, self.fact.entity
 
 
@@ -49,8 +49,7 @@ def all_groups() -> tuple[tuple[Group, ...], dict[str, int]]:
     """Every group, ordered by relation and entity, and how much was left out.
 
     Returns:
-      groups; counts {reason: number}, where a reason about a language counts texts (fact and language) and the other
-      reasons count facts.
+      groups; counts {reason: number}: reasons about a language count texts (a fact in a language), others count facts.
     """
     everything = tuple(facts())
     subjects = collections.defaultdict(set)
@@ -98,15 +97,15 @@ def _texts(fact: Fact, subjects: frozenset[str]) -> tuple[dict[str, tuple[str, s
 
 @functools.cache
 def groups_by_split(seed: int) -> dict[str, tuple[Group, ...]]:
-    """Deals the groups to train, validation and test.
+    """Assigns the groups to train, validation and test.
 
-    Held out are random groups whose entity keeps another relation in train and whose relation keeps most of its groups
-    there, so entity and relation are both learnt, never together.  Groups that tell each other's facts from the other
-    end (a territory's currency, the currency's territories) are dealt as one, and stay in train where they are many.
-    The order of dealing is that of SHA-256 of the seed and the first group's id.
+    Groups are held out at random, if their entity keeps another relation in train and their relation keeps most of its
+    groups there: so entity and relation are both learnt, but never together.  Groups that tell each other's facts from
+    the other end (a territory's currency, the currency's territories) are assigned together, and stay in train if they
+    are many.  The order of assignment is that of the SHA-256 of the seed and the first group's id.
 
     Args:
-      seed: any number; another one holds out other groups.
+      seed: any number; other seeds hold out other groups.
 
     Returns:
       {split: groups}, each ordered by relation and entity.
@@ -137,10 +136,10 @@ def groups_by_split(seed: int) -> dict[str, tuple[Group, ...]]:
 
 @functools.cache
 def told_together() -> tuple[tuple[Group, ...], ...]:
-    """Every group, in sets that hold all groups which tell a fact of another one from the other end.
+    """Every group, in sets of groups that tell each other's facts from the other end.
 
-    Peru's currency and the territories that use its currency are one set; a fact that no other one tells is a set of
-    one; the territories of the euro and their currencies are one set of many.
+    Peru's currency and the territories that use that currency are one set; the territories of the euro and their
+    currencies are one large set; a fact that no other one tells is a set of one.
     """
     by_id = {group.fact.id: group for group in all_groups()[0]}
     set_of = {name: {name} for name in by_id}

@@ -1,4 +1,4 @@
-"""World facts of Unicode CLDR: what is asked (relation, entity) and the codes that answer it, in no language yet."""
+"""World facts from Unicode CLDR as codes, before they are put into words: a relation, an entity, and the answers."""
 
 import collections
 import dataclasses
@@ -9,9 +9,9 @@ from babel import localedata
 from babel.core import get_global
 
 _OFFICIAL = ("official", "de_facto_official")
-# CLDR names simplified and traditional characters apart; as the script of a language both are Han.
+# CLDR distinguishes simplified and traditional characters; as the script of a language both are Han.
 _SCRIPT = {"Hans": "Hani", "Hant": "Hani"}
-_MONDAY = 0  # CLDR's first day of the week where it states no other for a territory
+_MONDAY = 0  # the first day of the week in territories for which CLDR states no other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Fact:
     Attributes:
       relation: a key of RELATIONS.
       entity: CLDR code of what the fact is about.
-      answers: CLDR codes of the answers, in the order in which a passage lists them.
+      answers: CLDR codes of the answers, in the order of the passage.
     """
 
     relation: str
@@ -30,7 +30,7 @@ class Fact:
 
     @property
     def id(self) -> str:
-        """The fact's name everywhere: `currency/FR`."""
+        """The fact's id, such as `currency/FR`."""
         return f"{self.relation}/{self.entity}"
 
 
@@ -39,8 +39,8 @@ class Relation:
     """One relation.
 
     Attributes:
-      entity: kind of the entity (a kind of `facts_names.names`).
-      answer: kind of the answers, or None when the code itself is the answer, in any language.
+      entity: kind of the entity, see `names.names`.
+      answer: kind of the answers; None if the code itself is the answer, in any language.
       facts: makes {entity: answers} from CLDR.
     """
 
@@ -50,7 +50,7 @@ class Relation:
 
 
 def facts() -> Iterator[Fact]:
-    """Yields every fact of CLDR in the relations below, ordered by relation and entity; no fact has zero answers."""
+    """Yields every fact of the relations below that has an answer, ordered by relation and entity."""
     for name, relation in RELATIONS.items():
         for entity, answers in sorted(relation.facts().items()):
             if answers:
@@ -59,13 +59,13 @@ def facts() -> Iterator[Fact]:
 
 @functools.cache
 def territories() -> tuple[str, ...]:
-    """Today's countries and territories: those with a currency in use, or with a time zone (Antarctica)."""
+    """Today's countries and territories: those with a currency in use or a time zone (Antarctica)."""
     used = {territory for territory in get_global("territory_currencies") if _tender(territory)}
     return tuple(sorted(code for code in used | set(get_global("territory_zones")) if code not in ("EU", "ZZ")))
 
 
 def _tender(territory: str) -> list[str]:
-    """Currencies that are legal tender today, the one introduced first in front, as CLDR lists them."""
+    """Currencies that are legal tender today, oldest first, as CLDR lists them."""
     listed = get_global("territory_currencies").get(territory, [])
     return [code for code, _, end, is_tender in listed if end is None and is_tender]
 
@@ -80,7 +80,7 @@ def _currency_users() -> dict[str, list[str]]:
 
 
 def _official_languages() -> dict[str, list[str]]:
-    """Official languages of each whole territory, the one with most speakers in front."""
+    """Official languages of each whole territory, most speakers first."""
     table = get_global("territory_languages")
     found = {}
     for territory in territories():
@@ -99,7 +99,7 @@ def _official_in() -> dict[str, list[str]]:
 
 
 def _first_day() -> dict[str, list[str]]:
-    """Weekday that CLDR states in any locale of a territory, else Monday; territories without a locale are left out."""
+    """Weekday that CLDR states in a locale of the territory, else Monday; territories without a locale are left out."""
     stated = collections.defaultdict(set)
     for locale in localedata.locale_identifiers():
         for territory in set(locale.split("_")[1:]) & set(territories()):
@@ -109,7 +109,7 @@ def _first_day() -> dict[str, list[str]]:
 
 
 def _zones() -> dict[str, list[str]]:
-    """The time zone id of each territory that has one only: of several, none would be true of the whole territory."""
+    """The time zone id of each territory with a single one: none of several would hold for the whole territory."""
     zones = {territory: get_global("territory_zones").get(territory, []) for territory in territories()}
     return {territory: found for territory, found in zones.items() if len(found) == 1}
 
@@ -122,7 +122,7 @@ def _zone_names() -> dict[str, list[str]]:
 
 
 def _script() -> dict[str, list[str]]:
-    """The script that a language is most likely written in, for the languages whose speakers CLDR counts."""
+    """The most likely script of each language whose speakers CLDR counts."""
     spoken = {code.partition("_")[0] for table in get_global("territory_languages").values() for code in table}
     likely = get_global("likely_subtags")
     scripts = {code: likely[code].split("_")[1] for code in spoken if code in likely}
@@ -150,7 +150,7 @@ RELATIONS = {
     "currency_code": Relation("currency", None, lambda: {code: [code] for code in _currency_users()}),
 }
 
-# Two relations that state the same thing from both ends: a fact of one tells a fact of the other.
+# Pairs of relations that state the same thing from both ends: a fact of one tells a fact of the other.
 INVERSES = {
     "currency": "currency_users",
     "currency_users": "currency",

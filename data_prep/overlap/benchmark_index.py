@@ -1,4 +1,4 @@
-"""The queries and candidates of a benchmark as letters, ready to be found in a store."""
+"""Indexes the queries and candidates of a benchmark by their letters, so that they can be found in a store."""
 
 import collections
 import dataclasses
@@ -10,6 +10,7 @@ from data_prep.overlap.piece_letters import PieceLetters
 from data_prep.overlap.shingles import Found, Index, Rules
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.spans import offsets_of
 
 _SIDES = ("queries", "candidates")
 _BATCH = 8192  # texts tokenised at a time
@@ -17,16 +18,16 @@ _BATCH = 8192  # texts tokenised at a time
 
 @dataclasses.dataclass
 class Count:
-    """What became of the texts of one side in one language.
+    """The outcome for the texts of one side in one language.
 
     Attributes:
       texts: number of texts.
-      exact, near: how many of them are the same as, or near, a text of the other collection; none counts twice.
+      exact, near: how many of them are the same as, or near, a text of the other collection; each counts once.
       bare: how many have nothing visible to compare.
-      unsure: of a store, how many were not found but have so many unknown marks that a copy could be missed.
-      tokens, unknown: number of tokens, and of tokens that the vocabulary lacks.
-      letters, kept: of a benchmark, number of letters, and of those that are left once it was tokenised.
-      altered: of a benchmark, how many texts have further or other letters once they were tokenised.
+      unsure: of a store, how many were not found but have so many unknown tokens that a copy could be missed.
+      tokens, unknown: number of tokens, and of unknown tokens.
+      letters, kept: of a benchmark, number of letters, and of letters that are left after tokenisation.
+      altered: of a benchmark, how many texts have additional or other letters after tokenisation.
     """
 
     texts: int = 0
@@ -47,13 +48,13 @@ class Count:
 
 
 class BenchmarkIndex:
-    """Finds the texts of a benchmark, and remembers which were found.
+    """Finds the texts of a benchmark, and records which were found.
 
-    Each text is looked for as it is written and, where that differs, as the tokenizer reads it: a store of an uncased
-    tokenizer, say, has lost the vowel signs of its Hindi texts.
+    Each text is looked for as it is written and, if that differs, as the tokenizer reads it: a store made by an uncased
+    tokenizer, for instance, has lost the vowel signs of its Hindi texts.
 
     Attributes:
-      sides: those of queries and candidates that are in memory -> BenchmarkTexts.
+      sides: queries, and candidates if they are in memory -> BenchmarkTexts.
     """
 
     def __init__(self, benchmark, tokenizer: Tokenizer, pieces: PieceLetters, near: Rules):
@@ -71,16 +72,16 @@ class BenchmarkIndex:
         ends = np.concatenate([written.offsets, read.offsets[1:] + written.offsets[-1]])
         self._index = Index(np.concatenate([written.values, read.values]), ends, near)
         numbers, first = np.unique(self._index.of, return_index=True)
-        self._first_U = first[numbers >= 0] % max(len(self._texts), 1)  # a text for each number of the index
+        self._first_U = first[numbers >= 0] % max(len(self._texts), 1)  # the first text with each number of the index
         self._exact_U, self._near_U = (np.zeros(len(self._index.lengths), bool) for _ in range(2))
 
     def _letters(self) -> tuple[Letters, Letters, np.ndarray, np.ndarray]:
-        """(letters as written, as the tokenizer reads them, tokens of each text, unknown ones of each), int64 [N]."""
+        """(letters as written, letters as the tokenizer reads them, tokens and unknown tokens per text: int64 [N])."""
         written, read, lengths, lacking = [], [], [], []
         for first in range(0, len(self._texts), _BATCH):
             texts = self._texts[first : first + _BATCH]
             tokens, offsets = self._tokenizer.encode(texts)
-            unknown = np.concatenate([[0], np.cumsum(tokens == self._tokenizer.unk_id)])
+            unknown = offsets_of(tokens == self._tokenizer.unk_id)
             lengths.append(np.diff(offsets))
             lacking.append(np.diff(unknown[offsets]))
             written.append(letters_of(texts))
@@ -88,19 +89,19 @@ class BenchmarkIndex:
         return _joined(written), _joined(read), np.concatenate(lengths), np.concatenate(lacking)
 
     def find(self, letters: Letters) -> Found:
-        """Compares texts with all of the benchmark; see `shingles.Found`."""
+        """Compares texts with the whole benchmark; see `shingles.Found`."""
         found = self._index.find(letters)
         self._exact_U[found.exact[found.exact >= 0]] = True
         self._near_U[found.text] = True
         return found
 
     def text(self, number: int) -> tuple[str, str]:
-        """(id, text) of the first text that has a number of `find`."""
+        """(id, text) of the first text with a number that `find` returned."""
         first = int(self._first_U[number])
         return self._ids[first], self._texts[first]
 
     def counts(self) -> dict[tuple[str, str], Count]:
-        """(side, language) -> what became of the benchmark's texts up to now."""
+        """(side, language) -> the outcome for the benchmark's texts so far."""
         number_2N = self._index.of.reshape(2, -1)  # as written, as read
         there_2N = number_2N >= 0
         exact_N, near_N = (
@@ -125,7 +126,7 @@ class BenchmarkIndex:
 
 
 def _joined(parts: list[Letters]) -> Letters:
-    """The letters of texts one after the other; where unknown marks stand is left out."""
+    """Concatenates letters; the positions of unknown marks are dropped."""
     ends = np.cumsum([0] + [part.offsets[-1] for part in parts])
     offsets = [part.offsets[1:] + end for part, end in zip(parts, ends, strict=False)]
     none = np.zeros(0, np.int64)
@@ -133,7 +134,7 @@ def _joined(parts: list[Letters]) -> Letters:
 
 
 def _altered(written: Letters, read: Letters) -> np.ndarray:
-    """bool [N]: which texts as read are more than those as written with some letters left out."""
+    """bool [N]: which texts as read are not just the texts as written with some letters left out."""
     altered = np.zeros(len(written.lengths), bool)
     for row in range(len(altered)):
         (one, other) = (of.values[of.offsets[row] : of.offsets[row + 1]] for of in (written, read))

@@ -1,11 +1,11 @@
 """Compares the texts of a store with the queries and candidates of one benchmark, language by language.
 
-What is compared is letters (comparable.py).  A store holds no text, but its tokens are read as letters
-(piece_letters.py), and so are those of the benchmark, of which the text itself is compared, too.
-shingles.py says what is exact and near.  The benchmark is held in memory; the store streams by.
+Letters are compared (comparable.py).  A store holds tokens, not texts, so its tokens are read as letters
+(piece_letters.py); a benchmark's texts are compared both as they are written and as their tokens are read.
+shingles.py defines exact and near.  The benchmark is held in memory; the store is streamed.
 
-Every text of the store is compared with every text of the benchmark whatever their languages, so that a text left
-untranslated is found too; short texts that two languages write with the same letters are the same.  A benchmark is
+Every text of the store is compared with every text of the benchmark, whatever their languages, so untranslated texts
+are found too.  Short texts that two languages write with the same letters are therefore the same.  A benchmark is
 called clean only if nothing is found and everything was compared: see `Overlap.not_compared`.
 """
 
@@ -24,15 +24,17 @@ from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
 from hbt_jax.models.tokenizer import Tokenizer
 
-MOST_UNKNOWN = 0.2  # of the tokens of a benchmark's language, or of its texts that are read as other letters
-LEAST_KEPT = 0.5  # of the letters of a benchmark's language, once it was tokenised
-TOKENS = 1 << 17  # compared at a time: what arrays of that size need stays in a processor's cache
-EXAMPLES = 2  # of each kind, side and language
+MOST_UNKNOWN = (
+    0.2  # share of a language's tokens that may be unknown, or of its texts that may be read as other letters
+)
+LEAST_KEPT = 0.5  # share of a language's letters that must be left after tokenisation
+TOKENS = 1 << 17  # compared at a time: arrays of that size fit into a CPU's cache
+EXAMPLES = 2  # per kind, side and language
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One text of the store that overlaps, and what with; `share` is what the shared runs cover, 1 for exact."""
+    """One overlapping text of the store and its counterpart; `share` is what the shared runs cover, 1 if exact."""
 
     side: str
     language: str
@@ -52,8 +54,8 @@ class Overlap:
       benchmark: its name.
       store: (side, language) -> Count, of the store's texts.
       of_benchmark: (side, language) -> Count, of the benchmark's texts.
-      not_compared: what of the benchmark was not compared -> why.
-      masks: side -> uint64 [rows]: bit i is set where the item's text in the store's i-th language overlaps.
+      not_compared: part of the benchmark that was not compared -> why.
+      masks: side -> uint64 [rows]: bit i is set if the item's text in the store's i-th language overlaps.
       examples: some of what was found.
     """
 
@@ -71,12 +73,12 @@ class Overlap:
 
     @property
     def verdict(self) -> str:
-        """`overlaps`, `clean`, or `not known` where nothing was found but not everything was compared."""
+        """`overlaps`, `clean`, or `not known` if nothing was found but not everything was compared."""
         return "overlaps" if self.found else "not known" if self.not_compared else "clean"
 
 
 class Comparison:
-    """One tokenizer's way of comparing stores with benchmarks."""
+    """Compares stores made by one tokenizer with benchmarks."""
 
     def __init__(self, tokenizer: Tokenizer, shingle: int, near: float):
         """See shingles.py for `shingle` and `near`; raises InputError if no piece can be read as text."""
@@ -88,8 +90,8 @@ class Comparison:
 
         Args:
           store: made by the tokenizer.
-          benchmark: what `load_benchmark` returns.  One whose candidates are not in memory (no `candidates`) has its
-            queries compared, and its candidates listed in `not_compared`.
+          benchmark: what `load_benchmark` returns.  If its candidates are not in memory (no `candidates`), its queries
+            are compared and its candidates listed in `not_compared`.
         """
         return _Comparing(self._tokenizer, self._pieces, self._rules, store, benchmark).run()
 
@@ -167,21 +169,21 @@ class _Comparing:
         own, theirs = _by_language(self._counts), _by_language(of_benchmark)
         for code in self._benchmark.languages:
             if code not in own:
-                reasons[code].append("the store has no text in it")
+                reasons[code].append("the store has no text in this language")
             reasons[code] += _lost(theirs.get(code, []))
         for code, first in self._first_unsure.items():
             missed, texts = (sum(getattr(count, name) for count in own[code]) for name in ("unsure", "texts"))
             reasons[code].append(
-                f"the tokenizer does not know so much of {missed:,} of the store's {texts:,} texts (such as {first})"
-                " that a copy could be missed"
+                f"{missed:,} of the store's {texts:,} texts (such as {first}) have so many unknown tokens that a copy"
+                " could be missed"
             )
         if "candidates" not in self._index.sides:
-            reasons["candidates"].append("they are read from shards, too many to hold in memory")
+            reasons["candidates"].append("they are streamed from shards, too many to hold in memory")
         return {what: "; ".join(why) for what, why in reasons.items() if why}
 
 
 def _lost(counts: list[Count]) -> Iterator[str]:
-    """What the tokenizer does to a benchmark's texts in one language that leaves too little to compare."""
+    """How the tokenizer leaves too little of a benchmark's texts in one language to compare."""
     unknown, tokens, kept, letters, altered, texts = (
         sum(getattr(count, name) for count in counts)
         for name in ("unknown", "tokens", "kept", "letters", "altered", "texts")

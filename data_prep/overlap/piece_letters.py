@@ -1,4 +1,4 @@
-"""The letters of token ids, without decoding each text: those of its pieces, which are found out once."""
+"""The letters of token ids, looked up per piece of the vocabulary instead of decoding each text."""
 
 import numpy as np
 
@@ -14,19 +14,19 @@ from data_prep.overlap.comparable import (
 )
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
-from hbt_jax.spans import spread
+from hbt_jax.spans import offsets_of, spread
 
 
 class PieceLetters:
-    """Reads token ids as letters; the same that `comparable.fold` finds in the text that they decode to.
+    """Reads token ids as letters: the same letters that `comparable.fold` finds in the decoded text.
 
-    A text is the text of its pieces one after the other, and its letters are theirs, with three exceptions that are
-    decoded in truth: texts with a piece that is part of a letter's bytes; texts where a mark comes before another one
-    that Unicode puts first; and texts without letters, whose other signs count.
+    The letters of a text are those of its pieces, concatenated, except in three kinds of texts, which are decoded:
+    those with a piece that is part of a character's bytes; those with two marks in another order than Unicode's; and
+    those without letters, whose other characters count.
     """
 
     def __init__(self, tokenizer: Tokenizer):
-        """Reads every piece of a vocabulary; raises InputError if none can be read as text."""
+        """Reads every piece of the vocabulary; raises InputError if none can be read as text."""
         self._tokenizer = tokenizer
         ids = np.arange(tokenizer.vocab_size, dtype=np.int32)
         texts = tokenizer.decode(ids, np.arange(len(ids) + 1))
@@ -51,7 +51,7 @@ class PieceLetters:
     def letters(self, tokens: np.ndarray, offsets: np.ndarray) -> Letters:
         """The letters of N texts, text i being `tokens[offsets[i]:offsets[i + 1]]`, offsets from 0; see `Letters`."""
         lengths_T = self._lengths_V[tokens]
-        ends_T = np.concatenate([[0], np.cumsum(lengths_T, dtype=np.int64)])
+        ends_T = offsets_of(lengths_T)
         places = spread(self._starts_V[tokens], lengths_T)
         values, ends = self._values[places], ends_T[offsets]
         again = self._must_be_decoded(tokens, offsets, places, ends_T, ends)
@@ -60,14 +60,14 @@ class PieceLetters:
         return self._with(values, ends, again, self.decoded(tokens, offsets, again))
 
     def decoded(self, tokens: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> list[str]:
-        """What `comparable.fold` makes of some of the texts, decoded; U+FFFD stands for each unknown token."""
+        """`comparable.fold` of some of the texts, decoded; U+FFFD stands for each unknown token."""
         runs, counts = [], []
         for row in rows.tolist():
             own = tokens[offsets[row] : offsets[row + 1]]
             parts = np.split(own, np.flatnonzero(own == self._tokenizer.unk_id))
             runs += [parts[0], *(part[1:] for part in parts[1:])]
             counts.append(len(parts))
-        ends = np.concatenate([[0], np.cumsum([len(run) for run in runs], dtype=np.int64)])
+        ends = offsets_of(list(map(len, runs)))
         texts = iter(self._tokenizer.decode(np.concatenate(runs), ends)) if runs else iter(())
         return [fold(UNKNOWN.join(next(texts) for _ in range(count))) for count in counts]
 
@@ -79,7 +79,7 @@ class PieceLetters:
         ends_T: np.ndarray,
         ends: np.ndarray,
     ) -> np.ndarray:
-        """int64: the texts whose letters are not those of their pieces one after the other."""
+        """int64: the texts whose letters are not those of their pieces, concatenated."""
         chosen = np.diff(ends) == 0
         if self._has_parts:
             chosen[_rows(offsets, np.flatnonzero(self._part_V[tokens]))] = True
@@ -92,7 +92,7 @@ class PieceLetters:
         return np.flatnonzero(chosen)
 
     def _with(self, values: np.ndarray, ends: np.ndarray, rows: np.ndarray, folded: list[str]) -> Letters:
-        """The letters, but for some of the texts those that are given."""
+        """The letters, with those of some texts replaced."""
         parts, first = [], 0
         lengths = np.diff(ends)
         lengths[rows] = [len(text) for text in folded]
@@ -101,7 +101,7 @@ class PieceLetters:
         for row, instead in zip(rows.tolist(), others, strict=True):
             parts += [values[first : ends[row]], instead]
             first = ends[row + 1]
-        return without_holes(np.concatenate([*parts, values[first:]]), np.concatenate([[0], np.cumsum(lengths)]))
+        return without_holes(np.concatenate([*parts, values[first:]]), offsets_of(lengths))
 
 
 def _rows(ends: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def _nested(counts: dict[tuple[str, str], Count]) -> dict[str, dict[str, dict]]:
 
 
 def lines(store: Store, overlap: Overlap) -> Iterator[str]:
-    """The table of one benchmark, some of what was found, and the verdict."""
+    """The table of one benchmark, examples, and the verdict."""
     yield f"{overlap.benchmark} and the store {store.name}/{store.split} ({store.path})"
     yield f"  {'':34} {'texts':>12} {'exact':>10} {'near':>10} {'found':>8}"
     for title, counts in (("store", overlap.store), (overlap.benchmark, overlap.of_benchmark)):
@@ -67,7 +67,7 @@ def lines(store: Store, overlap: Overlap) -> Iterator[str]:
 
 
 def verdict_lines(overlap: Overlap) -> Iterator[str]:
-    """What is known after the comparison; never `clean` where something was not compared."""
+    """The verdict, and what was not compared."""
     texts = sum(count.texts for count in overlap.store.values())
     if overlap.verdict == "overlaps":
         theirs = sum(count.found for count in overlap.of_benchmark.values())
@@ -80,7 +80,7 @@ def verdict_lines(overlap: Overlap) -> Iterator[str]:
     else:
         yield (
             f"NOT KNOWN: none of the {texts:,} texts compared is, or nearly is, a text of {overlap.benchmark}, but not"
-            " all of it was compared"
+            " everything was compared"
         )
     for what, why in overlap.not_compared.items():
         yield f"  not compared: {what}: {why}"

@@ -1,25 +1,26 @@
 """Finds texts that have the same letters, or long runs of letters in common; one side is held in memory.
 
-A text is *exact* when it has the very letters of an indexed text (comparable.py says what a letter is).  It
-is *near* an indexed text by one of three rules, here with `shingle` 40 and `near` 0.8:
+A text is *exact* if it has exactly the letters of an indexed text (comparable.py defines letters).  It is *near* an
+indexed text by one of three rules, here with `shingle` 40 and `near` 0.8:
 
-    long     runs of 40 letters or more that stand in both cover 80% of the shorter of the two: a sentence copied into a
-             paragraph is found, and the rest of the paragraph does not matter
-    short    both have fewer than 240 letters, and runs of 13 or more that stand in both cover 80% of the longer: one
-             changed word may leave a question of 50 letters without a run of 40, and a sentence of 140 with one
-    torn     the text has unknown marks, and runs of 13 or more that stand in both cover 80% of the letters it is left
-             with: a mark hides any number of letters
+    long     common runs of 40 letters or more cover 80% of the shorter text: a sentence copied into a paragraph is
+             found, whatever the rest of the paragraph
+    short    both texts have fewer than 240 letters, and common runs of 13 or more cover 80% of the longer one: one
+             changed word can leave a question of 50 letters without a run of 40, and a sentence of 140 with only one
+    torn     the text has unknown marks, and common runs of 13 or more cover 80% of its remaining letters: a mark can
+             hide any number of letters
 
-A text of fewer than 13 letters can only be exact.  `unsure` says which texts with unknown marks could be copies that no
-rule finds.
+A text of fewer than 13 letters can only be exact.  `unsure` tells which texts with unknown marks could be copies that
+no rule finds.
 
-Every run of exactly 40 (or 13) letters, a shingle, is looked up by a 64-bit hash: with 10^11 shingles of a store and
-10^7 of a benchmark, the chance that two different ones are taken for the same anywhere is about 1 in 20.  Most texts
-are done with sooner: too few of their runs of 13 are in any indexed text, by a table of bits that may say yes for no.
+Every run of exactly 40 (or 13) letters, a shingle, is looked up by a 64-bit hash.  With 10^11 shingles in a store and
+10^7 in a benchmark, the chance that any two different ones are taken for the same is about 1 in 20.  Most texts are
+rejected early, because a bit table, which gives false positives but no false negatives, shows that too few of their
+runs of 13 are in any indexed text.
 
-This is own code because the answer is exact and takes a few array operations a letter.  MinHash (datasketch, rensa)
-estimates how alike two whole texts are: it misses the sentence in the paragraph and, by chance, some texts that are
-alike enough, and it is fed from Python text by text, of which a store has tens of millions.
+It is our own code because the answer is exact and takes a few array operations per letter.  MinHash (datasketch, rensa)
+estimates how similar two whole texts are: it misses the sentence in the paragraph and, by chance, some similar texts,
+and it is fed from Python text by text, of which a store has tens of millions.
 """
 
 import dataclasses
@@ -29,10 +30,11 @@ import numpy as np
 
 from data_prep.overlap.comparable import Letters
 from data_prep.store.rows import gather
+from hbt_jax.spans import find_sorted, offsets_of, spread
 
 _BASE = 0x9E3779B97F4A7C15  # odd: 2^64 over the golden ratio
 _INVERSE = pow(_BASE, -1, 2**64)
-_BITS = 16  # of the table for each shingle in it, at least
+_BITS = 16  # of the bit table per shingle, at least
 _AT_A_TIME = 1 << 20  # letters hashed at a time
 _MOST_PAIRS = 1 << 22  # (shingle, indexed text) pairs in memory at a time
 _OF_SHORTER, _OF_LONGER, _OF_OWN = "shorter", "longer", "own"
@@ -40,13 +42,13 @@ _OF_SHORTER, _OF_LONGER, _OF_OWN = "shorter", "longer", "own"
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """When two texts are near: runs of `shingle` letters or more that both have cover `near` of one of the two.
+    """When two texts are near: common runs of `shingle` letters or more cover the share `near` of one of them.
 
     Attributes:
       shingle: letters of a shingle.
       near: share of the text's letters, above 0 and up to 1.
-      of: which text they must cover: the `shorter` one, the `longer` one, or the `own`, which is not the indexed one.
-      under: both texts must have fewer letters than this; None: any number.
+      of: which text they must cover: the `shorter` one, the `longer` one, or `own`, the one that is not indexed.
+      under: both texts must have fewer letters than this; None: no limit.
     """
 
     shingle: int
@@ -55,18 +57,18 @@ class Rule:
     under: int | None = None
 
     def takes(self, lengths: np.ndarray) -> np.ndarray:
-        """Which texts of these lengths the rule can find."""
+        """Which texts the rule applies to, by length."""
         return (lengths >= self.shingle) & (lengths < (self.under or np.inf))
 
     def share(self, covered: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The share that `covered` letters are of the text that the rule measures."""
+        """The share of the text that the rule measures which `covered` letters are."""
         whole = {_OF_SHORTER: np.minimum(own, other), _OF_LONGER: np.maximum(own, other), _OF_OWN: own}[self.of]
         return np.minimum(covered / whole, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """The rules by which texts are near; see the module."""
+    """The three rules of the module's docstring."""
 
     long: Rule
     short: Rule
@@ -74,7 +76,7 @@ class Rules:
 
 
 def rules(shingle: int, near: float) -> Rules:
-    """The rules for runs of `shingle` letters, and of a third of it in short and torn texts."""
+    """The rules for runs of `shingle` letters, and of a third of that in short and torn texts."""
     part = max(2, shingle // 3)
     return Rules(Rule(shingle, near), Rule(part, near, _OF_LONGER, under=6 * shingle), Rule(part, near, _OF_OWN))
 
@@ -95,9 +97,9 @@ class Found:
 
 
 def unsure(letters: Letters, rule: Rule) -> np.ndarray:
-    """bool [N]: texts with unknown marks that could be copies of a text which the rule `torn` does not find.
+    """bool [N]: texts with unknown marks that could be copies although the rule `torn` does not find them.
 
-    They have less than two shingles of letters, or too few of them stand in runs that are as long as a shingle.
+    They have fewer letters than two shingles, or too few of their letters are in runs as long as a shingle.
     """
     holes, rows, lengths = letters.holes, letters.hole_rows, letters.lengths
     torn = np.zeros(len(lengths), bool)
@@ -115,10 +117,10 @@ def unsure(letters: Letters, rule: Rule) -> np.ndarray:
 
 
 class Index:
-    """Different texts to be found in others.
+    """Distinct texts to be found in others.
 
     Attributes:
-      of: int64 [N], the number (below U) of each text given, the same for the same texts; -1 for an empty one.
+      of: int64 [N], the number (below U) of each text given, equal for equal texts; -1 for an empty one.
       lengths: int64 [U], letters.
     """
 
@@ -137,9 +139,9 @@ class Index:
         self._may_have = _Bits(self._short.hashes)
 
     def find(self, letters: Letters) -> Found:
-        """Compares n texts with all that are indexed; give a hundred thousand letters at a time, or so."""
+        """Compares n texts with all indexed ones; best called with about a hundred thousand letters."""
         sums, lengths, offsets = _Sums(letters.values), letters.lengths, letters.offsets
-        exact = _lookup(self._hashes, sums.texts(offsets))
+        exact = find_sorted(self._hashes, sums.texts(offsets))
         exact[lengths == 0] = -1
         near, torn = self._rules, np.zeros(len(lengths), bool)
         torn[letters.hole_rows] = True
@@ -159,15 +161,15 @@ class Index:
         return Found(exact, *columns)
 
     def _may_stand(self, sums: "_Sums", offsets: np.ndarray) -> np.ndarray:
-        """int64, ascending: where shingles of the short rule begin that may stand in an indexed text."""
+        """int64, ascending: where shingles of the short rule begin that may be in an indexed text."""
         shingle = self._rules.short.shingle
         maybe = self._may_have(sums.runs(shingle))
-        over = (offsets[1:, None] - np.arange(1, shingle)).ravel()  # those that run into the next text
+        over = (offsets[1:, None] - np.arange(1, shingle)).ravel()  # shingles that run into the next text
         maybe[over[(over >= 0) & (over < len(maybe))]] = False
         return np.flatnonzero(maybe)
 
     def _with_run(self, places: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """bool [n]: texts with as many of these places in a row as a shingle of the long rule has."""
+        """bool [n]: texts with as many of these places in a row as a shingle of the long rule needs."""
         wanted = self._rules.long.shingle - self._rules.short.shingle + 1
         chosen = np.zeros(len(offsets) - 1, bool)
         if len(places) >= wanted:
@@ -178,7 +180,7 @@ class Index:
 
 
 class _Bits:
-    """A set of hashes that may say yes for one it does not hold, for about one in 16."""
+    """A set of hashes with about one false positive in 16, and no false negatives."""
 
     def __init__(self, hashes: np.ndarray):
         bits = int(np.clip(np.ceil(np.log2(max(len(hashes), 1) * _BITS)), 16, 34))
@@ -197,7 +199,7 @@ class _Bits:
 
 
 class _Shingles:
-    """The shingles of all indexed texts: hash -> numbers of the texts that have it.
+    """The shingles of all indexed texts: hash -> numbers of the texts with it.
 
     Attributes:
       hashes: uint64, ascending, each once.
@@ -214,7 +216,7 @@ class _Shingles:
         del parts
         order = np.argsort(hashes, kind="stable")  # the rows of a hash ascend
         row, hashes = row[order], hashes[order]
-        new = np.ones(len(row), bool)  # a shingle that a text has twice is listed once
+        new = np.ones(len(row), bool)  # list a shingle that a text has twice only once
         new[1:] = (hashes[1:] != hashes[:-1]) | (row[1:] != row[:-1])
         self._texts, hashes = row[new], hashes[new]
         self._starts = np.append(np.flatnonzero(np.diff(hashes, prepend=hashes[:1] + np.uint64(1))), len(hashes))
@@ -228,10 +230,10 @@ class _Shingles:
             return
         values, ends = gather(values, offsets, chosen)
         place, row, hashes = _shingles(values, ends, self._shingle)
-        key = _lookup(self.hashes, hashes)
+        key = find_sorted(self.hashes, hashes)
         place, row, key = place[key >= 0], row[key >= 0], key[key >= 0]
         lengths = np.diff(ends)
-        if rule.of != _OF_SHORTER:  # too little in common with all texts together, so with any
+        if rule.of != _OF_SHORTER:  # too little in common with all texts together, so with each
             enough = _covered_in(place, ends, self._shingle) >= rule.near * lengths
             place, row, key = place[enough[row]], row[enough[row]], key[enough[row]]
         for first, last in self._slices(row, key):
@@ -239,11 +241,11 @@ class _Shingles:
             yield chosen[found[0]], *found[1:]
 
     def _slices(self, row: np.ndarray, key: np.ndarray) -> Iterator[tuple[int, int]]:
-        """Cuts the shingles found, between rows, so that each part makes a bounded number of pairs."""
+        """Splits the shingles found, between rows, into parts that make a bounded number of pairs."""
         if not len(row):
             return
         starts = np.append(np.flatnonzero(np.diff(row, prepend=-1)), len(row))
-        ends = np.concatenate([[0], np.cumsum(self._starts[key + 1] - self._starts[key])])[starts]
+        ends = offsets_of(self._starts[key + 1] - self._starts[key])[starts]
         first = 0
         while first < len(starts) - 1:
             last = int(np.searchsorted(ends, ends[first] + _MOST_PAIRS, side="right")) - 1
@@ -266,7 +268,7 @@ class _Shingles:
         place = np.repeat(place, counts)
         taken = rule.takes(indexed_lengths)[numbers]
         pair, place = pair[taken], place[taken]
-        order = np.argsort(pair, kind="stable")  # shingles of a pair stay in their order
+        order = np.argsort(pair, kind="stable")  # keeps the shingles of a pair in order
         pairs, covered = _covered(pair[order], place[order], self._shingle)
         rows, texts = np.divmod(pairs, len(indexed_lengths))
         share = rule.share(covered, lengths[rows], indexed_lengths[texts])
@@ -278,7 +280,7 @@ _NOTHING = np.zeros(0, np.int32), np.zeros(0, np.uint64)
 
 
 def _covered(group: np.ndarray, place: np.ndarray, shingle: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many letters shingles cover: (groups, letters covered); `group` is sorted, `place` ascends within a group.
+    """How many letters shingles cover: (groups, letters covered); `group` is sorted, `place` is sorted within groups.
 
     >>> _covered(np.array([3, 3, 3, 7]), np.array([0, 1, 10, 40]), 4)
     (array([3, 7]), array([9, 4]))
@@ -287,17 +289,17 @@ def _covered(group: np.ndarray, place: np.ndarray, shingle: int) -> tuple[np.nda
     if not len(starts):
         return group, place
     step = np.minimum(np.diff(place, append=0), shingle)
-    step[np.append(starts[1:], len(group)) - 1] = shingle  # the last of a group is whole
+    step[np.append(starts[1:], len(group)) - 1] = shingle  # the last one of a group counts in full
     return group[starts], np.add.reduceat(step, starts)
 
 
 def _covered_in(places: np.ndarray, offsets: np.ndarray, shingle: int) -> np.ndarray:
-    """int64 [n]: how many letters of each text the shingles cover that begin at `places`, ascending.
+    """int64 [n]: how many letters of each text are covered by the shingles that begin at `places` (ascending).
 
     >>> _covered_in(np.array([0, 1, 10, 40]), np.array([0, 30, 35, 60]), 4)
     array([9, 0, 4])
     """
-    steps = np.concatenate([[0], np.cumsum(np.minimum(np.diff(places), shingle))])
+    steps = offsets_of(np.minimum(np.diff(places), shingle))
     first, end = np.split(np.searchsorted(places, np.concatenate([offsets[:-1], offsets[1:]])), 2)
     covered = np.zeros(len(offsets) - 1, np.int64)
     there = np.flatnonzero(end > first)
@@ -306,7 +308,7 @@ def _covered_in(places: np.ndarray, offsets: np.ndarray, shingle: int) -> np.nda
 
 
 def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Cuts texts, between two of them, into parts of bounded size: (first letter, end, offsets from 0)."""
+    """Splits a list of texts into parts of bounded size: (first letter, end, offsets from 0)."""
     first = 0
     while first < len(offsets) - 1:
         last = int(np.searchsorted(offsets, offsets[first] + _AT_A_TIME, side="right")) - 1
@@ -319,14 +321,14 @@ def _shingles(values: np.ndarray, offsets: np.ndarray, shingle: int) -> tuple[np
     """The shingles of texts: (place of the first letter, text, hash)."""
     counts = np.maximum(np.diff(offsets) - shingle + 1, 0)
     row = np.repeat(np.arange(len(counts)), counts)
-    place = np.repeat(offsets[:-1] - np.cumsum(counts) + counts, counts) + np.arange(len(row))
+    place = spread(offsets[:-1], counts)
     return place, row, _Sums(values).runs(shingle)[place]
 
 
 class _Sums:
-    """Hashes of runs of values from their running sum: the value at place p counts `_BASE` to the power p times.
+    """Rolling hashes of runs of values: differences of a running sum in which place p has the weight `_BASE`**p.
 
-    A run's hash is its part of the sum, divided by the power where it begins, so it is the same wherever it stands.
+    A run's hash is its part of the sum divided by the weight of its first place, so it does not depend on its place.
     """
 
     def __init__(self, values: np.ndarray):
@@ -355,15 +357,3 @@ def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
             factors[0] = 1
             _known_powers[number] = np.cumprod(factors)
     return _known_powers[0][:count], _known_powers[1][:count]
-
-
-def _lookup(sorted_hashes: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """int64: where each hash stands in `sorted_hashes`, -1 where it does not."""
-    if not len(sorted_hashes):
-        return np.full(len(hashes), -1)
-    order = np.argsort(hashes)  # looked up in their order, neighbours are in a processor's cache
-    hashes = hashes[order]
-    place = np.minimum(np.searchsorted(sorted_hashes, hashes), len(sorted_hashes) - 1)
-    found = np.empty(len(hashes), np.int64)
-    found[order] = np.where(sorted_hashes[place] == hashes, place, -1)
-    return found

@@ -1,8 +1,8 @@
-"""The files of sources whose licence lets anyone fetch them, and their published digests.
+"""Downloads the files of sources whose licence allows it, and checks them against their published digests.
 
-The SHA-256 digests are those that Hugging Face's `datasets` recorded (datasets/NAME/dataset_infos.json of its
-releases up to 2.x), the MD5 digests those of `ir_datasets` (ir_datasets/etc/downloads.json of its release 0.6.3).  So a
-file that changed since, or came damaged, is not taken for the published one.
+The SHA-256 digests are those that Hugging Face's `datasets` recorded (datasets/NAME/dataset_infos.json of its releases
+up to 2.x), the MD5 digests those of `ir_datasets` (ir_datasets/etc/downloads.json of its release 0.6.3).  So a file
+that has changed or was damaged is noticed.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ class Download:
     """One file.
 
     Attributes:
-      url: where it is; the last part is its name.
-      digest: of its content, `sha256:` or `md5:` and hexadecimal digits.
+      url: its address; the last part is its name.
+      digest: digest of its content, `sha256:` or `md5:` and hexadecimal digits.
     """
 
     url: str
@@ -64,18 +64,18 @@ DOWNLOADS = {
     ),
 }
 
-_MOST_SAID = 240  # characters of a library's message
+_MOST_SAID = 240  # characters shown of a library's message
 
 
 def fetched(source: str, raw_dir: str | os.PathLike) -> Path:
-    """The folder RAW_DIR/downloads/SOURCE with all files of a source, which are fetched when they are not there.
+    """The folder RAW_DIR/downloads/SOURCE with all files of a source; missing ones are downloaded.
 
     Args:
       source: a name in DOWNLOADS.
       raw_dir: folder of all prepared sources.
 
     Raises:
-      InputError: a file cannot be fetched, or is not the one that was published.
+      InputError: a file cannot be downloaded, or is not the published one.
     """
     folder = Path(raw_dir) / "downloads" / source
     if all((folder / one.name).is_file() for one in DOWNLOADS[source]):
@@ -90,9 +90,9 @@ def fetched(source: str, raw_dir: str | os.PathLike) -> Path:
 def _fetch(one: Download, source: str, folder: Path) -> None:
     try:
         pooch.retrieve(one.url, one.digest, fname=one.name, path=folder, progressbar=sys.stderr.isatty())
-    except (OSError, ValueError) as error:  # of the connection or the disk; of the digest
+    except (OSError, ValueError) as error:  # the connection or the disk; the digest
         raise InputError(
-            f"{one.url}: {_short(error)}: repeat the command, or fetch the files of"
+            f"{one.url}: {_short(error)}: run the command again, or download the files of"
             f" {source} yourself and name their folder by --input_dir"
         ) from error
 

@@ -1,8 +1,8 @@
-"""The elements of a JSON list, read one by one from a file of any size.
+"""Reads the elements of a JSON list one by one from a file of any size.
 
-Python's own reader takes a whole file at once, 8 GB for the training file of DPR.  This one reads a piece, takes the
-elements that are whole in it, and reads on; memory holds one piece and the largest element.  It is not ijson because
-that names neither the line of an element nor that of a fault.
+Python's own reader takes a whole file at once, which is 8 GB for DPR's training file.  This one reads a piece, yields
+the elements that are complete in it, and reads on; memory holds one piece and the largest element.  It is not ijson
+because ijson gives neither the line of an element nor that of an error.
 """
 
 import gzip
@@ -16,20 +16,20 @@ from hbt_jax.errors import InputError
 
 _PIECE = 1 << 20  # characters read at a time
 _SPACE = " \t\r\n"
-_TAIL = 16  # characters of a number, literal or escape that the end of a piece can cut through
+_TAIL = 16  # more characters than a number, literal or escape that the end of a piece can split
 
 
 def elements(path: Path, piece: int = _PIECE, *, under: str = "") -> Iterator[tuple[str, object]]:
-    """Yields (FILE:LINE, value) of each element of the list that a file, plain or gzip, consists of.
+    """Yields (FILE:LINE, value) for each element of the list in a file, plain or gzip.
 
     Args:
       path: the file.
-      piece: characters to read at a time; tests make it small.
-      under: the file is an object instead, with the list under this name; what comes after the list is not read.
+      piece: characters read at a time; tests make it small.
+      under: if given, the file is an object with the list under this name; what follows the list is not read.
 
     Raises:
-      InputError: the file is not one JSON list of UTF-8 text; the message names the line.  Elements before a damaged
-        place have been yielded by then.
+      InputError: the file is not one JSON list in UTF-8; the message names the line.  Elements before the damaged place
+        have been yielded by then.
     """
     try:
         with open_bytes(path) as file:
@@ -38,11 +38,11 @@ def elements(path: Path, piece: int = _PIECE, *, under: str = "") -> Iterator[tu
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error}): download the file again") from error
     except (EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: damaged ({error}): expected a whole gzip file; download it again") from error
+        raise InputError(f"{path}: damaged ({error}): expected a complete gzip file; download it again") from error
 
 
 class _List:
-    """A position in a file of one list: `_text[_at:]` is read and not yet used, `_line` the line of `_at`."""
+    """A position in a file: `_text[_at:]` is read but not yet used, `_line` is the line of `_at`."""
 
     def __init__(self, path: Path, file: io.TextIOWrapper, piece: int):
         self._path, self._file, self._piece = path, file, piece
@@ -88,12 +88,12 @@ class _List:
                     continue
                 self._advance(min(error.pos, len(self._text)))
                 raise self._wrong(error.msg, "an element of a JSON list") from error
-            if end + _TAIL < len(self._text) or not self._more():  # a number could go on in the next piece
+            if end + _TAIL < len(self._text) or not self._more():  # a number may continue in the next piece
                 self._advance(end)
                 return place, value
 
     def _next(self) -> str:
-        """Goes to the next character that is no white space and returns it; empty at the end of the file."""
+        """Skips white space and returns the next character; empty at the end of the file."""
         while True:
             end = self._at
             while end < len(self._text) and self._text[end] in _SPACE:
@@ -115,7 +115,7 @@ class _List:
         self._at = end
 
     def _more(self) -> bool:
-        """Reads on, at least as much as is waiting, so that a long element is not tried often; False at the end."""
+        """Reads at least as much again, so that a long element is retried only a few times; False at the end."""
         if self._ended:
             return False
         read = self._file.read(max(self._piece, len(self._text) - self._at))

@@ -1,4 +1,4 @@
-"""Files of one row a line, plain, gzip or bzip2, read line by line; a BadRow names a line that is no text or no row."""
+"""Reads files with one row per line, plain, gzip or bzip2; a malformed line raises a BadRow that names it."""
 
 import bz2
 import csv
@@ -17,25 +17,25 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Opens a file to read; one named .gz or .bz2 is unpacked on the way."""
+    """Opens a file for reading; .gz and .bz2 files are unpacked."""
     return gzip.open(path) if path.suffix == ".gz" else bz2.open(path) if path.suffix == ".bz2" else path.open("rb")
 
 
 def lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields (FILE:LINE, line without its end) of a file; raises InputError for a damaged .gz or .bz2 file."""
+    """Yields (FILE:LINE, line without its line end); raises InputError for a damaged .gz or .bz2 file."""
     try:
         with open_bytes(path) as file:
             for number, line in enumerate(file, start=1):
                 yield f"{path}:{number}", (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
     except (EOFError, OSError, zlib.error) as error:
         if getattr(error, "errno", None) is not None:
-            raise  # the system's, such as a file that is not there
+            raise  # an error of the system, such as a missing file
         kind = "bzip2" if path.suffix == ".bz2" else "gzip"
-        raise InputError(f"{path}: damaged ({error}): expected a whole {kind} file; download it again") from error
+        raise InputError(f"{path}: damaged ({error}): expected a complete {kind} file; download it again") from error
 
 
 def decoded(place: str, line: bytes) -> str:
-    """The text of a line; raises BadRow for bytes that are none."""
+    """The text of a line; raises BadRow if it is not UTF-8."""
     try:
         return line.decode()
     except UnicodeDecodeError as error:
@@ -47,48 +47,47 @@ def columns(place: str, line: bytes, names: Sequence[str], separator: str | None
 
     Args:
       names: of the columns, for the message.
-      separator: None is any white space.
+      separator: None: any white space.
     """
     found = decoded(place, line).split(separator)
     if len(found) != len(names):
         between = "white space" if separator is None else "tabs"
-        raise BadRow(
-            f"{place}: {len(found)} columns: expected {len(names)} with {between} between them, {', '.join(names)}"
-        )
+        raise BadRow(f"{place}: {len(found)} columns: expected {len(names)} separated by {between}, {', '.join(names)}")
     return found
 
 
 def json_value(place: str, line: bytes, kind: str = "object", pairs: Callable[[list[tuple]], dict] = dict) -> object:
-    """The JSON value of a line; raises BadRow for a line that is none.
+    """The JSON value of a line; raises BadRow for a line that is not JSON.
 
     Args:
-      kind: what a line is, for the message.
-      pairs: makes the value of each object of its names and values.
+      kind: what a line holds, for the message.
+      pairs: makes the value of each object from its names and values.
     """
     try:
         return json.loads(decoded(place, line).rstrip(), object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
-        raise BadRow(f"{place}: not JSON ({error.msg} at column {error.colno}): expected one {kind} a line") from error
+        raise BadRow(
+            f"{place}: not JSON ({error.msg} at column {error.colno}): expected one {kind} per line"
+        ) from error
 
 
 def check_header(place: str, found: Sequence[str], names: Sequence[str]) -> None:
-    """Raises InputError unless the first line of a file names its columns."""
+    """Raises InputError unless the first line of a file has these column names."""
     if list(found) != list(names):
         raise InputError(f"{place}: the first line is {' '.join(found)[:80]!r}: expected the columns {' '.join(names)}")
 
 
 def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tuple[str, dict[str, str] | None]]:
-    """Yields (FILE:LINE, row by column name) of a file of quoted columns, whose first line names them.
+    """Yields (FILE:LINE, row by column name) of a CSV file whose first line names the columns.
 
-    A row that runs over several lines is named by the first of them; one with more or fewer columns than the first
-    line is None.
+    The place of a row of several lines is its first line; a row with more or fewer columns than the first line is None.
 
     Args:
       path: the file.
-      check: called with FILE:1 and the names; raises InputError for wrong ones.
+      check: called with FILE:1 and the column names; raises InputError if they are wrong.
 
     Raises:
-      InputError: the file is not UTF-8 text, or its quoting is damaged.
+      InputError: the file is not UTF-8, or its quoting is damaged.
     """
     csv.field_size_limit(1 << 30)  # a column can hold a whole article
     try:

@@ -1,4 +1,4 @@
-"""Arrays that grow while they are filled, in files that the system keeps in memory as far as there is room."""
+"""Arrays that grow while they are filled, in memory-mapped files."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ class GrowingArray:
     """An array of zeros with as many rows as are asked for.
 
     Args:
-      path: a new file; whoever made its folder removes it.
+      path: a new file; the caller removes it.
       dtype: of the values.
     """
 
@@ -23,7 +23,7 @@ class GrowingArray:
         self._mapped = np.zeros(0, dtype)
 
     def rows(self, count: int) -> np.ndarray:
-        """The first `count` values, to read and to write; arrays given before are not to be used any more.
+        """The first `count` values, for reading and writing; arrays returned earlier must not be used any more.
 
         Raises:
           OSError: the disk is full.
@@ -31,7 +31,7 @@ class GrowingArray:
         if count > len(self._mapped):
             size = max(_FIRST, 2 * self._mapped.nbytes, count * self._dtype.itemsize)
             self._path.touch()
-            # to read, not to append: the C library needs both on NFS
+            # on NFS the C library must be able to read, and refuses to append
             with named_errors(self._path), self._path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a crash later
             self._mapped = np.memmap(self._path, self._dtype, "r+", shape=size // self._dtype.itemsize)

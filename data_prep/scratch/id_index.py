@@ -1,7 +1,7 @@
-"""Numbers for ids, in the order in which they come, with a bounded part of them in memory.
+"""Numbers ids in the order of their first appearance, in bounded memory.
 
-An id is 128 bits, such as a digest of a text.  The ids lie in sorted runs, which are merged as they grow and moved to
-files, so that 24 bytes of disk for each id take the place of a hundred or more of a dictionary in memory.
+An id has 128 bits, such as a digest of a text.  Ids are kept in sorted runs, which are merged as they grow and moved to
+files: 24 bytes of disk per id instead of a hundred or more bytes of memory in a dictionary.
 """
 
 import itertools
@@ -11,14 +11,14 @@ import numpy as np
 
 from hbt_jax.files import named_errors
 
-_LARGE = 1 << 17  # ids of a run that is moved to a file
-_LARGEST = 1 << 22  # of a run that is not merged any more: merging takes memory
+_LARGE = 1 << 17  # ids from which a run is moved to a file
+_LARGEST = 1 << 22  # ids above which runs are no longer merged: merging takes memory
 
 
 class IdIndex:
     """Ids and their numbers: 0, 1, ... in the order of their first appearance.
 
-    Worked example, with ids of which the high half is 0:
+    Worked example, with ids whose high half is 0:
 
         index = IdIndex(scratch)
         index.add([[0, 7], [0, 9], [0, 7]])   ->  [0, 1, 0]
@@ -26,7 +26,7 @@ class IdIndex:
 
     Args:
       scratch: existing folder for the runs.
-      name: of their files there.
+      name: beginning of the names of their files.
     """
 
     def __init__(self, scratch: Path, name: str):
@@ -38,7 +38,7 @@ class IdIndex:
         return self._count
 
     def find(self, id_N2: np.ndarray) -> np.ndarray:
-        """int64 [N]: the number of each id, -1 of those that have none.
+        """int64 [N]: the number of each id, -1 for unknown ids.
 
         Args:
           id_N2: uint64.
@@ -52,7 +52,7 @@ class IdIndex:
         return number_N
 
     def add(self, id_N2: np.ndarray) -> np.ndarray:
-        """int64 [N]: the number of each id; those that had none get the next ones.
+        """int64 [N]: the number of each id; new ids get the next numbers.
 
         Args:
           id_N2: uint64.
@@ -64,7 +64,7 @@ class IdIndex:
             sorted_N2 = id_N2[new_N[order]]
             is_first = np.concatenate([[True], (sorted_N2[1:] != sorted_N2[:-1]).any(axis=1)])
             rank = np.empty(int(is_first.sum()), np.int64)
-            rank[np.argsort(order[is_first])] = np.arange(len(rank))  # by appearance, not by size
+            rank[np.argsort(order[is_first])] = np.arange(len(rank))  # in order of appearance, not of value
             number_N[new_N[order]] = self._count + rank[np.cumsum(is_first) - 1]
             self._push(_Run(sorted_N2[is_first], self._count + rank))
             self._count += len(rank)
@@ -77,7 +77,7 @@ class IdIndex:
 
 
 class _Run:
-    """Ids in the order of their high halves, and their numbers."""
+    """Ids sorted by their high halves, and their numbers."""
 
     def __init__(self, id_N2: np.ndarray, number_N: np.ndarray, path: Path | None = None):
         self._high_N, self._low_N = map(np.ascontiguousarray, id_N2.T)
@@ -91,7 +91,7 @@ class _Run:
         found_M = np.full(len(id_M2), -1, np.int64)
         place_M = np.searchsorted(self._high_N, id_M2[:, 0])
         left_M = np.arange(len(id_M2))
-        while len(left_M):  # once, but for ids that share a high half
+        while len(left_M):  # once, unless ids share a high half
             left_M = left_M[place_M[left_M] < len(self)]
             place = place_M[left_M]
             left_M = left_M[self._high_N[place] == id_M2[left_M, 0]]

@@ -1,6 +1,6 @@
-"""Values of the same key brought together, when they do not all fit in memory: sorted runs on disk, then merged.
+"""Groups values by key when they do not all fit in memory: sorted runs on disk, then merged.
 
-A table of sqlite3 would be written in random order; these runs are written and read from beginning to end.
+It is not sqlite3 because a table there would be written in random order; these runs are written and read sequentially.
 """
 
 import heapq
@@ -13,21 +13,21 @@ from pathlib import Path
 from hbt_jax.files import named_errors
 
 _RUN = 1 << 18  # values sorted in memory at a time
-_FAN = 8  # runs of one size merged into one: few files are open at a time, each value is written a few times
+_FAN = 8  # runs of one size merged into one: few files are open at a time, and each value is written a few times
 _KEY = operator.itemgetter(0)
 
 
 def sorted_groups(
     values: Iterable[tuple[int, object]], scratch: Path, run: int = _RUN
 ) -> Iterator[tuple[int, list[object]]]:
-    """Yields (key, values of the key) in the order of the keys.
+    """Yields (key, values of the key) in order of the keys.
 
-    Memory holds `run` values or the values of one key, whichever are more.
+    Memory holds `run` values or the values of one key, whichever is more.
 
     Args:
-      values: (key, value) in any order; values can be pickled.
-      scratch: existing folder, for files that are removed as they are read.
-      run: how many are sorted in memory at a time.
+      values: (key, value) in any order; values must be picklable.
+      scratch: existing folder for files, which are removed as they are read.
+      run: how many values are sorted in memory at a time.
     """
     names = (scratch / f"run-{number}" for number in itertools.count())
     levels: list[list[Path]] = [[]]  # runs of about `run` values, of _FAN times as many, and so on

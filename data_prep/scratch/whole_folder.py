@@ -1,26 +1,25 @@
-"""A folder of results that appears whole or not at all."""
+"""A folder of results that appears completely or not at all."""
 
 import contextlib
 import os
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
-from hbt_jax.files import named_errors
+from hbt_jax.files import atomic_folder
 from hbt_jax.holding import held
 
 
 @contextlib.contextmanager
 def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator[Path]:
-    """Gives a folder to write to, which takes the place of OUT_DIR once the block ends without an error; holds OUT_DIR.
+    """Holds OUT_DIR and yields a folder to write to, which replaces OUT_DIR when the block ends without an error.
 
     Args:
-      out_dir: an older folder of the same files is replaced.
+      out_dir: the folder; an existing one with the same files is replaced.
       names: the files of the folder.
 
     Raises:
-      InputError: OUT_DIR holds anything else, which replacing it would remove; or another process writes it.
+      InputError: OUT_DIR holds anything else, which would be lost; or another process is writing it.
     """
     out_dir = Path(out_dir).resolve()
     if out_dir.exists() and not out_dir.is_dir():
@@ -31,14 +30,5 @@ def whole_folder(out_dir: str | os.PathLike, names: Collection[str]) -> Iterator
             f"--out_dir={out_dir} holds {others[0]!r} and would be replaced by a folder of {', '.join(names)}:"
             " choose another --out_dir"
         )
-    with held(out_dir, "--out_dir", beside=True):
-        partial = out_dir.with_name(out_dir.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            with named_errors(out_dir):
-                partial.mkdir(parents=True)
-                yield partial
-            shutil.rmtree(out_dir, ignore_errors=True)
-            partial.rename(out_dir)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with held(out_dir, "--out_dir", beside=True), atomic_folder(str(out_dir)) as folder:
+        yield Path(folder)

@@ -1,7 +1,7 @@
-"""The part of a long text around an answer: whole sentences, as long as a passage of DPR.
+"""The part of a long text around an answer: whole sentences, about as long as a DPR passage.
 
-A film's plot or a news story is longer than what an encoder takes, and its answer often stands near the end, where the
-encoder would not see it.
+A film's plot or a news story is longer than an encoder's input, and the answer is often near its end, where the encoder
+would not see it.
 """
 
 import re
@@ -13,7 +13,7 @@ _WORD = re.compile(r"\w+")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Start and end of each sentence: it ends with one of . ! ? before white space, or with its line.
+    """Start and end of each sentence: it ends at one of . ! ? before white space, or at the end of the line.
 
     >>> sentences("He left. She stayed!")
     [(0, 9), (9, 20)]
@@ -23,9 +23,9 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def window(text: str, breaks: Sequence[tuple[int, int]], start: int, end: int, words: int = WORDS) -> str:
-    """The sentences that hold text[start:end], and their neighbours as long as all fit into `words` words.
+    """The sentences that hold text[start:end], and as many neighbours as fit into `words` words.
 
-    The sentence after and the one before are taken in turn; a direction ends at the first sentence that does not fit.
+    Sentences after and before are added in turn; each direction ends at the first sentence that does not fit.
 
     >>> window("One. Two. Three. Four.", [(0, 5), (5, 10), (10, 17), (17, 22)], 5, 8, words=2)
     'Two. Three.'
@@ -47,12 +47,12 @@ def window(text: str, breaks: Sequence[tuple[int, int]], start: int, end: int, w
 
 
 def best_window(text: str, question: str, answer: str) -> str | None:
-    """The window of that place of an answer whose window shares the most different words with the question.
+    """Of the windows around each occurrence of an answer, the one that shares most distinct words with the question.
 
-    Case does not count; of equal windows the first is taken.
+    Case is ignored; on a tie the first one is taken.
 
     Returns:
-      None where the answer is not in the text word for word.
+      None if the answer does not occur in the text word for word.
     """
     asked = set(_WORD.findall(question.casefold()))
     breaks = sentences(text)

@@ -1,16 +1,16 @@
-"""COCO-35L and CC3M-35L: captions of pictures in English, and their machine translations into 34 languages.
+"""COCO-35L and CC3M-35L: English captions of pictures, and their machine translations into 34 languages.
 
-INPUT_DIR holds {coco,cc3m}_mt_{train,dev}.jsonl, plain, .bz2 as it is published, or .gz; dev is the split
-`validation`.  A line is an object with image_id (or rec_num), src_lang, trg_lang, caption_tokenized,
-translation_tokenized and backtranslation_tokenized, which is not used.
+INPUT_DIR holds {coco,cc3m}_mt_{train,dev}.jsonl, plain, .bz2 as published, or .gz; dev is the split `validation`.  A
+line is an object with image_id (or rec_num), src_lang, trg_lang, caption_tokenized, translation_tokenized and
+backtranslation_tokenized, which is not used.
 
-A caption in English and its translations are one item, a query and a passage alike.  Of a picture with several
-captions, each is the query of one pair whose passage is the next, in the order of the image ids and captions, and the
-last one's passage is the first: five captions are five pairs, of two descriptions of the same picture by different
-people.  A caption that is alone is a pair with itself, as in data_prep/sources/parallel.py.  The captions of a picture
-share a group, so that none is a negative of another.
+An English caption and its translations are one item, used both as a query and as a passage.  If a picture has several
+captions, each is the query of one pair whose passage is the next one, ordered by image id and caption; the last one's
+passage is the first.  So five captions are five pairs of two descriptions of the same picture by different people.  A
+single caption is paired with itself, as in data_prep/sources/parallel.py.  The captions of a picture share a group, so
+that none is a negative of another.
 
-The lines of a picture are brought together by sorting on disk (data_prep/scratch/sorted_groups.py), or by Beam.
+The lines of a picture are grouped by sorting on disk (data_prep/scratch/sorted_groups.py), or by Beam.
 """
 
 import functools
@@ -27,11 +27,10 @@ from data_prep.builders.large import LargeBuilder
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.fields import field, language, text_field
 from data_prep.reading.line_files import json_value, lines
-from data_prep.reading.source_files import by_split
 from hbt_jax.text_identity import identity_text
 
 EMPTY = "empty translations, counted in each language"
-AGAIN = "translations that stand in the file already"
+AGAIN = "repeated translations"
 UNTRANSLATED = "captions without a translation"
 _ALIASES = {"iw": "he", "nb": "no", "tl": "fil", "zh-CN": "zh", "zh-Hans": "zh"}  # Google's other codes -> ours
 _IDS = ("image_id", "rec_num")
@@ -42,13 +41,13 @@ Caption = tuple[str, str]  # image id, what stands for the caption
 
 
 def picture(image_id: str) -> str:
-    """The picture of an image id: COCO's number the captions of a picture, CC3M's pictures have one each."""
+    """The picture of an image id: in COCO it ends in the caption's number; in CC3M each picture has one caption."""
     numbered = _NUMBERED.fullmatch(image_id)
     return numbered[1] if numbered else image_id
 
 
 def read(path: Path) -> Iterator[tuple[int, Line] | BadRow]:
-    """Yields each line of a file under the key of its picture."""
+    """Yields each line of a file, keyed by its picture."""
     for number, (place, line) in enumerate(lines(path), start=1):
         try:
             fields = json_value(place, line)
@@ -73,7 +72,7 @@ def read(path: Path) -> Iterator[tuple[int, Line] | BadRow]:
 def records(
     grouped: tuple[int, Iterable[Line]], table: str, path: Path
 ) -> Iterator[tuple[int, dict] | BadRow | Dropped]:
-    """Yields the records of the pictures whose lines share a key: one, but for a rare accident."""
+    """Yields the records of the pictures whose lines share a key: a single picture, unless two keys collide."""
     group, found = grouped
     captions: dict[Caption, dict[str, str]] = {}
     for name, caption, number, code, translation in sorted(found):
@@ -84,8 +83,8 @@ def records(
             yield Dropped(AGAIN)
         elif code in texts:
             yield BadRow(
-                f"{path}:{number}: a second translation of the caption of {name} into {code!r}: expected one, as in"
-                " each line before it"
+                f"{path}:{number}: a second translation of the caption of {name} into {code!r}: expected only one per"
+                " language"
             )
         else:
             texts[code] = translation
@@ -100,7 +99,7 @@ def records(
 
 
 def _named(items: dict[Caption, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """The captions of a picture by an id of their own: the image id, with a number where it has several."""
+    """The captions of a picture by unique id: the image id, and a number if several captions have that image id."""
     named: dict[str, dict[str, str]] = {}
     for (name, _), texts in items.items():
         free = (f"{name}/{number}" if number else name for number in itertools.count())
@@ -114,7 +113,7 @@ def _texts(items: dict[str, dict[str, str]]) -> Iterator[dict]:
 
 
 def _pairs(items: dict[str, dict[str, str]]) -> Iterator[dict]:
-    """Yields a pair for each caption: with the next one of the picture, the last with the first."""
+    """Yields a pair for each caption with the next one of the picture; for the last one, with the first."""
     names = list(items)
     for query, passage in zip(names, names[1:] + names[:1], strict=True):
         yield {"query": query, "passage": passage, "group": picture(query), "negatives": []}
@@ -128,7 +127,7 @@ def _image_id(place: str, fields: object) -> str:
 
 
 class Captions(LargeBuilder, skip_registration=True):
-    """What COCO-35L and CC3M-35L share; a subclass names its files."""
+    """The common part of COCO-35L and CC3M-35L; a subclass names its files."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "A caption and the next one of its picture, or itself."}
@@ -138,16 +137,9 @@ class Captions(LargeBuilder, skip_registration=True):
   author = {Thapliyal, Ashish V. and Pont Tuset, Jordi and Chen, Xi and Soricut, Radu},
   booktitle = {Proceedings of EMNLP}, year = {2022}}"""
     ALIKE = True
-    PREFIX = ""  # of the files' names
-
-    @classmethod
-    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file of each split."""
-        names = {"train": (f"{cls.PREFIX}_train.jsonl",), "validation": (f"{cls.PREFIX}_dev.jsonl",)}
-        return by_split(input_dir, names, cls.FILES)
 
     def records(self, start: Callable[[Sequence], Flow], split: str, files: Sequence[Path]) -> Flow:
-        """The pictures in an order of their own, the captions of each together."""
+        """The records of the pictures, grouped by picture."""
         del split
         [path] = files
         made = functools.partial(records, table=self.builder_config.name, path=path)
@@ -155,10 +147,10 @@ class Captions(LargeBuilder, skip_registration=True):
 
 
 class Coco35l(Captions):
-    """Captions of COCO in English and machine translations into 34 languages, about five captions a picture."""
+    """Captions of COCO in English and machine translations into 34 languages, about five captions per picture."""
 
     LICENSE = "CC BY 4.0 (captions and translations)"
-    PREFIX = "coco_mt"
+    FILE_NAMES = {"train": ("coco_mt_train.jsonl",), "validation": ("coco_mt_dev.jsonl",)}
     FILES = (
         "coco_mt_train.jsonl.bz2 and coco_mt_dev.jsonl.bz2, or one of them, unpacked or not, from"
         f" {Captions.HOMEPAGE} (https://storage.googleapis.com/crossmodal-3600/coco_mt_train.jsonl.bz2)"
@@ -166,10 +158,10 @@ class Coco35l(Captions):
 
 
 class Cc3m35l(Captions):
-    """Captions of Conceptual Captions 3M in English and machine translations into 34 languages, one a picture."""
+    """Captions of Conceptual Captions 3M in English and machine translations into 34 languages, one per picture."""
 
     LICENSE = "CC BY 4.0 (translations); captions: free for any purpose, with thanks to Google LLC"
-    PREFIX = "cc3m_mt"
+    FILE_NAMES = {"train": ("cc3m_mt_train.jsonl",), "validation": ("cc3m_mt_dev.jsonl",)}
     FILES = (
         "cc3m_mt_train.jsonl.bz2 and cc3m_mt_dev.jsonl.bz2, or one of them, unpacked or not, from"
         f" {Captions.HOMEPAGE} (https://storage.googleapis.com/crossmodal-3600/cc3m_mt_train.jsonl.bz2)"

@@ -1,26 +1,26 @@
 """DuoRC: questions about films and the part of the plot that answers them.
 
-INPUT_DIR holds SelfRC_train.json, SelfRC_dev.json (validation), SelfRC_test.json, the same of ParaphraseRC, or some of
-them.  A passage is not the plot, which is longer than what an encoder takes, but about 100 words of it
-(answer_window.py) around the first listed answer that stands in the plot word for word, at the place that
-shares the most words with the question.  Questions without an answer, or whose answers do not stand in the plot, are
-left out and counted.  The questions of a film share a group.
+INPUT_DIR holds SelfRC_train.json, SelfRC_dev.json (validation), SelfRC_test.json and the same files of ParaphraseRC, or
+some of them.  A passage is not the whole plot, which is longer than an encoder's input, but about 100 words of it
+(answer_window.py) around the first listed answer that occurs in the plot word for word, where they share the most words
+with the question.  Questions without an answer, or whose answers do not occur in the plot, are left out and counted.
+The questions of a film share a group.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row
+from data_prep.builders.row import BadRow, Dropped, Row, read_each
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import field, shown, text_field
 from data_prep.reading.json_list import elements
-from data_prep.reading.source_files import by_split
 from data_prep.sources.answer_window import best_window
 
 NO_ANSWER = "questions without an answer"
-NOT_THERE = "questions whose answers do not stand in the plot"
+NOT_THERE = "questions whose answers do not occur in the plot"
 
 
 class Duorc(RowsBuilder):
@@ -34,7 +34,7 @@ class Duorc(RowsBuilder):
   title = {{DuoRC}: Towards Complex Language Understanding with Paraphrased Reading Comprehension},
   author = {Saha, Amrita and Aralikatte, Rahul and Khapra, Mitesh M. and Sankaranarayanan, Karthik},
   booktitle = {Proceedings of ACL}, year = {2018}}"""
-    _NAMES = {
+    FILE_NAMES = {
         split: (f"SelfRC_{part}.json", f"ParaphraseRC_{part}.json")
         for split, part in (("train", "train"), ("validation", "dev"), ("test", "test"))
     }
@@ -42,11 +42,6 @@ class Duorc(RowsBuilder):
         "SelfRC_train.json, SelfRC_dev.json, SelfRC_test.json, ParaphraseRC_train.json, ... or some of them, from"
         " https://github.com/duorc/duorc/tree/master/dataset"
     )
-
-    @classmethod
-    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split that there are; raises InputError for none of them."""
-        return by_split(input_dir, cls._NAMES, cls.FILES)
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each question that has an answer in its plot."""
@@ -58,14 +53,11 @@ class Duorc(RowsBuilder):
                 except BadRow as bad:
                     yield bad
                     continue
-                for index, asked in enumerate(questions):
-                    try:
-                        yield _row(f"{place}: qa[{index}]", name, plot, asked)
-                    except BadRow as bad:
-                        yield bad
+                units = ((f"{place}: qa[{index}]", asked) for index, asked in enumerate(questions))
+                yield from read_each(units, functools.partial(_row, film=name, plot=plot))
 
 
-def _row(place: str, film: str, plot: str, asked: object) -> Row | Dropped:
+def _row(place: str, asked: object, film: str, plot: str) -> Row | Dropped:
     question = text_field(place, asked, "question")
     answers = field(place, asked, "answers", list)
     if field(place, asked, "no_answer", bool) or not answers:

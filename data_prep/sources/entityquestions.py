@@ -1,18 +1,18 @@
-"""EntityQuestions: questions made of Wikidata's facts, and passages of Wikipedia as DPR cut it.
+"""EntityQuestions: questions made from Wikidata's facts, and passages of Wikipedia as DPR split it.
 
-INPUT_DIR holds the folders train, dev (validation) and test, or some of them, with P17.train.json and so on, and
-DPR's psgs_w100.tsv, plain or .gz.  The questions come with answers but without passages.  Those
-for which no passage is found are left out and counted.  The questions about an entity share a group.  A line of
-psgs_w100.tsv that cannot be used counts in each split.
+INPUT_DIR holds the folders train, dev (validation) and test, or some of them, with P17.train.json and so on, and DPR's
+psgs_w100.tsv, plain or .gz.  The questions come with answers but without passages; questions for which no passage is
+found are left out and counted.  The questions about an entity share a group.  A malformed line of psgs_w100.tsv counts
+in each split.
 
-The questions of a relation have one wording with the entity in it, so the entity is what is left of a question without
-the wording.  A question gets a passage of the article that has the entity's name as its title (ignoring case and a
-bracketed addition such as `(film)`) and that holds an answer as whole words, ignoring case:
+The questions of a relation share one wording around the entity, so removing the wording leaves the entity.  A question
+gets a passage from the article whose title is the entity's name (ignoring case and a bracketed addition such as
+`(film)`), if the passage holds an answer as whole words, ignoring case:
 
-- of several answers the first listed one that some such passage holds,
-- of several passages with it the first of an article of exactly that title, or else the first of any.
+- of several answers, the first listed one that any such passage holds;
+- of several passages with it, the first from an article of exactly that title, otherwise the first from any.
 
-DPR's 21 million passages are read once from end to end; memory holds the chosen ones and the entities asked for.
+DPR's 21 million passages are read once, sequentially; memory holds the chosen ones and the entities asked about.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, titled
+from data_prep.builders.row import BadRow, Dropped, Row, read_each, titled
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import needed, no_data
 from data_prep.reading.fields import field, shown, text, text_field
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import check_header, columns, lines
-from data_prep.reading.source_files import needed, no_data
 from hbt_jax.text_identity import identity_text
 
 # The wording of each relation, with [E] for the entity (Sciavolino et al. 2021, arXiv 2109.08535).
@@ -78,10 +78,10 @@ class Asked:
 
 
 def asked(place: str, path: Path, fields: object) -> Asked:
-    """The question of an element of P17.train.json and the like; raises BadRow for one that is wrong."""
+    """The question in an element of P17.train.json and the like; raises BadRow for a malformed one."""
     relation = path.name.partition(".")[0]
     if relation not in WORDINGS:
-        raise BadRow(f"{place}: unknown relation {relation!r}: expected a file named by one of {' '.join(WORDINGS)}")
+        raise BadRow(f"{place}: unknown relation {relation!r}: expected a file named after one of {' '.join(WORDINGS)}")
     question = text_field(place, fields, "question")
     before, _, after = WORDINGS[relation].partition("[E]")
     entity = question.removeprefix(before).removesuffix(after).strip()
@@ -95,7 +95,7 @@ def asked(place: str, path: Path, fields: object) -> Asked:
 
 
 def key(name: str) -> str:
-    """What a title and an entity's name have in common when they name the same.
+    """A key that a title and the name of the same entity share.
 
     >>> key("Casablanca (film)")
     'casablanca'
@@ -107,17 +107,17 @@ def key(name: str) -> str:
 def passages(
     corpus: Path, files: tuple[Path, ...], changed: int
 ) -> tuple[dict[tuple[str, str], str], tuple[BadRow, ...]]:
-    """The passage of each entity and answer that has one, with its title, and the lines of the corpus that are wrong.
+    """For each entity and answer its passage with title, if found; and the malformed lines of the corpus.
 
-    All splits and tables share one reading.
+    All splits and tables share one pass over the corpus.
 
     Args:
       corpus: DPR's psgs_w100.tsv, with the header `id text title`.
-      files: of the questions; wrong ones among them are left to the caller.
-      changed: when the corpus was changed, part of the cache's key.
+      files: files of questions; malformed questions are left to the caller to report.
+      changed: modification time of the corpus, part of the cache's key.
 
     Returns:
-      (`key` of the entity, answer) -> passage; the wrong lines, each a BadRow.
+      (`key` of the entity, answer) -> passage; the malformed lines, each a BadRow.
 
     Raises:
       InputError: the corpus has another header.
@@ -133,7 +133,7 @@ def passages(
             if place == f"{corpus}:1":
                 check_header(place, found, COLUMNS)
                 continue
-            if title != last:  # an article's passages follow each other
+            if title != last:  # the passages of an article are consecutive
                 last, title_said = title, _unquoted(title)
                 entity = key(title_said)
                 answers = wanted.get(entity, ())
@@ -148,7 +148,7 @@ def passages(
 
 
 def holds(passage: str, answer: str) -> bool:
-    """Whether an answer stands in a passage as whole words, case apart.
+    """Whether a passage contains an answer as whole words, ignoring case.
 
     >>> holds("He moved to Rome.", "rome"), holds("A Roman villa", "Roma")
     (True, False)
@@ -163,33 +163,33 @@ def holds(passage: str, answer: str) -> bool:
 
 
 def _wanted(files: tuple[Path, ...]) -> dict[str, tuple[str, ...]]:
-    """`key` of an entity -> the different answers to the questions about it."""
+    """`key` of an entity -> the distinct answers to the questions about it."""
     wanted: dict[str, tuple[str, ...]] = {}
     for path in files:
         for place, fields in elements(path):
             try:
                 question = asked(place, path, fields)
             except BadRow:
-                continue  # the builder reads the question again, and tells of it
+                continue  # the builder reads the question again, and reports it
             name = key(question.entity)
             wanted[name] = tuple(dict.fromkeys((*wanted.get(name, ()), *question.answers)))
     return wanted
 
 
 def _unquoted(value: str) -> str:
-    """A column of psgs_w100.tsv without the quotes that DPR put around some, and their doubling within."""
+    """A column of psgs_w100.tsv without the quotes that DPR put around some; doubled quotes inside become single."""
     if len(value) > 1 and value[0] == value[-1] == '"':
         return value[1:-1].replace('""', '"')
     return value
 
 
-NO_PASSAGE = "questions without a passage: no article is called like their entity and has an answer"
+NO_PASSAGE = "questions without a passage: no article with the name of their entity holds an answer"
 _PARTS = {"train": "train", "validation": "dev", "test": "test"}
 _PASSAGES = "psgs_w100.tsv"
 
 
 class Entityquestions(RowsBuilder):
-    """Questions made of Wikidata's facts, and 100-word passages of Wikipedia that hold the answer, in English."""
+    """Questions made from Wikidata's facts, and 100-word passages of Wikipedia that hold the answer, in English."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.0.0": "The first passage of the entity's article that holds an answer.", "1.1.0": ONE_TEXT}
@@ -207,7 +207,7 @@ class Entityquestions(RowsBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The passages and the questions of each split; raises InputError when either are missing."""
+        """The passages and the questions of each split; raises InputError if either is missing."""
         found = {split: tuple(sorted((input_dir / part).glob(f"P*.{part}.json"))) for split, part in _PARTS.items()}
         found = {split: paths for split, paths in found.items() if paths}
         if not found:
@@ -222,14 +222,11 @@ class Entityquestions(RowsBuilder):
         chosen, wrong = passages(corpus, every, corpus.stat().st_mtime_ns)
         yield from wrong
         for path in files[1:]:
-            for place, fields in elements(path):
-                try:
-                    yield _row(asked(place, path, fields), chosen)
-                except BadRow as bad:
-                    yield bad
+            yield from read_each(elements(path), functools.partial(_row, path=path, chosen=chosen))
 
 
-def _row(question: Asked, chosen: dict[tuple[str, str], str]) -> Row | Dropped:
+def _row(place: str, fields: object, path: Path, chosen: dict[tuple[str, str], str]) -> Row | Dropped:
+    question = asked(place, path, fields)
     found = (chosen.get((key(question.entity), answer)) for answer in question.answers)
     passage = next(filter(None, found), None)
     if passage is None:

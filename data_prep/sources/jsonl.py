@@ -1,26 +1,26 @@
-"""One's own question-answer pairs: a folder of JSON lines, one file a split.
+"""The user's own question-answer pairs: a folder of JSON lines, one file per split.
 
-INPUT_DIR holds train.jsonl, validation.jsonl, test.jsonl, or some of them.  Each line is checked on its own:
+INPUT_DIR holds train.jsonl, validation.jsonl and test.jsonl, or some of them, with one object per line:
 
     {"query": {"en": "...", "de": "..."}, "passage": {"en": "..."}}
 
-One object a line; a side may lack any language but not all of them.  Optional fields:
+A side may lack any language but not all of them.  Optional fields:
 
     negatives   list of objects like `passage` that do not answer the query
-    group       name that rows share whose passages must not count as wrong answers of each other's queries
+    group       rows with the same group are never negatives of each other's queries
     id          name of the row, unique in its file
 
-Or one language a row:
+Or one language per row:
 
     {"query": "...", "passage": "...", "language": "de", "group": "g1", "negatives": ["..."]}
 
-Then the rows of one group are translations of each other and make one row, with one item on each side; a group has at
-most one row in a language.  They may stand anywhere in the file, which costs memory for all such rows of a file; their
-row comes after the others, in the order in which the groups begin.  A negative is an item of its own language.
+In this form the rows of one group are translations of each other and are joined into one row, with one item per side; a
+group has at most one row per language.  They may be anywhere in the file, at the cost of keeping all such rows in
+memory; the joined rows come last, ordered by the first row of each group.  A negative is an item of its own language.
 
-Names and texts are the same whatever their normal form, their outer spaces and invisible signs
-(hbt_jax/text_identity.py).  Every row is used or reported as wrong; blank lines are skipped, and so are rows of a group
-that repeat the texts of a language, which are counted.
+Normal form, outer spaces and invisible characters make no difference between names or between texts
+(hbt_jax/text_identity.py).  Every row is used or reported as malformed.  Blank lines are skipped; rows of a group that
+repeat the texts of a language are skipped and counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +35,12 @@ from data_prep.reading.line_files import json_value, lines
 from hbt_jax.errors import InputError
 from hbt_jax.text_identity import identity_text
 
-AGAIN = "rows of a group that give the texts of a language again"
+AGAIN = "rows of a group that repeat the texts of a language"
 _NEEDED, _OPTIONAL, _ONE_LANGUAGE = ("query", "passage"), ("id", "negatives", "group"), "language"
 
 
 def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
-    """Yields the rows of a file in their order, and a BadRow in the place of each line that is wrong.
+    """Yields the rows of a file in order, and a BadRow in place of each malformed line.
 
     Raises:
       InputError: the file has no row.
@@ -70,25 +70,25 @@ def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
             row = bad
         yield row
     if empty:
-        raise InputError(f"{path}: the file has no row: expected one JSON object a line")
+        raise InputError(f"{path}: the file has no row: expected one JSON object per line")
     yield from translated.values()
 
 
 def _check_id(place: str, fields: dict, first_place: dict[str, str]) -> None:
-    """Notes the place of a row's id; raises BadRow for one that an earlier row has."""
+    """Notes the place of a row's id; raises BadRow for the id of an earlier row."""
     if "id" not in fields:
         return
     name = identity_text(_string(place, "id", fields["id"]))
     if name in first_place:
         raise BadRow(
-            f"{place}: duplicate id {name!r}, first in line {first_place[name].rpartition(':')[2]}: ids are unique in a"
-            " file; rename or leave out one of them"
+            f"{place}: duplicate id {name!r}, first in line {first_place[name].rpartition(':')[2]}: ids must be unique"
+            " in a file; rename or leave out one of them"
         )
     first_place[name] = place
 
 
 def _spread(place: str, fields: dict) -> dict:
-    """The fields of a row of one language as those of a row that names the language of each text."""
+    """The fields of a row in one language, in the form in which each text names its language."""
     code = language(place, _ONE_LANGUAGE, fields[_ONE_LANGUAGE])
     made = {name: value for name, value in fields.items() if name != _ONE_LANGUAGE}
     for name in _NEEDED:
@@ -101,7 +101,7 @@ def _spread(place: str, fields: dict) -> dict:
 
 
 def _joined(place: str, before: Row | None, row: Row) -> Row:
-    """A row with its translation; raises BadRow for one in a language that has other texts already."""
+    """A row joined with its translations; raises BadRow if a language already has other texts."""
     if before is None:
         return row
     for code in row.query:
@@ -110,15 +110,15 @@ def _joined(place: str, before: Row | None, row: Row) -> Row:
             and identity_text(before.passage[code]) == identity_text(row.passage[code])
         ):
             raise BadRow(
-                f"{place}: {row.group} has a row in {code!r} already: rows of one group are translations of each other,"
-                " one in each language; give this one another group"
+                f"{place}: {row.group} already has a row in {code!r}: rows of one group are translations of each other,"
+                " one per language; give this row another group"
             )
     return Row(row.query | before.query, row.passage | before.passage, before.negatives + row.negatives, row.group)
 
 
 def _fields(place: str, line: bytes) -> dict:
     fields = json_value(place, line, pairs=lambda pairs: _object(place, pairs))
-    expected = f"expected the fields {', '.join(_NEEDED)} and, if wanted, {', '.join((*_OPTIONAL, _ONE_LANGUAGE))}"
+    expected = f"expected the fields {', '.join(_NEEDED)} and optionally {', '.join((*_OPTIONAL, _ONE_LANGUAGE))}"
     if not isinstance(fields, dict):
         raise BadRow(f"{place}: found {shown(fields)}: expected a JSON object with query and passage")
     for name in _NEEDED:
@@ -132,10 +132,10 @@ def _fields(place: str, line: bytes) -> dict:
 
 def _object(place: str, pairs: list[tuple]) -> dict:
     made = dict(pairs)
-    if len(made) < len(pairs):  # the JSON reader would keep the last one in silence
+    if len(made) < len(pairs):  # the JSON reader would silently keep the last one
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadRow(f"{place}: {twice!r} stands twice in one object: keep one of them")
+        raise BadRow(f"{place}: {twice!r} occurs twice in one object: keep one of them")
     return made
 
 
@@ -150,8 +150,8 @@ def _row(place: str, fields: dict, line_name: str) -> Row:
         same = [code for code, written in identity(negative).items() if own.get(code) == written]
         if same:
             raise BadRow(
-                f"{place}: negatives[{index}] is in {same[0]!r} the row's own passage: expected passages that do not"
-                " answer the query; remove it"
+                f"{place}: negatives[{index}] equals the row's own passage in {same[0]!r}: expected passages that do"
+                " not answer the query; remove it"
             )
     if "group" in fields:
         group = f"group {identity_text(_string(place, 'group', fields['group']))}"
@@ -171,7 +171,7 @@ def _texts(place: str, name: str, value: object) -> dict[str, str]:
 
 
 def _string(place: str, name: str, value: object) -> str:
-    return text(place, name, value, f"give it, or leave {name.rpartition('.')[2]!r} out")
+    return text(place, name, value, f"fill it in, or leave out {name.rpartition('.')[2]!r}")
 
 
 _NAMES = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
@@ -183,14 +183,14 @@ class Jsonl(RowsBuilder):
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {
         "1.0.0": "Rows with query, passage, negatives, group and id.",
-        "1.1.0": "Rows of one language, which their group joins.",
+        "1.1.0": "Rows in one language, joined by their group.",
         "1.2.0": ONE_TEXT,
     }
     FILES = f"{', '.join(_NAMES.values())} or some of them"
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file of each split that there is; raises InputError for none of them and for a file of another name."""
+        """The existing file of each split; raises InputError if there is none, and for a file with another name."""
         for path in sorted(input_dir.glob("*.jsonl*")):
             if path.name not in _NAMES.values():
                 raise InputError(f"{path}: unexpected file: --input_dir holds {cls.FILES}; rename or move it")
@@ -200,6 +200,6 @@ class Jsonl(RowsBuilder):
         return found
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
-        """Yields the rows of a file, see data_prep/sources/jsonl.py."""
+        """Yields the rows of a file; see the module's docstring."""
         for path in files:
             yield from rows(path)

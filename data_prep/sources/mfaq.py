@@ -1,24 +1,26 @@
-"""MFAQ: questions and answers of the FAQ pages of the web, in 21 languages.
+"""MFAQ: questions and answers from FAQ pages of the web, in 21 languages.
 
-INPUT_DIR holds folders LANG/train.jsonl and LANG/valid.jsonl (validation), LANG the code of a language, or some of
-them.  A line is a page or, in the flat form, a pair:
+INPUT_DIR holds LANG/train.jsonl and LANG/valid.jsonl (validation), or some of them; LANG is a language code.  A line is
+a page or, in the flat form, a pair:
 
     {"id", "language", "num_pairs", "domain", "qa_pairs": [{"question", "answer", "language"}, ...]}
     {"domain_id", "pair_id", "language", "domain", "question", "answer"}
 
-The language of a pair is the one of its page.  Rows with the same question share a group.
+The language of a pair is that of its page.  Rows with the same question share a group.
 """
 
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.row import BadRow, Dropped, Row, item_id, read_each
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import no_data
 from data_prep.reading.fields import field, language, text
 from data_prep.reading.line_files import json_value, lines
-from data_prep.reading.source_files import no_data
 from hbt_jax.text_identity import identity_text
 
 EMPTY = "pairs without a question or an answer"
@@ -26,7 +28,7 @@ _NAMES = {"train": "train.jsonl", "validation": "valid.jsonl"}
 
 
 class Mfaq(RowsBuilder):
-    """Questions and answers of the FAQ pages of the web, in 21 languages; a pair has one language."""
+    """Questions and answers from FAQ pages of the web, in 21 languages; a pair has one language."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.0.0": "The nested and the flat form.", "1.1.0": ONE_TEXT}
@@ -40,7 +42,7 @@ class Mfaq(RowsBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split, in the order of the languages' codes; raises InputError for none."""
+        """The files of each split, ordered by language code; raises InputError if there are none."""
         found = {split: tuple(sorted(input_dir.glob(f"*/{name}"))) for split, name in _NAMES.items()}
         found = {split: paths for split, paths in found.items() if paths}
         if not found:
@@ -59,14 +61,11 @@ class Mfaq(RowsBuilder):
                 except BadRow as bad:
                     yield bad
                     continue
-                for index, pair in enumerate(pairs):
-                    try:
-                        yield _row(f"{place}: qa_pairs[{index}]" if nested else place, code, pair)
-                    except BadRow as bad:
-                        yield bad
+                places = (f"{place}: qa_pairs[{index}]" if nested else place for index in itertools.count())
+                yield from read_each(zip(places, pairs, strict=False), functools.partial(_row, code=code))
 
 
-def _row(place: str, code: str, pair: object) -> Row | Dropped:
+def _row(place: str, pair: object, code: str) -> Row | Dropped:
     question, answer = (field(place, pair, name, str) for name in ("question", "answer"))
     if not identity_text(question) or not identity_text(answer):
         return Dropped(EMPTY)

@@ -1,20 +1,20 @@
 """mMARCO: the questions and passages of MS MARCO, translated into 13 languages.
 
-INPUT_DIR holds, in itself or in folders as the official ones are laid out, plain or .gz:
+INPUT_DIR holds, directly or in subfolders as published, plain or .gz:
 
     LANGUAGE_collection.tsv         pid, passage; LANGUAGE is english, german and so on
     LANGUAGE_queries.train.tsv      qid, question
     triples.train.ids.small.tsv     qid, pid of a passage that answers it, pid of one that does not: the split `train`
     LANGUAGE_queries.dev.small.tsv  or LANGUAGE_queries.dev.tsv, and
-    qrels.dev.small.tsv             or, where it is missing, qrels.dev.tsv: qid, 0, pid, 1; the split `validation`
+    qrels.dev.small.tsv             or, if it is missing, qrels.dev.tsv: qid, 0, pid, 1; the split `validation`
 
-A split is made when its triples or judgements are there, in every language that has a collection; one with a collection
-or with queries alone is an error.  An id is one item, with its texts in all these languages.  A triple is a pair whose
-negative is its hard negative; the pairs of a query share a group.  Texts that no pair names are left out and counted.
+A split is made if its triples or judgements exist, in every language that has a collection; a language with only a
+collection or only queries is an error.  An id is one item, with its texts in all these languages.  A triple is a pair
+with a hard negative; the pairs of a query share a group.  Texts that no pair names are left out and counted.
 
-Each table is made by reading the collections and queries for their ids, the triples for the ids they name, and one of
-both again for its records: memory holds a bit an id.  A line that cannot be used is reported by
-`ids_in` or `named_in`, once; the functions that read the file again pass over it.
+To make a table, the collections and queries are read for their ids, the triples for the ids they name, and then one of
+the two again for its records; memory holds one bit per id.  A malformed line is reported once, by `ids_in` or
+`named_in`; the functions that read the file again skip it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,22 +27,62 @@ from data_prep.builders.keys import number_key
 from data_prep.builders.large import LargeBuilder
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.line_files import columns, lines
-from data_prep.scratch.id_set import IdSet
 from data_prep.sources import mmarco_files
 from data_prep.sources.mmarco_files import CODES, Texts
 
-EMPTY = "empty texts, counted in each language"
+EMPTY = "empty texts, counted per language"
 NOT_RELEVANT = "judgements of passages that are not relevant"
 NOT_NAMED = {side: f"{side} that no pair names" for side in ("queries", "passages")}
 _ID = {"queries": "qid", "passages": "pid"}
 _TRIPLE = ("qid", "positive pid", "negative pid")
 _JUDGEMENT = ("qid", "0", "pid", "relevance")
 
-Ids = dict[str, IdSet]  # of both sides
+_BITS = 16  # of a number within its block in an IdSet
+
+
+class IdSet:
+    """A set of whole numbers from 0, one bit each: 8 KiB per block of 65,536 neighbours with a member.
+
+    Worked example:
+
+        ids = IdSet()
+        ids.add(7), ids.add(7), 7 in ids, len(ids)   ->   True, False, True, 1
+    """
+
+    def __init__(self):
+        self._blocks: dict[int, bytearray] = {}
+
+    def add(self, number: int) -> bool:
+        """Adds a number; returns whether it is new."""
+        block = self._blocks.get(number >> _BITS)
+        if block is None:
+            block = self._blocks[number >> _BITS] = bytearray(1 << _BITS - 3)
+        byte, bit = number >> 3 & 0x1FFF, 1 << (number & 7)
+        if block[byte] & bit:
+            return False
+        block[byte] |= bit
+        return True
+
+    def __contains__(self, number: int) -> bool:
+        block = self._blocks.get(number >> _BITS)
+        return block is not None and bool(block[number >> 3 & 0x1FFF] >> (number & 7) & 1)
+
+    def __len__(self) -> int:
+        return sum(int.from_bytes(block, "little").bit_count() for block in self._blocks.values())
+
+    def __ior__(self, other: "IdSet") -> "IdSet":
+        for high, block in other._blocks.items():
+            mine = self._blocks.get(high)
+            both = int.from_bytes(block, "little") | int.from_bytes(mine or b"", "little")
+            self._blocks[high] = bytearray(both.to_bytes(len(block), "little"))
+        return self
+
+
+Ids = dict[str, IdSet]  # side -> ids
 
 
 def merged(found: Iterable[Ids]) -> Ids:
-    """The ids of several files together."""
+    """The union of the ids of several files."""
     both: Ids = {side: IdSet() for side in _ID}
     for ids in found:
         for side, numbers in ids.items():
@@ -51,7 +91,7 @@ def merged(found: Iterable[Ids]) -> Ids:
 
 
 def ids_in(file: Texts) -> Iterator[Ids | BadRow | Dropped]:
-    """Yields the ids that have a text in the file."""
+    """Yields the set of the ids that have a text in the file."""
     seen = IdSet()
     empty = 0
     for place, line in lines(file.path):
@@ -63,14 +103,14 @@ def ids_in(file: Texts) -> Iterator[Ids | BadRow | Dropped]:
         if not text:
             empty += 1
         elif not seen.add(number):
-            yield BadRow(f"{place}: {_ID[file.side]} {number} stands in an earlier line too: expected each id once")
+            yield BadRow(f"{place}: {_ID[file.side]} {number} is on an earlier line too: expected each id once")
     if empty:
         yield Dropped(EMPTY, empty)
     yield {file.side: seen}
 
 
 def texts_in(file: Texts, named: Ids) -> Iterator[tuple[int, dict]]:
-    """Yields the records of the file's texts whose ids a pair names."""
+    """Yields the records of the file's texts that a pair names."""
     wanted, seen, language = named[file.side], IdSet(), CODES.index(file.language)
     for place, line in lines(file.path):
         try:
@@ -85,7 +125,7 @@ def texts_in(file: Texts, named: Ids) -> Iterator[tuple[int, dict]]:
 
 
 def named_in(path: Path, known: Ids) -> Iterator[Ids | BadRow | Dropped]:
-    """Yields the ids that the pairs of the file name."""
+    """Yields the set of the ids that the pairs of the file name."""
     named = merged([])
     unjudged = 0
     for found in _pairs(path, known):
@@ -103,7 +143,7 @@ def named_in(path: Path, known: Ids) -> Iterator[Ids | BadRow | Dropped]:
 
 
 def not_named(_: None, known: Ids, named: Ids) -> Iterator[Dropped]:
-    """Yields how many items of each side no pair names."""
+    """Yields the number of items of each side that no pair names."""
     for side, reason in NOT_NAMED.items():
         if count := len(known[side]) - len(named[side]):
             yield Dropped(reason, count)
@@ -126,7 +166,7 @@ def pairs_in(path: Path, known: Ids) -> Iterator[tuple[int, dict]]:
 
 
 def _pairs(path: Path, known: Ids) -> Iterator[tuple[int, ...] | BadRow | None]:
-    """Yields (line, query, passage, negatives) of each line, or None for a passage that is not relevant."""
+    """Yields (line number, query, passage, negatives) of each line, or None if the passage is not relevant."""
     triples = path.name.startswith("triples.")
     for number, (place, line) in enumerate(lines(path)):
         try:
@@ -143,7 +183,7 @@ def _triple(place: str, line: bytes) -> tuple[int, int, int]:
     written = columns(place, line, _TRIPLE)
     query, passage, negative = map(_number, [place] * 3, _TRIPLE, written)
     if passage == negative:
-        raise BadRow(f"{place}: passage {passage} is positive and negative: expected two passages")
+        raise BadRow(f"{place}: passage {passage} is both positive and negative: expected two passages")
     return query, passage, negative
 
 
@@ -197,7 +237,7 @@ class Mmarco(LargeBuilder):
         return mmarco_files.find(input_dir, cls.FILES)
 
     def records(self, start: Callable[[Sequence], Flow], split: str, files: Sequence[Path]) -> Flow:
-        """Pairs in the order of their lines, texts in that of their ids, both spread."""
+        """The records, keyed by line number (pairs) or id (texts)."""
         pairs, texts = files[0], mmarco_files.texts_of(files)
         known = start(texts).each(ids_in).total(merged)
         named = start([pairs]).each(named_in, known).total(merged)

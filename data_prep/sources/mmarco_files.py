@@ -1,10 +1,10 @@
-"""Which files of mMARCO's a folder holds, by language and split."""
+"""Finds the files of mMARCO in a folder, by language and split."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.reading.source_files import no_data
+from data_prep.builders.source_files import no_data
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 
@@ -12,7 +12,7 @@ CODES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru",
 _BY_NAME = {LANGUAGES[code].name.lower(): code for code in CODES}
 _PACKED = ("", ".gz")
 _COLLECTION = "_collection.tsv"
-# Split -> the names of its pairs, best first, each with those of its queries.
+# Split -> the possible names of its pairs, best first, each with the names of its queries.
 _SPLITS = {
     "train": {"triples.train.ids.small.tsv": ("train",)},
     "validation": {"qrels.dev.small.tsv": ("dev.small", "dev"), "qrels.dev.tsv": ("dev",)},
@@ -37,12 +37,12 @@ def find(input_dir: Path, expected: str) -> dict[str, tuple[Path, ...]]:
     """The files of each split: its pairs, then the collections, then the queries, both by language.
 
     Args:
-      input_dir: the files stand in it or in folders of it, such as the official collections and queries/train.
-      expected: what the folder holds, for the message.
+      input_dir: the folder; files may be in subfolders, such as the published collections and queries/train.
+      expected: what the folder should hold, for the message.
 
     Raises:
-      InputError: no pairs of any split, an unknown language, a language without its collection or its queries, or two
-        files of one name.
+      InputError: no pairs of any split, an unknown language, a language without a collection or without queries, or
+        two files with the same name.
     """
     named = _named(input_dir)
     collections = _by_language(named, _COLLECTION)
@@ -69,7 +69,7 @@ def texts_of(files: Sequence[Path]) -> list[Texts]:
 
 
 def _named(input_dir: Path) -> dict[str, Path]:
-    """The files of pairs and of texts by their names without .gz; others, such as official runs, are none of ours."""
+    """The files of pairs and texts, by name without .gz; other files, such as official runs, are ignored."""
     pairs = {name for choices in _SPLITS.values() for name in choices}
     named: dict[str, Path] = {}
     for path in sorted(path for suffix in _PACKED for path in input_dir.rglob(f"*.tsv{suffix}")):
@@ -77,7 +77,7 @@ def _named(input_dir: Path) -> dict[str, Path]:
         if name not in pairs and not name.endswith(_COLLECTION) and "_queries." not in name:
             continue
         if name in named:
-            raise InputError(f"{path} stands beside {named[name]}: expected one of them; remove the other")
+            raise InputError(f"both {path} and {named[name]} exist: expected one of them; remove the other")
         named[name] = path
     return named
 
@@ -97,11 +97,11 @@ def _check_whole(input_dir: Path, split: str, collections: dict, queries: dict, 
         if name in queries:
             have, lack = queries[name].name, have
         raise InputError(
-            f"--input_dir={input_dir} holds {have} without {lack}: expected both for each language of {split}; add the"
-            " one or remove the other"
+            f"--input_dir={input_dir} holds {have} but not {lack}: expected both for each language of {split}; add the"
+            " missing file or remove the other"
         )
     if not collections:
         raise InputError(
-            f"--input_dir={input_dir} holds pairs of {split} and no texts: expected {{language}}_collection.tsv and"
+            f"--input_dir={input_dir} holds pairs of {split} but no texts: expected {{language}}_collection.tsv and"
             f" {{language}}_queries.{part}.tsv of at least one of {' '.join(_BY_NAME)}"
         )

@@ -1,10 +1,10 @@
-"""Mr. TyDi: questions of native speakers and passages of Wikipedia in 11 languages.
+"""Mr. TyDi: questions by native speakers and passages of Wikipedia in 11 languages.
 
-INPUT_DIR holds the unpacked folders, named mrtydi-v1.1-LANGUAGE or LANGUAGE, LANGUAGE the English name in small
-letters (arabic, ..., thai); each with topic.SPLIT.tsv, qrels.SPLIT.txt for train, dev (validation) and test, or some
-of them, and collection/docs.jsonl.gz, or docs.jsonl.  A row is a question and a passage judged relevant to it; passages
-judged not to be are the negatives.  The passages of a question share a group.  A collection is read once from end to
-end, and only its judged passages are kept; a line of it that cannot be used counts in each split.
+INPUT_DIR holds the unpacked folders, named mrtydi-v1.1-LANGUAGE or LANGUAGE, the English name in lower case (arabic,
+..., thai).  Each has topic.SPLIT.tsv and qrels.SPLIT.txt for train, dev (validation) and test, or some of them, and
+collection/docs.jsonl.gz or docs.jsonl.  A row is a question and a passage judged relevant to it; passages judged not
+relevant are the negatives.  The passages of a question share a group.  A collection is read once, sequentially, and
+only its judged passages are kept; a malformed line of it counts in each split.
 """
 
 import functools
@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import no_data
 from data_prep.reading.fields import text, text_field
 from data_prep.reading.line_files import columns, json_value, lines
-from data_prep.reading.source_files import no_data
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 
@@ -28,7 +28,7 @@ _QRELS = ("question", "Q0", "passage", "relevance")
 
 
 class Mrtydi(RowsBuilder):
-    """Questions of native speakers and passages of Wikipedia, in 11 languages; a pair has one language."""
+    """Questions by native speakers and passages of Wikipedia, in 11 languages; a pair has one language."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.0.0": "The judged passages.", "1.1.0": ONE_TEXT}
@@ -45,7 +45,7 @@ class Mrtydi(RowsBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """Topics, judgements and collection of each language, one after the other, by split.
+        """By split: topics, judgements and collection of each language, one after the other.
 
         Raises:
           InputError: no folder has topics, a folder has an unknown language, or a file is missing.
@@ -65,7 +65,7 @@ class Mrtydi(RowsBuilder):
         return found
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
-        """Yields a row for each question and relevant passage, language by language, in the order of the questions."""
+        """Yields a row for each question and relevant passage, by language, in the order of the questions."""
         for topics, judgements, collection in zip(files[::3], files[1::3], files[2::3], strict=True):
             yield from _rows(_code(topics.parent), topics, judgements, collection)
 
@@ -127,9 +127,9 @@ def _judgement(place: str, line: bytes) -> tuple[str, str, bool]:
 
 @functools.lru_cache(maxsize=len(CODES))
 def _judged_passages(folder: Path, collection: Path, changed: int) -> tuple[dict[str, str], list[BadRow]]:
-    """Id -> text of the passages that a judgement of any split names, and the lines that are wrong.
+    """Id -> text of the passages that a judgement of any split names; and the malformed lines.
 
-    All splits and tables share one reading.
+    All splits and tables share one pass over the collection.
     """
     del changed  # part of the cache's key
     judged = set()
@@ -138,7 +138,7 @@ def _judged_passages(folder: Path, collection: Path, changed: int) -> tuple[dict
             try:
                 judged.add(_judgement(place, line)[1])
             except BadRow:
-                continue  # `_rows` reads the line again, and tells of it
+                continue  # `_rows` reads the line again, and reports it
     found, wrong = {}, []
     for place, line in lines(collection):
         try:

@@ -1,27 +1,28 @@
 """NewsQA: questions about CNN's news stories and the part of the story that answers them.
 
-INPUT_DIR holds, of https://github.com/Maluuba/newsqa,
+INPUT_DIR holds, from https://github.com/Maluuba/newsqa,
 
-    combined-newsqa-data-v1.csv or .json    what its tool makes of the questions and CNN's stories
+    combined-newsqa-data-v1.csv or .json    made by its tool from the questions and CNN's stories
     train_story_ids.csv, dev_story_ids.csv, test_story_ids.csv or some of them      the stories of each split
 
 A row of the .csv file is a question with the answers that several people marked, as character ranges of the story:
 
-    answer_char_ranges      196:228|196:202,217:228|None    one person's answer between bars, its ranges between commas
-    validated_answers       {"196:228": 2, "none": 1}       how many others chose which, where they did not agree
+    answer_char_ranges      196:228|196:202,217:228|None    answers of several people, ranges between commas
+    validated_answers       {"196:228": 2, "none": 1}       votes of further people, if the first ones disagreed
 
-The .json file has one element per story, and the answer that counts with each question:
+The .json file has one element per story, with one agreed answer per question:
 
     {"data": [{"storyId", "text", "questions": [{"q", "consensus": {"s", "e"} or {"noAnswer"} or {"badQuestion"}}]}]}
 
-- Answers: the one with the most votes of the validators, if there were any, otherwise of the people who marked it; on a
-  tie, the first.  The .json file's `consensus` is taken as it is.  A question that most people called unanswerable or
-  senseless is left out and counted.
+- Answer: the one with the most votes by validators, or if there are none by the people who marked it; on a tie, the
+  first.  The .json file's `consensus` is used as it is.  A question that most people called unanswerable or senseless
+  is left out and counted.
 - Passage: about 100 words of the story around the answer's first range (data_prep/sources/answer_window.py).
 - Group: the story, so that overlapping passages are never negatives of each other's questions.
 """
 
 import collections
+import functools
 import json
 import re
 from collections.abc import Container, Iterator, Sequence
@@ -29,18 +30,18 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row
+from data_prep.builders.row import BadRow, Dropped, Row, read_each
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import by_split
 from data_prep.reading.fields import field, shown, text, text_field
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import check_header, csv_rows
-from data_prep.reading.source_files import by_split
 from data_prep.sources.answer_window import sentences, window
 from hbt_jax.errors import InputError
 
 NEEDED = ("story_id", "question", "answer_char_ranges", "validated_answers", "story_text")
-NO_ANSWER = "questions to which most found no answer"
-BLANK = "questions whose answer is white space of the story"
+NO_ANSWER = "questions to which most people found no answer"
+BLANK = "questions whose answer is only white space"
 _RANGES = re.compile(r"\d+:\d+(,\d+:\d+)*")
 
 
@@ -48,7 +49,7 @@ def rows(combined: Path, ids: Path) -> Iterator[Row | BadRow | Dropped]:
     """Yields the rows of the stories that `ids` lists, in the order of the combined file.
 
     Raises:
-      InputError: a file is not CSV or JSON of UTF-8 text, or lacks a column.
+      InputError: a file is not CSV or JSON in UTF-8, or lacks a column.
     """
     chosen = {row["story_id"] for _, row in csv_rows(ids, lambda place, names: check_header(place, names, ["story_id"]))
               if row}  # fmt: skip
@@ -59,7 +60,7 @@ def _of_csv(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | D
     for place, row in csv_rows(combined, _check_names):
         try:
             if row is None:
-                raise BadRow(f"{place}: more or fewer columns than the first line: expected one value for each name")
+                raise BadRow(f"{place}: more or fewer columns than the first line: expected one value per column name")
             if row["story_id"] in chosen:
                 ranges = answer(place, row["answer_char_ranges"], row["validated_answers"])
                 yield _row(place, row["story_id"], row["story_text"], row["question"], ranges)
@@ -76,12 +77,12 @@ def _of_json(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | 
         except BadRow as bad:
             yield bad
             continue
-        for index, asked in enumerate(questions):
-            here = f"{place}: questions[{index}]"
-            try:
-                yield _row(here, name, written, field(here, asked, "q", str), _consensus(here, asked))
-            except BadRow as bad:
-                yield bad
+        units = ((f"{place}: questions[{index}]", asked) for index, asked in enumerate(questions))
+        yield from read_each(units, functools.partial(_asked_row, name=name, story=written))
+
+
+def _asked_row(place: str, asked: object, name: str, story: str) -> Row | Dropped:
+    return _row(place, name, story, field(place, asked, "q", str), _consensus(place, asked))
 
 
 def _consensus(place: str, asked: dict) -> list[tuple[int, int]] | None:
@@ -98,7 +99,7 @@ def _check_names(place: str, names: Sequence[str]) -> None:
 
 
 def _row(place: str, name: str, story: str, question: str, ranges: list[tuple[int, int]] | None) -> Row | Dropped:
-    """The row of a question about the story `name`, or why there is none; `ranges` are those of its answer."""
+    """The row of a question about the story `name`, or why there is none; `ranges` is where its answer is."""
     text(place, "the story", story)
     text(place, "the question", question)
     if ranges is None:
@@ -106,8 +107,8 @@ def _row(place: str, name: str, story: str, question: str, ranges: list[tuple[in
     start, end = min(ranges)
     if not 0 <= start <= end <= len(story):
         raise BadRow(
-            f"{place}: the answer is at {start}:{end} of a story of {len(story)} characters: expected a range within"
-            " it; make the combined file again"
+            f"{place}: the answer is at {start}:{end} of a story of {len(story)} characters: expected a range inside"
+            " the story; make the combined file again"
         )
     if not story[start:end].strip():
         return Dropped(BLANK)
@@ -115,7 +116,7 @@ def _row(place: str, name: str, story: str, question: str, ranges: list[tuple[in
 
 
 def answer(place: str, marked: str, validated: str) -> list[tuple[int, int]] | None:
-    """The ranges of the answer with the most votes; None where most say that there is none.
+    """The ranges of the answer with the most votes; None if most voted that there is none.
 
     >>> answer("file:2", "4:9|None|4:9,12:14", '{"none": 1, "4:9,12:14": 2}')
     [(4, 9), (12, 14)]
@@ -138,7 +139,7 @@ def _validated(place: str, validated: str) -> dict[str, int]:
     except json.JSONDecodeError:
         votes = None
     if not (isinstance(votes, dict) and all(type(count) is int for count in votes.values())):
-        raise BadRow(f"{place}: validated_answers is {shown(validated)}: expected an object of votes or nothing")
+        raise BadRow(f"{place}: validated_answers is {shown(validated)}: expected an object of votes, or nothing")
     return votes
 
 
@@ -163,7 +164,7 @@ class Newsqa(RowsBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """Stories and story ids of each split that has ids; raises InputError when either are missing."""
+        """Stories and story ids of each split that has ids; raises InputError if either is missing."""
         names = {split: (f"{part}_story_ids.csv",) for split, part in
                  (("train", "train"), ("validation", "dev"), ("test", "test"))}  # fmt: skip
         found = by_split(input_dir, names, cls.FILES)

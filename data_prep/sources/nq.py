@@ -1,9 +1,9 @@
 """Natural Questions as DPR prepared them: questions of Google's users and passages of Wikipedia.
 
 INPUT_DIR holds biencoder-nq-train.json and biencoder-nq-dev.json (validation), plain or .gz, or one of them.  As in
-DPR's own training the passage is the first of `positive_ctxs`; the negatives are `hard_negative_ctxs`, all of them but
-those that are among the positive ones.  Each is the article's title, if any, an empty line and the text.  Files are
-read element by element: memory is that of one question and of the items' ids.
+DPR's own training, the passage is the first of `positive_ctxs`; the negatives are all `hard_negative_ctxs` that are not
+among the positive ones.  A passage is the article's title, if there is one, an empty line and the text.  Files are read
+element by element: memory holds one question and the ids of the items.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,6 @@ from data_prep.builders.row import BadRow, Dropped, Row, item_id, read_each, tit
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import field, text_field
 from data_prep.reading.json_list import elements
-from data_prep.reading.source_files import by_split
 from hbt_jax.text_identity import identity_text
 
 NO_PASSAGE = "questions without a passage that answers them"
@@ -36,17 +35,12 @@ class Nq(RowsBuilder):
   title = {Dense Passage Retrieval for Open-Domain Question Answering},
   author = {Karpukhin, Vladimir and others},
   booktitle = {Proceedings of EMNLP}, year = {2020}}"""
+    FILE_NAMES = {"train": ("biencoder-nq-train.json",), "validation": ("biencoder-nq-dev.json",)}
     FILES = (
         "biencoder-nq-train.json, biencoder-nq-dev.json or one of them, plain or .gz, from"
         " https://dl.fbaipublicfiles.com/dpr/data/retriever/biencoder-nq-train.json.gz and"
         " .../biencoder-nq-dev.json.gz"
     )
-
-    @classmethod
-    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file of each split that there is; raises InputError for none of them."""
-        names = {"train": ("biencoder-nq-train.json",), "validation": ("biencoder-nq-dev.json",)}
-        return by_split(input_dir, names, cls.FILES)
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each question that has a passage."""

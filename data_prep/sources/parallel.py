@@ -1,9 +1,9 @@
-"""Parallel text: one file a language, line n the translation of line n, such as NTREX-128.
+"""Parallel text: one file per language, in which line n is the translation of line n; such as NTREX-128.
 
-INPUT_DIR holds LANG.txt files, which are the split `train`; or folders train, validation, test of them, or some of
-these.  A line in all its languages is one item, query and passage alike: a batch takes the query in one language and
-the passage in another.  A language whose line is blank is left out of the row; a line left in fewer than two languages
-is left out; both are counted.
+INPUT_DIR holds LANG.txt files, which form the split `train`; or subfolders train, validation, test of such files, or
+some of these.  A line in all its languages is one item, both query and passage: a batch takes the query in one language
+and the passage in another.  Languages whose line is blank are left out of the row, and so are lines left with fewer
+than two languages; both are counted.
 """
 
 import itertools
@@ -14,14 +14,14 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row, item_id
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.line_files import decoded, lines
-from data_prep.reading.source_files import folders_by_split
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.text_identity import identity_text
 
-BLANK = "blank lines, counted in each language"
-ALONE = "lines that are not blank in one language only"
+BLANK = "blank lines, counted per language"
+ALONE = "lines with text in only one language"
 
 
 class Parallel(RowsBuilder):
@@ -29,28 +29,28 @@ class Parallel(RowsBuilder):
 
     ALIKE = True
     VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {"1.0.0": "A line is query and passage alike.", "1.1.0": ONE_TEXT}
+    RELEASE_NOTES = {"1.0.0": "A line is both query and passage.", "1.1.0": ONE_TEXT}
     FILES = "LANG.txt files, such as en.txt and de.txt, or folders of them named train, validation, test"
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split, in the order of their codes.
+        """The files of each split, ordered by language code.
 
         Raises:
-          InputError: there is none, a file is not named by a known language, or a language is alone.
+          InputError: there is none, a file is not named after a known language, or a split has one language only.
         """
         found = folders_by_split(input_dir, "*.txt", cls.FILES)
         for split, paths in found.items():
             for path in paths:
                 if path.stem not in LANGUAGES:
-                    named = "a file is named by the language of its lines, such as en.txt"
+                    named = "files are named after the language of their lines, such as en.txt"
                     raise InputError(f"{path}: {unknown_language(path.stem, named)}")
             if len(paths) == 1:
                 raise InputError(f"{paths[0]}: no other language in {split}: expected at least two LANG.txt files")
         return found
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
-        """Yields a row for each line that two languages have; raises InputError when files differ in length."""
+        """Yields a row for each line that two languages have; raises InputError if files differ in length."""
         _check_lengths(files)
         for translations in zip(*map(lines, files), strict=True):
             try:
@@ -75,6 +75,6 @@ def _check_lengths(files: Sequence[Path]) -> None:
     for one, other in itertools.pairwise(files):
         if counts[one] != counts[other]:
             raise InputError(
-                f"{one} has {counts[one]:,} lines and {other} has {counts[other]:,}: expected as many, as line n of one"
-                " is the translation of line n of the other; correct the files"
+                f"{one} has {counts[one]:,} lines and {other} has {counts[other]:,}: expected equally many, because"
+                " line n of one is the translation of line n of the other; correct the files"
             )

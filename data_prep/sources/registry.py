@@ -4,6 +4,7 @@ data_prep/builders/tables.py says what the three tables of a source hold.
 """
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import itertools
@@ -11,11 +12,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from absl import flags, logging
 
 from data_prep.builders.tables import ON_BAD_ROW, TABLES
 from data_prep.reading.downloads import DOWNLOADS, fetched
+from hbt_jax.config import Part, option
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name, named_errors
@@ -41,31 +44,69 @@ SOURCES = {
     "wordpairs": "data_prep.sources.wordpairs:Wordpairs",
     "yahoo": "data_prep.sources.yahoo:Yahoo",
 }
-_ROWS = ("input_dir", "on_bad_row")
-_LARGE = (*_ROWS, "beam_options")
-USES = {name: _ROWS for name in SOURCES} | {  # flags it has a use for
-    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_ROWS, "passage"),
-}  # fmt: skip
-_FILES = "folder with the files of a source that is not downloaded"
 PASSAGES = ("sentence", "paragraph")
-_FLAGS = ("input_dir", "on_bad_row", "beam_options", "passage")  # those of `define_flags`
+SPLITS = ("train", "validation", "test")
+_FROM_FILES = ("input_dir", "on_bad_row")
+_LARGE = (*_FROM_FILES, "beam_options")
+SUPPORTED = {name: _FROM_FILES for name in SOURCES} | {  # source -> builder settings that it supports
+    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_FROM_FILES, "passage"),
+}  # fmt: skip
+_SETTINGS = (*_LARGE, "passage")
 _READ_BATCH = 4096
 
 
+@dataclasses.dataclass(frozen=True)
+class SourceOptions(Part):
+    """The source, its files, and the folder it is prepared in."""
+
+    title: ClassVar[str] = "Source"
+
+    source: str = option("", f"name of the source: {', '.join(SOURCES)}")
+    input_dir: str = option(
+        "",
+        f"folder with the source's files (not for facts); empty: the files of {', '.join(DOWNLOADS)} are downloaded"
+        " into RAW_DIR/downloads",
+    )
+    raw_dir: str = option("", "folder of the prepared sources (TensorFlow Datasets); a missing source is prepared")
+    on_bad_row: str = option(
+        "stop",
+        "what to do with a malformed row: stop ends the command with file and line; skip leaves it out, counts it and"
+        " lists it beside the prepared source (not for facts)",
+        choices=ON_BAD_ROW,
+    )
+    passage: str = option(
+        "sentence",
+        "what answers a question: the sentence or the paragraph that holds the answer (only for squad)",
+        choices=PASSAGES,
+    )
+    beam_options: str = option(
+        "",
+        "options of an Apache Beam pipeline that prepares the source on its workers, comma-separated; empty: without"
+        " Beam (only for mmarco, coco35l, cc3m35l)",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitOptions(SourceOptions):
+    """A split of a source, its files, and the folder it is prepared in."""
+
+    split: str = option("train", "split of the source", choices=SPLITS)
+
+
 def builder(source: str, table: str, raw_dir: str | Path, **settings):
-    """The TensorFlow Datasets builder of one table, prepared under `raw_dir` when it is not there yet.
+    """The TensorFlow Datasets builder of one table, which is prepared under `raw_dir` if it is missing.
 
     Args:
       source: a name in SOURCES.
       table: one of TABLES.
       raw_dir: folder of all prepared sources (what TensorFlow Datasets calls data_dir).
-      **settings: passed to the builder's constructor; most matter only when the table is not prepared yet.
+      **settings: passed to the builder's constructor; most matter only if the table is not prepared yet.
 
     Returns:
       a tfds.core.DatasetBuilder whose files exist.
 
     Raises:
-      InputError: an unknown source or table, a wrong file of the user's, or another process prepares the table.
+      InputError: an unknown source or table, a wrong input file, or another process is preparing the table.
     """
     _check_known(source)
     check_local("--raw_dir", raw_dir)
@@ -73,7 +114,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     if table not in TABLES:
         raise InputError(f"unknown table {table!r} of source {source}: expected one of {' '.join(TABLES)}")
     module, _, name = SOURCES[source].partition(":")
-    import_tensorflow()  # before TensorFlow Datasets imports it: its start-up notes are no news
+    import_tensorflow()  # before TensorFlow Datasets imports it, with its start-up notes
     with signals_held_back():
         import tensorflow_datasets as tfds
 
@@ -84,73 +125,45 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
         made = made_by(config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings)
         if not made.is_prepared():
             table_dir = Path(made.data_dir).parent
-            with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE, other sources may be prepared meanwhile
-                for stopped in table_dir.glob("incomplete.*"):  # what TensorFlow Datasets leaves of a killed build
+            with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE: other sources may be prepared at the same time
+                for stopped in table_dir.glob("incomplete.*"):  # left by TensorFlow Datasets when a build is killed
                     shutil.rmtree(stopped)
                 with named_errors(table_dir):
                     made.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     return made
 
 
-def define_flags() -> None:
-    """Defines the flags that are settings of a source's builder, for every command that prepares one."""
-    flags.DEFINE_string(
-        "input_dir",
-        "",
-        f"folder with the files of a source ({', '.join(_users('input_dir'))}); empty: those of"
-        f" {', '.join(DOWNLOADS)} are fetched into RAW_DIR/downloads",
-    )
-    flags.DEFINE_enum(
-        "on_bad_row", None, ON_BAD_ROW,
-        "a row that cannot be used ends the build with its file and line: stop (when not given); or is left out,"
-        f" counted and listed beside the prepared source: skip ({', '.join(_users('on_bad_row'))})",
-    )  # fmt: skip
-    flags.DEFINE_string(
-        "beam_options", None,
-        "options of an Apache Beam pipeline, comma-separated: the source is prepared by it, on its workers"
-        f" ({', '.join(_users('beam_options'))})",
-    )  # fmt: skip
-    flags.DEFINE_enum(
-        "passage", None, PASSAGES,
-        "of --source=squad: what answers a question, the sentence (when not given) or the paragraph of the answer",
-    )  # fmt: skip
-
-
-def _users(flag: str) -> list[str]:
-    return [source for source, names in USES.items() if flag in names]
-
-
 def flag_settings() -> dict[str, str]:
-    """The settings of the builder of --source that the flags of `define_flags` stand for.
+    """The settings of the builder of --source, from those flags of `SourceOptions` that the user gave.
 
     Raises:
-      InputError: an unknown source, a flag is missing, or the source has no use for one.
+      InputError: an unknown source, a flag is missing, or the source does not support one.
     """
     given = flags.FLAGS
-    return settings(given.source, **{name: given[name].value for name in _FLAGS})
+    return settings(given.source, **{name: given[name].value for name in _SETTINGS if given[name].present})
 
 
 def settings(source: str, **given: str | None) -> dict[str, str]:
-    """The builder's settings among the flags given by name; those that are empty or None are not given.
+    """The builder's settings among the given ones, by name; empty or None means not given.
 
     Raises:
-      InputError: an unknown source, a flag is missing, or the source has no use for one.
+      InputError: an unknown source, a flag is missing, or the source does not support one.
     """
     _check_known(source)
     found = {name: value for name, value in given.items() if value}
     for name, value in found.items():
-        if name not in USES[source]:
-            raise InputError(f"--{name}={value} has no use for --source={source}: leave it out")
+        if name not in SUPPORTED[source]:
+            raise InputError(f"--{name}={value} is not supported by --source={source}: leave it out")
     check_local("--input_dir", found.get("input_dir", ""))
-    if "input_dir" in USES[source] and "input_dir" not in found and source not in DOWNLOADS:
-        raise InputError(f"--input_dir is needed for --source={source}: {_FILES} ({source})")
+    if "input_dir" in SUPPORTED[source] and "input_dir" not in found and source not in DOWNLOADS:
+        raise InputError(f"--input_dir is needed for --source={source}: the folder with its files")
     return found
 
 
 def dropped_lines(source: str, raw_dir: str | Path, **settings) -> list[str]:
-    """What a source left out when it was prepared, a line for each split and reason; none where it takes everything.
+    """What a source left out when it was prepared: a line per split and reason.
 
-    A builder says it in its metadata: {"dropped": {split: {reason: count}}}.
+    A builder records it in its metadata: {"dropped": {split: {reason: count}}}.
     """
     by_split = builder(source, "pairs", raw_dir, **settings).info.metadata.get("dropped", {})
     return [
@@ -169,7 +182,7 @@ def _check_known(source: str) -> None:
 
 @contextlib.contextmanager
 def _quiet(tfds):
-    """Without TensorFlow Datasets' notes and progress bars: callers print what they made, in their own words."""
+    """Silences the notes and progress bars of TensorFlow Datasets: callers print what they made themselves."""
     verbosity = logging.get_verbosity()
     tfds.disable_progress_bar()
     logging.set_verbosity(logging.ERROR)
@@ -182,7 +195,7 @@ def _quiet(tfds):
 
 
 def records(source: str, table: str, split: str, raw_dir: str | Path, **settings) -> Iterator[dict]:
-    """Yields the records of one table and split, in the order they were written.
+    """Yields the records of one table and split, in the order in which they were written.
 
     Args:
       source: a name in SOURCES.
@@ -200,7 +213,7 @@ def records(source: str, table: str, split: str, raw_dir: str | Path, **settings
 
 
 def prepared(source: str, table: str, split: str, raw_dir: str | Path, **settings):
-    """The builder of one table, of which a split is to be read: arguments and errors as for `records`."""
+    """The builder of one table, checked to have a split; arguments and errors as for `records`."""
     made = builder(source, table, raw_dir, **settings)
     if split not in made.info.splits:
         raise InputError(f"source {source} has no split {split!r}: it has {' '.join(made.info.splits)} ({raw_dir})")
@@ -208,14 +221,14 @@ def prepared(source: str, table: str, split: str, raw_dir: str | Path, **setting
 
 
 def columns(made, split: str) -> Iterator[dict[str, list]]:
-    """Yields the records of a builder's split some thousands at a time: column -> UTF-8 bytes of each, or a list of."""
+    """Yields the records of a split, a few thousand at a time: column -> UTF-8 bytes, or lists of them, per record."""
     tf = import_tensorflow()
     for batch in _batches(made, split):
         yield {name: _listed(column, tf) for name, column in batch.items()}
 
 
 def _batches(made, split: str):
-    """A tf.data.Dataset of some thousands of records at a time."""
+    """A tf.data.Dataset of batches of a few thousand records."""
     # `as_dataset` parses record by record, here 30 times slower than parsing whole batches.
     import tensorflow_datasets as tfds
 
@@ -226,7 +239,7 @@ def _batches(made, split: str):
     }
     files = [os.fspath(path) for path in made.info.splits[split].filepaths]
     options = tf.data.Options()
-    options.autotune.enabled = False  # nothing here is tuned, and its thread may end 10 s late, and the reading with it
+    options.autotune.enabled = False  # nothing to tune here, and its thread may delay the end of reading by 10 s
     batches = tf.data.TFRecordDataset(files).batch(_READ_BATCH).with_options(options)
     return batches.map(lambda some: tf.io.parse_example(some, spec)).prefetch(2)
 

@@ -1,20 +1,20 @@
-"""Questions and paragraphs in SQuAD's layout as a TensorFlow Datasets builder: a folder with one file a language.
+"""Questions and paragraphs in SQuAD's layout as a TensorFlow Datasets builder: a folder with one file per language.
 
-INPUT_DIR holds LANG.json files, which are the split `train`; or folders train, validation, test of them, or some of
-these.  MLQA-R and XQuAD-R are such folders; hbt_jax/evaluation/benchmarks/squad_layout.py describes a file.  With
---on_bad_row=skip a paragraph with a wrong field is left out with all its questions, and so is a question whose answer
-is not where the file says; a fault of a whole file still ends the build.
+INPUT_DIR holds LANG.json files, which form the split `train`; or subfolders train, validation, test of such files, or
+some of these.  MLQA-R and XQuAD-R are such folders; hbt_jax/evaluation/benchmarks/squad_layout.py describes a file.
+With --on_bad_row=skip, a paragraph with a wrong field is left out with all its questions, and so is a question whose
+answer is not where the file says; an error in a whole file still ends the build.
 
 A passage is the sentence in which the answer starts, or the whole paragraph.  How questions become pairs:
 
 - Query item: the question id, which its translations share.
 - Passage item: the passages of a question id, one in each language that has the id.  Questions with the same passages
-  in the same languages share one item, named by the first of them.  Sentence boundaries differ between languages, so
-  two questions may share their English sentence but not their Thai one: then each keeps a passage item of its own, and
-  the English sentence stands in both.
-- Group: questions that share a passage in at least one language, directly or through others, so that a passage is never
-  a negative of a question that it answers.  Groups can be a little too wide (at most 15 of XQuAD-R's 1,190 questions):
-  that costs a few negatives, whereas narrower ones would let wrong negatives through.
+  in the same languages share one item, named after the first of them.  Sentence boundaries differ between languages, so
+  two questions may share their English sentence but not their Thai one: then each keeps its own passage item, and the
+  English sentence is in both.
+- Group: questions that share a passage in at least one language, directly or transitively, so that a passage is never a
+  negative of a question that it answers.  Groups can be slightly too large (at most 15 of XQuAD-R's 1,190 questions),
+  which costs a few negatives; smaller ones would allow false negatives.
 """
 
 import collections
@@ -29,14 +29,14 @@ from tqdm import tqdm
 from data_prep.builders.base import SourceBuilder
 from data_prep.builders.keys import in_order
 from data_prep.builders.row import BadRow, Dropped
-from data_prep.reading.source_files import SPLITS, folders_by_split
+from data_prep.builders.source_files import SPLITS, folders_by_split
 from data_prep.sources.registry import PASSAGES
 from hbt_jax import connected
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.squad_layout import language_files
 
-NO_ANSWER = "questions without an answer, counted in each language"
+NO_ANSWER = "questions without an answer, counted per language"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Answered:
     Attributes:
       language: code.
       id, query: the question's id and text.
-      place: paragraph, and sentence where the passage is one; the same for questions of one passage.
+      place: paragraph, and sentence if passages are sentences; equal for questions with the same passage.
       passage: text of the sentence or paragraph.
     """
 
@@ -78,10 +78,11 @@ def answered(
     Args:
       files: language code -> file.
       passage: `sentence` or `paragraph`.
-      set_aside: called with each paragraph and question that cannot be used or has no answer; may raise a BadRow.
+      set_aside: called with each malformed paragraph or question, and each question without an answer; may raise a
+        BadRow.
 
     Raises:
-      InputError: a file is not in the layout, or has no sentences where they are passages.
+      InputError: a file is not in the layout, or has no sentences although passages are sentences.
     """
     for code, path in files.items():
         for paragraph in squad_layout.read(path, lambda error: set_aside(BadRow(str(error)))):
@@ -98,10 +99,10 @@ def answered(
 
 
 def join(files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | Dropped], None]) -> Joined:
-    """Joins the questions of one file a language; arguments as for `answered`.
+    """Joins the questions of all languages; arguments as for `answered`.
 
     Raises:
-      InputError: a file is wrong, none of its questions can be used, or a language shares no question with another one.
+      InputError: a file is malformed, has no usable question, or shares no question with another language.
     """
     places_of: dict[str, dict[str, tuple]] = {}  # question -> language -> paragraph and sentence of its passage
     for code, path in files.items():
@@ -116,7 +117,7 @@ def join(files: Mapping[str, Path], passage: str, set_aside: Callable[[BadRow | 
 def _answered_of(
     code: str, path: Path, passage: str, set_aside: Callable[[BadRow | Dropped], None]
 ) -> Iterator[Answered]:
-    """As `answered` for one file; raises InputError when it has none."""
+    """As `answered`, for one file; raises InputError if it has no usable question."""
     left_out: collections.Counter = collections.Counter()
 
     def counted(found: BadRow | Dropped) -> None:
@@ -130,8 +131,8 @@ def _answered_of(
     if empty:
         why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing"
         raise InputError(
-            f"{path}: no question with an answer that can be used (left out: {why}): expected at least one; correct"
-            " the file, or leave it out"
+            f"{path}: no usable question with an answer (left out: {why}): expected at least one; correct the file, or"
+            " leave it out"
         )
 
 
@@ -155,7 +156,7 @@ def pairs(joined: Joined) -> Iterator[dict]:
 
 
 def _again(_: BadRow | Dropped) -> None:
-    """What `join` has set aside already."""
+    """Ignores what `join` has already counted."""
 
 
 def _passage(
@@ -177,15 +178,15 @@ def _passage(
 
 
 def _check_joined(files: Mapping[str, Path], places_of: dict[str, dict[str, tuple]]) -> None:
-    """Where there are several languages, every one has an answered question in common with another."""
+    """Checks that, of several languages, each shares an answered question with another."""
     shared = {code for places in places_of.values() if len(places) > 1 for code in places}
     for code, path in files.items():
         if len(files) > 1 and code not in shared:
             others = " ".join(other for other in files if other != code)
             raise InputError(
-                f"{path}: no question id in common with the other languages ({others}):"
-                " translations of a question have the same id in every file; correct the ids, or prepare this language"
-                " as a source of its own, with another --input_dir"
+                f"{path}: no question id in common with the other languages ({others}): translations of a question have"
+                " the same id in every file; correct the ids, or prepare this language separately, with another"
+                " --input_dir"
             )
 
 
@@ -197,7 +198,7 @@ class Squad(SourceBuilder):
     FILES = f"LANG.json files, such as en.json, or folders of them named {', '.join(SPLITS)}"
 
     def __init__(self, *, input_dir: str | os.PathLike, passage: str = "sentence", **kwargs):
-        """As SourceBuilder's; `passage` is what answers a question, one of registry.PASSAGES."""
+        """As SourceBuilder; `passage` is what answers a question, one of registry.PASSAGES."""
         if passage not in PASSAGES:
             raise InputError(f"--passage={passage}: expected one of {', '.join(PASSAGES)}")
         self._passage = passage
@@ -205,16 +206,16 @@ class Squad(SourceBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split; raises InputError for a folder without them or with files of both kinds."""
+        """The files of each split; raises InputError if there are none, or some both in it and in subfolders."""
         for folder in (input_dir, *(input_dir / split for split in SPLITS)):
-            language_files(folder)  # all are named by a language
+            language_files(folder)  # checks that all are named after a language
         return folders_by_split(input_dir, "*.json", cls.FILES)
 
     def _settings(self) -> dict[str, str]:
         return {"passage": self._passage}
 
     def _generate_examples(self, split: str, files: Sequence[Path]):
-        """Yields (key, record) of one split: texts language by language, pairs in the order of the questions."""
+        """Yields (key, record) of one split: texts by language, pairs in the order of the questions."""
         by_code, table = {path.stem: path for path in files}, self.builder_config.name
         with self._left_out(split) as left_out:
             joined = join(by_code, self._passage, left_out.add)

@@ -1,8 +1,8 @@
-"""SQuADShifts: questions in SQuAD's layout about texts of four other kinds, with the paragraph as the passage.
+"""SQuADShifts: questions in SQuAD's layout about four other kinds of text, with the paragraph as the passage.
 
-INPUT_DIR holds new_wiki_v1.0.json, nyt_v1.0.json, reddit_v1.0.json, amazon_reviews_v1.0.json, or some of them; all are
-the split validation.  Questions about one paragraph share a group.  A paragraph that cannot be used is set aside with
-all its questions.
+INPUT_DIR holds new_wiki_v1.0.json, nyt_v1.0.json, reddit_v1.0.json and amazon_reviews_v1.0.json, or some of them; all
+form the split validation.  Questions about one paragraph share a group.  A malformed paragraph is left out with all its
+questions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row, item_id
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
-from data_prep.reading.source_files import no_data
+from data_prep.builders.source_files import no_data
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
 
@@ -38,7 +38,7 @@ class Squadshifts(RowsBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files that there are; raises InputError for none of them."""
+        """The existing files; raises InputError if there are none."""
         found = tuple(path for name in cls._NAMES if (path := input_dir / name).is_file())
         if not found:
             raise no_data(input_dir, cls.FILES)

@@ -1,4 +1,4 @@
-"""WikiQA: questions of Bing's users and the sentences of a Wikipedia article, judged by people.
+"""WikiQA: questions of Bing's users and sentences of a Wikipedia article, judged by people.
 
 INPUT_DIR holds WikiQA-train.tsv, WikiQA-dev.tsv (validation) and WikiQA-test.tsv, or some of them.  A row is a question
 and a sentence that answers it; the other sentences of its article are the negatives.
@@ -14,12 +14,11 @@ from data_prep.builders.row import BadRow, Dropped, Row
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import text
 from data_prep.reading.line_files import check_header, columns, lines
-from data_prep.reading.source_files import by_split
 from hbt_jax.text_identity import identity_text
 
 COLUMNS = ("QuestionID", "Question", "DocumentID", "DocumentTitle", "SentenceID", "Sentence", "Label")
 NO_POSITIVE = "questions without a sentence that answers them"
-BOTH = "judgements that a sentence does not answer its question, where another one says that it does"
+BOTH = "judgements that a sentence does not answer its question, although another one says that it does"
 
 
 class Wikiqa(RowsBuilder):
@@ -36,20 +35,11 @@ class Wikiqa(RowsBuilder):
   title = {{WikiQA}: A Challenge Dataset for Open-Domain Question Answering},
   author = {Yang, Yi and Yih, Wen-tau and Meek, Christopher},
   booktitle = {Proceedings of EMNLP}, year = {2015}}"""
-    _NAMES = {
-        "train": ("WikiQA-train.tsv",),
-        "validation": ("WikiQA-dev.tsv",),
-        "test": ("WikiQA-test.tsv",),
-    }
+    FILE_NAMES = {"train": ("WikiQA-train.tsv",), "validation": ("WikiQA-dev.tsv",), "test": ("WikiQA-test.tsv",)}
     FILES = (
         "WikiQA-train.tsv, WikiQA-dev.tsv, WikiQA-test.tsv or some of them, unpacked from WikiQACorpus.zip"
         f" ({HOMEPAGE})"
     )
-
-    @classmethod
-    def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The file of each split that there is; raises InputError for none of them."""
-        return by_split(input_dir, cls._NAMES, cls.FILES)
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
         """Yields a row for each sentence that answers its question, in the order of the questions."""
@@ -57,7 +47,7 @@ class Wikiqa(RowsBuilder):
             judged: dict[tuple[str, str], dict[str, set[str]]] = collections.defaultdict(
                 lambda: collections.defaultdict(set)
             )  # id and text of the question -> sentence -> labels
-            typed: dict[str, str] = {}  # what stands for a text -> the text as it was first typed
+            typed: dict[str, str] = {}  # identity text -> the text as it was first typed
             for place, line in lines(path):
                 try:
                     found = columns(place, line, COLUMNS)
@@ -81,12 +71,12 @@ class Wikiqa(RowsBuilder):
 
 
 def _first(typed: dict[str, str], value: str) -> str:
-    """The first of the texts that are the same as a text."""
+    """The first of the texts that equal a text."""
     return typed.setdefault(identity_text(value), value)
 
 
 def _rows(question_id: str, question: str, labels: dict[str, set[str]]) -> Iterator[Row | Dropped]:
-    """Yields the rows of one question; a sentence that stands twice and has both labels is no negative."""
+    """Yields the rows of one question; a sentence with both labels is not a negative."""
     positives = [sentence for sentence, found in labels.items() if "1" in found]
     negatives = tuple({"en": sentence} for sentence, found in labels.items() if found == {"0"})
     if not positives:

@@ -1,13 +1,13 @@
 """Pairs of words in two languages, as the early-layer study of arXiv 2506.15415 trains on.
 
-INPUT_DIR holds .tsv files, which are the split `train`; or folders train, validation, test of them, or some of these.
-The first line of a file names its two languages by their codes, each line after it is a word and its translation:
+INPUT_DIR holds .tsv files, which form the split `train`; or subfolders train, validation, test of such files, or some
+of these.  The first line of a file has its two language codes, each further line a word and its translation:
 
     en      sw
     water   maji
 
-A pair is one item, query and passage alike: a batch takes the query in one language and the passage in the other.
-Pairs that share a word, directly or over others, share a group, so that no translation of a word counts as a wrong one.
+A pair is one item, both query and passage: a batch takes the query in one language and the passage in the other.  Pairs
+that share a word, directly or transitively, share a group, so that no translation of a word is a negative.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,14 @@ import tensorflow_datasets as tfds
 
 from data_prep.builders.row import BadRow, Dropped, Row, identity, item_id
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
+from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.fields import text
 from data_prep.reading.line_files import columns, lines
-from data_prep.reading.source_files import folders_by_split
-from hbt_jax.connected import groups as connected_groups
+from hbt_jax import connected
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, same_language, unknown_language
 
-TWICE = "pairs that stand in the files already"
+TWICE = "repeated pairs"
 
 
 class Wordpairs(RowsBuilder):
@@ -32,17 +32,17 @@ class Wordpairs(RowsBuilder):
 
     ALIKE = True
     VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {"1.0.0": "A pair is query and passage alike.", "1.1.0": ONE_TEXT}
+    RELEASE_NOTES = {"1.0.0": "A pair is both query and passage.", "1.1.0": ONE_TEXT}
     HOMEPAGE = "https://arxiv.org/abs/2506.15415"
     FILES = ".tsv files of two columns with the languages' codes in the first line, or folders of them named train, ..."
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split, in the order of their names; raises InputError for none."""
+        """The files of each split, ordered by name; raises InputError if there are none."""
         return folders_by_split(input_dir, "*.tsv", cls.FILES)
 
     def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
-        """Yields a row for each different pair; raises InputError for a file without its first line."""
+        """Yields a row for each distinct pair; raises InputError for a file without its first line."""
         words: dict[str, dict[str, str]] = {}  # id of a pair -> the pair
         for path in files:
             codes: list[str] = []
@@ -58,7 +58,7 @@ class Wordpairs(RowsBuilder):
                     continue
                 if words.setdefault(item_id(pair), pair) is not pair:
                     yield Dropped(TWICE)
-        groups = connected_groups({name: identity(pair).items() for name, pair in words.items()})
+        groups = connected.groups({name: identity(pair).items() for name, pair in words.items()})
         for name, pair in words.items():
             yield Row(pair, pair, (), f"words {groups[name]}")
 

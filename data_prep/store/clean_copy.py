@@ -6,15 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_prep.store.kept_tokenizer import keep_tokenizer
 from data_prep.store.rows import gather, read_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.spans import offsets_of
 
-QUERY, PASSAGE = "pairs whose query overlaps with a benchmark", "pairs whose passage alone overlaps with a benchmark"
+QUERY, PASSAGE = (
+    "pairs whose query overlaps with a benchmark",
+    "pairs of which only the passage overlaps with a benchmark",
+)
 NEGATIVE = "negatives that overlap with a benchmark"
 _PAIRS = 1 << 18  # read at a time
 
@@ -24,14 +27,14 @@ def write_clean_copy(
 ) -> dict:
     """Writes the store without the items that overlap, in any language, and without the pairs that use them.
 
-    An item is left out in every language, as its translations say what the benchmark says.  Items that no pair uses any
-    more stay: no batch draws them.  Rows are numbered anew, groups keep their numbers.  What counts as one still does,
-    and what answers a query still does, though an item or pair that said so is left out.
+    An item is left out in every language, because its translations say what the benchmark says.  Items that no pair
+    uses any more stay: no batch draws them.  Rows are renumbered; groups keep their numbers.  Items that count as one
+    still do, and passages that answer a query still do, even if the item or pair that said so is left out.
 
     Args:
-      masks: side -> uint64 [rows], not 0 where the item overlaps (overlap.Overlap.masks).
+      masks: side -> uint64 [rows], not 0 if the item overlaps (compare.Overlap.masks).
       out_dir: the copy's folder; must not exist.
-      record: what the copy's manifest says of the comparison, under source.decontaminated, beside the counts by
+      record: what the copy's manifest records of the comparison, under source.decontaminated, besides the counts by
         language.
       tokenizer: the one that made the store's tokens.
 
@@ -44,7 +47,7 @@ def write_clean_copy(
     kept = {side: masks[side] == 0 for side in SIDES}
     if not any((kept["queries"][query] & kept["passages"][passage]).any() for query, passage in _pairs(store)):
         raise InputError(
-            f"store {store.path}: each of its {len(store.pairs):,} pairs overlaps, so nothing is left to write to"
+            f"store {store.path}: all of its {len(store.pairs):,} pairs overlap, so nothing is left to write to"
             f" --drop={out_dir}: train on other data, or name fewer --benchmarks"
         )
     counts = {side: collections.Counter() for side in SIDES}
@@ -59,7 +62,7 @@ def write_clean_copy(
             "name": store.name,
             "split": store.split,
             "source": {**store.manifest.get("source", {}), "decontaminated": record},
-            "tokenizer": keep_tokenizer(writer.partial, tokenizer),
+            "tokenizer": writer.keep_tokenizer(tokenizer),
             "languages": [language for language in store.languages if language in languages],
             "dropped": dict(sorted((+dropped).items())),
             **{name: store.manifest[name] for name in ("folding",) if name in store.manifest},
@@ -127,6 +130,6 @@ def _copy_pairs(
         negatives, ends = gather(pairs.negative_rows, pairs.negative_offsets[rows.start : rows.stop + 1], chosen)
         usable = masks["passages"][negatives] == 0
         dropped[NEGATIVE] += int((~usable).sum())
-        ends = np.concatenate([[0], np.cumsum(usable)])[ends]
+        ends = offsets_of(usable)[ends]
         group = pairs.group_A[rows][chosen]
         writer.append_pairs(queries[query[chosen]], passages[passage[chosen]], group, passages[negatives[usable]], ends)

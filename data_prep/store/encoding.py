@@ -1,4 +1,4 @@
-"""Batches of records to arrays, in this process or in others: tokens of texts, and ids as numbers."""
+"""Turns batches of records into arrays, in this or other processes: texts into tokens, ids into numbers."""
 
 import collections
 import concurrent.futures
@@ -19,11 +19,12 @@ from data_prep.store.filters import EMPTY, Filters, content_keys
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LANGUAGES, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.spans import offsets_of
 from hbt_jax.text_identity import identity_keys
 
-_AHEAD = 3  # batches that each process has been given or has finished
+_AHEAD = 3  # batches per process that are queued, in work or finished
 
-Columns = Mapping[str, Sequence]  # as data_prep.sources.registry.columns yields them; texts, too, where there are bytes
+Columns = Mapping[str, Sequence]  # as data_prep.sources.registry.columns yields them; strings are accepted for bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +33,12 @@ class LanguageTexts:
 
     Attributes:
       code: the language.
-      place_N: int64, which records of the batch they are.
-      tokens: int32, of all of them, one after the other.
-      count_N: int64, tokens of each; 0 of texts that are left out.
-      identity_N: uint64, text_identity.identity_keys of what the tokenizer tells apart; 0 of texts that are left out.
-      read_N: uint64, see `token_keys`; 0 of texts that are left out.
-      content_N: uint64, as filters.content_keys; 0 of texts that are left out, or where queries may equal passages.
+      place_N: int64, their places in the batch.
+      tokens: int32, their tokens, concatenated.
+      count_N: int64, tokens of each; 0 for texts that are left out.
+      identity_N: uint64, text_identity.identity_keys with the tokenizer's folding; 0 for texts that are left out.
+      read_N: uint64, see `token_keys`; 0 for texts that are left out.
+      content_N: uint64, see filters.content_keys; 0 for texts that are left out, or if queries may equal passages.
     """
 
     code: str
@@ -56,7 +57,7 @@ class Texts:
     Attributes:
       id_N2: uint64, see `ids`.
       languages: the texts, by language.
-      dropped: reason -> texts that are left out.
+      dropped: reason -> number of texts left out.
       size: bytes of the texts in UTF-8.
     """
 
@@ -68,7 +69,7 @@ class Texts:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """A batch of pairs: uint64 ids [N, 2] of each column, of the negatives of all pairs, and how many each pair has."""
+    """A batch of pairs: uint64 ids [N, 2] per column, those of all negatives, and the number of negatives per pair."""
 
     query: np.ndarray
     passage: np.ndarray
@@ -78,7 +79,7 @@ class Pairs:
 
 
 def ids(names: Iterable[bytes | str]) -> np.ndarray:
-    """uint64 [N, 2]: 128 bits of a digest of each name."""
+    """uint64 [N, 2]: a 128-bit digest of each name."""
     digests = b"".join(hashlib.blake2b(_bytes(name), digest_size=16).digest() for name in names)
     return np.frombuffer(digests, np.uint64).reshape(-1, 2)
 
@@ -108,9 +109,9 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
 
 
 def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarray:
-    """uint64 [N]: the same for texts of the same tokens, which a model cannot tell apart, however they are typed.
+    """uint64 [N]: equal for texts with the same tokens, which a model cannot tell apart, however they are typed.
 
-    A text with a token that the vocabulary lacks has the key 0, as an empty one: such a token stands for any word.
+    A text with an unknown token has the key 0, like an empty one, because an unknown token can stand for any word.
 
     Args:
       tokens, offsets: as `Tokenizer.encode` returns them.
@@ -125,7 +126,7 @@ def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarr
         hashlib.blake2b(data[first:end], digest_size=8).digest() for first, end in zip(ends, ends[1:], strict=False)
     )
     keys_N = np.maximum(np.frombuffer(digests, np.uint64), 1)
-    unknown = np.concatenate([[0], np.cumsum(tokens == unk_id)])[offsets]
+    unknown = offsets_of(tokens == unk_id)[offsets]
     keys_N[(np.diff(offsets) == 0) | (np.diff(unknown) > 0)] = 0
     return keys_N
 
@@ -149,14 +150,14 @@ def _bytes(value: bytes | str) -> bytes:
 
 
 class Encoders:
-    """Applies functions such as `encode_texts` to batches, in order, with as many processes as asked for.
+    """Applies functions such as `encode_texts` to batches, in order, in the given number of processes.
 
-    Use it as a context manager, which ends the processes.
+    A context manager, which ends the processes.
 
     Args:
-      tokenizer: what `load_tokenizer` made; each process reads it again from its place.
-      filters: of texts.
-      workers: processes; 1: none but this one, in which the tokenizer uses all cores.
+      tokenizer: from `load_tokenizer`; each process reads it again from its path.
+      filters: filters of texts.
+      workers: number of processes; 1: only this one, in which the tokenizer uses all cores.
     """
 
     def __init__(self, tokenizer: Tokenizer, filters: Filters, workers: int):
@@ -165,7 +166,7 @@ class Encoders:
         if workers > 1:
             self._pool = concurrent.futures.ProcessPoolExecutor(
                 workers,
-                mp_context=multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow's threads half-way
+                mp_context=multiprocessing.get_context("spawn"),  # a fork would copy TensorFlow without its threads
                 initializer=_start,
                 initargs=(os.fspath(tokenizer.path), filters),
             )
@@ -176,16 +177,16 @@ class Encoders:
     def __exit__(self, error: type[BaseException] | None, *_):
         if self._pool is None:
             return
-        if error is not None:  # nobody waits for what they are at
+        if error is not None:  # their results are no longer needed
             for process in multiprocessing.active_children():
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def map(self, function: Callable, batches: Iterable[Columns]) -> Iterator[tuple[Columns, object]]:
-        """Yields each batch with what `function(batch, tokenizer, filters)` makes of it.
+        """Yields each batch with the result of `function(batch, tokenizer, filters)`.
 
         Raises:
-          InputError: a process ended before its time, or what `function` raises.
+          InputError: a process ended unexpectedly, or `function` raised it.
         """
         if self._pool is None:
             yield from ((batch, function(batch, self.tokenizer, self._filters)) for batch in batches)
@@ -203,16 +204,16 @@ class Encoders:
                 yield done, future.result()
         except BrokenProcessPool as error:
             raise InputError(
-                f"one of {self.workers} tokenising processes ended before its time, without a message of its own: look"
-                " for it in the system's log; where memory ran short, repeat the command with fewer --workers"
+                f"one of {self.workers} tokenising processes ended unexpectedly, without a message: look into the"
+                " system's log; if memory ran out, run the command again with fewer --workers"
             ) from error
 
 
 @contextlib.contextmanager
 def _no_ctrl_c_for_new_processes() -> Iterator[None]:
-    """Ctrl-C goes to every process of a terminal: those that start in the block leave it to this one from the first.
+    """Blocks SIGINT, so that processes started in the block inherit this and leave Ctrl-C to the parent.
 
-    They take over which signals are blocked; one that comes meanwhile reaches this process when the block ends.
+    A signal that arrives meanwhile reaches this process when the block ends.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -221,11 +222,11 @@ def _no_ctrl_c_for_new_processes() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_own: dict[str, object] = {}  # of a process that Encoders started: its tokenizer and filters
+_own: dict[str, object] = {}  # in a process that Encoders started: its tokenizer and filters
 
 
 def _start(tokenizer_path: str, filters: Filters) -> None:
-    """Prepares a process: one core for it, and it ends when the process that started it is gone."""
+    """Prepares a process: it uses one core, and ends when its parent does."""
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _own.update(tokenizer=load_tokenizer(tokenizer_path, threads=1), filters=filters)

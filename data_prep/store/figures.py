@@ -1,4 +1,4 @@
-"""What the texts of a store are like: counts, lengths, characters, unknown tokens, letters; by side and language."""
+"""Statistics of a store's texts by side and language: counts, lengths, characters, unknown tokens, letters."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ from hbt_jax.data.store import Store, Texts
 from hbt_jax.languages import language
 from hbt_jax.models.tokenizer import Tokenizer
 
-BOUNDS = (4, 8, 16, 32, 64, 128, 256, 512)  # upper bounds of the classes of length, in tokens
-OWN_SCRIPT = 0.1  # share of a text's letters below which it is in another script
+BOUNDS = (4, 8, 16, 32, 64, 128, 256, 512)  # upper bounds of the histogram of lengths, in tokens
+OWN_SCRIPT = 0.1  # a text with a smaller share of letters in its script counts as in another script
 _PAIRS = 1 << 18  # read at a time
 
 
 @dataclasses.dataclass
 class Figures:
-    """Figures of the texts of one side and language that were read.
+    """Statistics of the texts read of one side and language.
 
     Attributes:
       texts: number of texts.
-      tokens, unknown: number of tokens, and of those that the vocabulary lacks.
+      tokens, unknown: number of tokens, and of unknown tokens.
       longest: tokens of the longest text.
-      histogram: int64 [9], texts of at most 4, 8, 16 ... 512 tokens, and of more.
-      characters: number of characters that the tokens are read as, spaces included: as the tokenizer normalised them.
-      with_letters, other_script: texts that have letters, and those of which fewer than a tenth are of the language's
-        script: a Latin name in a Chinese sentence may have more letters than the rest of it.
+      histogram: int64 [9], texts of at most 4, 8, 16 ... 512 tokens, and longer ones.
+      characters: characters of the decoded tokens, spaces included, as the tokenizer normalised them.
+      with_letters, other_script: texts that have letters, and those with less than a tenth of them in the language's
+        script (a Latin name in a Chinese sentence may have more letters than the rest of the sentence).
     """
 
     texts: int = 0
@@ -43,20 +43,20 @@ class Figures:
 
     @property
     def mean(self) -> float:
-        """Tokens of a text."""
+        """Mean number of tokens per text."""
         return self.tokens / self.texts
 
     @property
     def unknown_share(self) -> float:
-        """Share of the tokens that the vocabulary lacks."""
+        """Share of unknown tokens."""
         return self.unknown / self.tokens
 
 
 def figures(store: Store, tokenizer: Tokenizer, sample: int, seed: int) -> Iterator[tuple[str, str, Figures]]:
-    """Yields (side, language, figures) of each side and language that has texts.
+    """Yields (side, language, figures) for each side and language that has texts.
 
     Args:
-      sample: texts read of each side and language, drawn by `seed`; 0: all.
+      sample: texts read per side and language, drawn by `seed`; 0: all.
 
     Raises:
       InputError: a token is outside the tokenizer's vocabulary.
@@ -87,7 +87,7 @@ def _figures(texts: Texts, code: str, tokenizer: Tokenizer, sample: int, keys: n
 
 @dataclasses.dataclass
 class SameText:
-    """Pairs whose query and passage have the same tokens in a language; the first such pair, and how many were read."""
+    """Pairs read, pairs whose query and passage have the same tokens in a language, and the first such pair."""
 
     pairs: int = 0
     same: int = 0
@@ -108,7 +108,7 @@ def same_texts(store: Store, sample: int, seed: int) -> dict[str, SameText]:
 
 
 def _chosen_pairs(total: int, most: int, seed: int) -> Iterator[np.ndarray]:
-    """Numbers of the pairs to read, ascending, some at a time."""
+    """Numbers of the pairs to read, ascending, in chunks."""
     if 0 < most < total:
         yield from np.array_split(sampled(total, most, key(seed)), -(-most // _PAIRS))
         return

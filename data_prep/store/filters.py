@@ -1,51 +1,52 @@
-"""Which texts and pairs of a source a store leaves out, and how many.
+"""Filters texts and pairs of a source on their way into a store, and counts what is left out.
 
-Pairs from the web and from machine translation hold empty, very short and very long texts, texts in another script
-than their language's, queries that equal their passage, and the same pair again; arXiv 2408.10536 cleans its training
-sets of such rows.  Each filter counts what it leaves out, by reason.
+Pairs from the web and from machine translation include empty, very short and very long texts, texts in another script
+than their language's, queries that equal their passage, and repeated pairs; arXiv 2408.10536 cleans its training sets
+of such rows.  Each filter counts what it leaves out, by reason.
 """
 
 import collections
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from data_prep.store.letters import letter_counts
-from hbt_jax.config import check_limits, option
+from hbt_jax.config import Part, option
+from hbt_jax.data.permutation import mix
 from hbt_jax.languages import LANGUAGES
 from hbt_jax.text_identity import Folding, identity_keys
 
-EMPTY = "texts without a single token"
+EMPTY = "texts without a token"
 EQUAL = "pairs whose query equals the passage in a language"
 DUPLICATE = "pairs that repeat another, negatives included"
 
 
 @dataclasses.dataclass(frozen=True)
-class Filters:
-    """What is left out, beside texts without a token and pairs with a side that no language has."""
+class Filters(Part):
+    """Texts and pairs to leave out, besides texts without a token and pairs with a side without text."""
 
-    shortest_text: int = option(0, "texts of fewer characters are left out; 0: none is too short", minimum=0)
-    longest_text: int = option(0, "texts of more characters are left out; 0: none is too long", minimum=0)
+    title: ClassVar[str] = "Filters"
+
+    shortest_text: int = option(0, "leave out texts with fewer characters; 0: no minimum", minimum=0)
+    longest_text: int = option(0, "leave out texts with more characters; 0: no maximum", minimum=0)
     script_share: float = option(
         0.0,
-        "texts with a smaller share of their letters in the script of their language are left out, such as 0.5; texts"
-        " without letters stay; 0: all stay",
+        "leave out texts with a smaller share of their letters in the script of their language, such as 0.5; texts"
+        " without letters stay; 0: no minimum",
         minimum=0.0,
         maximum=1.0,
     )
     drop_equal: bool = option(
         True,
-        "leave out a pair whose query and passage are the same text in a language that both have, whatever the case,"
-        " the spaces and what else the tokenizer does not tell apart; not for sources whose rows are query and passage"
-        " alike (parallel, wordpairs, coco35l, cc3m35l)",
+        "leave out a pair whose query and passage are the same text in a language, ignoring case, spaces and whatever"
+        " else the tokenizer does not distinguish; ignored for sources whose rows are both query and passage (parallel,"
+        " wordpairs, coco35l, cc3m35l)",
     )
     drop_duplicates: bool = option(
-        True, "leave out a pair whose query, passage and negatives have the same texts as those of an earlier one"
+        True, "leave out a pair whose query, passage and negatives repeat those of an earlier pair"
     )
-
-    def __post_init__(self):
-        check_limits(self)
 
     def keep(self, texts: Sequence[str], code: str) -> tuple[np.ndarray, collections.Counter]:
         """Which texts of one language stay, bool [N], and how many do not, by reason; the first reason counts.
@@ -78,26 +79,19 @@ class Filters:
 
 
 def content_keys(texts: Sequence[str], folding: Folding) -> np.ndarray:
-    """uint64 [N]: as text_identity.identity_keys, but the same for texts that differ in case."""
+    """uint64 [N]: text_identity.identity_keys, ignoring case."""
     return identity_keys(texts, dataclasses.replace(folding, case=True))
 
 
 def pair_ids(query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, counts_N: np.ndarray) -> np.ndarray:
-    """uint64 [N, 2]: the same for pairs of the same query, passage and negatives, in whatever order these are.
+    """uint64 [N, 2]: equal for pairs with the same query, passage and negatives, in any order of the negatives.
 
     Args:
       query_N, passage_N: rows below 2**32.
-      negatives: rows of the negatives of all pairs, one pair after the other.
-      counts_N: negatives of each pair.
+      negatives: rows of the negatives of all pairs, concatenated.
+      counts_N: number of negatives per pair.
     """
     pair_N = query_N.astype(np.uint64) << np.uint64(32) | passage_N.astype(np.uint64)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed(negatives.astype(np.uint64) + np.uint64(1)))])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mix(negatives.astype(np.uint64) + np.uint64(1)))])
     ends_N = np.cumsum(counts_N)
-    return np.stack([mixed(pair_N + mixed(sums[ends_N] - sums[ends_N - counts_N])), pair_N], axis=1)
-
-
-def mixed(values: np.ndarray) -> np.ndarray:
-    """splitmix64's finaliser (Steele, Lea, Flood 2014): another number for each, with bits that look random."""
-    values = (values ^ values >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ values >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return values ^ values >> np.uint64(31)
+    return np.stack([mix(pair_N + mix(sums[ends_N] - sums[ends_N - counts_N])), pair_N], axis=1)

@@ -1,4 +1,4 @@
-"""The items of one side of a store while it is built: rows of ids, and languages and contents of rows, kept on disk."""
+"""The items of one side of a store while it is built, kept on disk: the row of each id, its languages and contents."""
 
 import pathlib
 
@@ -7,23 +7,23 @@ import numpy as np
 from data_prep.scratch.growing_array import GrowingArray
 from data_prep.scratch.id_index import IdIndex
 from data_prep.store.encoding import LanguageTexts
-from data_prep.store.filters import mixed
+from hbt_jax.data.permutation import mix
 from hbt_jax.data.store import MOST_LANGUAGES
 from hbt_jax.errors import InputError
 
 
 class Items:
-    """The items of one side: their rows by id, the languages they came in, and those in which they hold tokens.
+    """The items of one side: their rows by id, the languages they came in, and the languages in which they have tokens.
 
     Attributes:
-      side: its name, queries or passages.
-      languages: code -> bit, in the order of appearance, of both sides.
-      identity: code -> text_identity.identity_keys of the texts that are kept, 0 without one.
-      read: code -> encoding.token_keys of these.
+      side: queries or passages.
+      languages: code -> bit, in the order of appearance, shared by both sides.
+      identity: code -> text_identity.identity_keys of the kept texts by row, 0 for none.
+      read: code -> encoding.token_keys of the same texts.
 
     Args:
-      side, languages: likewise; the languages grow.
-      scratch: existing folder for what would fill the memory.
+      side, languages: likewise; new languages are added.
+      scratch: existing folder for what does not fit in memory.
     """
 
     def __init__(self, side: str, languages: dict[str, int], scratch: pathlib.Path):
@@ -40,15 +40,15 @@ class Items:
         return len(self._index)
 
     def add(self, id_N2: np.ndarray) -> np.ndarray:
-        """int64 [N]: the rows of ids, new ones where they are new."""
+        """int64 [N]: the row of each id; new ids get new rows."""
         return self._index.add(id_N2)
 
     def find(self, id_N2: np.ndarray) -> np.ndarray:
-        """int64 [N]: the rows of ids, -1 where there are none."""
+        """int64 [N]: the row of each id, -1 for unknown ids."""
         return self._index.find(id_N2)
 
     def mark(self, row_N: np.ndarray, texts: LanguageTexts) -> int | None:
-        """Notes that rows have texts in a language, of which some are kept; the place of one that had one before."""
+        """Notes texts of one language, some of which are kept; returns the place of one whose row already had a text."""
         bit = np.uint64(1 << self._bit(texts.code))
         kept_N = texts.count_N > 0
         seen, kept = self._seen.rows(len(self)), self._kept.rows(len(self))
@@ -61,7 +61,7 @@ class Items:
         kept[row_N[kept_N]] |= bit
         self._column(self.identity, texts.code, "identity")[row_N] = texts.identity_N
         self._column(self.read, texts.code, "read")[row_N] = texts.read_N
-        self._texts.rows(len(self))[row_N[kept_N]] += mixed(mixed(texts.identity_N[kept_N]) ^ bit)
+        self._texts.rows(len(self))[row_N[kept_N]] += mix(mix(texts.identity_N[kept_N]) ^ bit)
         if texts.content_N.any():
             self._column(self._content, texts.code, "content")[row_N] = texts.content_N
         return None
@@ -71,22 +71,23 @@ class Items:
         return columns.setdefault(code, GrowingArray(path, np.uint64)).rows(len(self))
 
     def present(self, row_N: np.ndarray) -> np.ndarray:
-        """bool [N]: whether items hold tokens in some language."""
+        """bool [N]: whether items have tokens in some language."""
         return self._kept.rows(len(self))[row_N] != 0
 
     def content(self, code: str, row_N: np.ndarray) -> np.ndarray | None:
-        """uint64 [N]: filters.content_keys of the texts of rows, 0 without one; None where there are none."""
+        """uint64 [N]: filters.content_keys of the texts of rows, 0 for none; None if the language has none at all."""
         column = self._content.get(code)
         return None if column is None else column.rows(len(self))[row_N]
 
     def texts(self) -> np.ndarray:
-        """uint64 [rows]: the same for items that have the same texts in the same languages, 0 without any."""
+        """uint64 [rows]: equal for items with the same texts in the same languages; 0 for items without text."""
         return self._texts.rows(len(self))
 
     def _bit(self, code: str) -> int:
-        """The language's bit, new at its first text."""
+        """The language's bit, assigned at its first text."""
         if code not in self.languages and len(self.languages) == MOST_LANGUAGES:
             raise InputError(
-                f"{self.side}: language {code!r} is one too many, a store holds {MOST_LANGUAGES}; split the source"
+                f"{self.side}: language {code!r} is one too many: a store holds at most {MOST_LANGUAGES}; split the"
+                " source"
             )
         return self.languages.setdefault(code, len(self.languages))

@@ -1,4 +1,4 @@
-"""Which script the letters of texts are of."""
+"""Counts the letters of texts, and those in a script."""
 
 import functools
 import unicodedata
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hbt_jax.errors import InputError
+from hbt_jax.spans import offsets_of
 
 _WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
     "Arab": {"ARABIC"},
@@ -17,24 +18,32 @@ _WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
     "Ethi": {"ETHIOPIC"},
     "Geor": {"GEORGIAN"},
     "Grek": {"GREEK"},
+    "Gujr": {"GUJARATI"},
+    "Guru": {"GURMUKHI"},
     "Hans": {"CJK"},
     "Hant": {"CJK"},
     "Hebr": {"HEBREW"},
     "Jpan": {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK"},
     "Khmr": {"KHMER"},
+    "Knda": {"KANNADA"},
     "Kore": {"HANGUL", "CJK"},
+    "Laoo": {"LAO"},
     "Latn": {"LATIN"},
     "Mlym": {"MALAYALAM"},
+    "Mymr": {"MYANMAR"},
+    "Orya": {"ORIYA"},
+    "Sinh": {"SINHALA"},
     "Taml": {"TAMIL"},
     "Telu": {"TELUGU"},
     "Thai": {"THAI"},
+    "Tibt": {"TIBETAN"},
 }
 _WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _word(letter: str) -> str:
-    """The first word of a letter's Unicode name that is not its width; empty for what is no letter."""
+    """The first word of a letter's Unicode name, without FULLWIDTH and HALFWIDTH; empty if it is not a letter."""
     if not letter.isalpha():
         return ""
     words = unicodedata.name(letter, "").split()
@@ -42,9 +51,9 @@ def _word(letter: str) -> str:
 
 
 def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.ndarray]:
-    """How many letters each text has, and how many of them are of a script: int64 [N] each.
+    """How many letters each text has, and how many of them are in a script: int64 [N] each.
 
-    Marks, digits, punctuation and spaces are no letters.
+    Marks, digits, punctuation and spaces are not letters.
 
     Args:
       script: an ISO 15924 code of hbt_jax/languages.py.
@@ -60,9 +69,9 @@ def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.nda
     points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
     different, place = np.unique(points, return_inverse=True)
     words = [_word(chr(point)) for point in different.tolist()]
-    ends = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
+    ends = offsets_of(list(map(len, texts)))
 
     def counted(of_point: list[bool]) -> np.ndarray:
-        return np.diff(np.concatenate([[0], np.cumsum(np.array(of_point, bool)[place])])[ends])
+        return np.diff(offsets_of(np.array(of_point, bool)[place])[ends])
 
     return counted([bool(word) for word in words]), counted([word in _WORDS[script] for word in words])

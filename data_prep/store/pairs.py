@@ -1,4 +1,4 @@
-"""A batch of pairs on its way into a store: the rows that it names, and which of the pairs stay."""
+"""A batch of pairs on its way into a store: the rows that it names, and which pairs stay."""
 
 import collections
 import dataclasses
@@ -11,9 +11,10 @@ from data_prep.store.encoding import Columns, Pairs
 from data_prep.store.filters import DUPLICATE, EQUAL, pair_ids
 from data_prep.store.items import Items
 from hbt_jax.errors import InputError
+from hbt_jax.spans import offsets_of
 
-NO_QUERY, NO_PASSAGE = "pairs whose query is in no language", "pairs whose passage is in no language"
-NO_NEGATIVE = "negatives that are in no language"
+NO_QUERY, NO_PASSAGE = "pairs whose query has no text left", "pairs whose passage has no text left"
+NO_NEGATIVE = "negatives that have no text left"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PairRows:
         return cls(query_N, passage_N, pairs.group, negatives, pairs.count_N)
 
     def only(self, kept_N: np.ndarray) -> "PairRows":
-        """Those of some pairs."""
+        """Some of the pairs."""
         return PairRows(
             self.query_N[kept_N],
             self.passage_N[kept_N],
@@ -50,7 +51,7 @@ class PairRows:
         )
 
     def present(self, queries: Items, passages: Items, dropped: collections.Counter) -> np.ndarray:
-        """bool [N]: whether both sides hold tokens in some language."""
+        """bool [N]: whether both sides have tokens in some language."""
         query_N = _counted(queries.present(self.query_N), NO_QUERY, dropped)
         passage_N = passages.present(self.passage_N)
         _counted(passage_N[query_N], NO_PASSAGE, dropped)
@@ -68,12 +69,12 @@ class PairRows:
     def new(
         self, earlier: IdIndex, query_twin: np.ndarray, passage_twin: np.ndarray, dropped: collections.Counter
     ) -> np.ndarray:
-        """bool [N]: whether a pair is none of the earlier ones, which it then joins.
+        """bool [N]: which pairs do not repeat an earlier one; adds them to the earlier ones.
 
         Args:
           earlier: ids of pairs.
-          query_twin, passage_twin: the first row with the very texts of each row, in the very languages: nothing is
-            lost with a pair of such rows.
+          query_twin, passage_twin: the first row with exactly the texts and languages of each row, so that nothing is
+            lost when a repeated pair is dropped.
         """
         before = len(earlier)
         number_N = earlier.add(
@@ -84,17 +85,16 @@ class PairRows:
         return _counted(is_first_N & (number_N >= before), DUPLICATE, dropped)
 
     def with_usable_negatives(self, passages: Items, dropped: collections.Counter) -> "PairRows":
-        """Without the negatives that hold no token in any language."""
+        """Without the negatives that have no token in any language."""
         kept = _counted(passages.present(self.negatives), NO_NEGATIVE, dropped)
-        ends = np.concatenate([[0], np.cumsum(self.count_N)])
-        sums = np.concatenate([[0], np.cumsum(kept)])[ends]
-        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=np.diff(sums))
+        count_N = np.diff(offsets_of(kept)[offsets_of(self.count_N)])
+        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=count_N)
 
 
 def _unknown_id(
     query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, count_N: np.ndarray, columns: Columns
 ) -> InputError:
-    """What to raise for the first pair that names an id without a row, -1."""
+    """The error for the first pair that names an id without a row (-1)."""
     owner = np.repeat(np.arange(len(query_N)), count_N)
     listed = list(itertools.chain.from_iterable(columns["negatives"]))
     wrong = [(int(pair), columns["query"][pair], "queries") for pair in np.flatnonzero(query_N < 0)[:1]]
@@ -103,12 +103,12 @@ def _unknown_id(
     pair, name, side = min(wrong, key=lambda one: one[0])
     return InputError(
         f"pairs: the pair of query {shown(columns['query'][pair])} and passage {shown(columns['passage'][pair])} names"
-        f" {shown(name)}, but {side} have no record with this id in any language"
+        f" {shown(name)}, but {side} have no record with this id"
     )
 
 
 def _counted(kept_N: np.ndarray, reason: str, dropped: collections.Counter) -> np.ndarray:
-    """What is kept, after counting what is not."""
+    """Counts what is not kept; returns `kept_N`."""
     if left_out := int((~kept_N).sum()):
         dropped[reason] += left_out
     return kept_N

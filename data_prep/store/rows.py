@@ -1,24 +1,25 @@
-"""Reads the texts of an open store a few million tokens at a time, so that memory does not grow with the store."""
+"""Reads the texts of an open store, a few million tokens at a time, so that memory does not grow with the store."""
 
 import dataclasses
 import os
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
-from absl import flags
 
-from hbt_jax.config import RunConfig
+from hbt_jax.config import Part, RunConfig, option
 from hbt_jax.data.permutation import sampled
 from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
+from hbt_jax.spans import offsets_of, spread
 
 _MOST_TOKENS, _MOST_ROWS = 1 << 21, 1 << 18  # read at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Texts of some rows of one side and language.
+    """Texts of some rows, of one side and language.
 
     Attributes:
       rows: int64 [n], their row numbers, ascending.
@@ -31,10 +32,14 @@ class Rows:
     offsets: np.ndarray
 
 
-def define_flags() -> None:
-    """Defines the flags of every command that opens a store and its tokenizer."""
-    flags.DEFINE_string("tokenizer", "", "the store's tokenizer; when not given, where the store's manifest says")
-    flags.DEFINE_string("store_cache", "", RunConfig.__dataclass_fields__["store_cache"].metadata["help"])
+@dataclasses.dataclass(frozen=True)
+class OpenOptions(Part):
+    """Where a store's tokenizer and its local copy are."""
+
+    title: ClassVar[str] = "Store"
+
+    tokenizer: str = option("", "the store's tokenizer; empty: the one that the store's manifest names")
+    store_cache: str = option("", RunConfig.__dataclass_fields__["store_cache"].metadata["help"])
 
 
 def open_with_tokenizer(
@@ -44,8 +49,8 @@ def open_with_tokenizer(
 
     Args:
       path: the store's folder, or gs://BUCKET/FOLDER.
-      tokenizer_path: the tokenizer's place; empty: where the store's manifest says.
-      cache_dir: folder of copies of stores that have no local folder.
+      tokenizer_path: the tokenizer; empty: the one that the store's manifest names.
+      cache_dir: folder into which stores in a bucket are copied.
 
     Raises:
       InputError: no store, no tokenizer, or another tokenizer than the store's.
@@ -56,19 +61,17 @@ def open_with_tokenizer(
 
 
 def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The texts `chosen` (int64 [n]) of `tokens` and `offsets`, one after the other: (tokens, int64 offsets [n + 1]).
+    """The texts `chosen` (int64 [n]) of `tokens` and `offsets`, concatenated: (tokens, int64 offsets [n + 1]).
 
     >>> gather(np.array([5, 6, 7, 8]), np.array([0, 1, 3, 4]), np.array([2, 1]))
     (array([8, 6, 7]), array([0, 1, 3]))
     """
     lengths = offsets[chosen + 1] - offsets[chosen]
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.repeat(offsets[chosen] - ends[:-1], lengths) + np.arange(ends[-1])
-    return tokens[places], ends
+    return tokens[spread(offsets[chosen], lengths)], offsets_of(lengths)
 
 
 def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
-    """Yields all texts that are there, in the order of their rows, `most_tokens` at a time (0: a few million)."""
+    """Yields all texts in the order of their rows, `most_tokens` at a time (0: a few million)."""
     offsets, first, rows = texts.offsets, 0, len(texts.offsets) - 1
     while first < rows:
         last = int(np.searchsorted(offsets, offsets[first] + (most_tokens or _MOST_TOKENS), side="right")) - 1
@@ -82,10 +85,10 @@ def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
 
 
 def sample_rows(texts: Texts, most: int, keys: np.ndarray) -> Iterator[Rows]:
-    """Yields `most` texts drawn without replacement, or all where there are no more, in the order of their rows.
+    """Yields `most` texts drawn without replacement, or all if there are fewer, in the order of their rows.
 
     Args:
-      keys: uint64 [1], of hbt_jax/data/permutation.py; another key draws others.
+      keys: uint64 [1], from hbt_jax/data/permutation.py; other keys draw other texts.
     """
     there = np.flatnonzero(texts.offsets[1:] > texts.offsets[:-1])
     there = there[sampled(len(there), most, keys)]

@@ -1,9 +1,10 @@
 """How translation models name our languages.
 
-NLLB-200 names a language and its script as FLORES-200 does (arXiv 2207.04672, table 1), M2M-100 by a code between
-underlines (arXiv 2010.11125, table 1).  A language that a model was not trained on is missing here, never replaced by
-a relative: NLLB-200's quy_Latn is Ayacucho Quechua, another variety than our quz.  Where NLLB-200 names the standard
-member of what our code means (azj of az, kmr of ku, khk of mn, als of sq, uzn of uz, ydd of yi), that one stands.
+NLLB-200 names a language and its script as FLORES-200 does (arXiv 2207.04672, table 1), M2M-100 uses a code between
+underscores (arXiv 2010.11125, table 1).  A language that a model was not trained on is missing here, never replaced by
+a related one: NLLB-200's quy_Latn is Ayacucho Quechua, another variety than our quz.  If our code covers several
+languages and NLLB-200 has the standard one (azj of az, kmr of ku, khk of mn, als of sq, uzn of uz, ydd of yi), it is
+used.
 """
 
 from collections.abc import Collection
@@ -32,13 +33,13 @@ FAMILIES = {"NLLB-200": _NLLB, "M2M-100": _M2M}  # family -> our code -> the mod
 
 
 def family_of(vocabulary: Collection[str], model: object) -> str:
-    """The name in FAMILIES of the model that has this vocabulary.
+    """The family in FAMILIES of the model with this vocabulary.
 
     Args:
       model: folder of the model, for the message.
 
     Raises:
-      InputError: the vocabulary names no language in the manner of any family.
+      InputError: the vocabulary has no language token of any family.
     """
     for family, tokens in FAMILIES.items():
         if any(token in vocabulary for token in tokens.values()):
@@ -46,7 +47,7 @@ def family_of(vocabulary: Collection[str], model: object) -> str:
     examples = " or ".join(f"{tokens['de']} ({family})" for family, tokens in FAMILIES.items())
     raise InputError(
         f"--model={model}: its vocabulary has no language token such as {examples}: expected a model of"
-        f" {' or '.join(FAMILIES)}; where it should be one, convert it with transformers before release 5"
+        f" {' or '.join(FAMILIES)}; if it is one, convert it again with transformers before release 5"
     )
 
 
@@ -61,6 +62,6 @@ def language_token(family: str, code: str, vocabulary: Collection[str]) -> str:
     if token is None or token not in vocabulary:
         known = " ".join(sorted(other for other, token in FAMILIES[family].items() if token in vocabulary))
         raise InputError(
-            f"this model ({family}) does not translate {code!r} ({name}): it has {known}; leave {code!r} out"
+            f"this model ({family}) does not translate {code!r} ({name}): it has {known}; leave out {code!r}"
         )
     return token

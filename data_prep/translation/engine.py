@@ -1,6 +1,6 @@
 """Translation models behind one small interface: CTranslate2 running NLLB-200 or M2M-100.
 
-Both families read  LANGUAGE pieces </s>  and write  LANGUAGE pieces </s>,  with the pieces of one SentencePiece model.
+Both families read `LANGUAGE pieces </s>` and write `LANGUAGE pieces </s>`, with the pieces of one SentencePiece model.
 """
 
 import json
@@ -11,39 +11,39 @@ from typing import Protocol
 
 import sentencepiece
 
-from data_prep.builders.file_digests import digest
+from data_prep.builders.unchanged import digest
 from data_prep.translation.codes import family_of, language_token
 from hbt_jax.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
 COMPUTE_TYPES = ("default", "int8", "int8_float16", "int8_bfloat16", "int8_float32", "float16", "bfloat16", "float32")
 _WEIGHTS, _CONFIG, _PIECES = "model.bin", "config.json", "sentencepiece.bpe.model"
-_VOCABULARIES = ("shared_vocabulary.json", "shared_vocabulary.txt")  # of CTranslate2 from 3.0 on, before
+_VOCABULARIES = ("shared_vocabulary.json", "shared_vocabulary.txt")  # of CTranslate2 3.0 and later; of older ones
 _END = "</s>"
-_CORES_A_WORKER = 4  # more cores work on other batches rather than on one
+_CORES_A_WORKER = 4  # further cores work on other batches
 
 
 class Translator(Protocol):
-    """What translates sentences.
+    """Translates sentences.
 
     Attributes:
-      settings: whatever decides what it writes, such as digests of the model's files: name -> JSON value.
+      settings: whatever its output depends on, such as digests of the model's files: name -> JSON value.
     """
 
     settings: dict[str, object]
 
     def check(self, code: str) -> None:
-        """Raises InputError for a language that it cannot translate from or to; the message names it."""
+        """Raises InputError, naming the language, if it cannot translate from or to it."""
 
     def __call__(self, texts: Sequence[str], source: str, target: str) -> list[str | None]:
-        """The translation of each text, one sentence each, in their order.
+        """The translation of each text (a single sentence), in order.
 
         Args:
           texts: sentences in the language `source`.
           source, target: codes of hbt_jax/languages.py.
 
         Returns:
-          None in the place of a text that is too long, or whose translation did not end.
+          None for a text that is too long, or whose translation did not end.
         """
 
 
@@ -52,16 +52,16 @@ class CTranslate2Translator:
 
     Args:
       folder: the model.
-      device: one of DEVICES; `auto` takes a GPU where there is one.
-      compute_type: one of COMPUTE_TYPES; `default` is that of the files.
-      beam_size: candidates of the beam search; 1 is greedy.
-      max_tokens: most pieces of a sentence, and of its translation, the language and the end among them.
-      batch_tokens: pieces of a batch, padding among them; memory grows with it.
-      threads: CPU threads; 0 for one a core.
+      device: one of DEVICES; `auto`: a GPU if there is one.
+      compute_type: one of COMPUTE_TYPES; `default`: that of the files.
+      beam_size: width of the beam search; 1: greedy.
+      max_tokens: maximum pieces of a sentence, and of its translation, including language and end tokens.
+      batch_tokens: pieces per batch, padding included; memory grows with it.
+      threads: CPU threads; 0: one per core.
 
     Raises:
-      InputError: CTranslate2 is not installed; no such folder; a file is missing, broken or of another kind of model;
-        the device or the compute type is not to be had.
+      InputError: CTranslate2 is not installed; no such folder; a file is missing, damaged or of another kind of model;
+        the device or the compute type is not available.
     """
 
     def __init__(
@@ -83,7 +83,9 @@ class CTranslate2Translator:
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(self._folder / _PIECES))
         except RuntimeError as error:
-            raise InputError(f"{self._folder / _PIECES}: no SentencePiece model: copy the model's own") from error
+            raise InputError(
+                f"{self._folder / _PIECES}: not a SentencePiece model: copy the one of the original model"
+            ) from error
         cores = threads or os.cpu_count() or 1
         try:
             self._engine = ctranslate2.Translator(
@@ -93,7 +95,7 @@ class CTranslate2Translator:
                 inter_threads=max(1, cores // _CORES_A_WORKER),
                 intra_threads=min(cores, _CORES_A_WORKER),
             )
-        except (RuntimeError, ValueError) as error:  # CTranslate2's errors, which name file, device or type
+        except (RuntimeError, ValueError) as error:  # CTranslate2's errors name the file, device or type
             raise InputError(
                 f"--model={folder} --device={device} --compute_type={compute_type}: CTranslate2 cannot load it"
                 f" ({_one_line(error)}): convert the model anew, or choose another device or compute type"
@@ -103,11 +105,11 @@ class CTranslate2Translator:
             "beam_size": beam_size,
             "max_batch_size": batch_tokens,
             "batch_type": "tokens",
-            "max_input_length": 0,  # nothing is cut in silence: `__call__` looks at the lengths
+            "max_input_length": 0,  # nothing is cut silently: `__call__` checks the lengths
             "max_decoding_length": max_tokens,
             "return_end_token": True,
             "disable_unk": True,
-            # a text holds no names of languages and no fillers of the vocabulary
+            # language tokens and placeholders of the vocabulary must not appear in a text
             "suppress_sequences": [[token] for token in self._vocabulary if token not in known | {_END}],
         }
         files = {name: digest(self._folder / name) for name in (_WEIGHTS, vocabulary_path.name, _PIECES)}
@@ -124,7 +126,7 @@ class CTranslate2Translator:
         """See `Translator`; CTranslate2 sorts the texts by length and batches them.
 
         Raises:
-          InputError: the model lacks a language, or the engine gave up, mostly for want of memory.
+          InputError: the model lacks a language, or the engine failed, usually because memory ran out.
         """
         first, prefix = (language_token(self._family, code, self._vocabulary) for code in (source, target))
         read = [[first, *pieces, _END] for pieces in self._pieces.encode(list(texts), out_type=str)]
@@ -136,8 +138,8 @@ class CTranslate2Translator:
             )
         except RuntimeError as error:
             raise InputError(
-                f"--model={self._folder}: CTranslate2 stopped ({_one_line(error)}): lower --batch_tokens if memory is"
-                " short, --max_tokens if texts are too long for the model"
+                f"--model={self._folder}: CTranslate2 stopped ({_one_line(error)}): lower --batch_tokens if memory ran"
+                " out, --max_tokens if texts are too long for the model"
             ) from error
         for index, result in zip(short, results, strict=True):
             written = result.hypotheses[0]
@@ -163,12 +165,14 @@ def _vocabulary_path(folder: Path) -> Path:
             raise InputError(f"--model={folder}: {name} is missing: expected a converted model with {_PIECES}; {how}")
     found = [folder / name for name in _VOCABULARIES if (folder / name).is_file()]
     if not found:
-        raise InputError(f"--model={folder}: {_VOCABULARIES[0]} is missing: expected a model of one vocabulary; {how}")
+        raise InputError(
+            f"--model={folder}: {_VOCABULARIES[0]} is missing: expected a model with a shared vocabulary; {how}"
+        )
     return found[0]
 
 
 def _vocabulary(path: Path) -> dict[str, None]:
-    """The tokens in their order."""
+    """The tokens, in order."""
     try:
         text = path.read_text(encoding="utf-8")
         return dict.fromkeys(json.loads(text) if path.suffix == ".json" else text.split("\n"))

@@ -1,63 +1,71 @@
-"""Which machine translations are not to be trained on: signs of a failure that need no second model.
+"""Finds failed machine translations, which should not be trained on, without a second model.
 
-The limits' defaults let through at least 99.5 % of professional translations (NTREX-128) in each of our languages that
-it has; tests/data_prep/translation/test_filters.py measures it where the files are there.
+The default limits pass at least 99.5 % of professional translations (NTREX-128) in each of our languages that it has;
+tests/data_prep/translation/test_filters.py measures this if the files are available.
 """
 
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from data_prep.store.letters import letter_counts
+from hbt_jax.config import Part, option
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
 from hbt_jax.text_identity import identity_text
 
-UNFINISHED = "too long for the model, or without an end"
+UNFINISHED = "too long for the model, or unfinished"
 EMPTY = "empty"
 COPIED = "copied from the source"
 SCRIPT = "in another script than the language's"
 LENGTH = "far shorter or longer than the source"
 REPETITION = "repeating itself"
-FILTERS = (UNFINISHED, EMPTY, COPIED, SCRIPT, LENGTH, REPETITION)  # in their order: a text counts at the first
+FILTERS = (
+    UNFINISHED,
+    EMPTY,
+    COPIED,
+    SCRIPT,
+    LENGTH,
+    REPETITION,
+)  # in order: the first one counts
 
-_WORTH = {"Hans": 3, "Jpan": 2, "Kore": 2}  # letters of an alphabet that a character stands for, by NTREX-128's medians
+_WORTH = {"Hans": 3, "Jpan": 2, "Kore": 2}  # alphabet letters that a character is worth, by NTREX-128's medians
 _SLACK = 10  # letters added to both lengths: short texts differ more
-_FEWEST_WORDS = 4  # a source of fewer words may well be a name, the same in both languages
+_FEWEST_WORDS = 4  # a source of fewer words may be a name, which is the same in both languages
 _LONGEST_UNIT = 40  # characters
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
-    """How far a translation may go.
+class Limits(Part):
+    """What a translation must meet to be kept."""
 
-    Attributes:
-      least_length, most_length: length of the translation over that of the source, both in letters of an alphabet.
-      script_share: least share of the letters that are of the language's script.
-      repeats: how often a stretch of 2 to 40 characters may stand in a row.
-    """
+    title: ClassVar[str] = "Filters"
 
-    least_length: float = 0.4
-    most_length: float = 2.5
-    script_share: float = 0.25
-    repeats: int = 3
+    least_length: float = option(0.4, "minimum ratio of the translation's length to the source's, in alphabet letters")
+    most_length: float = option(2.5, "maximum ratio of the translation's length to the source's, in alphabet letters")
+    script_share: float = option(
+        0.25, "minimum share of a translation's letters in the script of its language", minimum=0.0, maximum=1.0
+    )
+    repeats: int = option(3, "how often in a row a sequence of 2 to 40 characters may occur", minimum=1)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.least_length < self.most_length:
             raise InputError(
-                f"--least_length={self.least_length} --most_length={self.most_length}: expected the first below the"
-                " second, such as 0.4 and 2.5"
+                f"--least_length={self.least_length} --most_length={self.most_length}: expected the first to be below"
+                " the second, such as 0.4 and 2.5"
             )
 
 
 def failures(
     sources: Sequence[str], translations: Sequence[str | None], source: str, target: str, limits: Limits
 ) -> list[str | None]:
-    """The first of FILTERS that each translation fails, None for one to keep.
+    """The first of FILTERS that each translation fails; None for a translation to keep.
 
     Args:
       sources: texts in the language `source`.
-      translations: theirs in the language `target`; None where the translation did not end.
+      translations: their translations into `target`; None if the translation did not end.
 
     >>> failures(["What is the capital of Peru?"] * 2, ["¿Cuál es la capital de Perú?", "Capital"], "en", "es",
     ...          Limits())
@@ -96,7 +104,7 @@ def _length(text: str, script: str) -> int:
 
 
 def _repeats(text: str, most: int) -> bool:
-    """Whether a stretch with a letter stands more than `most` times in a row."""
+    """Whether a sequence with a letter occurs more than `most` times in a row."""
     pattern = _repeated(most)
     return any(any(map(str.isalpha, found[1])) for found in pattern.finditer(text))
 

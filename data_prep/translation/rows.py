@@ -1,7 +1,7 @@
-"""Rows of queries and passages with the translations that passed the filters, in the layout of sources/jsonl.py.
+"""Writes rows with the translations that passed the filters, in the layout of sources/jsonl.py.
 
-A side keeps its own texts in every language and gets a translation in each language that it lacks; where the
-translation failed a filter, it lacks the language still.  Texts wait in a database on disk, not in memory.
+A side keeps its own texts in every language and gets a translation for each language that it lacks, unless the
+translation failed a filter.  Texts are kept in a database on disk, not in memory.
 """
 
 import collections
@@ -17,18 +17,18 @@ from hbt_jax.errors import InputError
 from hbt_jax.files import says_full
 from hbt_jax.text_identity import identity_text
 
-SAME = "texts of negatives that are the row's own passage"
-NO_NEGATIVE = "negatives without another text"
-BLANK = "texts of white space and invisible signs alone"
-NO_SIDE = "rows with a side without text"
+SAME = "texts of negatives that equal the row's own passage"
+NO_NEGATIVE = "negatives without any text left"
+BLANK = "texts of only white space and invisible characters"
+NO_SIDE = "rows in which a side has no text"
 
 
 class Gathered:
-    """Translations, and the items of both sides, in a database on disk that `close` removes.
+    """The translations and the items of both sides, in a database on disk that `close` removes.
 
     Args:
-      path: where the database is made; one that a killed run left there is replaced.
-      language: that of the texts that were translated.
+      path: of the database; one left by a killed run is replaced.
+      language: the language that was translated from.
     """
 
     def __init__(self, path: Path, language: str):
@@ -49,13 +49,13 @@ class Gathered:
         self._path.unlink()
 
     def add_translations(self, language: str, pairs: Iterable[tuple[str, str]]) -> None:
-        """Takes (text, translation) pairs."""
+        """Adds (text, translation) pairs."""
         rows = ((text_key(text), language, translation) for text, translation in pairs)
         with self._transaction():
             self._database.executemany("INSERT INTO translations VALUES (?, ?, ?)", rows)
 
     def add_items(self, side: str, records: Iterable[dict], dropped: collections.Counter) -> None:
-        """Takes the records of `queries` or `passages`; counts those that are blank."""
+        """Adds the records of `queries` or `passages`; counts blank ones."""
 
         def rows() -> Iterator[tuple]:
             for record in records:
@@ -68,7 +68,7 @@ class Gathered:
             self._database.executemany("INSERT INTO items VALUES (?, ?, ?, ?)", rows())
 
     def already_there(self, language: str) -> int:
-        """Items with a text in the translated language that have one in `language` of their own, which they keep."""
+        """How many items with a text to translate already have their own text in `language`, which they keep."""
         query = (
             "SELECT count(*) FROM items AS own JOIN items AS other USING (side, id)"
             " WHERE own.language = ? AND other.language = ?"
@@ -76,7 +76,7 @@ class Gathered:
         return self._database.execute(query, (self._language, language)).fetchone()[0]
 
     def texts(self, side: str, identifier: str) -> dict[str, str]:
-        """Language code -> text of an item, its own and its translations, by code."""
+        """Language code -> text of an item: its own texts and its translations, sorted by code."""
         query = "SELECT language, text FROM items WHERE side = ? AND id = ?"
         own = dict(self._database.execute(query, (side, identifier)))
         made = {}
@@ -93,7 +93,7 @@ class Gathered:
             self._database.execute("COMMIT")
         except sqlite3.IntegrityError as error:
             raise InputError(
-                f"an id has two texts in one language ({error}): expected one record for each id and language in"
+                f"an id has two texts in one language ({error}): expected one record per id and language in"
                 " queries and in passages"
             ) from error
         except sqlite3.OperationalError as error:
@@ -104,10 +104,10 @@ class Gathered:
 def lines(
     pairs: Iterable[dict], texts: Callable[[str, str], dict[str, str]], dropped: collections.Counter
 ) -> Iterator[str]:
-    """Yields the row of each pair, a line of JSON; counts what is left out.
+    """Yields the row of each pair as a line of JSON; counts what is left out.
 
-    Two different texts may have one translation: then a negative would be the right answer in that language, and
-    lacks it.
+    Two different texts may have the same translation.  A negative that would equal the passage in a language lacks that
+    language.
 
     Args:
       pairs: records of the table `pairs`.

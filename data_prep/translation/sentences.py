@@ -1,4 +1,4 @@
-"""Texts as sentences, which is what translation models were trained on: of a paragraph they leave sentences out."""
+"""Splits texts into sentences, on which translation models were trained: in paragraphs they skip sentences."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
 
-_UNSPACED = {"Hans", "Jpan"}  # scripts that write no space between sentences
+_UNSPACED = {"Hans", "Jpan"}  # scripts without a space between sentences
 
 Part = tuple[str, str]  # a sentence, and the white space after it
 
 
 def splitter(code: str) -> Callable[[str], list[Part]]:
-    """A function from a text in a language to its sentences; together with their spaces they are the text, stripped.
+    """A function that splits a text into sentences, which together with their spaces are the stripped text.
 
     Raises:
       InputError: the package that finds the sentences is not installed.
@@ -37,20 +37,20 @@ def splitter(code: str) -> Callable[[str], list[Part]]:
 
 
 def worth_translating(sentence: str) -> bool:
-    """Whether a sentence has a letter: models make up words for numbers and signs alone, which need no translation."""
+    """Whether a sentence has a letter: models make up words for mere numbers and symbols, which need no translation."""
     return any(character.isalpha() for character in sentence)
 
 
 def joined(parts: Sequence[Part], translations: dict[str, str | None], target: str) -> str | None:
-    """A text of its translated sentences, with the source's line breaks.
+    """Joins translated sentences into a text, with the source's line breaks.
 
     Args:
-      parts: sentences of the source, as the function of `splitter` gives them.
-      translations: sentence -> translation, for those that are `worth_translating`.
+      parts: sentences of the source, from the function that `splitter` returns.
+      translations: sentence -> translation, for sentences that are `worth_translating`.
       target: language of the translations.
 
     Returns:
-      None if the translation of a sentence did not end; an empty string if that of a sentence is empty.
+      None if the translation of a sentence did not end; an empty string if one is empty.
     """
     made = [translations[sentence] if worth_translating(sentence) else sentence for sentence, _ in parts]
     if None in made:

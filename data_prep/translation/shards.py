@@ -1,11 +1,11 @@
-"""Translations on disk, shard by shard, so that a run that was stopped goes on with the shards that are not done.
+"""Translations on disk, in shards, so that an interrupted run can resume with the missing ones.
 
-    FOLDER/settings.json     what decides the translations: the texts, the model, its settings, the size of a shard
-    FOLDER/de-00000.jsonl    one shard of one language, {"text": ..., "translation": ...} for each text in order; null
-                             where the translation did not end
+    FOLDER/settings.json     what the translations depend on: the texts, the model, its settings, the size of a shard
+    FOLDER/de-00000.jsonl    one shard of one language, {"text": ..., "translation": ...} per text, in order; null if
+                             the translation did not end
 
-A shard is whole or absent.  Languages share the folder, so that more of them can be added later, and processes may
-translate to different ones at the same time: each holds its languages (hbt_jax/holding.py).
+A shard is complete or absent.  Languages share the folder, so that further ones can be added later, and several
+processes can translate into different languages at the same time: each holds its languages (hbt_jax/holding.py).
 """
 
 import contextlib
@@ -28,11 +28,11 @@ class Shards:
       folder: its path.
 
     Args:
-      folder: made when missing.
-      settings: whatever decides the translations; name -> JSON value.
+      folder: made if it is missing.
+      settings: whatever the translations depend on; name -> JSON value.
 
     Raises:
-      InputError: the folder holds translations of other settings, or cannot be written.
+      InputError: the folder holds translations with other settings, or cannot be written.
     """
 
     def __init__(self, folder: Path, settings: dict[str, object]):
@@ -54,16 +54,16 @@ class Shards:
         found = changes(before, settings)
         if found:
             raise InputError(
-                f"--out_dir={folder.parent} holds translations of other settings: {', '.join(found)}; choose another"
+                f"--out_dir={folder.parent} holds translations with other settings: {', '.join(found)}; choose another"
                 f" --out_dir, or remove {folder}"
             )
 
     def done(self, language: str, number: int) -> bool:
-        """Whether a shard is there."""
+        """Whether a shard exists."""
         return self._path(language, number).exists()
 
     def write(self, language: str, number: int, texts: Sequence[str], translations: Iterable[str | None]) -> None:
-        """Writes one shard, whole."""
+        """Writes one complete shard."""
         with atomic_file(str(self._path(language, number))) as file:
             for text, translation in zip(texts, translations, strict=True):
                 line = json.dumps({"text": text, "translation": translation}, ensure_ascii=False)
@@ -73,10 +73,10 @@ class Shards:
         """Yields the translations of one shard.
 
         Args:
-          texts: the texts that it was written for.
+          texts: the texts of the shard.
 
         Raises:
-          InputError: the shard is of other texts, or no longer what was written.
+          InputError: the shard is of other texts, or was changed since it was written.
         """
         path = self._path(language, number)
         with path.open(encoding="utf-8", newline="\n") as file:
@@ -87,17 +87,19 @@ class Shards:
         except (ValueError, KeyError, TypeError):
             same = False
         if not same:
-            raise InputError(f"{path}: not the translations of its {len(texts)} texts: remove the file and run again")
+            raise InputError(
+                f"{path}: not the translations of its {len(texts)} texts: remove the file and run the command again"
+            )
         for row in rows:
             yield row["translation"]
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
-        """Waits until no other process is in such a block for this folder."""
+        """Holds the folder, after waiting for other processes that do."""
         return held(self.folder, "--out_dir", wait=f"which writes the rows of {self.folder}")
 
     @contextlib.contextmanager
     def languages_held(self, languages: Iterable[str]) -> Iterator[None]:
-        """Holds the shards of some languages; raises InputError if another process is translating to one of them."""
+        """Holds the shards of some languages; raises InputError if another process is translating into one of them."""
         with contextlib.ExitStack() as stack:
             for language in languages:
                 stack.enter_context(held(self.folder / language, "--out_dir", beside=True))

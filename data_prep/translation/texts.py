@@ -1,4 +1,4 @@
-"""The texts of a source that are to be translated: each different one once, in a fixed order."""
+"""The distinct texts of a source that are to be translated, in a fixed order."""
 
 import dataclasses
 import hashlib
@@ -12,14 +12,14 @@ _KEY_BYTES = 16
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
-    """The different texts of one language in the tables `queries` and `passages` of a split.
+    """The distinct texts of one language in the tables `queries` and `passages` of a split.
 
-    They are read from the tables again each time, and never held: 16 bytes a text are, to know those that came before.
+    They are read from the tables each time; memory holds only 16 bytes per text, to recognise repetitions.
 
     Attributes:
       records: table name -> its records, as `data_prep.sources.registry.records` gives them.
       language: code of the language.
-      shard_texts: texts of a shard.
+      shard_texts: texts per shard.
     """
 
     records: Callable[[str], Iterator[dict]]
@@ -57,11 +57,11 @@ class Texts:
             digest.update(text_key(text))
         if not texts:
             raise InputError(
-                f"--source_language={self.language}: the source has no text in it for this split: choose another"
+                f"--source_language={self.language}: this split of the source has no text in it: choose another"
             )
         return texts, characters, digest.hexdigest()
 
 
 def text_key(text: str) -> bytes:
-    """16 bytes that stand for a text."""
+    """A digest of a text, 16 bytes."""
     return hashlib.sha256(text.encode()).digest()[:_KEY_BYTES]

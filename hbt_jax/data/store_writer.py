@@ -20,7 +20,10 @@ from hbt_jax.data.manifest import FORMAT, MANIFEST, SIDES, VERSION
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, synced_file, utf8
 from hbt_jax.holding import held
+from hbt_jax.models.tokenizer import Tokenizer
+from hbt_jax.spans import offsets_of, spread
 
+TOKENIZER = "tokenizer"  # folder of its files in a store
 _COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
 _PAIRS = 1 << 20  # read at a time
 
@@ -99,6 +102,21 @@ class StoreWriter:
             for name, values in (("query", query), ("passage", passage), ("group", group)):
                 self._write(f"related-{name}", np.asarray(values, np.int64))
 
+    def keep_tokenizer(self, tokenizer: Tokenizer) -> dict:
+        """Writes the files of the tokenizer that made the tokens into the store, so that it can be read without others.
+
+        Returns:
+          What the manifest says of it: path in the store, fingerprint, and its files with sizes and digests.
+        """
+        (self.partial / TOKENIZER).mkdir()
+        files = []
+        for name, content in sorted(tokenizer.contents.items()):
+            with synced_file(self.partial / TOKENIZER / name) as file:
+                file.write(content)
+            digest = hashlib.sha256(content).hexdigest()
+            files.append({"file": f"{TOKENIZER}/{name}", "bytes": len(content), "sha256": digest})
+        return {"path": TOKENIZER, "fingerprint": tokenizer.fingerprint, "files": files}
+
     def text(self, side: str, language: str, row: int) -> np.ndarray:
         """int32: the tokens of a text that was appended."""
         name = f"{side}-{language}"
@@ -174,7 +192,7 @@ class StoreWriter:
             return None
         lengths = np.zeros(rows, np.int64)
         lengths[index[:, 0]] = index[:, 1]
-        offsets = _offsets(lengths)
+        offsets = offsets_of(lengths)
         values = self._raw(f"{name}.values", np.int32)
         if (np.diff(index[:, 0]) < 0).any():
             values = self._in_row_order(name, index, values)
@@ -193,15 +211,13 @@ class StoreWriter:
             while first < len(order):
                 done = ends[first - 1] if first else 0
                 last = max(first + 1, int(np.searchsorted(ends, done + _COPY_TOKENS, side="right")))
-                counts = lengths[first:last]
-                within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-                file.write(values[np.repeat(starts[first:last], counts) + within].data)
+                file.write(values[spread(starts[first:last], lengths[first:last])].data)
                 first = last
         return self._raw(f"{name}.sorted", np.int32)
 
     def _pairs_file(self) -> dict:
         columns = {name: _arrow(self._raw(f"pairs-{name}", np.int64)) for name in ("query", "passage", "group")}
-        offsets = _offsets(self._raw("pairs-counts", np.int64))
+        offsets = offsets_of(self._raw("pairs-counts", np.int64))
         negatives = _arrow(self._raw("pairs-negatives", np.int64))
         columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), negatives)
         entry = _write_table(self.partial, "pairs.arrow", columns)
@@ -241,12 +257,6 @@ def _list_columns(lists: dict[str, Lists]) -> dict[str, pa.Array]:
     return {
         name: pa.LargeListArray.from_arrays(pa.array(one.offsets), _arrow(one.values)) for name, one in lists.items()
     }
-
-
-def _offsets(counts: np.ndarray) -> np.ndarray:
-    offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return offsets
 
 
 def _arrow(values: np.ndarray) -> pa.Array:

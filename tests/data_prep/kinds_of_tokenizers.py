@@ -25,7 +25,8 @@ def byte_level(folder):
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     uses = ("bos_token", "pad_token", "eos_token", "unk_token")
-    return write(folder, backend, dict(zip(uses, names, strict=True)), "gpt2")
+    settings = {**dict(zip(uses, names, strict=True)), "add_prefix_space": True}  # which the class else sets to False
+    return write(folder, backend, settings, "gpt2")
 
 
 def sentencepiece_file(folder, **changes):

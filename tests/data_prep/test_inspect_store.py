@@ -125,6 +125,8 @@ def test_every_language_has_a_script_whose_letters_are_known():
         "Arab": "نص", "Beng": "লেখা", "Cyrl": "текст", "Deva": "पाठ", "Grek": "κείμενο", "Hans": "文本", "Hebr": "טקסט",
         "Jpan": "テキスト文", "Kore": "본문", "Latn": "văn", "Telu": "వచనం", "Thai": "ข้อความ", "Armn": "տեքստ",
         "Ethi": "ጽሑፍ", "Geor": "ტექსტი", "Hant": "文字", "Khmr": "អត្ថបទ", "Mlym": "വാചകം", "Taml": "உரை",
+        "Gujr": "લખાણ", "Guru": "ਪਾਠ", "Knda": "ಪಠ್ಯ", "Laoo": "ຂໍ້ຄວາມ", "Mymr": "စာသား", "Orya": "ପାଠ୍ୟ", "Sinh": "පෙළ",
+        "Tibt": "ཡིག",
     }  # fmt: skip
     assert {language.script for language in LANGUAGES.values()} == set(samples)
     han = ("Hans", "Hant")

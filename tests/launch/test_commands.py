@@ -87,13 +87,21 @@ def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, messa
     ("script", "headings"),
     [
         ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
-                      "Checkpoints", "Devices", "Preparation", "Benchmarks", "Several processes"]),
+                      "Checkpoints", "Devices", "Memory and speed", "Preparation", "Benchmarks", "Several processes"]),
         ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
-                      "Checkpoints", "Devices", "Preparation", "Benchmarks", "Options"]),
+                      "Checkpoints", "Devices", "Memory and speed", "Preparation", "Benchmarks", "Options"]),
         ("eval.py", ["Model", "Benchmarks", "Embedding", "Evaluation", "Several processes"]),
         ("embed.py", ["Model", "Embedding", "Texts and output"]),
         ("export.py", ["Model", "Export"]),
         ("compare.py", ["Comparison"]),
+        ("../data_prep/build_store.py", ["Source", "Store", "Filters"]),
+        ("../data_prep/decontaminate.py", ["Comparison", "Store"]),
+        ("../data_prep/inspect_store.py", ["Samples", "Store"]),
+        ("../data_prep/prepare_facts.py", ["Facts"]),
+        ("../data_prep/train_sentencepiece.py", ["Source", "Tokenizer"]),
+        ("../data_prep/translate.py", ["Source", "Translation", "Model", "Filters"]),
+        ("../data_prep/upload_store.py", []),
+        ("../data_prep/write_benchmark.py", ["Source", "Benchmark"]),
     ],
 )  # fmt: skip
 def test_help_groups_the_flags_of_the_command_alone(script, headings):

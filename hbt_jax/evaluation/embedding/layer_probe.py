@@ -258,17 +258,3 @@ def _result(parallel: ParallelTexts, pooling: str, parallel_EJ: np.ndarray, rand
 def _curves(parallel_E: np.ndarray, random_E: np.ndarray) -> dict[str, list[float]]:
     curves = {"parallel": parallel_E, "random": random_E, "gap": parallel_E - random_E}
     return {name: values.round(_DECIMALS).tolist() for name, values in curves.items()}
-
-
-def format_probe(probe: dict) -> str:
-    """The probe in one line for a terminal, at the first, the middle and the last layer."""
-    last = len(probe["layers"]) - 1
-    mean = probe["mean"]
-    shown = ", ".join(
-        f"{mean['parallel'][layer]:.3f} / {mean['random'][layer]:.3f} at layer {layer}"
-        for layer in sorted({0, last // 2, last})
-    )
-    line = f"  layer probe ({probe['items']:,} items): cosine of parallel / random queries {shown}"
-    if probe["left_out"]:
-        line += f"; left out, sharing fewer than {_FEWEST} of these items: {' '.join(probe['left_out'])}"
-    return line

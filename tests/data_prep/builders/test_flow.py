@@ -1,8 +1,7 @@
-"""The steps of large sources in one process: flows, keys, and sets of ids."""
+"""The steps of large sources in one process: flows and keys."""
 
 import collections
 import functools
-import random
 
 import pytest
 
@@ -10,7 +9,6 @@ from data_prep.builders import keys
 from data_prep.builders.flow import Flow
 from data_prep.builders.keys import in_order, key_in, name_key, number_key
 from data_prep.builders.row import BadRow, Dropped
-from data_prep.scratch.id_set import IdSet
 
 BUCKETS = 1000  # into which TensorFlow Datasets divides the keys, by their size
 
@@ -57,19 +55,3 @@ def test_keys_in_order_keep_it_and_fill_one_file_after_the_other(monkeypatch):
     assert len(counts) == BUCKETS and max(counts.values()) < 20
     with pytest.raises(OverflowError, match="at most 16,384 records"):
         list(in_order(range((1 << 14) + 1)))
-
-
-def test_an_id_set_is_a_set():
-    draw = random.Random(0)
-    numbers = [draw.choice((draw.randrange(200_000), draw.randrange(10**15))) for _ in range(3000)]
-    ids, other, expected = IdSet(), IdSet(), set()
-    for number in numbers:
-        assert ids.add(number) == (number not in expected)
-        expected.add(number)
-    for number in (5, 10**15, *numbers[:3]):
-        other.add(number)
-    ids |= other
-    expected |= {5, 10**15}
-    assert len(ids) == len(expected) and all(number in ids for number in expected)
-    assert not any(number in ids for number in range(10_000) if number not in expected)
-    assert len(other) == len({5, 10**15, *numbers[:3]})

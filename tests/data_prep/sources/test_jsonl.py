@@ -253,7 +253,6 @@ def test_commands_need_the_folder_for_jsonl_and_refuse_it_for_facts(name, tmp_pa
         return done.returncode, done.stderr.strip()
 
     assert ended("--source=jsonl") == (
-        2, "error: --input_dir is needed for --source=jsonl: folder with the files of a source that is not downloaded"
-           " (jsonl)")  # fmt: skip
+        2, "error: --input_dir is needed for --source=jsonl: the folder with its files")  # fmt: skip
     assert ended("--source=facts", "--input_dir=x") == (
-        2, "error: --input_dir=x has no use for --source=facts: leave it out")  # fmt: skip
+        2, "error: --input_dir=x is not supported by --source=facts: leave it out")  # fmt: skip

@@ -1,12 +1,14 @@
 """The source `mmarco`."""
 
 import gzip
+import random
 import shutil
 
 import pytest
 
 from data_prep.builders.base import BAD_ROWS
 from data_prep.sources import mmarco, registry
+from data_prep.sources.mmarco import IdSet
 from hbt_jax.errors import InputError
 from tests.data_prep.source_rows import FIXTURES, dropped, rows
 
@@ -144,3 +146,19 @@ def test_beam_that_is_not_installed_is_named(tmp_path, monkeypatch):
         registry.builder(
             "mmarco", "pairs", tmp_path, input_dir=FIXTURES / "mmarco", beam_options="--runner=DirectRunner"
         )
+
+
+def test_an_id_set_is_a_set():
+    draw = random.Random(0)
+    numbers = [draw.choice((draw.randrange(200_000), draw.randrange(10**15))) for _ in range(3000)]
+    ids, other, expected = IdSet(), IdSet(), set()
+    for number in numbers:
+        assert ids.add(number) == (number not in expected)
+        expected.add(number)
+    for number in (5, 10**15, *numbers[:3]):
+        other.add(number)
+    ids |= other
+    expected |= {5, 10**15}
+    assert len(ids) == len(expected) and all(number in ids for number in expected)
+    assert not any(number in ids for number in range(10_000) if number not in expected)
+    assert len(other) == len({5, 10**15, *numbers[:3]})

@@ -164,7 +164,7 @@ def test_an_item_is_written_once_however_many_rows_name_it(tmp_path, monkeypatch
     ]
 
     def written(table):
-        return [record["text"] for record in rows_builder.DifferentItems(table, tmp_path).records(rows)]
+        return [record["text"] for record in rows_builder.DistinctItems(table, tmp_path).records(rows)]
 
     found = written("passages")
     assert found == ["d4", "p4", "n0", "d1", "p1", "n1", "d2", "p2", "d0", "p0", "d7", "p7"]
@@ -181,7 +181,7 @@ def test_items_that_differ_as_they_were_typed_alone_are_one_as_first_typed_and_c
         "Málaga\u200b está aquí",
     ]
     rows = [Row({"es": "q"}, {"es": text}, (), "g") for text in [first, *typed, first, "MÁLAGA ESTÁ AQUÍ", typed[0]]]
-    items = rows_builder.DifferentItems("passages", tmp_path)
+    items = rows_builder.DistinctItems("passages", tmp_path)
     assert [record["text"] for record in items.records(rows)] == [first, "MÁLAGA ESTÁ AQUÍ"]
     assert items.merged == 3
     assert len({pair["passage"] for pair in rows_builder.pairs(rows)}) == 2

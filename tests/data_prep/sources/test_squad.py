@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_prep.build_store import build_store, summary
-from data_prep.builders.file_digests import digest
+from data_prep.builders.unchanged import digest
 from data_prep.sources import registry, squad
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.write_benchmark import write_benchmark
@@ -242,12 +242,12 @@ def test_what_cannot_be_used_is_set_aside_in_every_table(folder, tmp_path):
         assert "paragraph 1: context is 7" in listed[0] and "question 'light-year': the context has" in listed[1]
 
 
-def test_flags_are_those_that_the_source_has_a_use_for():
+def test_flags_are_those_that_the_source_supports():
     assert registry.settings("squad", input_dir="x", passage=None) == {"input_dir": "x"}
     assert registry.settings("squad", input_dir="x", passage="paragraph") == {"input_dir": "x", "passage": "paragraph"}
-    with pytest.raises(InputError, match="--passage=sentence has no use for --source=jsonl: leave it out"):
+    with pytest.raises(InputError, match="--passage=sentence is not supported by --source=jsonl: leave it out"):
         registry.settings("jsonl", input_dir="x", passage="sentence")
-    with pytest.raises(InputError, match=r"--input_dir is needed for --source=squad: .* not downloaded \(squad\)"):
+    with pytest.raises(InputError, match=r"--input_dir is needed for --source=squad: the folder with its files$"):
         registry.settings("squad", input_dir="")
 
 

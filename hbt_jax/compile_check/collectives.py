@@ -63,10 +63,7 @@ def collectives(program: Program, mesh_shape: Mapping[str, int]) -> list[Collect
                 if channel[1] in seen:
                     continue
                 seen.add(channel[1])
-            if each is one:
-                place = where
-            else:
-                place = program.computations[one.attribute("calls")]
+            place = where if each is one else program.computations[one.attribute("calls")]
             found.append(_collective(each, place, times, mesh_shape, bool(scatter)))
     return sorted(found, key=lambda one: -one.bytes)
 

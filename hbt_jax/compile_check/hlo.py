@@ -1,7 +1,7 @@
 """Reads the text of an optimized HLO program: its instructions, and how often each runs.
 
-A loop's trip count is not written in the program of a TPU.  It follows from the loop's condition (`counter < constant`),
-the counter's first value, and what the body adds to it.
+A loop's trip count is not written in the program of a TPU.  It follows from the loop's condition (`counter <
+constant`), the counter's first value, and what the body adds to it.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""How long a step takes at best: matrix products, HBM and links at their peak rates, overlapped or one after another."""
+"""How long a step takes at best: matrix products, HBM and links at their peak rates, overlapped or in turn."""
 
 import dataclasses
 from collections.abc import Sequence

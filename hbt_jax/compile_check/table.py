@@ -4,6 +4,7 @@ import collections
 import importlib.metadata
 from collections.abc import Mapping
 
+import jax
 from jax.sharding import Mesh
 
 from hbt_jax.compile_check.check import Checked, Compilation
@@ -43,6 +44,7 @@ def values(case: Case, where: Slice, mesh: Mesh, found: Checked, headroom: float
         "collectives": [_collective(one, count) for one, count in grouped(found.moved)],
         "bytes_moved": sum(one.bytes for one in found.moved),
         "bytes_sent": sum(one.sent for one in found.moved),
+        "bytes_once": bytes_once(case),
         "moves_logits": bool(found.logits),
         "loops_counted_as_one_trip": found.unknown_loops,
         "roofline": times
@@ -56,6 +58,13 @@ def values(case: Case, where: Slice, mesh: Mesh, found: Checked, headroom: float
             "assumptions": list(ASSUMPTIONS),
         },
     }
+
+
+def bytes_once(case: Case) -> float:
+    """Bytes that a chip of a large ring sends to reduce all gradients once and gather all passages once, in float32."""
+    trained = case.step.split(jax.eval_shape(case.step.initial_state).parameters)[0]
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(trained))
+    return 4.0 * (2 * numbers + case.global_batch * case.passages * case.step.encoder.embedding_width)
 
 
 def grouped(moved: list[Collective]) -> list[tuple[Collective, int]]:

@@ -4,10 +4,12 @@ An operand counts whole, except where only a part is read (slices and look-ups) 
 What lies on the core already counts nothing.
 """
 
+from hbt_jax.compile_check.collectives import KINDS
 from hbt_jax.compile_check.hlo import Computation, Instruction, Program
 
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "iota"}
 _PARTS = {"dynamic-slice", "gather", "slice"}
+_MOVES = {*KINDS, "tuple", "parameter", "custom-call"}  # of a fusion around a collective
 _THROUGH = {"bitcast", "copy", "convert", "reshape"}
 
 
@@ -52,8 +54,8 @@ def _read(inside: Computation, place: int, size: float) -> float:
     for one in users:
         if one.opcode in _PARTS and one.operands[0] == name:
             parts += sum(array.bytes for array in one.arrays)
-        elif one.opcode == "dynamic-update-slice" and one.operands[0] == name:
-            continue  # in place
+        elif one.opcode in _MOVES or (one.opcode == "dynamic-update-slice" and one.operands[0] == name):
+            continue  # between chips, which the links count; handed on; in place
         else:
             return size
     return parts
@@ -71,6 +73,6 @@ def _written(inside: Computation, fusion: Instruction) -> float:
             result = inside.instructions[result.operands[0]]
         if result.opcode == "dynamic-update-slice":
             total += sum(part.bytes for part in inside.instructions[result.operands[1]].arrays)
-        elif array.in_hbm:
+        elif array.in_hbm and result.opcode not in _MOVES:
             total += array.bytes
     return total

@@ -68,7 +68,7 @@ class StepConfig:
     memory: MemoryConfig = MemoryConfig()
 
     def graph(self, mesh: Mesh) -> nnx.GraphDef:
-        """The encoder's structure without its parameters; the mesh's platform decides what --scan_layers leaves open."""
+        """The encoder without its parameters; the mesh's platform decides what --scan_layers leaves open."""
         scan = self.memory.scan_layers
         scan = mesh.devices.flat[0].platform != "cpu" if scan is None else scan
         return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan)))

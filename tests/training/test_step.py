@@ -1,5 +1,8 @@
 """One update on any mesh, with any packing, is the same update."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +16,6 @@ from hbt_jax.training import step as steps
 from hbt_jax.training.optimizer import decayed, learning_rate
 from tests.training import toy
 
-PLATFORMS = ("cpu", "gpu", "tpu")
 MESHES = [(1, 1), (8, 1), (2, 4)]
 
 
@@ -79,14 +81,16 @@ def test_optimizer_state_lies_as_the_parameters_where_it_is_not_split():
 def test_the_mesh_and_not_this_machine_decides_whether_layers_are_scanned():
     """As where a program is compiled for a TPU on a machine without one."""
     config = toy.step_config()
-    mesh = {platform: SimpleNamespace(devices=np.array([SimpleNamespace(platform=platform)])) for platform in PLATFORMS}
-    assert [nnx.merge(config.graph(mesh[p]), config.initial_state().parameters).scan_layers for p in PLATFORMS] == [
-        False,
-        True,
-        True,
-    ]
-    told = dataclasses.replace(config, memory=MemoryConfig(scan_layers=False))
-    assert not nnx.merge(told.graph(mesh["tpu"]), told.initial_state().parameters).scan_layers
+    devices = {name: np.array([SimpleNamespace(platform=name)]) for name in ("cpu", "gpu", "tpu")}
+
+    def scans(config):
+        parameters = config.initial_state().parameters
+        meshes = [SimpleNamespace(devices=found) for found in devices.values()]
+        return [nnx.merge(config.graph(mesh), parameters).scan_layers for mesh in meshes]
+
+    assert scans(config) == [False, True, True]
+    for told in (False, True):
+        assert scans(dataclasses.replace(config, memory=MemoryConfig(scan_layers=told))) == [told] * 3
 
 
 def test_packed_rows_and_one_text_a_row_give_the_same_vectors():

@@ -20,6 +20,7 @@ from hbt_jax.files import cache_folder
 BATCH_AXES = ("data", "fsdp")
 _HEARTBEAT_SECONDS = 50  # after which JAX ends a process that waits for one that is gone; hbt_jax/peers.py is faster
 _SMALLEST_SPLIT = 2**12  # elements; splitting smaller arrays costs more than it saves
+_FEWEST_ROWS = 32  # of a part of optimizer state; libtpu gathers small parts by an all-reduce, of twice the bytes
 
 
 def join_processes(config: ProcessConfig) -> None:
@@ -145,7 +146,7 @@ def state_shardings(state, mesh: Mesh):
 
 
 def split_shardings(state, mesh: Mesh):
-    """As `state_shardings`, but the first axis is split over all devices where it divides: for optimizer state.
+    """As `state_shardings`, but for optimizer state: the first axis is split over all devices if it has enough rows.
 
     A part of a leaf lies on devices that hold the same part of its parameter, so an update is gathered over the `data`
     axis alone (ZeRO-1, Rajbhandari et al. 2020, arXiv 1910.02054).
@@ -153,7 +154,9 @@ def split_shardings(state, mesh: Mesh):
 
     def one(leaf, otherwise: NamedSharding) -> NamedSharding:
         divides = leaf.ndim > 1 and leaf.shape[0] % mesh.size == 0 and int(np.prod(leaf.shape)) >= _SMALLEST_SPLIT
-        return NamedSharding(mesh, PartitionSpec(("fsdp", "data"))) if mesh.size > 1 and divides else otherwise
+        if mesh.size == 1 or not divides or leaf.shape[0] < _FEWEST_ROWS * mesh.size:
+            return otherwise
+        return NamedSharding(mesh, PartitionSpec(("fsdp", "data")))
 
     return jax.tree.map(one, state, state_shardings(state, mesh))
 

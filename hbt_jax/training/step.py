@@ -67,9 +67,11 @@ class StepConfig:
     frozen: tuple[str, ...] = ()
     memory: MemoryConfig = MemoryConfig()
 
-    def graph(self) -> nnx.GraphDef:
-        """The encoder's structure without its parameters."""
-        return nnx.graphdef(nnx.eval_shape(self._encoder))
+    def graph(self, mesh: Mesh) -> nnx.GraphDef:
+        """The encoder without its parameters; the mesh's platform decides what --scan_layers leaves open."""
+        scan = self.memory.scan_layers
+        scan = mesh.devices.flat[0].platform != "cpu" if scan is None else scan
+        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan)))
 
     def initial_state(self) -> TrainState:
         """The state before the first update, from the seed alone."""
@@ -84,14 +86,13 @@ class StepConfig:
         """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
         return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
-    def _encoder(self) -> Encoder:
-        scan = self.memory.scan_layers
+    def _encoder(self, scan_layers: bool = False) -> Encoder:
         return Encoder(
             self.encoder,
             lora=self.lora,
             dtype=jnp.dtype(self.compute_dtype),
             remat=self.memory.remat,
-            scan_layers=jax.default_backend() != "cpu" if scan is None else scan,
+            scan_layers=scan_layers,
             rngs=nnx.Rngs(self.seed),
         )
 
@@ -151,7 +152,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
     `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent).
     """
-    graph, optimizer = config.graph(), make_optimizer(config.learning, config.steps)
+    graph, optimizer = config.graph(mesh), make_optimizer(config.learning, config.steps)
     schedule, constrain = learning_rate(config.learning, config.steps), _row_constraint(mesh)
 
     def laid_out(values):
@@ -194,7 +195,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
 
 def make_validation_step(config: StepConfig, mesh: Mesh) -> Callable:
     """The jitted loss without dropout: (parameters, batch) -> scalar."""
-    graph, constrain = config.graph(), _row_constraint(mesh)
+    graph, constrain = config.graph(mesh), _row_constraint(mesh)
 
     def loss_of(parameters, batch: dict):
         return batch_loss(config, graph, parameters, batch, constrain=constrain)[0]

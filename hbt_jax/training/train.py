@@ -161,7 +161,7 @@ def measures(initial: InitialModel, validation: list[HostBatches], dev: DevEvalu
     if dev is not None:
 
         def model(trainer: Trainer) -> Model:
-            return workdir.model_at(initial, trainer.state.parameters, trainer.step)
+            return workdir.model_at(initial, trainer.mesh, trainer.state.parameters, trainer.step)
 
         found.append(DevBenchmarks(dev, model, config.validation.evaluate_every))
     return found

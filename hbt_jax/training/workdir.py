@@ -148,29 +148,28 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
         parameters, step = _initial(run, step_config, mesh), 0
     else:
         parameters, step = _trained(workdir, checkpoint, steps.abstract_state(step_config, mesh))
-    return _model(workdir, run.config.text, step_config, load_tokenizer(workdir / "tokenizer"), parameters,
-                  (checkpoint, step))  # fmt: skip
+    encoder = step_config, step_config.graph(mesh), parameters
+    return _model(workdir, run.config.text, encoder, load_tokenizer(workdir / "tokenizer"), (checkpoint, step))
 
 
-def model_at(initial: InitialModel, parameters: nnx.State, step: int) -> Model:
+def model_at(initial: InitialModel, mesh: Mesh, parameters: nnx.State, step: int) -> Model:
     """The model of a run in training, after `step` updates, as `load` would give it."""
-    config = initial.config
-    at = ("in training", step)
-    return _model(Path(config.run.workdir), config.text, step_config_of(initial), initial.tokenizer, parameters, at)
+    config, step_config = initial.config, step_config_of(initial)
+    encoder = step_config, step_config.graph(mesh), parameters
+    return _model(Path(config.run.workdir), config.text, encoder, initial.tokenizer, ("in training", step))
 
 
 def _model(
     workdir: Path,
     text: TextConfig,
-    step_config: steps.StepConfig,
+    encoder: tuple[steps.StepConfig, nnx.GraphDef, nnx.State],
     tokenizer: Tokenizer,
-    parameters: nnx.State,
     at: tuple[str, int],
 ) -> Model:
-    """The model of a run at a checkpoint, `at` being its name and step."""
-    checkpoint, step = at
+    """The model of a run at a checkpoint: its update, graph and parameters, and the checkpoint's name and step."""
+    (step_config, graph, parameters), (checkpoint, step) = encoder, at
     return Model(
-        graph=step_config.graph(),
+        graph=graph,
         parameters=parameters,
         encoder=step_config.encoder,
         pooling=step_config.pooling,

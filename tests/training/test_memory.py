@@ -27,7 +27,7 @@ MESHES = [(1, 1), (8, 1), (4, 2), (1, 8)]
 
 def gradients_of(step_config, mesh, batch):
     """(loss, {parameter: gradient}) of one batch, dropout included."""
-    graph, constrain = step_config.graph(), steps._row_constraint(mesh)
+    graph, constrain = step_config.graph(mesh), steps._row_constraint(mesh)
     key = jax.random.key(7) if step_config.encoder.dropout else None
 
     def loss_of(parameters, arrays):

@@ -1,5 +1,8 @@
 """One update on any mesh, with any packing, is the same update."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +24,7 @@ def mesh_of(data, fsdp):
 
 
 def loss_and_gradients(step_config, mesh, batch):
-    graph = step_config.graph()
+    graph = step_config.graph(mesh)
 
     def loss_of(parameters, arrays):
         return steps.batch_loss(step_config, graph, parameters, arrays)[0]
@@ -75,6 +78,21 @@ def test_optimizer_state_lies_as_the_parameters_where_it_is_not_split():
     assert [leaf.addressable_shards[0].data.shape for leaf in tables] == [(96, 32)] * 3
 
 
+def test_the_mesh_and_not_this_machine_decides_whether_layers_are_scanned():
+    """As where a program is compiled for a TPU on a machine without one."""
+    config = toy.step_config()
+    devices = {name: np.array([SimpleNamespace(platform=name)]) for name in ("cpu", "gpu", "tpu")}
+
+    def scans(config):
+        parameters = config.initial_state().parameters
+        meshes = [SimpleNamespace(devices=found) for found in devices.values()]
+        return [nnx.merge(config.graph(mesh), parameters).scan_layers for mesh in meshes]
+
+    assert scans(config) == [False, True, True]
+    for told in (False, True):
+        assert scans(dataclasses.replace(config, memory=MemoryConfig(scan_layers=told))) == [told] * 3
+
+
 def test_packed_rows_and_one_text_a_row_give_the_same_vectors():
     step_config = toy.step_config()
     parameters = step_config.initial_state().parameters
@@ -84,7 +102,9 @@ def test_packed_rows_and_one_text_a_row_give_the_same_vectors():
     vectors = []
     for (arrays, slots), segments in zip(packed, (toy.SEGMENTS, 1), strict=True):
         for pooling in ("mean", "cls"):
-            embedded = embed_slots(step_config.graph(), parameters, arrays, segments=segments, pooling=pooling)
+            embedded = embed_slots(
+                step_config.graph(mesh_of(1, 1)), parameters, arrays, segments=segments, pooling=pooling
+            )
             vectors.append(np.asarray(embedded)[0, slots[0]])
     np.testing.assert_allclose(vectors[0], vectors[2], atol=2e-6)
     np.testing.assert_allclose(vectors[1], vectors[3], atol=2e-6)
@@ -98,7 +118,9 @@ def test_what_stands_in_padding_changes_nothing():
     arrays, slots = toy.packed_rows([toy.texts(5, 7)])
     other = dict(arrays, tokens=np.where(arrays["segments"] == 0, 77, arrays["tokens"]))
     embedded = [
-        np.asarray(embed_slots(step_config.graph(), parameters, each, segments=4, pooling="mean"))[0, slots[0]]
+        np.asarray(embed_slots(step_config.graph(mesh_of(1, 1)), parameters, each, segments=4, pooling="mean"))[
+            0, slots[0]
+        ]
         for each in (arrays, other)
     ]
     np.testing.assert_array_equal(*embedded)

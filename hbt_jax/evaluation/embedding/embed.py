@@ -32,7 +32,7 @@ Tokenised = Callable[[slice, np.ndarray, np.ndarray], None]
 
 
 @functools.lru_cache(maxsize=4)  # several evaluators of one model share what is compiled
-def _encode(graph: nnx.GraphDef, pooling: str, normalized: bool, mesh: Mesh) -> Callable[[nnx.State, dict], jax.Array]:
+def encoding(graph: nnx.GraphDef, pooling: str, normalized: bool, mesh: Mesh) -> Callable[[nnx.State, dict], jax.Array]:
     """The jitted function (parameters, batch) -> float32 [P, rows of a share * S, D]."""
 
     @functools.partial(jax.jit, out_shardings=meshes.batch_sharding(mesh))
@@ -68,7 +68,7 @@ class Embedder:
         self._shapes: set[tuple[int, ...]] = set()
         self.truncated = 0
 
-        self._encode = _encode(model.graph, model.pooling, model.normalize, mesh)
+        self._encode = encoding(model.graph, model.pooling, model.normalize, mesh)
 
     @property
     def shapes(self) -> int:

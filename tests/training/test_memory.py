@@ -1,6 +1,7 @@
 """Chunks, tiles, layers in a loop and layers computed again: the same update, in less memory or a smaller program."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -25,6 +26,10 @@ WAYS = {
 MESHES = [(1, 1), (8, 1), (4, 2), (1, 8)]
 
 
+def one_device():
+    return make_mesh(1, 1, jax.devices()[:1])
+
+
 def gradients_of(step_config, mesh, batch):
     """(loss, {parameter: gradient}) of one batch, dropout included."""
     graph, constrain = step_config.graph(mesh), steps._row_constraint(mesh)
@@ -45,20 +50,23 @@ def assert_same(found, expected):
         np.testing.assert_allclose(found[1][path], gradient, rtol=1e-5, atol=1e-6 * largest, err_msg=str(path))
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-@pytest.mark.parametrize("symmetric", [False, True])
+@functools.cache
+def plain_gradients(symmetric: bool, dropout: float):
+    learning = LearningConfig(temperature=0.1, symmetric=symmetric)
+    return gradients_of(toy.step_config(dropout=dropout, learning=learning), one_device(), toy.batch(0, 1))
+
+
+@pytest.mark.parametrize(("symmetric", "dropout"), [(False, 0.0), (True, 0.2)])
 @pytest.mark.parametrize("way", WAYS)
 def test_equals_the_plain_update(way, symmetric, dropout):
-    learning = LearningConfig(temperature=0.1, symmetric=symmetric)
-    plain = toy.step_config(dropout=dropout, learning=learning)
-    other = toy.step_config(dropout=dropout, learning=learning, memory=MemoryConfig(**WAYS[way]))
-    mesh, batch = make_mesh(1, 1, jax.devices()[:1]), toy.batch(0, 1)
-    assert_same(gradients_of(other, mesh, batch), gradients_of(plain, mesh, batch))
+    learning, memory = LearningConfig(temperature=0.1, symmetric=symmetric), MemoryConfig(**WAYS[way])
+    step_config = toy.step_config(dropout=dropout, learning=learning, memory=memory)
+    assert_same(gradients_of(step_config, one_device(), toy.batch(0, 1)), plain_gradients(symmetric, dropout))
 
 
 @pytest.mark.parametrize("way", ["chunks", "tiles", "all"])
 def test_on_every_mesh(way):
-    plain = gradients_of(toy.step_config(), make_mesh(1, 1, jax.devices()[:1]), toy.batch(0, 1))
+    plain = gradients_of(toy.step_config(), one_device(), toy.batch(0, 1))
     step_config = toy.step_config(memory=MemoryConfig(**WAYS[way]))
     for data, fsdp in MESHES:
         mesh = make_mesh(data, fsdp, jax.devices()[: data * fsdp])
@@ -97,7 +105,7 @@ def temporaries(mesh, **memory) -> int:
 
 
 def test_memory_falls():
-    mesh = make_mesh(1, 1, jax.devices()[:1])
+    mesh = one_device()
     plain, chunked = temporaries(mesh), temporaries(mesh, encode_chunk=8)
     assert chunked < 0.5 * plain
     loop, dots, again = (temporaries(mesh, scan_layers=True, remat=remat) for remat in ("none", "dots", "full"))
@@ -105,7 +113,7 @@ def test_memory_falls():
 
 
 def test_what_a_batch_adds_in_chunks_is_its_embeddings_and_its_tokens():
-    mesh = make_mesh(1, 1, jax.devices()[:1])
+    mesh = one_device()
     memory = {"encode_chunk": 8, "loss_tile": 128}
     small, large = (compiled(mesh, pairs, memory=memory).memory_analysis().temp_size_in_bytes for pairs in (256, 1024))
     whole = [compiled(mesh, pairs).memory_analysis().temp_size_in_bytes for pairs in (256, 1024)]
@@ -113,7 +121,7 @@ def test_what_a_batch_adds_in_chunks_is_its_embeddings_and_its_tokens():
 
 
 def test_a_loop_is_compiled_once_for_all_layers():
-    mesh = make_mesh(1, 1, jax.devices()[:1])
+    mesh = one_device()
 
     def products(layers: int, scan: bool) -> int:
         return compiled(mesh, encoder=encoder_of(layers), memory={"scan_layers": scan}).as_text().count(" dot(")
@@ -125,7 +133,7 @@ def test_a_loop_is_compiled_once_for_all_layers():
 def test_layers_that_differ_are_not_looped_over():
     lora = LoraConfig(rank=2, alpha=2.0, layers=(0,), targets=("query",))
     step_config = toy.step_config(lora=lora, memory=MemoryConfig(scan_layers=True))
-    mesh, batch = make_mesh(1, 1, jax.devices()[:1]), toy.batch(0, 1)
+    mesh, batch = one_device(), toy.batch(0, 1)
     plain = gradients_of(toy.step_config(lora=lora), mesh, batch)
     assert_same(gradients_of(step_config, mesh, batch), plain)
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
 
-BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y")
+JOINT = "joint"
+BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
 POOLINGS = ("mean", "cls")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
@@ -180,9 +181,19 @@ class PlanConfig(Part):
         "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated",
         remote=True,
     )
-    batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
+    batching: str = option(
+        "hybrid",
+        "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536); or joint, each pair in several languages at once",
+        choices=BATCHINGS,
+    )
     mono_probability: float = option(
         0.5, "alpha of hybrid batching: probability that a batch is x-x-mono", minimum=0.0, maximum=1.0
+    )
+    joint_languages: int = option(
+        4,
+        "languages of joint batching in which each pair of a batch is shown, on either side; a batch has as many fewer"
+        " different pairs, and every passage of a pair is a positive of its queries",
+        minimum=2,
     )
     size_exponent: float = option(
         1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
@@ -196,6 +207,19 @@ class PlanConfig(Part):
     )
     global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
     negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.global_batch % self.rows_per_pair:
+            raise InputError(
+                f"--global_batch={self.global_batch} is no multiple of --joint_languages={self.joint_languages}:"
+                " expected one, so that every pair of a joint batch is in as many languages"
+            )
+
+    @property
+    def rows_per_pair(self) -> int:
+        """Consecutive places of a batch that show one pair, in several languages."""
+        return self.joint_languages if self.batching == JOINT else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -562,8 +586,8 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
             )
         if self.query_bank and self.query_expansions:
             raise InputError(
-                f"--query_bank={self.query_bank} cannot be combined with --query_expansions, whose queries are of no one"
-                " language: leave one out"
+                f"--query_bank={self.query_bank} cannot be combined with --query_expansions, whose queries are of no"
+                " one language: leave one out"
             )
         if self.miracl_languages and "miracl" not in self.benchmarks:
             raise InputError(

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
 
-BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y")
+JOINT = "joint"
+BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
 POOLINGS = ("mean", "cls")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
@@ -185,9 +186,19 @@ class PlanConfig(Part):
         "training stores written by data_prep/build_store.py, folders or gs://BUCKET/FOLDER, comma-separated",
         remote=True,
     )
-    batching: str = option("hybrid", "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536)", choices=BATCHINGS)
+    batching: str = option(
+        "hybrid",
+        "batch kind: hybrid, x-x-mono, x-x or x-y (arXiv 2408.10536); or joint, each pair in several languages at once",
+        choices=BATCHINGS,
+    )
     mono_probability: float = option(
         0.5, "alpha of hybrid batching: probability that a batch is x-x-mono", minimum=0.0, maximum=1.0
+    )
+    joint_languages: int = option(
+        4,
+        "languages of joint batching in which each pair of a batch is shown, on either side; a batch has as many fewer"
+        " different pairs, and every passage of a pair is a positive of its queries",
+        minimum=2,
     )
     size_exponent: float = option(
         1.0, "a store is drawn in proportion to its number of pairs to this power", minimum=0.0, maximum=2.0
@@ -201,6 +212,19 @@ class PlanConfig(Part):
     )
     global_batch: int = option(128, "pairs of one step over all devices", minimum=2)
     negatives: int = option(0, "explicit negative passages per query, where a store has them", minimum=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.global_batch % self.rows_per_pair:
+            raise InputError(
+                f"--global_batch={self.global_batch} is no multiple of --joint_languages={self.joint_languages}:"
+                " expected one, so that every pair of a joint batch is in as many languages"
+            )
+
+    @property
+    def rows_per_pair(self) -> int:
+        """Consecutive places of a batch that show one pair, in several languages."""
+        return self.joint_languages if self.batching == JOINT else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -496,16 +520,23 @@ class LanguageRemoval(Part):
         minimum=0,
     )
     language_texts: str = option(
-        "", "folder of texts whose means are taken, of no benchmark: LANGUAGE.txt or LANGUAGE.txt.gz, one text a line"
+        "",
+        "folder of texts by language, of no benchmark, for what needs them: LANGUAGE.txt or LANGUAGE.txt.gz, one text a"
+        " line",
     )
+
+    @property
+    def uses_language_texts(self) -> tuple[str, ...]:
+        """The options with a value that need --language_texts, written as flags."""
+        count = self.remove_language_directions
+        return (f"--remove_language_directions={count}",) if count else ()
 
     def __post_init__(self):
         super().__post_init__()
-        if bool(self.remove_language_directions) != bool(self.language_texts):
-            raise InputError(
-                f"--remove_language_directions={self.remove_language_directions}"
-                f" --language_texts={self.language_texts}: expected both or neither"
-            )
+        if self.uses_language_texts and not self.language_texts:
+            raise InputError(f"{self.uses_language_texts[0]} needs --language_texts, a folder of texts by language")
+        if self.language_texts and not self.uses_language_texts:
+            raise InputError(f"--language_texts={self.language_texts}: no other flag uses it: leave it out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -549,8 +580,32 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
         choices=EXPANSION_COMBINATIONS,
     )
 
+    query_bank: int = option(
+        0,
+        "neighbours of query-bank normalisation: a candidate's score is lowered by --query_bank_weight times its mean"
+        " score with this many of the closest --language_texts in the query's language (CSLS, arXiv 1710.04087); needs"
+        " the language of every query; 0: none",
+        minimum=0,
+    )
+    query_bank_weight: float = option(0.5, "weight of --query_bank; CSLS has one half", above=0.0)
+
+    @property
+    def uses_language_texts(self) -> tuple[str, ...]:
+        """See `LanguageRemoval`."""
+        bank = (f"--query_bank={self.query_bank}",) if self.query_bank else ()
+        return (*super().uses_language_texts, *bank)
+
     def __post_init__(self):
         super().__post_init__()
+        if self.query_bank_weight != EvalConfig.query_bank_weight and not self.query_bank:
+            raise InputError(
+                f"--query_bank_weight={self.query_bank_weight} needs --query_bank, the number of neighbours"
+            )
+        if self.query_bank and self.query_expansions:
+            raise InputError(
+                f"--query_bank={self.query_bank} cannot be combined with --query_expansions, whose queries are of no"
+                " one language: leave one out"
+            )
         if self.miracl_languages and "miracl" not in self.benchmarks:
             raise InputError(
                 f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"

@@ -54,7 +54,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"report", "evaluator"},
         {"ranked"},
         {"in_memory", "lexical", "streamed", "compare"},
-        {"probed", "expanded", "during_training"},
+        {"probed", "expanded", "banked", "during_training"},
         {"evaluators"},
         {"evaluate"},
     ),

@@ -75,7 +75,7 @@ def _unusual(plan: Plan, store: int, languages: int) -> list[str]:
         share = sum(plan.kinds[choice.kind] * choice.probability for choice in drawn)
         code = plan.mixture.stores[store].languages[0]
         lines.append(f"{name} has one language ({code}) and serves monolingual batches only, {share:.1%} of all")
-    batch, codes = plan.config.global_batch, plan.mixture.stores[store].languages
+    batch, codes = plan.config.global_batch // plan.config.rows_per_pair, plan.mixture.stores[store].languages
     few = {choice.language: plan.streams[choice.stream].pairs for choice in drawn
            if plan.streams[choice.stream].pairs < batch}  # fmt: skip
     if few:

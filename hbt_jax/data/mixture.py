@@ -1,8 +1,8 @@
 """The training stores side by side: their sizes, and which pairs can serve which kind of batch in which language.
 
 A pair can serve a monolingual batch in l if query and passage both exist in l, an x-x batch if they share any language,
-and an x-y batch if they exist in two different languages.  In a fully parallel store every pair can serve everything,
-which takes one scan to find out and no memory; for any other store one bit per pair is kept (`Subset`).
+and an x-y or joint batch if they exist in two different languages.  In a fully parallel store every pair can serve
+everything, which takes one scan to find out and no memory; for any other store one bit per pair is kept (`Subset`).
 
 A fraction of the pairs of each store can be trained on: the first places of a seeded permutation, so that a smaller
 fraction is part of a larger one.
@@ -15,13 +15,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hbt_jax.config import JOINT
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.data.store import Store, open_store
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.errors import InputError
 
-KINDS = ("x-x-mono", "x-x", "x-y")
-MONO, SAME, CROSS = KINDS
+KINDS = ("x-x-mono", "x-x", "x-y", JOINT)
+MONO, SAME, CROSS, _ = KINDS
 _SUBSET = 0x5355  # purpose of the permutation that picks a fraction; streams of a plan are numbered from 0
 _SCAN = 1 << 17  # pairs looked at in one go: their masks stay in the cache of a core
 _WORD = 64  # numbers whose bits lie in one word
@@ -73,7 +74,7 @@ class Eligible:
     Attributes:
       store: index of the store in the mixture.
       kind: one of KINDS.
-      language: index of the language in the store; -1 for x-x and x-y.
+      language: index of the language in the store; -1 for the other kinds.
       pairs: how many pairs.
       rows: which pairs, in ascending order; None: every pair of the store.  All that take the whole of a store's
         fraction have one object.
@@ -119,10 +120,10 @@ class Mixture:
         Args:
           store: index of the store.
           kind: one of KINDS.
-          language: for x-x-mono, the index of the language in the store; -1 for x-x and x-y.
+          language: for x-x-mono, the index of the language in the store; -1 for the other kinds.
         """
         pairs, fraction = int(self.sizes[store]), self._fraction(store)
-        if (kind != CROSS or len(self.stores[store].languages) > 1) and self.parallel(store):
+        if (kind not in (CROSS, JOINT) or len(self.stores[store].languages) > 1) and self.parallel(store):
             return Eligible(store, kind, language, pairs, fraction)
         rows = self._scanned(store, kind)[language]
         return Eligible(store, kind, language, len(rows), fraction if len(rows) == pairs else rows)
@@ -144,7 +145,7 @@ class Mixture:
 
     @functools.cache  # noqa: B019
     def _scanned(self, store: int, kind: str) -> dict[int, Subset]:
-        """Language, -1 for x-x and x-y, -> the pairs that can serve the kind: one pass over the pair table."""
+        """Language, -1 for the other kinds, -> the pairs that can serve the kind: one pass over the pair table."""
         pairs = len(self.stores[store].pairs)
         found = {language: [] for language in (range(len(self.stores[store].languages)) if kind == MONO else [-1])}
         for first, last in _ranges(pairs):

@@ -158,6 +158,12 @@ def _check_split(plan: Plan, share_count: int) -> None:
             f"--global_batch={plan.config.global_batch} cannot be split evenly over {share_count} devices"
             f" (--mesh_data x --mesh_fsdp): expected a multiple of {share_count}"
         )
+    if plan.config.global_batch // share_count % plan.config.rows_per_pair:
+        raise InputError(
+            f"--global_batch={plan.config.global_batch} gives each of {share_count} devices"
+            f" {plan.config.global_batch // share_count} pairs: expected a multiple of"
+            f" --joint_languages={plan.config.rows_per_pair}, so that the languages of a pair stay together"
+        )
 
 
 def _forms(text: TextConfig, tokenizer: Tokenizer) -> tuple[TextFormat, TextFormat]:

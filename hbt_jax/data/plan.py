@@ -6,6 +6,9 @@ A stream runs through a seeded permutation of its pairs, a new one for each epoc
 whatever the kind or language of its batch.  A stream's position at step t is the number of earlier steps that drew it,
 a prefix sum.  Nothing here has state: a resumed run asks for step t.
 
+A joint batch shows each of its pairs in several consecutive places, with queries in different languages and passages in
+different languages, each drawn without replacement; what exists in fewer languages is repeated.
+
 Everything is drawn from raw bits (hbt_jax/draws.py), so an update of numpy changes no batch.  The plan's scheme is how
 a seed and a step determine a batch; checkpoints record its number, and a run is resumed only under the same scheme.
 
@@ -18,7 +21,7 @@ import threading
 import numpy as np
 
 from hbt_jax import draws
-from hbt_jax.config import PlanConfig
+from hbt_jax.config import JOINT, PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Eligible, Mixture
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.errors import InputError
@@ -26,11 +29,12 @@ from hbt_jax.spans import spread
 
 PLAN_SCHEME = 2  # increase with every change that gives another batch for some seed and step
 _CHUNK = 1 << 16  # steps whose kind, store and language are drawn together; part of the scheme
-_CHOICE, _LANGUAGES, _NEGATIVES = range(3)  # purposes of random numbers, each with streams of its own
+_CHOICE, _LANGUAGES, _NEGATIVES, _JOINT = range(4)  # purposes of random numbers, each with streams of its own
 _NEEDS = {
     MONO: "a pair whose query and passage exist in one language",
     SAME: "a pair whose query and passage exist in one language",
     CROSS: "a pair whose query and passage exist in two different languages",
+    JOINT: "a pair whose query and passage exist in two different languages",
 }
 
 
@@ -40,7 +44,7 @@ class BatchPlan:
 
     Attributes:
       step: the step it is for.
-      kind: x-x-mono, x-x or x-y.
+      kind: x-x-mono, x-x, x-y or joint.
       store: index of the store in the mixture.
       pairs: int64 [B], rows of the store's pair table.
       query_language, passage_language: int16 [B], indices into the store's languages.
@@ -192,11 +196,12 @@ class Plan:
 
     def _pairs(self, stream: int, earlier: int) -> np.ndarray:
         """int64 [B]: the stream's next pairs after `earlier` batches; a batch may straddle two epochs."""
-        eligible = self.streams[stream]
-        place = earlier * self.config.global_batch + np.arange(self.config.global_batch, dtype=np.int64)
+        eligible, repeats = self.streams[stream], self.config.rows_per_pair
+        different = self.config.global_batch // repeats
+        place = earlier * different + np.arange(different, dtype=np.int64)
         epoch, within = np.divmod(place, eligible.pairs)
         shuffled = permute(within, eligible.pairs, key(self.seed, stream, epoch))
-        return shuffled if eligible.rows is None else eligible.rows[shuffled].astype(np.int64)
+        return np.repeat(shuffled if eligible.rows is None else eligible.rows[shuffled].astype(np.int64), repeats)
 
     def _languages(self, step: int, choice: Choice, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """int16 [B] each: languages of the queries and of the passages."""
@@ -206,11 +211,24 @@ class Plan:
         bits_B = draws.stream(self.seed, _LANGUAGES, step).random_raw(len(pairs))
         masks = self.mixture.available(choice.store, pairs)
         query_BJ, passage_BJ = (_bits(mask, len(self.mixture.stores[choice.store].languages)) for mask in masks)
+        if choice.kind == JOINT:
+            return self._joint_languages(step, query_BJ), self._joint_languages(step, passage_BJ, passages=True)
         if choice.kind == SAME:
             both_BJ = query_BJ * passage_BJ
             language = _nth(both_BJ, draws.below(bits_B, both_BJ.sum(1)))
             return language, language
         return different_languages(query_BJ, passage_BJ, bits_B)
+
+    def _joint_languages(self, step: int, exists_BJ: np.ndarray, passages: bool = False) -> np.ndarray:
+        """int16 [B]: languages of one side, different ones in the places of a pair as far as there are so many."""
+        repeats = self.config.rows_per_pair
+        exists_GJ = exists_BJ[::repeats].astype(bool)
+        pairs, languages = exists_GJ.shape
+        bits = draws.stream(self.seed, _JOINT, step).random_raw((1 + passages) * exists_GJ.size)
+        key_GJ = bits[-exists_GJ.size :].reshape(pairs, languages) >> np.uint64(1)
+        order_GJ = np.argsort(np.where(exists_GJ, key_GJ, ~np.uint64(0)), axis=1, kind="stable")
+        place_GR = np.arange(repeats) % exists_GJ.sum(axis=1, keepdims=True)
+        return np.take_along_axis(order_GJ, place_GR, axis=1).astype(np.int16).reshape(-1)
 
     def _negatives(self, step: int, store: int, pairs: np.ndarray, language: np.ndarray) -> np.ndarray:
         """int64 [B, K]: explicit negatives, drawn without replacement from those of each pair's list that exist in the

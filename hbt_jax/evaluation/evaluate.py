@@ -69,7 +69,7 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
     texts = read_language_texts(config.language_texts) if config.language_texts else {}
     lexical = [LexicalEvaluator(benchmark) for benchmark in benchmarks] if config.lexical_baseline else []
-    evaluators = make_evaluators(config, benchmarks)
+    evaluators = make_evaluators(config, benchmarks, texts)
     context = make_context(config, mesh, stop, config.out)
     for evaluator in (*lexical, *evaluators):
         evaluator.prepare(context)

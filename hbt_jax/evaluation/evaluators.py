@@ -1,9 +1,11 @@
 """The benchmarks and evaluators that the options of an evaluation ask for."""
 
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 
 from hbt_jax.config import EvalConfig
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.banked import BankedEvaluator
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
@@ -39,7 +41,7 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
 def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
     """Raises InputError if an option needs all candidates of a benchmark in memory and they are not."""
     streamed = [benchmark.name for benchmark in benchmarks if benchmark.is_streamed]
-    for flag in ("lexical_baseline", "query_expansions", "layer_probe"):
+    for flag in ("lexical_baseline", "query_expansions", "layer_probe", "query_bank"):
         if getattr(config, flag) and streamed:
             raise InputError(
                 f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"
@@ -52,20 +54,29 @@ def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | Streame
         )
 
 
-def make_evaluators(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> list[Evaluator]:
-    """An evaluator for each benchmark.
+def make_evaluators(
+    config: EvalConfig,
+    benchmarks: Sequence[Benchmark | StreamedBenchmark],
+    texts: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+) -> list[Evaluator]:
+    """An evaluator for each benchmark; `texts` by language are those of --language_texts.
 
     Raises:
       InputError: the file of query expansions is wrong.
     """
     expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
-    return [_evaluator(config, benchmark, expansions.get(benchmark.name)) for benchmark in benchmarks]
+    return [_evaluator(config, benchmark, expansions.get(benchmark.name), texts) for benchmark in benchmarks]
 
 
 def _evaluator(
-    config: EvalConfig, benchmark: Benchmark | StreamedBenchmark, expansions: Expansions | None
+    config: EvalConfig,
+    benchmark: Benchmark | StreamedBenchmark,
+    expansions: Expansions | None,
+    texts: Mapping[str, Sequence[str]],
 ) -> Evaluator:
     if benchmark.is_streamed:
         return StreamedEvaluator(benchmark)
     plain = ProbedEvaluator(benchmark, config.layer_probe) if config.layer_probe else InMemoryEvaluator(benchmark)
+    if config.query_bank:
+        return BankedEvaluator(plain, texts)
     return plain if expansions is None else ExpandedEvaluator(plain, expansions)

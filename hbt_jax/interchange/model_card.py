@@ -26,6 +26,7 @@ _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "x-x-mono": lambda plan: "x-x-mono: all of a batch in one language",
     "x-x": lambda plan: "x-x: each query and its passage in one language, several languages in a batch",
     "x-y": lambda plan: "x-y: each query and its passage in two different languages",
+    "joint": lambda plan: f"joint: each pair in {plan.joint_languages} languages, every passage of it a positive",
 }
 _TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax")
 

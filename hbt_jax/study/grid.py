@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hbt_jax.config import BATCHINGS, TrainConfig
+from hbt_jax.config import BATCHINGS, JOINT, TrainConfig
 from hbt_jax.errors import InputError
 
 BATCHING, ALPHA = "batching", "mono_probability"
@@ -22,6 +22,7 @@ _NOT_IN_A_GRID = NO_RESULT | {"seed", "benchmarks", "data_dir", "evaluate_untrai
 _EXAMPLE = 'expected NAME=VALUE,VALUE;NAME=VALUE,..., such as "batching=x-x-mono,hybrid; learning_rate=1e-4,1e-3"'
 _NEEDS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], bool]], ...] = (  # options, and when they count
     ((ALPHA,), lambda options: options[BATCHING] == "hybrid"),
+    (("joint_languages",), lambda options: options[BATCHING] == JOINT),
     (("lora_alpha", "lora_layers", "lora_targets"), lambda options: options["lora_rank"] > 0),
     (("size_exponent",), lambda options: len(options["stores"]) > 1),
 )

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import PlanConfig, TrainConfig
+from hbt_jax.config import JOINT, PlanConfig, TrainConfig
 from hbt_jax.data import pipeline
 from hbt_jax.data.manifest import data_release
 from hbt_jax.data.mixture import CROSS, MONO, Mixture, open_mixture
@@ -62,7 +62,9 @@ class HostBatches:
 
 
 def _kinds(plan: PlanConfig) -> list[str]:
-    """The kinds of batches that training draws."""
+    """The kinds of batches that training draws; for joint ones x-y, whose loss other runs have too."""
+    if plan.batching == JOINT:
+        return [CROSS]
     if plan.batching != "hybrid":
         return [plan.batching]
     alpha = plan.mono_probability

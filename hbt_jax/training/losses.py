@@ -83,3 +83,30 @@ def info_nce(
         to_queries_BB = logits_BC.reshape(-1, shares, passages)[:, :, :queries].reshape(-1, shares * queries)
         loss = 0.5 * (loss + jnp.mean(jax.nn.logsumexp(to_queries_BB, axis=0) - own_B))
     return loss, accuracy
+
+
+def multi_positive(query_PbD, passage_PcD, masked_PbW, positives: int, **options):
+    """InfoNCE in which the passages of consecutive pairs are positives of each other's queries.
+
+    loss_i is the mean of -log(exp(s_i,p) / (exp(s_i,p) + sum over negatives j of exp(s_i,j))) over the positives p of
+    query i: each positive stands against all negatives, and no positive is a negative of another (MPCL, arXiv
+    2309.08929).  It is the mean of the losses that have one of the positives in the place of the own passage, whose
+    masks leave the others out already, since these have its class; so it costs scores, but encodes nothing again.
+
+    Args:
+      query_PbD, passage_PcD, masked_PbW, options: as for `info_nce`.
+      positives: R; the places r R to r R + R - 1 of a share show one pair.  1: `info_nce` itself.
+
+    Returns:
+      As `info_nce`; the accuracy is the mean over the positives, each against the negatives alone.
+
+    With R = 2 the passages of a share stand as 0 1 2 3, then as 1 0 3 2.
+    """
+    shares, queries, width = query_PbD.shape
+    grouped = passage_PcD[:, :queries].reshape(shares, -1, positives, width)
+    found = []
+    for shift in range(positives):
+        own_PbD = jnp.roll(grouped, -shift, axis=2).reshape(shares, queries, width)
+        turned_PcD = jnp.concatenate([own_PbD, passage_PcD[:, queries:]], axis=1) if shift else passage_PcD
+        found.append(info_nce(query_PbD, turned_PcD, masked_PbW, **options))
+    return tuple(sum(values) / positives for values in zip(*found, strict=True))

@@ -52,6 +52,7 @@ class StepConfig:
       normalize: whether embeddings are scaled to unit length.
       lora: the adapters, None for none.
       frozen: parts that are not trained, see freezing.py.
+      positives: consecutive pairs of a batch whose passages are positives of each other's queries; 1: each has its own.
       memory: chunks, tiles, what is computed again and where optimizer state lies.
     """
 
@@ -65,6 +66,7 @@ class StepConfig:
     normalize: bool = True
     lora: LoraConfig | None = None
     frozen: tuple[str, ...] = ()
+    positives: int = 1
     memory: MemoryConfig = MemoryConfig()
 
     def graph(self, mesh: Mesh) -> nnx.GraphDef:
@@ -98,9 +100,16 @@ class StepConfig:
 
 
 def batch_loss(
-    config: StepConfig, graph: nnx.GraphDef, parameters, batch: dict, *, dropout_key=None, constrain=lambda x: x
+    config: StepConfig,
+    graph: nnx.GraphDef,
+    parameters,
+    batch: dict,
+    *,
+    positives: int = 1,
+    dropout_key=None,
+    constrain=lambda x: x,
 ):
-    """The loss of one packed batch and its accuracy; see losses.info_nce."""
+    """The loss of one packed batch and its accuracy; see losses.multi_positive."""
     vectors = embed_slots(
         graph,
         parameters,
@@ -115,10 +124,11 @@ def batch_loss(
     query_PbD, passage_PcD = (
         jnp.take_along_axis(vectors, batch[slots][:, :, None], axis=1) for slots in ("query_slots", "passage_slots")
     )
-    return losses.info_nce(
+    return losses.multi_positive(
         query_PbD,
         passage_PcD,
         batch["masked"],
+        positives,
         temperature=config.learning.temperature,
         symmetric=config.learning.symmetric,
         tile=loss_tile(config.memory.loss_tile, query_PbD.shape[1], passage_PcD.shape[0] * passage_PcD.shape[1]),
@@ -166,7 +176,8 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
 
         def loss_of(trained):
             parameters = nnx.merge_state(trained, frozen)
-            return batch_loss(config, graph, parameters, batch, dropout_key=key, constrain=constrain)
+            options = {"positives": config.positives, "dropout_key": key, "constrain": constrain}
+            return batch_loss(config, graph, parameters, batch, **options)
 
         (loss, accuracy), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
         gradients = laid_out(gradients)

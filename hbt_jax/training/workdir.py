@@ -91,6 +91,7 @@ def _step_config(
         normalize=bool(config.model.normalize),
         lora=lora,
         frozen=frozen,
+        positives=config.plan.rows_per_pair,
         memory=config.memory,
     )
 

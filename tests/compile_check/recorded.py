@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Parts of optimized programs for TPUs, as libtpu 0.0.52 wrote them, shortened; the comments say what is in them."""
 
 # A loop of 12 layers around a loop that begins at 0, adds 2 and ends at 8, so that its body runs 4 times in each.

@@ -133,3 +133,62 @@ def test_every_gradient_equals_that_of_the_formula():
     for array, gradient in enumerate(gradients):
         expected = np.array([numeric(array, index, (query, passage)) for index in np.ndindex(gradient.shape)])
         np.testing.assert_allclose(np.asarray(gradient).reshape(-1), expected, atol=2e-5)
+
+
+def multi_reference(query, passage, masked, positives, temperature):
+    """The mean over queries and their positives, each positive against the negatives alone, in float64."""
+    logits = query.astype(np.float64) @ passage.astype(np.float64).T / temperature
+    found = []
+    for i in range(len(query)):
+        first = i // positives * positives
+        own = range(first, first + positives)
+        against = [logits[i, j] for j in range(len(passage)) if j not in own and not masked[i, j]]
+        found += [np.log(np.exp([logits[i, p], *against]).sum()) - logits[i, p] for p in own]
+    return np.mean(found)
+
+
+def joint_batch(positives: int):
+    """12 queries, 12 positives, 6 explicit negatives; translations of the own passage are masked, and some others."""
+    rng = np.random.default_rng(5)
+    query, passage = unit(rng, 12, 8), unit(rng, 18, 8)
+    pair = np.arange(12) // positives
+    masked = np.zeros((12, 18), bool)
+    masked[:, :12] = (pair[:, None] == pair) | ((pair[:, None] == 0) & (pair == 1))  # pair 1 answers pair 0 too
+    masked[np.arange(12), np.arange(12)] = False
+    masked[3, 13] = True
+    return query, passage, masked
+
+
+@pytest.mark.parametrize("tile", [0, 5])
+@pytest.mark.parametrize("positives", [2, 3])
+def test_every_positive_stands_against_the_negatives_alone(positives, tile):
+    query, passage, masked = joint_batch(positives)
+    given = (jnp.asarray(query)[None], jnp.asarray(passage)[None], words_of(masked)[None])
+    loss, _ = losses.multi_positive(*given, positives, temperature=0.1, tile=tile)
+    assert float(loss) == pytest.approx(multi_reference(query, passage, masked, positives, 0.1), abs=1e-5)
+
+
+def test_one_positive_is_the_plain_loss():
+    query, passage, masked = joint_batch(2)
+    given = (jnp.asarray(query)[None], jnp.asarray(passage)[None], words_of(masked)[None])
+    for symmetric in (False, True):
+        plain = losses.info_nce(*given, temperature=0.1, symmetric=symmetric)
+        assert losses.multi_positive(*given, 1, temperature=0.1, symmetric=symmetric) == plain
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_shares_and_tiles_leave_the_loss_of_several_positives_and_its_gradient(symmetric):
+    query, passage, masked = joint_batch(3)
+    order = np.concatenate([np.r_[0:6, 12:15], np.r_[6:12, 15:18]])  # two shares of 6 pairs and 3 negatives
+
+    def loss(vectors, given, words, tile, shares):
+        shaped = [array.reshape(shares, -1, 8) for array in (vectors, given)]
+        masks = words.reshape(shares, 12 // shares, -1)
+        return losses.multi_positive(*shaped, masks, 3, temperature=0.1, symmetric=symmetric, tile=tile)[0]
+
+    value, gradient = jax.value_and_grad(loss)(jnp.asarray(query), jnp.asarray(passage), words_of(masked), 0, 1)
+    split = (jnp.asarray(query), jnp.asarray(passage[order]), words_of(masked[:, order]))
+    for tile in (0, 4):
+        again, other = jax.value_and_grad(loss)(*split, tile, 2)
+        assert float(again) == pytest.approx(float(value), abs=1e-5)
+        np.testing.assert_allclose(other, gradient, atol=1e-5)

@@ -16,6 +16,8 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         A  rows of a pair table
         B  global batch: queries (or positive passages) of one step over all devices
         C  passages of one step over all devices: the B positives, then the explicit negatives
+        G  different pairs of a joint batch
+        E  times that each of them stands in it
         K  explicit negatives of a query
         P  shares: one per device of the mesh; every share packs its own texts
         b  queries of one share (B = P * b)
@@ -59,6 +61,7 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         G  relevant candidates that a query has at most
         X  candidates that a query does not search at most
     evaluation.ranking, evaluation.measures, evaluation.results
+        B  queries of a bank
         G  relevant candidates that a query has at most
         K  depths of a gain
         M  slots of candidates

@@ -4,9 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-from data_prep.store.filters import Filters
-from hbt_jax import config
-
 ROOT = Path(__file__).resolve().parents[1]
 ABSL = {"help", "helpshort", "helpfull", "flagfile"}
 OF_OTHER_COMMANDS = {  # file -> flags of the commands of others that it shows how to call
@@ -17,20 +14,20 @@ OF_OTHER_COMMANDS = {  # file -> flags of the commands of others that it shows h
 
 def known_flags() -> set[str]:
     names = set(ABSL)
-    parts = [value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"]
-    assert len(parts) > 8
-    for part in [*parts, Filters]:
-        fields = part.__dataclass_fields__
-        names |= {*fields, *(f"no{name}" for name, field in fields.items() if isinstance(field.default, bool | None))}
     for folder in ("data_prep", "launch", "hbt_jax"):
         names |= defined_in(ROOT / folder)
+    assert len(names) > 150
     return names
 
 
 def defined_in(folder: Path) -> set[str]:
+    """Flags that are defined one by one, and the fields of configuration parts."""
     found = set()
     for path in folder.rglob("*.py"):
-        found |= set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', text))
+        for name, kind in re.findall(r"^    (\w+): ([^=\n]+) = ", text, re.MULTILINE):
+            found |= {name, f"no{name}"} if "bool" in kind else {name}
     return found
 
 

@@ -227,8 +227,8 @@ class Plan:
         bits = draws.stream(self.seed, _JOINT, step).random_raw((1 + passages) * exists_GJ.size)
         key_GJ = bits[-exists_GJ.size :].reshape(pairs, languages) >> np.uint64(1)
         order_GJ = np.argsort(np.where(exists_GJ, key_GJ, ~np.uint64(0)), axis=1, kind="stable")
-        place_GR = np.arange(repeats) % exists_GJ.sum(axis=1, keepdims=True)
-        return np.take_along_axis(order_GJ, place_GR, axis=1).astype(np.int16).reshape(-1)
+        place_GE = np.arange(repeats) % exists_GJ.sum(axis=1, keepdims=True)
+        return np.take_along_axis(order_GJ, place_GE, axis=1).astype(np.int16).reshape(-1)
 
     def _negatives(self, step: int, store: int, pairs: np.ndarray, language: np.ndarray) -> np.ndarray:
         """int64 [B, K]: explicit negatives, drawn without replacement from those of each pair's list that exist in the

@@ -59,10 +59,10 @@ def test_a_batch_has_the_shapes_of_the_pipeline():
 @pytest.mark.parametrize(
     ("train", "check", "message"),
     [
-        (config("unheard/of"), {}, "--stand_in: --model=unheard/of is not known by name: expected one of tiny, small, xlm"),
-        (config(batch=100), {}, "--global_batch=100 does not split evenly over 16 devices: expected a multiple, such as 96 or"),
-        (config(batch=8), {}, "--global_batch=8 does not split evenly over 16 devices: expected a multiple, such as 16$"),
-        (config(), {"stand_in_width": 100}, "--stand_in_width=100 does not split over 12 heads: change --stand_in_heads"),
+        (config("unheard/of"), {}, "--stand_in: --model=unheard/of is not known by name: expected one of tiny, small"),
+        (config(batch=100), {}, "--global_batch=100 does not split evenly over 16 devices: expected a multiple"),
+        (config(batch=8), {}, "--global_batch=8 does not split evenly over 16 devices: expected .* such as 16$"),
+        (config(), {"stand_in_width": 100}, "--stand_in_width=100 does not split over 12 heads: change --stand"),
         (config(), {"stand_in_passage_tokens": 200}, "a text of 200 tokens does not fit a row of 128: --row_length"),
         (config(passage_length=600), {}, "texts of 600 tokens, but FacebookAI/xlm-roberta-base has 512 positions"),
     ],

@@ -1,11 +1,11 @@
 """Random numbers that are the same in every release of numpy.
 
-numpy promises that the raw bits of its bit generators never change, but not what its `Generator` makes of them: numbers
-from `random`, `integers`, `choice` or `permutation` may be others after an update (NEP 19; "Compatibility policy" in
-numpy's reference of random sampling).  So whatever a run, a store or a printed figure depends on is drawn from raw bits
-by the functions here, and samples without replacement by `sampled` of hbt_jax/data/permutation.py.
+numpy promises that the raw bits of its bit generators never change, but not what its `Generator` makes of them:
+`random`, `integers`, `choice` and `permutation` may give other numbers after an update (NEP 19; "Compatibility policy"
+in numpy's reference of random sampling).  So whatever a run, a store or a printed figure depends on is drawn from raw
+bits by the functions here, and samples without replacement by `sampled` in hbt_jax/data/permutation.py.
 
-JAX's generator, which draws initial weights and dropout, is not among this: other releases of JAX may draw other ones.
+JAX's generator, which draws initial weights and dropout, is not covered: other releases of JAX may draw other numbers.
 """
 
 import math
@@ -17,11 +17,11 @@ Stream = np.random.Philox
 
 
 def stream(seed: int, purpose: int, index: int = 0) -> Stream:
-    """A stream of random bits of its own for each (seed, purpose, index); take uint64 from it by `random_raw(count)`.
+    """A separate stream of random bits for each (seed, purpose, index); `random_raw(count)` takes uint64 from it.
 
     Philox4x64-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3") encrypts a counter
-    by a key: the key is the seed, and purpose and index are the upper half of the counter.  So a stream is reached at
-    once, and two meet only after 2**128 blocks.
+    by a key: the key is the seed, and purpose and index are the upper half of the counter.  So any stream is
+    reached at once, and two streams meet only after 2**128 blocks.
 
     Args:
       seed, purpose, index: integers from 0 to 2**64 - 1.
@@ -31,7 +31,7 @@ def stream(seed: int, purpose: int, index: int = 0) -> Stream:
 
 
 def coins(source: Stream, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 of that shape, 0 or 1, from the next bits of a stream, the lowest of each uint64 first."""
+    """uint8 of the given shape, 0 or 1, from the next bits of a stream, lowest bit of each uint64 first."""
     count = math.prod(shape)
     words = source.random_raw(-(-count // 64)).astype("<u8")
     return np.unpackbits(words.view(np.uint8), count=count, bitorder="little").reshape(shape)
@@ -47,9 +47,9 @@ def fractions(bits: np.ndarray) -> np.ndarray:
 
 
 def below(bits: np.ndarray, ends: int | np.ndarray) -> np.ndarray:
-    """int64, for each of the bits (uint64) a number from 0 to end - 1: the whole part of bits * end / 2**64.
+    """int64, for each uint64 of bits a number from 0 to end - 1: the integer part of bits * end / 2**64.
 
-    Each takes one uint64, however it falls, so a number never depends on those before it (Lemire 2019, "Fast random
+    Each number takes exactly one uint64, so it never depends on those before it (Lemire 2019, "Fast random
     integer generation in an interval", without the rejection).
 
     >>> below(np.array([0, 1 << 63, 2**64 - 1], np.uint64), 6).tolist()

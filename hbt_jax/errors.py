@@ -1,11 +1,11 @@
-"""The ways a run ends that are not bugs, each with the exit code that `launch/` gives it."""
+"""How a run can end without a bug; each error has its own exit code."""
 
 
 class InputError(Exception):
     """Bad input: a wrong flag, file, row or combination.
 
-    The message is one line that says what is wrong, where (file and line when there is one), what was expected and
-    what to do.  Commands print it without a traceback and exit with code 2.
+    The message is one line that says what is wrong, where (file and line if there is one), what was expected and what
+    to do.  Commands print it without a traceback and exit with code 2.
 
     Attributes:
       at_once: whether the process has to end without waiting for the others of its job, which may not fail.
@@ -27,4 +27,4 @@ class Interrupted(Exception):
 
 
 class TrainingDiverged(Exception):
-    """The loss is no longer a finite number; commands exit with code 1.  The last checkpoint is from before."""
+    """The loss is no longer finite; commands exit with code 1.  The last checkpoint is from before that."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under another name, then renamed."""
+"""Files and folders that are complete or absent: written under another name, then renamed; and errors of disks."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ from hbt_jax.errors import InputError
 
 PARTIAL = ".partial"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-# In messages of errors that are no OSError: of TensorFlow and TensorStore, of SQLite.
+# Words in messages of errors other than OSError, from TensorFlow, TensorStore and SQLite.
 _FULL_WORDS = (*map(os.strerror, DISK_FULL), "database or disk is full")
 
 
@@ -22,15 +22,15 @@ def cache_folder(name: str) -> Path:
 
 
 def check_writable(folder: str) -> None:
-    """Raises InputError where an output folder cannot be made or written; makes nothing.
+    """Raises InputError if an output folder cannot be made or written; makes nothing.
 
-    So a command that works for hours finds out before it starts.
+    So a command that runs for hours can fail before it starts.
     """
     there = os.path.abspath(folder)
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     if not os.path.isdir(there):
-        raise InputError(f"{folder}: cannot write there: {there} is no folder: choose another output folder")
+        raise InputError(f"{folder}: cannot write there: {there} is not a folder: choose another output folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(
             f"{folder}: cannot write there: {there} is not writable: change its permissions or choose another folder"
@@ -45,27 +45,27 @@ def says_full(error: BaseException) -> bool:
 
 
 def utf8(text: str) -> bytes:
-    r"""The text as UTF-8, for a file that names files.
+    r"""The text as UTF-8, for files that contain file names.
 
-    A byte of a file's name that is not UTF-8, which Python holds as half a surrogate pair, becomes an escape (\udcXX);
-    in JSON that is read back as the same name.
+    A byte of a file name that is not UTF-8, which Python represents by half a surrogate pair, becomes an escape
+    (\udcXX); JSON readers turn it back into the same name.
     """
     return text.encode("utf-8", "backslashreplace")
 
 
 def check_name(folder: str | os.PathLike, flag: str, content: str) -> None:
-    """Raises InputError for a folder whose name is not UTF-8, where libraries that write `content` cannot write."""
+    """Raises InputError for a folder whose name is not UTF-8, as the libraries that write `content` need it."""
     try:
         os.path.abspath(folder).encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"--{flag}={os.fspath(folder)}: its name is not UTF-8, as {content} need it: choose another folder"
+            f"--{flag}={os.fspath(folder)}: its name is not UTF-8, which {content} need: choose another folder"
         ) from error
 
 
 @contextlib.contextmanager
 def named_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Lets a full disk's error name the file, which writing into an open one leaves out; always an OSError."""
+    """Turns a full disk's error into an OSError that names the file, which errors of open files do not."""
     try:
         yield
     except InputError:
@@ -79,14 +79,14 @@ def named_errors(path: str | os.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterator[None]:
-    """Turns the failures of a folder's disk that a user can mend into one line.
+    """Turns disk errors that a user can fix into a one-line message.
 
     Args:
-      flag: the option that names another folder.
-      kept: what a full disk leaves, in words that end the message.
+      flag: the option that names the folder.
+      kept: sentence appended to the message when the disk is full.
 
     Raises:
-      InputError: the disk is full or the folder cannot be written; its cause names a file or the folder.
+      InputError: the disk is full or the folder cannot be written; its cause names the file or folder.
     """
     try:
         with named_errors(folder):
@@ -95,7 +95,7 @@ def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterato
         if says_full(error):
             end = f"; {kept}" if kept else ""
             raise InputError(
-                f"{folder}: the disk is full; make room, or name a folder of another disk by {flag}{end}"
+                f"{folder}: the disk is full; make room, or name a folder on another disk by {flag}{end}"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise InputError(
@@ -106,7 +106,7 @@ def disk_errors(folder: str | os.PathLike, flag: str, kept: str = "") -> Iterato
 
 @contextlib.contextmanager
 def atomic_file(path: str) -> Iterator[BinaryIO]:
-    """Opens a binary file that takes the place of `path` only when the block ends without an exception."""
+    """Opens a binary file that replaces `path` only if the block ends without an exception."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     partial = path + PARTIAL
     try:
@@ -120,7 +120,7 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Opens a binary file whose bytes are on the disk when the block ends."""
+    """Opens a binary file whose content is on disk (fsync) when the block ends."""
     with named_errors(path), open(path, "wb") as file:
         yield file
         file.flush()
@@ -129,7 +129,7 @@ def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str) -> Iterator[str]:
-    """Makes an empty folder that replaces `path`, with all it held, only when the block ends without an exception.
+    """Makes an empty folder that replaces `path` and its content only if the block ends without an exception.
 
     Yields:
       The path of the folder to write into.

@@ -109,7 +109,7 @@ def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
 
 
 def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
-    """Raises InputError for a value that begins with a scheme where only a path of this machine works.
+    """Raises InputError for a value that begins with a scheme where only a local path works.
 
     Args:
       given: the arguments that are not flags, by name.

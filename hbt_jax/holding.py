@@ -1,22 +1,22 @@
-"""Output folders are held while they are written, so that the files of two commands never mix.
+"""Output folders are held (locked) while they are written, so that the files of two commands never mix.
 
-A command holds its output folder from before its work to its end.  A second command that would write there ends at
-once, with one line that says which process holds the folder, on which host and since when.
+A command holds its output folder until it ends.  A second command that would write there ends at once, with one line
+that says which process holds the folder, on which host and since when.
 
-    FOLDER/.held        of a folder that is written in place
-    PARENT/.NAME.held   of a file or folder that is made under another name and then renamed; it may not exist yet
+    FOLDER/.held        the record for a folder that is written in place
+    PARENT/.NAME.held   the record for a file or folder that is written under another name and then renamed
 
-The holder locks this file (flock) and writes into it who it is.  It removes the file at its end.  The kernel drops the
-lock of a process that ends in any other way, so what a killed process leaves is taken over, with a line that says so.
+The holder locks this file (flock), writes its identity into it, and removes it when it ends.  If it is killed, the
+kernel releases the lock, and the next command takes over the record and says so.
 
-A file system that several hosts share may keep locks per host, or have none.  So a record of another host is believed
-even if its lock is free: whether that host still works is for the user to say, by removing the file.  Where there are
-no locks, a holder on this host is looked up by its process id and start time.
+A file system that several hosts share may keep locks per host, or not support them.  So a record of another host is
+believed even if its lock is free: the user has to remove the file if that host is gone.  Without locks, a holder on
+this host is looked up by its process id and start time.
 
 The processes of one job are one holder: the first one holds for all of them, see launch/train.py.  A process that holds
-a folder may hold it again; workers that a holder starts hold nothing.
+a folder may hold it again; worker processes of a holder hold nothing.
 
-It is not filelock because that does not say who holds a lock, and cannot tell a host that works from one that is gone.
+It is not filelock because filelock does not say who holds a lock, and cannot know whether another host still runs.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ from pathlib import Path
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_writable, disk_errors
 
-RECORD = ".held"  # its name in a folder that is written in place
+RECORD = ".held"  # name of the record in a folder that is written in place
 
-# What flock says where there are no locks; EBADF: NFS, of a file that may not be written.
+# Errors of flock without support for locks; EBADF: on NFS, for a read-only file.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF)
-_SETTLE_SECONDS = 1.0  # without locks: longer than another process takes from reading a record to writing its own
-_UNWRITTEN_SECONDS = 2.0  # how long a holder may take from locking its record to writing it
+_SETTLE_SECONDS = 1.0  # without locks: longer than another process needs between reading a record and writing its own
+_UNWRITTEN_SECONDS = 2.0  # how long a holder may need between locking its record and writing it
 _POLL_SECONDS = 0.2
 _PARTS_OF_COMMAND = 2  # launch/train.py
 
@@ -52,9 +52,9 @@ class Holder:
 
     Attributes:
       host: name of its machine.
-      process: its id there.
-      boot: id of the machine's boot; empty where the system has none.
-      started: start time of the process, in clock ticks since the boot; None where the system does not say.
+      process: its process id.
+      boot: id of the machine's boot; empty if the system has none.
+      started: start time of the process, in clock ticks since boot; None if the system does not tell.
       command: the program.
       since: when it took the folder, UTC.
     """
@@ -72,7 +72,7 @@ class Holder:
 
 @dataclasses.dataclass
 class _Hold:
-    """What this process holds: its record, the locked file (None without locks), and the folders it made."""
+    """Something that this process holds: who it is, the locked file (None without locks), and the folders it made."""
 
     holder: Holder
     file: int | None
@@ -85,7 +85,7 @@ _guard = threading.RLock()
 
 
 def record_of(path: str | os.PathLike, *, beside: bool = False) -> Path:
-    """The file that says who holds `path`, the same for every spelling of it and for links to it."""
+    """The file that says who holds `path`, the same for every spelling of the path and for links to it."""
     real = Path(os.path.realpath(path))
     return real.parent / f".{real.name}{RECORD}" if beside else real / RECORD
 
@@ -94,18 +94,18 @@ def record_of(path: str | os.PathLike, *, beside: bool = False) -> Path:
 def held(
     path: str | os.PathLike, flag: str, *, beside: bool = False, again: bool = True, wait: str = ""
 ) -> Iterator[None]:
-    """Holds an output for the time of the block.
+    """Holds an output while the block runs.
 
     Args:
-      path: folder that is written in place, made when missing (and removed again where the block leaves it empty); with
-        `beside` a file or folder that is made under another name and then renamed.
+      path: folder that is written in place, made if it is missing (and removed if the block leaves it empty); with
+        `beside`, a file or folder that is written under another name and then renamed.
       flag: the option that names another place, for messages.
-      beside: where the record lies, see the module's text.
-      again: whether this process may hold it already, further out.
-      wait: what the user is told while another process of this host has it; empty: not waited for, but an error.
+      beside: where the record is, see the module's docstring.
+      again: whether this process may already hold it.
+      wait: what the user is told while waiting for another process of this host; empty: do not wait but raise.
 
     Raises:
-      InputError: another process holds it, or nothing can be written there.
+      InputError: another process holds it, or it cannot be written.
     """
     record = record_of(path, beside=beside)
     with _guard:
@@ -132,7 +132,7 @@ def _claim(record: Path, shown: str, flag: str, wait: str) -> _Hold:
             made |= _make(record.parent)
             try:
                 file, locked = _open_locked(record)
-            except FileNotFoundError:  # its folder was removed again, by a process that left nothing in it
+            except FileNotFoundError:  # a process that left its folder empty has removed it again
                 continue
             if locked is not False:
                 hold = _take(record, file, locked, shown, flag)
@@ -154,7 +154,7 @@ def _claim(record: Path, shown: str, flag: str, wait: str) -> _Hold:
 
 
 def _take(record: Path, file: int, locked: bool | None, shown: str, flag: str) -> _Hold | None:
-    """Writes this process into an open record whose lock it has (None: there are no locks); None to look again."""
+    """Writes this process into an open record that it has locked (None: no locks); returns None to try again."""
     me, found = this_process(), _read(record)
     try:
         if not _is_at(file, record):  # removed between opening and locking
@@ -163,7 +163,7 @@ def _take(record: Path, file: int, locked: bool | None, shown: str, flag: str) -
             raise InputError(_refusal(found, me, record, shown, flag))
         if found:
             print(f"{shown} was in use by {found}, which has ended: taken over", file=sys.stderr, flush=True)
-            record.unlink()  # not written over: it may be another user's
+            record.unlink()  # not overwritten: it may belong to another user
             return None
         _write(record, file, me)
         if locked:
@@ -187,13 +187,13 @@ def _write(record: Path, file: int, me: Holder) -> None:
 
 
 def _open_locked(record: Path) -> tuple[int, bool | None]:
-    """The open record; whether its lock is this process's now, None where there are no locks."""
+    """The open record, and whether this process now has its lock; None if there are no locks."""
     try:
         file = os.open(record, os.O_RDWR | os.O_CREAT, 0o666)  # children do not inherit it
     except PermissionError:
         if not record.exists():
             raise
-        file = os.open(record, os.O_RDONLY)  # another user's: enough to see who holds it, and to lock
+        file = os.open(record, os.O_RDONLY)  # another user's: reading is enough to see who holds it, and to lock it
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -207,9 +207,9 @@ def _open_locked(record: Path) -> tuple[int, bool | None]:
 
 
 def _may_live(found: Holder, me: Holder, locked: bool | None) -> bool:
-    """Whether the process of a record may still work; with the lock (`locked`), none of this machine does."""
+    """Whether the process of a record may still run; if this one has the lock (`locked`), no local process does."""
     same_boot = bool(me.boot) and found.boot == me.boot
-    if locked and same_boot:  # of any name: a container has a host name of its own
+    if locked and same_boot:  # whatever the host name: a container has its own
         return False
     if found.host != me.host:
         return True
@@ -227,22 +227,22 @@ def _refusal(found: Holder, me: Holder, record: Path, shown: str, flag: str) -> 
     if found.host == me.host:
         return _busy(shown, found, flag)
     return (
-        f"{shown} is in use by {found}, which cannot be looked up from host {me.host}: wait until it has ended, or"
-        f" choose another {flag}; if that process or host is gone, remove {record} and repeat the command"
+        f"{shown} is in use by {found}, which cannot be checked from host {me.host}: wait until it has ended, or"
+        f" choose another {flag}; if that process or host is gone, remove {record} and run the command again"
     )
 
 
 def _let_go(record: Path) -> None:
-    """Ends one hold; the last one removes the record, and the folders that were made for it and are empty."""
+    """Ends one hold; the last one removes the record, and the folders that were made for it if they are empty."""
     hold = _holds.get(record)
-    if hold is None:  # of a process that was forked off the holder
+    if hold is None:  # in a process that was forked from the holder
         return
     hold.times -= 1
     if hold.times:
         return
     del _holds[record]
     try:
-        if _read(record) == hold.holder:  # else somebody removed it, and others may have it now
+        if _read(record) == hold.holder:  # otherwise somebody removed it, and another process may have it now
             record.unlink()
         _remove_empty(hold.folders)
     finally:
@@ -251,14 +251,14 @@ def _let_go(record: Path) -> None:
 
 
 def _make(folder: Path) -> set[Path]:
-    """Makes a folder; returns those that were missing, it and above it."""
+    """Makes a folder; returns those that were missing, parents included."""
     missing = {one for one in (folder, *folder.parents) if not one.exists()}
     folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def _remove_empty(folders: set[Path]) -> None:
-    """Removes the folders that are empty, the deepest first."""
+    """Removes the folders that are empty, deepest first."""
     for folder in sorted(folders, key=lambda one: len(one.parts), reverse=True):
         try:
             folder.rmdir()
@@ -278,7 +278,7 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _read(record: Path) -> Holder | None:
-    """The holder in a record; None where there is none, or the record was not written to its end."""
+    """The holder in a record; None if there is none, or the record is incomplete."""
     try:
         values, _ = json.JSONDecoder().raw_decode(record.read_text(encoding="utf-8"))
         holder = Holder(**{field.name: values[field.name] for field in dataclasses.fields(Holder)})
@@ -288,7 +288,7 @@ def _read(record: Path) -> Holder | None:
 
 
 def _written(record: Path) -> Holder | None:
-    """The holder in a record that is locked, which its holder may be about to write."""
+    """The holder in a locked record, which its holder may not have written yet."""
     end = time.monotonic() + _UNWRITTEN_SECONDS
     while (found := _read(record)) is None and time.monotonic() < end:
         time.sleep(_POLL_SECONDS / 10)
@@ -296,8 +296,8 @@ def _written(record: Path) -> Holder | None:
 
 
 def this_process() -> Holder:
-    """This process as a holder, from now on."""
-    script = sys.argv[0] if sys.argv and not sys.argv[0].startswith("-") else ""  # -c: given as text
+    """This process as a holder, since now."""
+    script = sys.argv[0] if sys.argv and not sys.argv[0].startswith("-") else ""  # python -c has no script
     command = "/".join(Path(script).parts[-_PARTS_OF_COMMAND:]) or "python"
     now = datetime.datetime.now(datetime.UTC)
     return Holder(
@@ -324,11 +324,11 @@ def _started(process: int) -> int | None:
     except OSError:
         return None
     state, *further = text.rpartition(")")[2].split()  # the name in parentheses may hold spaces
-    return None if state in "ZX" else int(further[18])  # ended, and only its exit code waits to be read
+    return None if state in "ZX" else int(further[18])  # zombie: it has ended
 
 
 def _runs(found: Holder) -> bool:
-    """Whether the process of a record of this host and boot still runs, and is not another one with its id."""
+    """Whether the process in a record of this host and boot still runs, and is not another one with the same id."""
     if found.started is not None:
         return _started(found.process) == found.started
     try:
@@ -341,9 +341,9 @@ def _runs(found: Holder) -> bool:
 
 
 def _forget() -> None:
-    """In a process that was forked off this one: closes its copies of the locked files, which would keep the locks."""
+    """In a forked child: closes its copies of the locked files, which would keep the locks."""
     global _guard
-    _guard = threading.RLock()  # another thread may have had it
+    _guard = threading.RLock()  # another thread may have held it
     for hold in _holds.values():
         if hold.file is not None:
             os.close(hold.file)

@@ -1,8 +1,8 @@
 """Languages: code, English name, script and resource level, and the language list of each benchmark.
 
-Scripts are ISO 15924 codes of the script that the benchmark's texts are written in.  Japanese and Korean are given
-their combined codes Jpan (Han, Hiragana, Katakana) and Kore (Hangul and Han).  "Under-resourced" marks the five
-languages that XM3600 chose for that reason (Thapliyal et al. 2022, arXiv 2205.12522, section 2.1).
+Scripts are ISO 15924 codes of the script of the benchmarks' texts.  Japanese and Korean have the combined codes Jpan
+(Han, Hiragana, Katakana) and Kore (Hangul and Han).  The five under-resourced languages are those that XM3600 chose for
+that reason (Thapliyal et al. 2022, arXiv 2205.12522, section 2.1).
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ class Language:
     """One language as the benchmarks name it.
 
     Attributes:
-      code: BCP-47 code, in the spelling that the benchmarks use (`no`, `fil`, `quz`).
+      code: BCP-47 code, as the benchmarks write it (`no`, `fil`, `quz`).
       name: English name.
       script: ISO 15924 code.
       under_resourced: whether XM3600 lists it among its five under-resourced languages.
@@ -104,7 +104,7 @@ XM3600 = (
 XQUAD_R = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 MLQA_R = ("ar", "de", "en", "es", "hi", "vi", "zh")
 MIRACL = ("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh")
-# Code in the names of LASER's Tatoeba files (ISO 639-3; English is eng) -> code here.
+# Code in the names of LASER's Tatoeba files (ISO 639-3; English is eng) -> our code.
 TATOEBA = {
     "afr": "af", "amh": "am", "ang": "ang", "ara": "ar", "arq": "arq", "arz": "arz", "ast": "ast", "awa": "awa",
     "aze": "az", "bel": "be", "ben": "bn", "ber": "ber", "bos": "bs", "bre": "br", "bul": "bg", "cat": "ca",
@@ -121,8 +121,8 @@ TATOEBA = {
     "tgl": "tl", "tha": "th", "tuk": "tk", "tur": "tr", "tzl": "tzl", "uig": "ug", "ukr": "uk", "urd": "ur",
     "uzb": "uz", "vie": "vi", "war": "war", "wuu": "wuu", "xho": "xh", "yid": "yi", "yue": "yue", "zsm": "ms",
 }  # fmt: skip
-# Code in the names of Belebele's files (FLORES-200) -> code here.  Of a language in several scripts, the one that its
-# code alone stands for here is the usual one; the others have the script in their code.
+# Code in the names of Belebele's files (FLORES-200) -> our code.  For a language in several scripts, the plain code
+# means the usual script; codes for other scripts name the script.
 BELEBELE = {
     "acm_Arab": "acm", "afr_Latn": "af", "als_Latn": "sq", "amh_Ethi": "am", "apc_Arab": "apc", "arb_Arab": "ar",
     "arb_Latn": "ar-Latn", "ars_Arab": "ars", "ary_Arab": "ary", "arz_Arab": "arz", "asm_Beng": "as",
@@ -148,8 +148,8 @@ BELEBELE = {
 }  # fmt: skip
 
 
-# Other codes of the same languages: ISO 639-2 and 639-3, withdrawn ones, and what is often written for them.  A code of
-# a language's standard form counts as the language (ekk is et, arb is ar); that of another variety of it does not.
+# Other codes of the same languages: ISO 639-2 and 639-3, withdrawn codes, common mistakes.  The code of a standard
+# form counts as the language (ekk is et, arb is ar); the code of another variety does not.
 _OTHER_CODES = {
     "af": "afr", "am": "amh", "ar": "ara arb", "as": "asm", "az": "aze azj", "be": "bel", "bg": "bul", "bm": "bam",
     "bn": "ben", "bo": "bod tib", "br": "bre", "bs": "bos sh hbs", "ca": "cat", "ch": "cha", "cs": "ces cze cz",
@@ -170,19 +170,19 @@ _OTHER_CODES = {
     "ur": "urd", "uz": "uzb uzn", "vi": "vie vn", "wo": "wol", "xh": "xho", "yi": "yid ydd ji", "yo": "yor",
     "zh": "zho chi cmn cn chs cht", "zu": "zul",
 }  # fmt: skip
-_WITH_MEMBERS = ("ar", "ms", "zh")  # codes after which a member of three letters may stand, which is another language
-_COUNTRIES = (  # where they are spoken, in three letters, which are no members
+_WITH_MEMBERS = ("ar", "ms", "zh")  # macrolanguages: a three-letter subtag after these codes means another language
+_COUNTRIES = (  # three-letter country codes, which may follow these codes too
     "are bhr brn chn dza egy hkg idn irq jor kwt lbn lby mac mar mrt mys omn pse qat sau sdn sgp syr tun twn yem"
 )
 
 
 def same_language(code: str, known: Iterable[str] = LANGUAGES) -> list[str]:
-    """The known codes of the language that another code means, none if it means none of them.
+    """The known codes of the language that another code means; empty if there are none.
 
     Args:
       code: a code of another standard (`zho`, `iw`), with a script or a country (`zh-Hans`, `zh_CN`, `pt-BR`,
         `eng_Latn`, `de_DE.UTF-8`), in another case (`ZH`), or an English name (`Chinese`).
-      known: the codes, or other names of languages, that may be written.
+      known: the accepted codes, or other names of languages.
 
     >>> [same_language(code) for code in ("zh-CN", "iw", "jpn", "sh", "xx")]
     [['zh'], ['he'], ['ja'], ['bs', 'hr', 'sr'], []]
@@ -200,7 +200,7 @@ def same_language(code: str, known: Iterable[str] = LANGUAGES) -> list[str]:
 
 
 def _subtags(code: str) -> list[str]:
-    """The parts of a code in small letters, without a POSIX encoding; the language of its own that zh-yue names first.
+    """The subtags of a code in lower case, without a POSIX encoding; of zh-yue, starting with yue.
 
     >>> [_subtags(code) for code in ("pt_BR.UTF-8", "zh-yue-HK", "ZH")]
     [['pt', 'br'], ['yue', 'hk'], ['zh']]
@@ -212,7 +212,7 @@ def _subtags(code: str) -> list[str]:
 
 
 def _codes_here(code: str) -> set[str]:
-    """The codes of `LANGUAGES` that a code or an English name stands for."""
+    """The codes in `LANGUAGES` that a code or an English name stands for."""
     plain = _subtags(code)[0]
     found = {plain} & LANGUAGES.keys() | {one for one, others in _OTHER_CODES.items() if plain in others.split()}
     name = code.partition("(")[0].strip().casefold()  # of "Chinese (Simplified)"
@@ -223,13 +223,13 @@ _EXPECTED = f"the known codes are {' '.join(LANGUAGES)}; add others to hbt_jax/l
 
 
 def unknown_language(code: object, expected: str = "", known: Iterable[str] = LANGUAGES) -> str:
-    """What is wrong with a language that is not among the known ones, and what to write for it, for messages.
+    """The part of a message that says what is wrong with an unknown language, and what to write instead.
 
     Args:
       code: what was found.
-      expected: what is expected where it is no other name of a known language: the whole sentence for a list of one's
-        own, such as "XM3600 has ar bn ..."; what comes before the list of `LANGUAGES` for those.
-      known: the codes or names that may be written.
+      expected: what is expected, if it is not another name of a known language: with `known`, a whole sentence such as
+        "XM3600 has ar bn ..."; otherwise what comes before the list of `LANGUAGES`.
+      known: the accepted codes or names.
 
     >>> unknown_language("zh-CN")
     "unknown language 'zh-CN': write zh, its code here"
@@ -244,10 +244,10 @@ def unknown_language(code: object, expected: str = "", known: Iterable[str] = LA
 
 
 def language(code: str) -> Language:
-    """Returns the language of a code.
+    """The language with a code.
 
     Raises:
-      InputError: the code is not in the table; the message names the one to write for it, or lists the known ones.
+      InputError: the code is unknown; the message names the code to write instead, or lists the known ones.
     """
     if code not in LANGUAGES:
         raise InputError(unknown_language(code))

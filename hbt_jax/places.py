@@ -1,7 +1,7 @@
-"""Places with a scheme, such as gs://bucket/store: which values name one, and where none can be used.
+"""Tells remote places, such as gs://bucket/store, from local paths, and refuses them where only local paths work.
 
-Stores can be read from and written to such places (hbt_jax/data/remote.py).  Everywhere else only paths of this machine
-work: a scheme would silently become the name of a local folder, `gs:`.
+Stores can be read from and written to remote places (hbt_jax/data/remote.py).  Everywhere else a scheme would silently
+become the name of a local folder, `gs:`.
 """
 
 import os
@@ -10,36 +10,36 @@ from collections.abc import Sequence
 
 from hbt_jax.errors import InputError
 
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):(/+)")  # one slash too: what pathlib makes of two
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):(/+)")  # also with one slash, which pathlib makes of two
 
 
 def is_remote(place: str | os.PathLike) -> bool:
-    """Whether a place has a scheme; everything else is a path of this machine."""
+    """Whether a place has a scheme; everything else is a local path."""
     return "://" in os.fspath(place)
 
 
 def check_local(name: str, value: str | os.PathLike, remote: Sequence[str] = ()) -> None:
-    """Raises InputError if a value that must be a path of this machine begins with a scheme.
+    """Raises InputError if a value that must be a local path begins with a scheme.
 
     Args:
-      name: what the user gave it by, such as --workdir.
+      name: the flag or argument that gave it, such as --workdir.
       value: the path.
-      remote: names of what takes a place with a scheme in the same command, for the message.
+      remote: flags and arguments of the same command that accept a scheme, for the message.
     """
     found = _SCHEME.match(os.fspath(value))
     if not found:
         return
-    takes = f"only {' and '.join(remote)} can be such a place" if remote else "nothing of this command can be one"
-    advice = "give a local path and copy the files from or to there (gcloud storage cp -r, aws s3 sync, curl)"
+    takes = f"only {' and '.join(remote)} can be remote" if remote else "nothing in this command can be remote"
+    advice = "give a local path and copy the files (gcloud storage cp -r, aws s3 sync, curl)"
     if found[1].lower() == "file":
         advice = f"write /{os.fspath(value)[found.end() :]}"
     elif len(found[2]) == 1:
-        advice += f"; a local folder {found[1]}: is written ./{value}"
-    raise InputError(f"{name}={value}: expected a path of this machine, not {found[1]}:// ({takes}): {advice}")
+        advice += f"; a local folder named {found[1]}: is written ./{value}"
+    raise InputError(f"{name}={value}: expected a local path, not {found[1]}:// ({takes}): {advice}")
 
 
 def check_scheme(name: str, value: str | os.PathLike) -> None:
-    """Raises InputError if a value that may have a scheme has one slash after it, which would be a local folder."""
+    """Raises InputError if a value that may have a scheme has only one slash after it, which would be a local path."""
     found = _SCHEME.match(os.fspath(value))
     if found and len(found[2]) == 1:
         meant = f"{found[1]}://{os.fspath(value)[found.end() :]}"

@@ -1,12 +1,12 @@
-"""When two strings are one text: as a reader and a model see them, not as they were typed.
+"""When two strings are the same text: as a reader and a model see them, not as they were typed.
 
-The same sentence reaches a data set composed or decomposed (NFC, NFD), with a space at its end, with two between its
-words or a no-break space, with a soft hyphen or a zero-width space inside.  Whatever asks "is this the same text?" --
-items, duplicates, negatives, judgements -- compares `identity_text`, never raw strings.
+The same sentence occurs in data sets composed or decomposed (NFC, NFD), with a trailing space, with two spaces or a
+no-break space between words, with a soft hyphen or a zero-width space inside.  Every question "is this the same text?"
+-- for items, duplicates, negatives, judgements -- compares `identity_text`, never raw strings.
 
-What else is the same depends on the tokenizer: XLM-R's composes compatibility forms (NFKC: full-width letters,
-ligatures), an uncased BERT's drops case and accents.  `Folding` names these; `Tokenizer.folding` finds them out.
-Where there is no tokenizer, `SOURCE` holds for files that any model may read, and `JUDGED` for benchmarks.
+Further differences may not count for the tokenizer: XLM-R's composes compatibility forms (NFKC: full-width letters,
+ligatures), an uncased BERT's drops case and accents.  `Folding` names these; `Tokenizer.folding` determines them.
+Without a tokenizer, `SOURCE` is used for files that any model may read, and `JUDGED` for benchmarks.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Unicode's Default_Ignorable_Code_Point, and control characters that are no white space.
+# Unicode's Default_Ignorable_Code_Point, and control characters other than white space.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001bca0-\U0001bca3\U000e0000-\U000e0fff]"
@@ -26,7 +26,7 @@ _INVISIBLE = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Folding:
-    """Which differences between texts do not count, beside canonical forms, spaces and what is invisible.
+    """Which differences between texts do not count, besides canonical forms, spaces and invisible characters.
 
     Attributes:
       compatibility: compatibility forms, as NFKC composes them: "Ａ" and "A", "ﬁ" and "fi", "²" and "2".
@@ -39,12 +39,12 @@ class Folding:
     accents: bool = False
 
 
-SOURCE = Folding()  # prepared records: a tokenizer that tells compatibility forms apart may read them
-JUDGED = Folding(compatibility=True)  # benchmarks: judgements do not depend on the model that is evaluated
+SOURCE = Folding()  # prepared records may be read by a tokenizer that distinguishes compatibility forms
+JUDGED = Folding(compatibility=True)  # benchmarks: judgements do not depend on the evaluated model
 
 
 def identity_text(text: str, folding: Folding = SOURCE) -> str:
-    """The text that stands for all that are the same; empty for one without a visible character.
+    """The text that stands for all equal ones; empty if there is no visible character.
 
     >>> identity_text("  Caf\\u0065\\u0301\\u200b  au\\u00a0lait ")
     'Café au lait'
@@ -62,7 +62,7 @@ def identity_text(text: str, folding: Folding = SOURCE) -> str:
 
 
 def identity_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray:
-    """uint64 [N]: the same for texts that are the same, otherwise different but for a chance of 2**-64 a pair; never 0.
+    """uint64 [N]: equal for equal texts, otherwise different except for a chance of 2**-64 per pair; never 0.
 
     >>> a, b, c = identity_keys(["Lima", " Lima", "lima"])
     >>> bool(a == b), bool(a == c)

@@ -199,7 +199,7 @@ def test_a_record_of_another_host_is_believed(tmp_path, request, locks):
     with pytest.raises(InputError) as caught, held(out, "--out"):
         pass
     assert str(caught.value).startswith(f"{out} is in use by process 7 on host elsewhere ")
-    assert f"which cannot be looked up from host {HOST}" in str(caught.value)
+    assert f"which cannot be checked from host {HOST}" in str(caught.value)
     assert str(caught.value).endswith(f"if that process or host is gone, remove {out / RECORD} and repeat the command")
     (out / RECORD).unlink()
     with held(out, "--out"):

@@ -1,4 +1,4 @@
-"""A place with a scheme is refused, in one line and before any work, wherever only a path of this machine works."""
+"""A place with a scheme is refused, in one line and before any work, wherever only a local path works."""
 
 import dataclasses
 import subprocess
@@ -44,7 +44,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("gs://b/r", "not gs:// (nothing of this command can be one): give a local path and copy the files"),
+        ("gs://b/r", "not gs:// (nothing in this command can be remote): give a local path and copy the files"),
         ("S3://b/r", "not S3:// "),
         ("hdfs://host:9000/r", "not hdfs:// "),
         ("https://huggingface.co/a/b", "not https:// "),
@@ -59,7 +59,7 @@ ARGUMENTS = {
 def test_a_scheme_is_refused(value, words):
     with pytest.raises(InputError) as caught:
         check_local("--out", value)
-    assert str(caught.value).startswith(f"--out={value}: expected a path of this machine, ")
+    assert str(caught.value).startswith(f"--out={value}: expected a local path, ")
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -72,7 +72,7 @@ def test_paths_of_this_machine_pass(value):
 
 
 def test_the_message_says_what_takes_a_scheme():
-    with pytest.raises(InputError, match=r"\(only --stores and STORE can be such a place\)"):
+    with pytest.raises(InputError, match=r"\(only --stores and STORE can be remote\)"):
         check_local("--out", "gs://b", ("--stores", "STORE"))
 
 
@@ -106,7 +106,7 @@ def test_every_command_refuses_it_of_every_path_at_once(command, tmp_path):
     ]  # fmt: skip
     for name, process in ended:
         given = name if name in ARGUMENTS.get(command, ()) else f"--{name}"
-        expected = "a path of this machine, not gs:// " if name in local else "two slashes after the scheme"
+        expected = "a local path, not gs:// " if name in local else "two slashes after the scheme"
         assert process.returncode == 2, (name, process.stderr)
         assert process.stderr.startswith(f"error: {given}="), process.stderr
         assert f": expected {expected}" in process.stderr and process.stderr.count("\n") == 1
@@ -155,4 +155,4 @@ def test_what_is_no_path_may_look_like_a_scheme(tmp_path, command, arguments, sa
         [sys.executable, str(ROOT / "launch" / command), *arguments],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert said in ended.stderr and "expected a path of this machine" not in ended.stderr
+    assert said in ended.stderr and "expected a local path" not in ended.stderr

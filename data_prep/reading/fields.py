@@ -44,9 +44,7 @@ def text(place: str, name: str, value: object, otherwise: str = "expected a text
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise BadRow(
-            f"{place}: {name} holds {value[error.start]!r}, half of a surrogate pair: expected whole characters"
-        ) from error
+        raise BadRow(f"{place}: {name} holds {value[error.start]!r}: expected whole characters") from error
     if not identity_text(value):
         raise BadRow(f"{place}: {name} is empty: {otherwise}")
     return value

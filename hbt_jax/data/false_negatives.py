@@ -1,14 +1,14 @@
 """Which passages of a batch must not count as negatives of which queries, as bits for the loss.
 
-A passage is masked for a query where it is absent, or is not the query's own and
+A passage is masked for a query if it is absent, or if it is not the query's own and
 
-- is of the class of the query's own passage (hbt_jax/data/identity.py), or
+- is in the class of the query's own passage (hbt_jax/data/identity.py), or
 - answers a query of the query's class, in any pair of the store, or
 - shares a translation group with the query,
 
-be it the positive of another query or an explicit negative.  The host decides it, from the store's tables: a device
-sees the batch alone.  A query has one bit for each passage of the global batch, a thirty-second of its scores' memory,
-so the shapes of a run never depend on how many passages are masked.
+whether it is the positive of another query or an explicit negative.  The host decides this from the store's tables,
+because a device sees only the batch.  A query has one bit per passage of the global batch, 1/32 of its scores' memory,
+so the shapes of a run do not depend on how many passages are masked.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from hbt_jax.data.identity import Identity, Lists
 from hbt_jax.spans import spread
 
 WORD = 32  # bits
-_ODD = np.uint32(0x9E3779B1)  # close to 2**32 over the golden ratio
+_ODD = np.uint32(0x9E3779B1)  # about 2**32 over the golden ratio
 _SLOT_BITS = 18
 
 
@@ -31,8 +31,8 @@ def masks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The masks of some queries against all passages of a batch.
 
-    Query 0 stands in two pairs of the batch, with the passages 0 and 1; query 1 has passage 2.  Behind these come two
-    explicit negatives, passage 1 again and an absent one:
+    Query 0 is in two pairs of the batch, with the passages 0 and 1; query 1 has passage 2.  Two explicit negatives
+    follow, passage 1 again and an absent one:
 
     >>> none = Lists(np.zeros(0, np.int32), np.zeros(4, np.int64))
     >>> answers, rows = Lists(np.array([0, 1], np.int32), np.array([0, 2, 2, 2])), np.arange(3, dtype=np.int32)
@@ -44,12 +44,12 @@ def masks(
     Args:
       identity: of the batch's store.
       query_n: rows of the queries.
-      passage_C: passage rows of all columns of the batch, -1 where absent.
+      passage_C: passage rows of all columns of the batch, -1 if absent.
       own_n: the column of each query's own passage.
 
     Returns:
       masked: int32 [n, W]; column j of a query is bit j // W of word j % W.
-      counts: int32 [n], how many columns are masked for another reason than being absent.
+      counts: int32 [n], how many columns are masked although they are not absent.
     """
     width, there = words(len(passage_C)), np.flatnonzero(passage_C >= 0)
     column_n, row = _alike(identity, query_n, passage_C, own_n, there)
@@ -73,7 +73,7 @@ def _set(masked: np.ndarray, row: np.ndarray, column: np.ndarray) -> None:
 def _alike(
     identity: Identity, query_n: np.ndarray, passage_C: np.ndarray, own_n: np.ndarray, there: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(column, place of the query) of passages that answer a query, the own ones among them."""
+    """(column, place of the query) of the passages that answer a query, including its own."""
     class_n, class_m = identity.query_Q[query_n], identity.passage_N[passage_C[there]]
     answers, owner = _listed_among(identity.answers, class_n, class_m)
     keys = np.concatenate([identity.passage_N[passage_C[own_n]], answers])
@@ -91,7 +91,7 @@ def _alike(
 
 
 def _joined(left: np.ndarray, owner: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place in `right`, owner of the left key) of all pairs of equal keys."""
+    """(place in `right`, owner of the left key) for all pairs of equal keys."""
     order = np.argsort(right, kind="stable")
     ordered = right[order]
     first = np.searchsorted(ordered, left)
@@ -100,9 +100,9 @@ def _joined(left: np.ndarray, owner: np.ndarray, right: np.ndarray) -> tuple[np.
 
 
 def _listed_among(lists: Lists, rows: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(value, place in `rows`) of what the rows' lists hold of some numbers, and by chance of a few others.
+    """(value, place in `rows`) of the values in the rows' lists that are in `right`, and by chance of a few others.
 
-    Most of what answers a batch's queries is not in the batch: a table of hashes says so faster than a search.
+    Most answers to a batch's queries are not in the batch: a hash table tells so faster than a search.
     """
     if not len(lists.values):
         return lists.values, np.zeros(0, np.int64)
@@ -116,5 +116,5 @@ def _listed_among(lists: Lists, rows: np.ndarray, right: np.ndarray) -> tuple[np
 
 
 def _slot(numbers: np.ndarray) -> np.ndarray:
-    """uint32 of _SLOT_BITS bits: neighbours land far apart."""
+    """uint32 with _SLOT_BITS bits, in which neighbours are far apart."""
     return numbers.astype(np.uint32) * _ODD >> np.uint32(32 - _SLOT_BITS)

@@ -1,24 +1,23 @@
-"""Which items of a store are one text, which passages answer a query, and which groups they are in: what masks go by.
+"""Which items of a store are one text, which passages answer which queries, and their groups: the basis of the masks.
 
-Items of a side that share a text in some language count as one, directly or over others: they are a class, named by the
-first of its rows.  A passage of a class answers the queries of a class if any pair, of any of their rows, says so.
+Items of a side that share a text in some language, directly or transitively, count as one: they form a class, named
+after the first of its rows.  The passages of a class answer the queries of a class if any pair of their rows says so.
 
     queries/identity.arrow    same int32, answers large_list<int32>, groups large_list<int32>
     passages/identity.arrow   same int32, asked large_list<int32>, groups large_list<int32>
 
-`same` is the class of each row.  The lists stand at the first row of a class and are empty at the others:
+`same` is the class of each row.  The first row of a class has its lists; the lists of its other rows are empty:
 
     answers   classes of passages that answer the query, ascending
     asked     classes of queries that the passage answers, ascending
-    groups    translation groups, ascending, where they say more than the pairs do: of at least two classes of queries
-              and two of passages
+    groups    translation groups, ascending, if they add something to the pairs: those with at least two classes of
+              queries and two of passages
 
-That a passage answers a query stands at the one of them that has fewer partners, so that no list is long: many queries
-may have the answer "yes", and "What is it?" many answers.  A query's only answer stands nowhere: it is the passage of
-the query's own pairs.
+That a passage answers a query is listed at the one with fewer partners, so that no list gets long: many queries may
+have the answer "yes", and "What is it?" many answers.  A query's only answer is not listed: it is the passage of the
+query's own pairs.
 
-A store is written with these tables (hbt_jax/data/store_writer.py); opening it maps them
-and checks that their numbers are rows.
+hbt_jax/data/store_writer.py writes these tables; opening a store maps them and checks that their numbers are rows.
 """
 
 import dataclasses
@@ -30,7 +29,7 @@ import numpy as np
 from hbt_jax.spans import find_sorted, spread
 
 _LOW = np.uint64(32)  # bits of the lower half of a key
-_CHUNK = 1 << 20  # pairs looked at in one go
+_CHUNK = 1 << 20  # pairs processed at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Lists:
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What the module's text says, of one store.
+    """The tables of the module's docstring, of one store.
 
     Attributes:
       query_Q, passage_N: int32, class of each query row and of each passage row.
@@ -71,10 +70,10 @@ class Identity:
     passage_groups: Lists
 
     def answering(self, query_n: np.ndarray, own_n: np.ndarray, passage_n: np.ndarray) -> np.ndarray:
-        """bool [n]: whether passage rows must not count as wrong answers of query rows.
+        """bool [n]: whether passage rows must not be negatives of query rows.
 
         Args:
-          query_n, own_n, passage_n: rows of queries, of a passage that answers each, and of the passages asked about.
+          query_n, own_n, passage_n: rows of queries, of a passage that answers each, and of the passages in question.
         """
         query_n, own_n, passage_n = self.query_Q[query_n], self.passage_N[own_n], self.passage_N[passage_n]
         found_n = (own_n == passage_n) | (find_sorted(self._answers, _keys(query_n, passage_n)) >= 0)
@@ -88,15 +87,15 @@ class Identity:
 
     @functools.cached_property
     def _answers(self) -> np.ndarray:
-        """Keys of (class of queries, class of passages that answers it), ascending; held once they were asked for."""
+        """Keys of (class of queries, class of passages that answers it), ascending; kept after the first use."""
         keys = np.concatenate([_keys_of(self.answers), _swapped(_keys_of(self.asked))])
         keys.sort()
         return keys
 
     def of_rows(self, query_Q: np.ndarray, passage_N: np.ndarray) -> "Identity":
-        """That of a store which has some of the rows, numbered anew in their order.
+        """The identity of a store with some of the rows, renumbered in order.
 
-        Rows stay of one class, and answers stay answers, though what said so may have been left out.
+        Classes and answers stay, even if the row or pair that established them is left out.
 
         Args:
           query_Q, passage_N: bool, which rows are kept.
@@ -116,7 +115,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """How many items of a side share a text: `shared` items make `classes` classes, the largest of `largest` items."""
+    """How many items of a side share a text: `shared` items form `classes` classes, the largest of `largest` items."""
 
     shared: int
     classes: int
@@ -124,11 +123,11 @@ class Classes:
 
     @classmethod
     def of(cls, same: np.ndarray) -> "Classes":
-        """Those of the classes of a side's rows (int [rows])."""
+        """Counts the classes of a side, from the class of each row (int [rows])."""
         rows = np.flatnonzero(same != np.arange(len(same)))
         if not len(rows):
             return cls(0, 0, min(1, len(same)))
-        _, counts = np.unique(same[rows], return_counts=True)  # without the first row of each
+        _, counts = np.unique(same[rows], return_counts=True)  # not counting the first row of each
         return cls(len(rows) + len(counts), len(counts), 1 + int(counts.max()))
 
 
@@ -137,16 +136,16 @@ def identity_of(
 ) -> Identity:
     """The identity of a store from its pairs, which are sorted in memory.
 
-    That takes two 64-bit numbers a pair, and three more for each different pair of a query with several answers.
+    That takes two 64-bit numbers per pair, and three more per distinct pair of a query with several answers.
 
     Args:
-      pairs: (query rows, passage rows, groups), int64, of some pairs each; mapped ones are read some at a time.
+      pairs: parts of (query rows, passage rows, groups), int64; memory-mapped arrays are read in chunks.
       query_Q, passage_N: int32, class of each row.
     """
     answers = _by_fewer_partners(_unique(_pair_keys(pairs, 0, 1, query_Q, passage_N)), len(query_Q), len(passage_N))
     groups_of_queries = _unique(_pair_keys(pairs, 2, 0, None, query_Q))
     large = _several_in(groups_of_queries)
-    if not len(large):  # such as of the source mmarco, where a group is a query
+    if not len(large):  # as for the source mmarco, where each group is a query
         groups_of_queries = groups_of_passages = np.zeros(0, np.uint64)
     else:
         groups_of_passages = _unique(_pair_keys(pairs, 2, 1, None, passage_N))
@@ -159,7 +158,7 @@ def identity_of(
 
 
 def _keys(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """uint64 keys of pairs of numbers from 0 below 2**31, in the order of the pairs."""
+    """uint64 keys of pairs of numbers below 2**31; they sort like the pairs."""
     return high.astype(np.uint64) << _LOW | low.astype(np.uint64)
 
 
@@ -178,7 +177,7 @@ def _keys_of(lists: Lists) -> np.ndarray:
 
 
 def _swapped(keys: np.ndarray) -> np.ndarray:
-    """Keys of the pairs with their numbers exchanged, ascending."""
+    """Keys of the swapped pairs, ascending."""
     swapped = keys << _LOW
     swapped |= keys >> _LOW
     swapped.sort()
@@ -186,7 +185,7 @@ def _swapped(keys: np.ndarray) -> np.ndarray:
 
 
 def _pair_keys(pairs: Sequence[tuple], high: int, low: int, high_of: np.ndarray | None, low_of: np.ndarray):
-    """Keys of two columns of pairs, rows replaced by their classes."""
+    """Keys of two columns of the pairs, with rows replaced by their classes."""
     keys, done = np.empty(sum(len(columns[0]) for columns in pairs), np.uint64), 0
     for columns in pairs:
         for part in _parts(len(columns[0])):
@@ -201,21 +200,21 @@ def _parts(count: int) -> Iterable[slice]:
 
 
 def _unique(keys: np.ndarray) -> np.ndarray:
-    """The different keys, ascending; sorts the array given."""
+    """The distinct keys, ascending; sorts the given array in place."""
     keys.sort()
     return keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
 
 
 def _lists(keys: np.ndarray, rows: int) -> Lists:
-    """The lists of (row, value) keys, which are ascending."""
+    """The lists that ascending (row, value) keys describe."""
     offsets = np.searchsorted(keys, np.arange(rows + 1, dtype=np.uint64) << _LOW)
     return Lists(keys.astype(np.uint32).view(np.int32), offsets.astype(np.int64))
 
 
 def _by_fewer_partners(keys: np.ndarray, queries: int, passages: int) -> tuple[Lists, Lists]:
-    """(answers, asked) of ascending keys of (query, passage): each at the side with fewer partners, as the module says.
+    """(answers, asked) from ascending (query, passage) keys: each is listed at the one with fewer partners.
 
-    Query 0 has the answers 0, 1 and 2, query 1 has 2 alone, query 2 has 2 and 3:
+    Query 0 has the answers 0, 1 and 2, query 1 only 2, query 2 has 2 and 3:
 
     >>> answers, asked = _by_fewer_partners(_keys(np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 2, 2, 2, 3])), 3, 4)
     >>> answers.values.tolist(), answers.offsets.tolist(), asked.values.tolist(), asked.offsets.tolist()
@@ -234,16 +233,16 @@ def _by_fewer_partners(keys: np.ndarray, queries: int, passages: int) -> tuple[L
 
 
 def _several_in(keys: np.ndarray) -> np.ndarray:
-    """uint64, ascending: the higher numbers that several of the keys have."""
+    """uint64, ascending: the upper halves that several keys share."""
     high = keys >> _LOW
     return np.unique(high[1:][high[1:] == high[:-1]])
 
 
 def _first_kept(same: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """int32 [rows]: at the first row of a class, the new row of the first one that is kept, -1 for none."""
+    """int32 [rows]: at the first row of each class, the new row of its first kept row, -1 if none is kept."""
     rows = np.flatnonzero(kept)[::-1]
     first = np.full(len(same), -1, np.int32)
-    first[same[rows]] = np.arange(len(rows) - 1, -1, -1)  # the last value written, that of the first row, stays
+    first[same[rows]] = np.arange(len(rows) - 1, -1, -1)  # the last value written, for the first row, stays
     return first
 
 

@@ -1,4 +1,4 @@
-"""A store's manifest.json: what it must hold, checked when it is read, and the fingerprint of the data it describes."""
+"""A store's manifest.json: its layout, which is checked when it is read, and the fingerprint of the data."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from hbt_jax.errors import InputError
 FORMAT, VERSION, MANIFEST = "hbt_jax store", 2, "manifest.json"
 SIDES = ("queries", "passages")
 REBUILD = "build it again with data_prep/build_store.py"
-_OLDER = {1: " (which does not say which items are one text)"}
-MOST_ROWS = 2**31 - 1  # items of a side: rows and groups are int32 in a batch
+_OLDER = {1: " (which lacks the items that are one text)"}
+MOST_ROWS = 2**31 - 1  # items per side: rows and groups are int32 in a batch
 
 _ENTRY = {"file": str, "bytes": int, "sha256": str}
 _SIDE = {
@@ -35,14 +35,14 @@ def read_manifest(path: str | os.PathLike) -> dict:
     """The manifest of the store in a folder.
 
     Raises:
-      InputError: there is none, it is unreadable or of another version, or a key is missing or of a wrong type.
+      InputError: there is none, it is unreadable or of another version, or a key is missing or has the wrong type.
     """
     folder = pathlib.Path(path)
     file = folder / MANIFEST
     if not folder.is_dir():
         raise InputError(f"store {folder}: no such folder; {REBUILD}, or correct --stores")
     if not file.is_file():
-        raise InputError(f"store {folder}: no {MANIFEST}, so it is half-written or not a store; {REBUILD}")
+        raise InputError(f"store {folder}: no {MANIFEST}, so it is incomplete or not a store; {REBUILD}")
     return parse_manifest(file.read_bytes(), str(file))
 
 
@@ -50,7 +50,7 @@ def parse_manifest(content: bytes, file: str) -> dict:
     """The manifest in the content of a manifest.json, which messages call `file`.
 
     Raises:
-      InputError: it is not JSON or of another version, or a key is missing or of a wrong type.
+      InputError: it is not JSON, it is of another version, or a key is missing or has the wrong type.
     """
     try:
         manifest = json.loads(content)
@@ -68,32 +68,32 @@ def parse_manifest(content: bytes, file: str) -> dict:
         raise InputError(f"{file}: {problem}; {REBUILD}")
     for name in (entry["file"] for entry in files(manifest)):
         if pathlib.PurePosixPath(name).is_absolute() or ".." in pathlib.PurePosixPath(name).parts:
-            raise InputError(f"{file}: it lists {name!r}, expected a file inside the store's folder; {REBUILD}")
+            raise InputError(f"{file}: lists {name!r}, expected a file inside the store's folder; {REBUILD}")
     for side in SIDES:
         if manifest[side]["rows"] > MOST_ROWS:
             raise InputError(
-                f"{file}: {manifest[side]['rows']:,} {side}, expected at most {MOST_ROWS:,}: a batch numbers them in"
-                " 32 bits; split the source into several stores"
+                f"{file}: {manifest[side]['rows']:,} {side}, expected at most {MOST_ROWS:,}: batches number them"
+                " in 32 bits; split the source into several stores"
             )
     return manifest
 
 
 def files(manifest: dict) -> list[dict]:
-    """All files of a store but its manifest: {"file", "bytes", "sha256"} each, small ones of the tokenizer first."""
+    """All files of a store except its manifest, {"file", "bytes", "sha256"} each; the tokenizer's small ones first."""
     texts = [entry for side in SIDES for entry in manifest[side]["languages"].values()]
     identity = [manifest[side]["identity"] for side in SIDES]
     return [*manifest["tokenizer"].get("files", []), *texts, *identity, manifest["pairs"]]
 
 
 def _problem(value: object, layout: object, place: str) -> str | None:
-    """What is wrong with a value of the manifest, by its place; None when it is laid out as it must be."""
+    """What is wrong with a value of the manifest, and where; None if it has the right layout."""
     kind = layout if isinstance(layout, type) else type(layout)
     wrong = not isinstance(value, kind) or isinstance(value, bool)
     if wrong or (kind is int and value < 0):
         return f"{place} is {json.dumps(value)[:60]}, expected {_WORDS[kind]}"
     if kind is list:
         parts = [(f"{place}[{index}]", item, layout[0]) for index, item in enumerate(value)]
-    elif kind is dict and str in layout:  # any keys, all of one layout
+    elif kind is dict and str in layout:  # any keys, all values with the same layout
         parts = [(f"{place}.{name}", item, layout[str]) for name, item in value.items()]
     elif kind is dict:
         missing = [name for name in layout if name not in value]
@@ -106,11 +106,11 @@ def _problem(value: object, layout: object, place: str) -> str | None:
 
 
 def data_release(source: object) -> str:
-    """The release of public data that texts were made from, such as "Unicode CLDR 47"; empty if it is not known.
+    """The release of public data that texts were made from, such as "Unicode CLDR 47"; empty if unknown.
 
     Args:
-      source: a store's manifest["source"], or what a benchmark's made_from.json holds: its "metadata" is what the
-        source's builder says of its input.
+      source: a store's manifest["source"], or a benchmark's made_from.json; its "metadata" is what the source's builder
+        records about its input.
     """
     metadata = source.get("metadata") if isinstance(source, dict) else None
     release = metadata.get("cldr") if isinstance(metadata, dict) else None
@@ -120,8 +120,8 @@ def data_release(source: object) -> str:
 def fingerprint(manifest: dict) -> str:
     """ "sha256:" and a digest of the data: the Arrow files' own digests, the languages in order and the tokenizer.
 
-    Not the place of the tokenizer, the store's name or where its texts came from: the same data elsewhere is the same.
-    Another release of public data (`data_release`) is other texts, and so another fingerprint.
+    It does not depend on the store's name, the tokenizer's path or the origin of the texts: equal data has an equal
+    fingerprint.  Another release of public data (`data_release`) has other texts, so another fingerprint.
     """
     lines = [f"tokenizer {manifest['tokenizer']['fingerprint']}", f"languages {' '.join(manifest['languages'])}"]
     for side in SIDES:

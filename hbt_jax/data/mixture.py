@@ -29,7 +29,7 @@ _WORD = 64  # numbers whose bits lie in one word
 
 
 class Subset:
-    """A subset of 0 .. n-1 as one bit a number: `subset[k]` is its k-th member, from 0, found without a list of them.
+    """A subset of 0 .. n-1 with one bit per number: `subset[k]` is its k-th member, from 0, without a list of members.
 
     A list of the 40 million pairs that can serve one language takes 160 MB, for each language; bits with a count at
     every word take 10 MB (rank and select: Jacobson 1989, "Space-efficient static trees and graphs", section 2.2).
@@ -39,7 +39,7 @@ class Subset:
     """
 
     def __init__(self, chunks: Sequence[np.ndarray]):
-        """From what `packed` made of one chunk of the numbers after the other, each but the last a multiple of 8."""
+        """Joins consecutive chunks from `packed`; the size of each but the last is a multiple of 8."""
         joined = np.concatenate([np.zeros(0, np.uint8), *chunks])
         self._words = np.zeros(-(-len(joined) * 8 // _WORD), np.uint64)
         self._words.view(np.uint8)[: len(joined)] = joined
@@ -63,7 +63,7 @@ class Subset:
 
 
 def packed(belongs: np.ndarray) -> np.ndarray:
-    """uint8, whose i-th bit, the lowest bit of each byte first, says whether the i-th number belongs (bool [n])."""
+    """uint8, whose i-th bit (lowest bit of each byte first) says whether the i-th number belongs (bool [n])."""
     return np.packbits(belongs, bitorder="little")
 
 

@@ -1,8 +1,8 @@
 """Packs texts of many lengths into rows of one length, in pure numpy and without a loop over texts.
 
-A row holds several texts one after the other; `segments` tells them apart and `positions` restarts with each.  What
-one device encodes is a share; every share of a batch has the same number of rows, taken from a short ladder, so that
-few shapes are compiled.  Padding is the special case of one segment a row.
+A row holds several texts one after the other; `segments` numbers them and `positions` restarts with each.  A share is
+what one device encodes; every share of a batch has the same number of rows, from a short list of sizes, so that few
+shapes are compiled.  Padding is the special case of one segment per row.
 
     lengths 5 3 3, rows of 8:   tokens    a a a a a b b b | c c c . . . . .
                                 segments  1 1 1 1 1 2 2 2 | 1 1 1 0 0 0 0 0
@@ -22,20 +22,20 @@ from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import spread
 
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
-_CLASSES = 16  # texts of up to half a row are placed in about this many rounds; more pack little tighter
+_CLASSES = 16  # rounds, about, in which texts of up to half a row are placed; more rounds pack hardly tighter
 
 
 @dataclasses.dataclass(frozen=True)
 class TextFormat:
-    """What stands around the tokens of one side's texts: [begin] prefix text [end], at most `longest` tokens.
+    """What surrounds the tokens of one side's texts: [begin] prefix text [end], at most `longest` tokens.
 
     Attributes:
-      head: int32, the begin token and the prefix; without the prefix where that is `before`.
+      head: int32, the begin token and the prefix; without the prefix if that is in `before`.
       end: the end token.
-      longest: tokens of the longest text, all included; the text's own tokens past it are cut.
-      before: a prefix whose ids cannot be joined with those of a text: `own_texts` puts it before the text, which is
-        then tokenised with it; empty for none.
-      before_tokens: how many tokens it has alone.
+      longest: maximum tokens of a text, everything included; further tokens of the text are cut.
+      before: a prefix whose ids cannot be concatenated with those of a text: `own_texts` puts it before the text, and
+        they are tokenised together; usually empty.
+      before_tokens: number of tokens of `before` alone.
     """
 
     head: np.ndarray
@@ -45,17 +45,17 @@ class TextFormat:
     before_tokens: int = 0
 
     def own_texts(self, texts: Sequence[str]) -> Sequence[str]:
-        """What is tokenised of these texts, for the tokens between `head` and `end`."""
+        """The strings to tokenise for the tokens between `head` and `end`."""
         return [self.before + text for text in texts] if self.before else texts
 
     @property
     def around(self) -> int:
-        """Tokens that are not the text's own."""
+        """Number of tokens that are not the text's own."""
         return len(self.head) + 1
 
     @property
     def room(self) -> int:
-        """The most tokens that stand between `head` and `end`."""
+        """Maximum number of tokens between `head` and `end`."""
         return self.longest - self.around
 
 
@@ -66,14 +66,16 @@ def text_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mapping
       text: prefixes and lengths.
       tokenizer: gives the ids of the prefix and of the special tokens.
       side: "query" or "passage".
-      said: of the fields of `text` that no flag of the same name gave, what did, in words.
+      said: field of `text` -> what gave it, in words, if it was not the flag of the same name.
 
     Raises:
       InputError: prefix and special tokens leave no room for the text.
     """
     prefix = {"query": text.query_prefix, "passage": text.passage_prefix}[side]
     if prefix == OF_MODEL:
-        raise ValueError(f"the {side} prefix is still to be taken from the model: see hbt_jax/training/start.py")
+        raise ValueError(
+            f"the {side} prefix is still to be taken from the model: see hbt_jax/training/initial_model.py"
+        )
     longest = {"query": text.query_length, "passage": text.passage_length}[side]
     begin, ids = np.array([tokenizer.bos_id], np.int32), tokenizer.prefix_ids(prefix)
     if len(ids) + 3 > longest:
@@ -88,23 +90,23 @@ def text_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mapping
 
 
 def stored_format(text: TextConfig, tokenizer: Tokenizer, side: str, said: Mapping[str, str] = _BY_FLAGS) -> TextFormat:
-    """The format of one side's texts where their own tokens are known but the texts are not, as of token stores.
+    """The format of one side's texts if only their tokens are known, as in stores.
 
     Raises:
-      InputError: as `text_format`; or the prefix cannot be put before tokens of texts.
+      InputError: as `text_format`; or the prefix cannot be put before the tokens of texts.
     """
     form = text_format(text, tokenizer, side, said)
     if form.before:
         raise InputError(
-            f"{told(f'{side}_prefix', form.before, said)}: prefix and text share tokens with this tokenizer, as they do"
-            " without a space between them, and a store has the tokens of texts alone; to train with a space, write"
+            f"{told(f'{side}_prefix', form.before, said)}: this tokenizer joins prefix and text into tokens if no"
+            " space is between them, but a store holds the tokens of the texts alone; to train with a space, write"
             f" {quoted(f'{side}_prefix', form.before + ' ')}; to train without the prefix, --{side}_prefix="
         )
     return form
 
 
 def told(name: str, value: object, said: Mapping[str, str]) -> str:
-    """A value of a configuration with the flag, or the file and key, that gave it."""
+    """A configuration value with the flag, or the file and key, that gave it."""
     if name not in said:
         return f"--{name}={value!r}"
     return f"{said[name]} ({value!r})"
@@ -112,13 +114,13 @@ def told(name: str, value: object, said: Mapping[str, str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where each text lies: int32 [P, n] each; an absent text (length 0) has row, segment and start 0.
+    """Where each text is: int32 [P, n] each; an absent text (length 0) has row, segment and start 0.
 
     Attributes:
       row: row of the text in its share.
       segment: 1 for the first text of a row, 2 for the second, ...
       start: place of the text's first token in the row.
-      rows: int64 [P], rows that each share fills.
+      rows: int64 [P], number of rows that each share fills.
     """
 
     row: np.ndarray
@@ -133,7 +135,7 @@ class Placement:
 
 
 def ladder_rows(rows: int) -> int:
-    """The least number of rows on the ladder that holds `rows`: even, in steps of about an eighth of an octave.
+    """The smallest allowed number of rows from `rows` on: even, in steps of about an eighth of an octave.
 
     >>> [ladder_rows(rows) for rows in (0, 1, 16, 17, 33, 65, 1000)]
     [2, 2, 16, 18, 36, 72, 1024]
@@ -157,15 +159,16 @@ def pack(lengths: np.ndarray, row_length: int, max_segments: int) -> tuple[np.nd
 
 
 def pack_shares(lengths_PN: np.ndarray, row_length: int, max_segments: int) -> Placement:
-    """Places the texts of every share, longest first, each into the fullest row of its share that still holds it.
+    """Places the texts of every share, longest first, each into the fullest row of its share that still has room.
 
     Texts go in rounds of similar length (best-fit decreasing over length classes): a round fills the fullest rows
-    that hold its longest text, with as many texts as fit, and opens rows for the rest.  All shares go together.
+    that have room for its longest text, with as many texts as fit, and opens rows for the rest.  All shares are packed
+    at once.
 
     Args:
-      lengths_PN: int [P, n], tokens of each text; 0 for an absent text, which gets no place.
+      lengths_PN: int [P, n], tokens of each text; 0 for an absent text, which is not placed.
       row_length: L.
-      max_segments: S, texts a row holds at most.
+      max_segments: S, maximum number of texts in a row.
 
     Raises:
       ValueError: a text is longer than a row, or `max_segments` is below 1.
@@ -176,7 +179,7 @@ def pack_shares(lengths_PN: np.ndarray, row_length: int, max_segments: int) -> P
         raise ValueError(f"a text of {longest} tokens, rows of {row_length} tokens and {max_segments} segments")
     shares, flat = lengths.shape[0], lengths.ravel()
     share_of = np.repeat(np.arange(shares), lengths.shape[1])
-    classed = np.minimum(flat, row_length // 2 + 1)  # no two of the longer texts share a row: one round for all
+    classed = np.minimum(flat, row_length // 2 + 1)  # no two longer texts fit into a row: one round for all
     length_class = -(-classed // max(1, row_length // 2 // _CLASSES))  # 0 for absent texts only
     order = np.lexsort((-flat, share_of, -length_class))
     bounds = np.searchsorted(-length_class[order], np.arange(-int(length_class.max(initial=0)), 1))
@@ -206,7 +209,7 @@ class _OpenRows:
         longest = int(lengths.max())
         texts = np.bincount(share, minlength=len(self.per_share))
         first_text = np.cumsum(texts) - texts
-        rank = np.arange(len(share)) - first_text[share]  # of a text among its share's texts
+        rank = np.arange(len(share)) - first_text[share]  # of each text among its share's texts
         rows, room, places = self._fullest_first(longest)
         first_place = np.cumsum(places) - places
         row_of = np.empty(len(share), np.int64)
@@ -220,7 +223,7 @@ class _OpenRows:
         return row_of
 
     def _fullest_first(self, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows that hold a text of `longest`, by share and room; how many each holds; the sum for each share."""
+        """Rows with room for a text of `longest`, by share and room; how many fit into each; their sum per share."""
         free, segments = self.free[: self.opened], self.segments[: self.opened]
         rows = np.flatnonzero((free >= longest) & (segments > 0))
         rows = rows[np.argsort(self.share[rows] * (self.row_length + 1) + free[rows], kind="stable")]
@@ -229,7 +232,7 @@ class _OpenRows:
         return rows, room, places
 
     def _open(self, share: np.ndarray, rank: np.ndarray, longest: int) -> np.ndarray:
-        """Opens rows for texts that found none: text `rank` of its share's."""
+        """Opens rows for texts without one: text number `rank` of its share."""
         per_row = min(self.row_length // longest, self.max_segments)
         texts = np.bincount(share, minlength=len(self.per_share))
         opened = -(-texts // per_row)
@@ -261,7 +264,7 @@ def _places(row_of: np.ndarray, placed: np.ndarray, flat: np.ndarray, rows: _Ope
 
 
 def slots(placement: Placement, max_segments: int) -> np.ndarray:
-    """int32 [P, n]: row * S + (segment - 1) of each text, where pooling puts its vector; 0 for an absent text."""
+    """int32 [P, n]: row * S + (segment - 1), where pooling puts the vector of each text; 0 for an absent text."""
     return np.where(placement.segment > 0, placement.row * max_segments + placement.segment - 1, 0).astype(np.int32)
 
 
@@ -273,11 +276,11 @@ class PackedRows:
     """
 
     def __init__(self, placement: Placement, lengths_PN: np.ndarray, rows: int, row_length: int, pad_id: int):
-        """Rows with segments and positions of all texts, and no tokens yet.
+        """Makes rows with the segments and positions of all texts, but no tokens yet.
 
         Args:
-          placement: where each text lies, [P, n].
-          lengths_PN: int [P, n], what was placed.
+          placement: where each text is, [P, n].
+          lengths_PN: int [P, n], the lengths that were placed.
           rows: R, at least every share's number of rows.
           row_length: L.
           pad_id: token of empty places.
@@ -292,11 +295,11 @@ class PackedRows:
         """Writes the tokens of one side's texts.
 
         Args:
-          form: what stands around the texts' own tokens.
-          placement: where texts lie, [P, n].
-          texts: int [m], which texts of the flattened placement are written, in any order.
-          counts: int [m], own tokens of each after the cut.
-          values: int32 [sum of counts], their own tokens, one text after the other.
+          form: what surrounds the texts' own tokens.
+          placement: where texts are, [P, n].
+          texts: int [m], which texts of the flattened placement to write, in any order.
+          counts: int [m], own tokens of each, after truncation.
+          values: int32 [sum of counts], their own tokens, concatenated.
         """
         _, rows, row_length = self.tokens.shape
         row = (texts // placement.row.shape[1]) * rows + placement.row.reshape(-1)[texts]
@@ -312,7 +315,7 @@ class PackedRows:
 
 
 def _frame(placement: Placement, lengths_PN: np.ndarray, shape: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """Flat segments and positions: rows read from left to right are texts, then what is empty, row after row.
+    """Flat segments and positions, written row by row: texts from left to right, then the empty rest.
 
     Filling memory in that order is several times as fast as scattering the tokens of each text.
     """
@@ -354,7 +357,7 @@ def pack_texts(
       tokenizer: gives prefix and special ids.
       side: "query" or "passage".
       shares: P, one per device.
-      least_rows: R is at least this, for callers that want one shape for many blocks.
+      least_rows: minimum of R, for callers that want one shape for many blocks.
 
     Returns:
       tokens, segments, positions int32 [P, R, L]; slots int32 [P, ceil(N / P)], 0 past the last text;

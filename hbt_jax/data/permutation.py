@@ -1,8 +1,8 @@
-"""Pseudo-random permutations of 0 .. n-1 that are computed at single places, without storing them.
+"""Pseudo-random permutations of 0 .. n-1, computed element by element without being stored.
 
-A Feistel network on the bits of the index is a bijection whatever its round function; indices that leave 0 .. n-1 are
-sent through again until they come back (cycle walking; Black and Rogaway 2002, "Ciphers with arbitrary finite
-domains", section 3).  An epoch over 40 million pairs so costs no memory, and any step is reached at once.
+A Feistel network on the bits of the index is a bijection for any round function; results outside 0 .. n-1 are sent
+through again until they are inside (cycle walking; Black and Rogaway 2002, "Ciphers with arbitrary finite domains",
+section 3).  So an epoch over 40 million pairs costs no memory, and any step can be reached at once.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 def key(*parts: int | np.ndarray) -> np.ndarray:
-    """A uint64 key from non-negative integers (arrays broadcast); other parts or another order give another key."""
+    """A uint64 key from non-negative integers (arrays broadcast); it depends on their values and order."""
     result = np.zeros(1, np.uint64)
     for part in parts:
         result = mix(result + _GOLDEN + np.asarray(part, np.uint64))
@@ -49,25 +49,25 @@ def permute(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
 
 
 def sampled(size: int, count: int, keys: np.ndarray) -> np.ndarray:
-    """int64 [count], different numbers from 0 to size - 1, ascending; all [size] where count is not below size.
+    """int64 [count], distinct numbers from 0 to size - 1, ascending; all [size] if count is not below size.
 
     >>> len(set(sampled(40_000_000, 3, key(0)).tolist()))
     3
 
     Args:
-      keys: uint64 [1]; another key gives another sample.
+      keys: uint64 [1]; other keys give other samples.
     """
     return np.arange(size) if count >= size else np.sort(permute(np.arange(count), size, keys))
 
 
 def _feistel(index: np.ndarray, bits: int, keys: np.ndarray) -> np.ndarray:
-    """One pass over indices of `bits` bits: each half in turn is changed by a function of the other half."""
+    """One pass over indices of `bits` bits: each half in turn is changed by a function of the other one."""
     low_bits = np.uint64(bits // 2)
     low_mask, high_mask = np.uint64((1 << (bits // 2)) - 1), np.uint64((1 << (bits - bits // 2)) - 1)
     low, high = index & low_mask, index >> low_bits
     for _ in range(0, _ROUNDS, 2):
         high = high ^ (mix(low + keys) & high_mask)
-        keys = keys + _GOLDEN  # far away, so that no two rounds hash the same numbers
+        keys = keys + _GOLDEN  # so far away that no two rounds hash the same numbers
         low = low ^ (mix(high + keys) & low_mask)
         keys = keys + _GOLDEN
     return high << low_bits | low

@@ -1,8 +1,7 @@
-"""Folders at places with a scheme, such as gs://bucket/store: read and written through fsspec, errors in one line.
+"""Remote folders, such as gs://bucket/store: read and written through fsspec, with errors in one line.
 
-Whatever fsspec has a file system for can be named; what a scheme needs beside fsspec is a package of its own (gs://:
-gcsfs, the extra `gcs`).  file:///mnt/slow/store counts as such a place too: the way to have a store on a slow disk
-copied to a fast one.
+Any scheme that fsspec has a file system for can be used; most need a further package (gs://: gcsfs, the extra `gcs`).
+file:///mnt/slow/store counts as remote too, so that a store on a slow disk can be copied to a fast one.
 """
 
 import contextlib
@@ -16,26 +15,26 @@ from fsspec.implementations.local import LocalFileSystem
 from hbt_jax.errors import InputError
 
 _BLOCK = 8 << 20  # bytes of one request
-_REQUESTS = 4  # made at the same time, where the file system can
+_REQUESTS = 4  # at a time, if the file system supports it
 
 
 class RemoteFolder:
-    """A folder at a place with a scheme; every method raises InputError, in one line, for what the other side refuses.
+    """A remote folder; every method turns an error of the file system into a one-line InputError.
 
     Attributes:
-      place: the folder as the user named it, without a slash at its end.
+      place: the folder as the user named it, without a trailing slash.
     """
 
     def __init__(self, place: str):
-        """Raises InputError for a scheme that is unknown or whose package is not installed; asks nothing of it yet."""
+        """Raises InputError if the scheme is unknown or its package is not installed; contacts nothing yet."""
         self.place = place.rstrip("/")
-        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it logs, with a trace, it raises too
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it logs, with a traceback, it raises too
         with self._one_line("opened"):
             self._files, self._root = fsspec.core.url_to_fs(self.place)
         self._files.invalidate_cache()
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file of the folder; None where there is none."""
+        """The size of a file in bytes; None if it does not exist."""
         with self._one_line("read", name):
             try:
                 return self._files.info(self._path(name))["size"]
@@ -43,7 +42,7 @@ class RemoteFolder:
                 return None
 
     def read(self, name: str) -> bytes | None:
-        """The content of a small file; None where there is none."""
+        """The content of a small file; None if it does not exist."""
         with self._one_line("read", name):
             try:
                 return self._files.cat_file(self._path(name))
@@ -51,7 +50,7 @@ class RemoteFolder:
                 return None
 
     def blocks(self, name: str, size: int) -> Iterator[bytes]:
-        """The content of a large file of `size` bytes in order; shorter blocks where it is shorter after all."""
+        """The content of a large file of `size` bytes, in order; shorter if the file is shorter."""
         for first in range(0, size, _BLOCK * _REQUESTS):
             starts = list(range(first, min(first + _BLOCK * _REQUESTS, size), _BLOCK))
             ends = [min(start + _BLOCK, size) for start in starts]
@@ -60,7 +59,7 @@ class RemoteFolder:
             yield from found
 
     def put(self, local: str | os.PathLike, name: str) -> None:
-        """Copies a file of this machine to the folder, in place of one of that name."""
+        """Copies a local file to the folder; a file with that name is replaced."""
         with self._one_line("written", name):
             if isinstance(self._files, LocalFileSystem):  # buckets have no folders to make
                 self._files.makedirs(os.path.dirname(self._path(name)), exist_ok=True)
@@ -71,7 +70,7 @@ class RemoteFolder:
 
     @contextlib.contextmanager
     def _one_line(self, done: str, name: str = "") -> Iterator[None]:
-        """Turns whatever a file system raises, each its own kinds, into one line; nothing but its calls stands inside.
+        """Turns whatever the file system raises into one line; the block must only contain calls of the file system.
 
         What went wrong of the local disk (a full one) stays as it is: the caller knows its flag.
         """
@@ -80,17 +79,17 @@ class RemoteFolder:
             yield
         except ImportError as error:
             extra = "pip install -e '.[gcs]'" if self.place.startswith(("gs://", "gcs://")) else "install it"
-            raise InputError(f"{place}: a package that it needs is missing ({_words(error)}): {extra}") from error
+            raise InputError(f"{place}: needs a package that is missing ({_words(error)}): {extra}") from error
         except Exception as error:
             if isinstance(error, ValueError) and "Protocol not known" in str(error):
                 raise InputError(f"{place}: unknown scheme; expected gs://BUCKET/FOLDER or a local path") from error
             raise InputError(
-                f"{place}: cannot be {done} ({_words(error)}): check the bucket's name, the connection, and that this"
-                " account may do so (gcloud auth application-default login, or the service account of the machine)"
+                f"{place}: cannot be {done} ({_words(error)}): check the bucket's name, the connection, and the"
+                " account's permissions (gcloud auth application-default login, or the machine's service account)"
             ) from error
 
 
 def _words(error: Exception) -> str:
-    """An error's kind and the start of its text, in one line."""
+    """An error's type and the beginning of its text, in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -1,15 +1,16 @@
 """A store: one split of one source as token rows in memory-mapped Arrow files, and a table of pairs.
 
-    manifest.json           what is in the store; written last, so a folder without one is half-written
-    queries/LANG.arrow      one record batch, column `tokens` large_list<int32>: row r is item r, empty where absent
+    manifest.json           what is in the store; written last, so a folder without one is incomplete
+    queries/LANG.arrow      one record batch, column `tokens` large_list<int32>: row r is item r, empty if absent
     passages/LANG.arrow     the same for passages
-    SIDE/identity.arrow     which items are one text, and what answers what (hbt_jax/data/identity.py)
+    SIDE/identity.arrow     which items are one text, and which passages answer which queries (hbt_jax/data/identity.py)
     tokenizer/              the files of the tokenizer that made the tokens
     pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
 
-Row r is the same item in every language, so any two languages meet at batch time at no cost.  Opening reads the
-manifest, the files' footers and the pair table's numbers (0.4 s for 40 million pairs in memory); tokens are read when a
-batch asks for them.  Write one with StoreWriter (hbt_jax/data/store_writer.py), which data_prep/build_store.py drives.
+Row r is the same item in every language, so a batch can combine any two languages at no cost.  Opening a store reads
+the manifest, the files' footers and the numbers of the pair table (0.4 s for 40 million pairs in memory); tokens are
+read when a batch needs them.  StoreWriter (hbt_jax/data/store_writer.py) writes stores, data_prep/build_store.py uses
+it.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from hbt_jax.data.identity import Identity, Lists
 from hbt_jax.data.manifest import MANIFEST, MOST_ROWS, REBUILD, SIDES, fingerprint, read_manifest
 from hbt_jax.errors import InputError
 
-MOST_LANGUAGES = 64  # one bit each in a row's availability mask
+MOST_LANGUAGES = 64  # one bit per language in a row's availability mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Side:
 
     @functools.cached_property
     def available(self) -> np.ndarray:
-        """uint64 [rows]: bit i is set where the item has a text in the store's i-th language."""
+        """uint64 [rows]: bit i is set if the item has a text in the store's i-th language."""
         masks = np.zeros(self.rows, np.uint64)
         for index, texts in enumerate(self.tokens.values()):
             masks |= (texts.offsets[1:] > texts.offsets[:-1]).astype(np.uint64) << np.uint64(index)
@@ -61,7 +62,7 @@ class Pairs:
     """The pair table; pair i joins query row `query_A[i]` and passage row `passage_A[i]`.
 
     `group_A` numbers translation groups: texts of one group are never negatives of each other.  The explicit negatives
-    of pair i are the passage rows `negative_rows[negative_offsets[i]:negative_offsets[i + 1]]`.  All int64.
+    of pair i are the passage rows `negative_rows[negative_offsets[i]:negative_offsets[i + 1]]`.  All arrays are int64.
     """
 
     query_A: np.ndarray
@@ -84,7 +85,7 @@ class Store:
       languages: codes, in the order of the availability bits.
       queries, passages: the two sides.
       pairs: the pair table.
-      identity: which items are one text, and what the loss must not count as wrong.
+      identity: which items are one text, and what the loss must not count as a negative.
       manifest: the parsed manifest.
       fingerprint: "sha256:" and a digest of the data (hbt_jax.data.manifest.fingerprint).
     """
@@ -104,15 +105,15 @@ class Store:
 def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None) -> Store:
     """Opens a store, checking the manifest, the size of every file, the shape of every table and every pair's rows.
 
-    The files' digests are not computed again: that would read every token.
+    The files' digests are not checked, because that would read every token.
 
     Args:
       path: the store's folder.
-      tokenizer_fingerprint: `Tokenizer.fingerprint` of the tokenizer in use; None: any.
+      tokenizer_fingerprint: `Tokenizer.fingerprint` of the tokenizer in use; None: not checked.
 
     Raises:
-      InputError: no folder, no or a wrong manifest, another format version, a file that is missing, truncated or
-        unreadable, a pair or list that names a row the store lacks, or tokens made by another tokenizer.
+      InputError: no folder, no valid manifest, another format version, a missing, truncated or unreadable file, a pair
+        or list that names a row the store lacks, or tokens made by another tokenizer.
     """
     folder = pathlib.Path(path)
     manifest = read_manifest(folder)
@@ -135,21 +136,21 @@ def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None
 
 
 def store_tokenizer(path: str | os.PathLike) -> pathlib.Path:
-    """Where the tokenizer that made a store's tokens lies: its manifest has the place, as seen from the store's folder.
+    """The path of the tokenizer that made a store's tokens, which the manifest gives relative to the store's folder.
 
     Raises:
-      InputError: the store's manifest cannot be read, or the tokenizer is no longer there.
+      InputError: the store's manifest cannot be read, or the tokenizer is missing.
     """
     folder = pathlib.Path(path)
     manifest = read_manifest(folder)
     tokenizer = _tokenizer_place(folder, manifest)
     if not tokenizer.exists():
-        raise InputError(f"store {folder}: its tokenizer is not at {tokenizer} any more; name its place by --tokenizer")
+        raise InputError(f"store {folder}: its tokenizer is not at {tokenizer}; give its path by --tokenizer")
     return tokenizer
 
 
 def _tokenizer_place(folder: pathlib.Path, manifest: dict) -> pathlib.Path:
-    """In the store, or, in stores that do not keep theirs, where it was when the store was built."""
+    """In the store; or, for stores without their own copy, where it was when the store was built."""
     return pathlib.Path(os.path.normpath(folder / manifest["tokenizer"]["path"]))
 
 
@@ -193,7 +194,7 @@ def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
         table = _open_table(path, entry["bytes"], schema, rows)
         columns[side, "same"] = same = _mapped(table.column(0))
         if not (np.array_equal(np.minimum(same, np.arange(rows, dtype=np.int32)), same) and (same >= 0).all()):
-            raise InputError(f"{path}: same names a row after its own or none, expected an earlier one; {REBUILD}")
+            raise InputError(f"{path}: `same` names a later or invalid row, expected an earlier one; {REBUILD}")
         for index, name in enumerate(names, start=1):
             column = table.column(index)
             columns[side, name] = found = Lists(_mapped(column.values), _mapped(column.offsets))
@@ -209,9 +210,9 @@ def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
 
 
 def _mapped(column: pa.Array) -> np.ndarray:
-    """A numpy view of a column of integers without nulls; both call the type by one name, such as int64.
+    """A numpy view of an integer column without nulls; numpy and Arrow use the same type names, such as int64.
 
-    `to_numpy` makes the same, but imports pandas where that is installed, which takes over a second.
+    `to_numpy` does the same, but imports pandas if it is installed, which takes over a second.
     """
     dtype, data = np.dtype(str(column.type)), column.buffers()[1]
     if data is None:  # an empty column
@@ -220,7 +221,7 @@ def _mapped(column: pa.Array) -> np.ndarray:
 
 
 def _check_pairs(path: pathlib.Path, pairs: Pairs, queries: int, passages: int) -> None:
-    """Every number of the pair table points into the store and fits the int32 of a batch: one pass over each column."""
+    """Checks that every number of the pair table is a row of the store and fits the int32 of a batch."""
     for name, values, limit in (
         ("query", pairs.query_A, queries),
         ("passage", pairs.passage_A, passages),
@@ -238,13 +239,13 @@ def _check_numbers(path: pathlib.Path, name: str, values: np.ndarray, limit: int
 
 
 def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], rows: int) -> pa.RecordBatch:
-    """Maps the one record batch of an Arrow file, with its size, columns and number of rows checked."""
+    """Maps the only record batch of an Arrow file, after checking its size, columns and number of rows."""
     if not path.is_file():
         raise InputError(f"{path}: missing, though the store's {MANIFEST} lists it; {REBUILD}")
     found = path.stat().st_size
     if found != size:
         raise InputError(
-            f"{path}: {found} bytes, expected {size} by the store's {MANIFEST}, so it is not the file that was written;"
+            f"{path}: {found} bytes, expected {size} by the store's {MANIFEST}: it is not the file that was written;"
             f" {REBUILD}"
         )
     try:
@@ -258,5 +259,5 @@ def _open_table(path: pathlib.Path, size: int, schema: dict[str, pa.DataType], r
         )
     lists = [column for column in batch.columns if isinstance(column, pa.LargeListArray)]
     if any(column.null_count for column in [*batch.columns, *(column.values for column in lists)]):
-        raise InputError(f"{path}: it has null values, expected none; {REBUILD}")
+        raise InputError(f"{path}: null values, expected none; {REBUILD}")
     return batch

@@ -1,13 +1,12 @@
-"""Stores at gs://BUCKET/FOLDER: copied once to a folder of this machine, checked meanwhile, and mapped from there.
+"""Copies stores at gs://BUCKET/FOLDER once to a local folder, checks them meanwhile, and maps them from there.
 
-    CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST/          a whole copy; of the fingerprint and of the manifest's digest, the
-                                                    first digits: other data, or another tokenizer, is another folder
-    CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST.partial/  one that is being made: files that have their name are whole
-    CACHE/.NAME-SPLIT-FINGERPRINT-MANIFEST.held
-                                                    says which process makes it (hbt_jax/holding.py); the others wait
+    CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST/          a complete copy, named by the first digits of the fingerprint and of
+                                                    the manifest's digest, so that other data has another folder
+    CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST.partial/  a copy that is being made; files with their final name are complete
+    CACHE/.NAME-SPLIT-FINGERPRINT-MANIFEST.held     says which process makes it (hbt_jax/holding.py); the others wait
 
-A copy that was killed goes on after the files that were whole.  Nothing here is ever removed, but a copy that is found
-damaged: empty the folder when you like.
+An interrupted copy resumes after its complete files.  Nothing is ever removed except damaged copies: empty the folder
+whenever you like.
 """
 
 import concurrent.futures
@@ -28,26 +27,26 @@ from hbt_jax.files import cache_folder, disk_errors, synced_file
 from hbt_jax.holding import held
 from hbt_jax.places import is_remote
 
-_FILES = 4  # copied at the same time
+_FILES = 4  # files copied at a time
 
 
 def default_cache() -> pathlib.Path:
-    """The folder of copies where --store_cache names none."""
+    """The folder of copies if --store_cache names none."""
     return cache_folder("stores")
 
 
 def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> pathlib.Path:
-    """The folder of a store on this machine: the path itself, or a whole copy of a store at a place with a scheme.
+    """The local folder of a store: the path itself, or a complete copy of a store in a bucket.
 
-    The copy is made when it is not there yet; of several processes one makes it.  The place is asked for its manifest
-    every time, so that a store that was replaced there is another copy here.
+    A missing copy is made, by one of several processes.  The manifest is read from the bucket every time, so a replaced
+    store gets a new copy.
 
     Args:
       path: folder, or gs://BUCKET/FOLDER.
       cache_dir: folder of copies; empty: `default_cache`.
 
     Raises:
-      InputError: the place cannot be read or holds no whole store, what is copied is not what its manifest says, or the
+      InputError: the bucket cannot be read or holds no complete store, a file is not what the manifest says, or the
         folder of copies is full or cannot be written.
     """
     if not is_remote(path):
@@ -56,7 +55,7 @@ def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> p
     content, manifest = remote_manifest(remote)
     cache = pathlib.Path(cache_dir) if cache_dir else default_cache()
     folder = cache / _name(content, manifest)
-    with disk_errors(cache, "--store_cache", "files that are copied are not copied again"):
+    with disk_errors(cache, "--store_cache", "files that are complete are not copied again"):
         if not _is_whole(folder, content, manifest):
             with held(folder, "--store_cache", beside=True, wait=f"which is copying {remote.place} to {folder}"):
                 if not _is_whole(folder, content, manifest):  # another process may have made it meanwhile
@@ -65,15 +64,15 @@ def local_store(path: str | os.PathLike, cache_dir: str | os.PathLike = "") -> p
 
 
 def remote_manifest(remote: RemoteFolder) -> tuple[bytes, dict]:
-    """The manifest of a store at a place with a scheme, as it lies there and parsed.
+    """The manifest of a store in a bucket, as bytes and parsed.
 
     Raises:
-      InputError: it cannot be read, is not there, or is wrong.
+      InputError: it cannot be read, is missing, or is wrong.
     """
     content = remote.read(MANIFEST)
     if content is None:
         raise InputError(
-            f"store {remote.place}: no {MANIFEST} there, so there is no store or it was not uploaded whole; check the"
+            f"store {remote.place}: no {MANIFEST} there, so there is no store or its upload was not finished; check the"
             " bucket and the folder, or upload it again"
         )
     return content, parse_manifest(content, f"{remote.place}/{MANIFEST}")
@@ -85,7 +84,7 @@ def _name(content: bytes, manifest: dict) -> str:
 
 
 def _is_whole(folder: pathlib.Path, content: bytes, manifest: dict) -> bool:
-    """Whether a copy has its manifest, which comes last, and all files in their sizes."""
+    """Whether a copy has its manifest, which is written last, and all files with their sizes."""
     try:
         same = (folder / MANIFEST).read_bytes() == content
         return same and all((folder / file["file"]).stat().st_size == file["bytes"] for file in files(manifest))
@@ -95,7 +94,7 @@ def _is_whole(folder: pathlib.Path, content: bytes, manifest: dict) -> bool:
 
 def _copy(remote: RemoteFolder, content: bytes, manifest: dict, folder: pathlib.Path) -> None:
     if folder.exists():
-        _say(f"{folder}: damaged, so it is made again")
+        _say(f"{folder}: damaged; it is copied again")
         shutil.rmtree(folder)
     partial = folder.with_name(folder.name + ".partial")
     missing = [file for file in files(manifest) if not _has(partial, file)]
@@ -119,7 +118,7 @@ def _copy(remote: RemoteFolder, content: bytes, manifest: dict, folder: pathlib.
 
 
 def _has(partial: pathlib.Path, file: dict) -> bool:
-    """Whether an earlier copy, which ended before its time, has made a file: it got its name once it was checked."""
+    """Whether an earlier, interrupted copy has completed a file: it gets its name only after it was checked."""
     path = partial / file["file"]
     return path.is_file() and path.stat().st_size == file["bytes"]
 
@@ -128,13 +127,13 @@ def _check_room(cache: pathlib.Path, size: int) -> None:
     free = shutil.disk_usage(cache).free
     if size > free:
         raise InputError(
-            f"{cache}: {free / 1e9:,.2f} GB are free, but the copy takes {size / 1e9:,.2f} GB more; make room, or name"
-            " a folder of a larger disk by --store_cache"
+            f"{cache}: {free / 1e9:,.2f} GB are free, but the copy needs {size / 1e9:,.2f} GB; make room, or name a"
+            " folder on a larger disk by --store_cache"
         )
 
 
 def _copy_file(remote: RemoteFolder, file: dict, partial: pathlib.Path, stop: threading.Event, bar: tqdm) -> None:
-    """Copies and checks one file; it gets its name when it is whole and on the disk."""
+    """Copies and checks one file; it gets its name when it is complete and on disk."""
     place, expected = f"{remote.place}/{file['file']}", file["bytes"]
     found = remote.size(file["file"])
     if found != expected:

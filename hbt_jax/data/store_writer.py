@@ -1,7 +1,7 @@
-"""Writes a store (hbt_jax/data/store.py) with bounded memory: token rows go to disk as they come, in any order.
+"""Writes a store (hbt_jax/data/store.py) in bounded memory: token rows go to disk as they come, in any order.
 
-The folder grows as OUT.partial and is renamed to OUT when all of it is on disk, so OUT is whole or absent.  Meanwhile
-OUT is held (hbt_jax/holding.py).
+The folder is written as OUT.partial and renamed to OUT when everything is on disk, so OUT is complete or absent.
+Meanwhile OUT is held (hbt_jax/holding.py).
 """
 
 import contextlib
@@ -24,24 +24,24 @@ from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import offsets_of, spread
 
 TOKENIZER = "tokenizer"  # folder of its files in a store
-_COPY_TOKENS = 1 << 22  # tokens moved at a time when rows came out of order
+_COPY_TOKENS = 1 << 22  # tokens moved at a time if rows came out of order
 _PAIRS = 1 << 20  # read at a time
 
 
 class StoreWriter:
-    """Writes one store; use it as a context manager, which removes a half-written folder.
+    """Writes one store; a context manager, which removes an unfinished folder.
 
-      Sides are named "queries" and "passages".  Call `append` and `append_pairs` as often as needed, then `finish`.
+    Sides are named "queries" and "passages".  Call `append` and `append_pairs` as often as needed, then `finish`.
 
     Attributes:
-      scratch: a folder for what is needed until `finish`, which removes it.
+      scratch: a folder for temporary files, which `finish` removes.
     """
 
     def __init__(self, out_dir: str | os.PathLike):
         """Starts OUT.partial.
 
         Raises:
-          InputError: OUT exists already, cannot be written, or another process is writing it.
+          InputError: OUT exists, cannot be written, or another process is writing it.
         """
         self.out = pathlib.Path(out_dir)
         self._check_absent()
@@ -54,7 +54,7 @@ class StoreWriter:
             self._check_absent()  # again: another process may have finished it meanwhile
             stack.callback(shutil.rmtree, self.partial, ignore_errors=True)
             with disk_errors(self.partial, "--out_dir"):
-                if self.partial.exists():  # of a process that was killed
+                if self.partial.exists():  # left by a killed process
                     shutil.rmtree(self.partial)
                 for folder in ("raw", *SIDES):
                     (self.partial / folder).mkdir(parents=True)
@@ -62,21 +62,21 @@ class StoreWriter:
 
     def _check_absent(self) -> None:
         if self.out.exists():
-            raise InputError(f"{self.out} exists already: remove it to build it again, or name another --out_dir")
+            raise InputError(f"{self.out} already exists: remove it to build it again, or name another --out_dir")
 
     def __enter__(self) -> "StoreWriter":
         return self
 
     def __exit__(self, *_):
-        with contextlib.suppress(OSError):  # a full disk again, of files that `finish` has closed or nobody wants
+        with contextlib.suppress(OSError):  # the disk may still be full, but these files are no longer needed
             self._close()
-        self._held.close()  # which removes what is not renamed
+        self._held.close()  # which removes OUT.partial unless it was renamed
 
     def append(self, side: str, language: str, rows: np.ndarray, tokens: np.ndarray, offsets: np.ndarray) -> None:
         """Adds texts of one side and language: row `rows[i]` is `tokens[offsets[i]:offsets[i + 1]]`.
 
         Args:
-          rows: int64 [n]; each row at most once in a language, over all calls.
+          rows: int64 [n]; each row at most once per language, over all calls.
           tokens: int32; offsets: int64 [n + 1].
         """
         name = f"{side}-{language}"
@@ -97,7 +97,7 @@ class StoreWriter:
         self._with_negatives += int((counts > 0).sum())
 
     def relate(self, query: np.ndarray, passage: np.ndarray, group: np.ndarray) -> None:
-        """Notes pairs that are not in the table, int64 [n] each: their passages answer their queries all the same."""
+        """Notes pairs, int64 [n] each, that are left out of the table although their passages answer their queries."""
         with disk_errors(self.partial, "--out_dir"):
             for name, values in (("query", query), ("passage", passage), ("group", group)):
                 self._write(f"related-{name}", np.asarray(values, np.int64))
@@ -118,7 +118,7 @@ class StoreWriter:
         return {"path": TOKENIZER, "fingerprint": tokenizer.fingerprint, "files": files}
 
     def text(self, side: str, language: str, row: int) -> np.ndarray:
-        """int32: the tokens of a text that was appended."""
+        """int32: the tokens of a text that has been appended."""
         name = f"{side}-{language}"
         for kind in ("rows", "values"):
             self._files[f"{name}.{kind}"].flush()
@@ -139,9 +139,9 @@ class StoreWriter:
 
         Args:
           rows: number of items of each side.
-          description: name, split, source, tokenizer, languages and dropped, as the manifest holds them.
-          same: side -> int32 [rows], first row of the class of items that are one text; None: each item is its own.
-          identity: the whole of hbt_jax/data/identity.py; None: made of `same` and the pairs.
+          description: name, split, source, tokenizer, languages and dropped, as in the manifest.
+          same: side -> int32 [rows], the first row of each item's class; None: each item is its own class.
+          identity: the identity tables; None: made from `same` and the pairs.
 
         Returns:
           The manifest.
@@ -173,13 +173,13 @@ class StoreWriter:
         self._files[name].write(np.ascontiguousarray(values).data)
 
     def _close(self) -> None:
-        with contextlib.ExitStack() as stack:  # closes all, be it that one fails
+        with contextlib.ExitStack() as stack:  # closes every file even if one fails
             for file in self._files.values():
                 stack.callback(file.close)
             self._files = {}
 
     def _raw(self, name: str, dtype: type) -> np.ndarray:
-        """What was appended under a name, mapped; empty where nothing was."""
+        """What was appended under a name, memory-mapped; empty if nothing was."""
         file = self.partial / "raw" / name
         if not file.is_file() or not file.stat().st_size:
             return np.zeros(0, dtype)
@@ -201,7 +201,7 @@ class StoreWriter:
         return {**entry, "present": int((lengths > 0).sum()), "tokens": int(offsets[-1])}
 
     def _in_row_order(self, name: str, index: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Copies texts that came in another order into the order of their rows, a few million tokens at a time."""
+        """Copies texts into the order of their rows, a few million tokens at a time."""
         order = np.argsort(index[:, 0], kind="stable")
         lengths = index[order, 1]
         starts = (np.cumsum(index[:, 1]) - index[:, 1])[order]
@@ -260,7 +260,7 @@ def _list_columns(lists: dict[str, Lists]) -> dict[str, pa.Array]:
 
 
 def _arrow(values: np.ndarray) -> pa.Array:
-    """An Arrow array over the very memory of a numpy array, which may be a mapped file."""
+    """An Arrow array that shares the memory of a numpy array, which may be a mapped file."""
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
@@ -268,6 +268,6 @@ def _write_table(folder: pathlib.Path, name: str, columns: dict[str, pa.Array]) 
     batch = pa.record_batch(list(columns.values()), names=list(columns))
     with synced_file(folder / name) as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
-    with (folder / name).open("rb") as file:  # read back in pieces, most of them still in the system's cache
+    with (folder / name).open("rb") as file:  # read back in pieces, mostly from the system's cache
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"file": name, "bytes": (folder / name).stat().st_size, "sha256": digest}

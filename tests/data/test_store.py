@@ -84,7 +84,7 @@ def test_a_killed_build_is_started_afresh(tmp_path):
 
 def test_an_existing_folder_is_not_overwritten(tmp_path):
     (tmp_path / "store").mkdir()
-    with pytest.raises(InputError, match="exists already: remove it .* or name another --out_dir"):
+    with pytest.raises(InputError, match="already exists: remove it .* or name another --out_dir"):
         StoreWriter(tmp_path / "store")
 
 
@@ -127,7 +127,7 @@ def test_two_builds_of_one_store_do_not_mix(tmp_path):
 def test_missing_and_half_written_folders(tmp_path):
     with pytest.raises(InputError, match="no such folder; build it again .* or correct --stores"):
         open_store(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"no manifest\.json, so it is half-written or not a store; build it again"):
+    with pytest.raises(InputError, match=r"no manifest\.json, so it is incomplete or not a store; build it again"):
         open_store(tmp_path)
 
 

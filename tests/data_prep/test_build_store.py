@@ -86,7 +86,7 @@ def test_every_text_and_pair_is_in_the_store(tmp_path, tokenizer_folder, monkeyp
 
 @pytest.mark.parametrize(("tables", "message"), [
     ({"queries": [*QUERIES, {"id": "q1", "language": "de", "text": "noch einmal"}]},
-     "queries: 'q1' has two texts in 'de'; expected one record for each id and language"),
+     "queries: 'q1' has two texts in 'de'; expected one record per id and language"),
     ({"passages": [{"id": "p1", "language": "xx", "text": "?"}]},
      "passages: record 'p1' has the unknown language 'xx': the known codes are acm af am .*languages.py"),
     ({"pairs": [{"query": "q7", "passage": "p1", "group": "g", "negatives": []}]},
@@ -119,5 +119,5 @@ def test_building_twice_gives_the_same_bytes(tmp_path, tokenizer_folder):
 
 def test_a_finished_store_is_kept(tmp_path, tokenizer_folder):
     build(tmp_path / "store", tokenizer_folder)
-    with pytest.raises(InputError, match="exists already: remove it"):
+    with pytest.raises(InputError, match="already exists: remove it"):
         build(tmp_path / "store", tokenizer_folder)

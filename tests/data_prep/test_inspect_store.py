@@ -85,7 +85,7 @@ def test_the_lines_name_counts_lengths_and_pairs_in_two_languages(tmp_path, toke
 def test_a_sample_is_named_and_bounded(tmp_path, tokenizer):
     path = make(tmp_path, tokenizer)
     lines = list(inspect_store(path, sample=2))
-    assert "--sample=2: what follows is of at most 2 texts a side and language, and as many pairs" in lines
+    assert "--sample=2: from here on, at most 2 texts per side and language, and as many pairs" in lines
     assert [line.split()[1] for line in lines if line.startswith(("  de ", "  en "))] == ["2"] * 4
     store, read = rows.open_with_tokenizer(path)
     seen = [made.tokens for _, _, made in figures(store, read, 100, 0)]
@@ -96,7 +96,7 @@ def test_queries_that_are_their_passages_are_warned_of(tmp_path, tokenizer):
     passages = [*PASSAGES[:2], {"en": QUESTIONS["en"][2], "de": QUESTIONS["de"][1]}, {"en": QUESTIONS["en"][3]}]
     path = make(tmp_path, tokenizer, passages=passages)
     assert [line for line in warnings(path) if "same text" in line] == [
-        "2 of 4 pairs have the same text as query and passage in en, the first is pair 2: a model learns nothing from"
+        "2 of 4 pairs have the same text as query and passage in en (the first: pair 2): a model learns nothing from"
         " them"
     ]
     store, _ = rows.open_with_tokenizer(path)
@@ -107,16 +107,17 @@ def test_a_language_whose_texts_are_far_longer_is_warned_of(tmp_path, tokenizer)
     passages = [{"de": " ".join([item["de"]] * 3), "en": item["en"]} for item in PASSAGES]
     found = warnings(make(tmp_path, tokenizer, passages=passages))
     assert len(found) == 1
-    assert found[0].startswith("passages in de have ") and "those of the other languages" in found[0]
+    assert found[0].startswith("passages in de have ") and "those in the other languages" in found[0]
 
 
 def test_another_script_and_unknown_tokens_are_warned_of(tmp_path, tokenizer):
     queries = [{"ru": item["en"], "en": item["en"] + "ψ" * (number == 0)} for number, item in enumerate(QUERIES)]
     found = warnings(make(tmp_path, tokenizer, queries=queries, passages=[{"en": item["en"]} for item in PASSAGES]))
-    assert found[0] == "ru has no passages: no pair has both of its texts in it"
+    assert found[0] == "ru has no passages: no pair has both texts in this language"
     assert found[1].endswith("% of the tokens of queries in en are unknown: choose another tokenizer")
     assert found[2:] == [
-        "4 of the 4 queries in ru with letters have hardly any of its script (Cyrl): are they in another language?"
+        "4 of the 4 queries in ru with letters have hardly any letter of its script (Cyrl): are they in another"
+        " language?"
     ]
 
 
@@ -159,7 +160,7 @@ def test_a_lost_tokenizer_is_named(tmp_path):
     own.rename(tmp_path / "elsewhere")
     assert list(inspect_store(path))[-1] == "no warnings"  # the store has its own
     shutil.rmtree(tmp_path / "store" / "tokenizer")
-    with pytest.raises(InputError, match="its tokenizer is not at .* name its place by --tokenizer"):
+    with pytest.raises(InputError, match="its tokenizer is not at .* give its path by --tokenizer"):
         list(inspect_store(path))
     assert list(inspect_store(path, tokenizer_path=str(tmp_path / "elsewhere")))[-1] == "no warnings"
 

@@ -201,8 +201,8 @@ def test_a_folder_of_another_cldr_is_used_as_it_is_and_says_so(
         prepare_facts.prepare(out, 400, 0)
     assert str(refused.value) == (
         f"{out} was prepared with Unicode CLDR {cldr_version()}, but babel {babel.__version__} here has CLDR 99:"
-        f" the rest cannot be made; install a babel with CLDR {cldr_version()}, remove the folder, or choose another"
-        " folder: --out_dir here, --prepared_dir of launch/train.py"
+        f" the missing part cannot be made; install a babel with CLDR {cldr_version()}, remove the folder, or choose"
+        " another folder: --out_dir here, --prepared_dir of launch/train.py"
     )
 
 

@@ -96,8 +96,8 @@ def test_each_side_gets_its_translations_and_rows_stay(english, tmp_path):
     assert german["examples"] == {UNFINISHED: [{"text": "Endless is this text.", "translation": None}]}
     assert json.loads((tmp_path / "out" / "train-report.json").read_text(encoding="utf-8")) == report
     assert summary(report) == [
-        "train.jsonl: 3 rows; 6 different texts in 'en'",
-        "  de: 5 translations kept; 1 items keep a text of their own",
+        "train.jsonl: 3 rows; 6 distinct texts in 'en'",
+        "  de: 5 translations kept; 1 items keep their own text",
         f"    dropped: 1 {UNFINISHED}",
         "  ru: 5 translations kept",
         f"    dropped: 1 {UNFINISHED}",
@@ -129,7 +129,9 @@ def test_a_run_goes_on_where_it_stopped(english, tmp_path):
 
     whole = {"languages": ["de", "ru"], "shard_texts": 2}
     stopped = Stopping()
-    with pytest.raises(Interrupted, match="finished shards are kept; the same command goes on at a shard of '"):
+    with pytest.raises(
+        Interrupted, match="finished shards are kept; run the same command again to resume at a shard of '"
+    ):
         translate(**english, out_dir=tmp_path / "out", translator=stopped, stop=stop, **whole)
     kept = sorted(path.name for path in (tmp_path / "out" / "train-shards").glob("*.jsonl"))
     assert 1 <= len(kept) < 6 and not (tmp_path / "out" / "train.jsonl").exists()
@@ -192,7 +194,7 @@ def test_records_that_no_row_can_hold_are_counted_or_refused(english, tmp_path, 
     with pytest.raises(InputError, match="pairs: the source has no usable pair for this split"):
         translate(**given, out_dir=tmp_path / "out")
     tables["passages"] *= 2
-    with pytest.raises(InputError, match="an id has two texts in one language .*: expected one record for each id and"):
+    with pytest.raises(InputError, match="an id has two texts in one language .*: expected one record per id and"):
         translate(**given, out_dir=tmp_path / "out")
     assert not (tmp_path / "out" / "train-shards" / "gathered.sqlite").exists()
 
@@ -212,7 +214,7 @@ def test_other_settings_and_damage_are_refused(english, tmp_path):
     translate(**given, translator=Speller())
     other = Speller()
     other.settings = {"model": "other"}
-    with pytest.raises(InputError, match=r"out holds translations of other settings: model is changed from speller to"
+    with pytest.raises(InputError, match=r"out holds translations with other settings: model is changed from speller to"
                                          r" other; choose another --out_dir, or remove .*train-shards"):  # fmt: skip
         translate(**given, translator=other)
     with pytest.raises(InputError, match="other settings: shard_texts is changed from 2048 to 3"):
@@ -241,7 +243,7 @@ def test_wrong_languages_and_folders_are_named(english, tmp_path):
             translate(**given, out_dir=tmp_path / "out", languages=languages)
     with pytest.raises(InputError, match="unknown language 'xx': the known codes are acm af "):
         translate(**given, out_dir=tmp_path / "out", languages=["xx"])
-    with pytest.raises(InputError, match="--source_language=te: the source has no text in it for this split"):
+    with pytest.raises(InputError, match="--source_language=te: this split of the source has no text in it"):
         translate(**given, out_dir=tmp_path / "out", languages=["en"], source_language="te")
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"--out_dir=.*file: cannot be written \(.*\): choose another"):
@@ -273,12 +275,15 @@ def test_a_signal_ends_the_command_with_3_and_it_goes_on(command):
         process.terminate()
         said = process.communicate()[1]
     assert process.returncode == 3, said
-    assert "SIGTERM: stopping after these sentences" in said and "stopped: finished shards are kept; the same" in said
+    assert (
+        "SIGTERM: stopping after the current sentences" in said
+        and "stopped: finished shards are kept; run the same" in said
+    )
     kept = {path: path.stat().st_mtime_ns for path in out.glob("train-shards/*.jsonl")}
     assert 2 <= len(kept) < 1200 and not list(out.glob("train-shards/*.partial"))
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("train.jsonl: 1,200 rows; 2,400 different texts in 'en'\n  de: ")
+    assert done.stdout.startswith("train.jsonl: 1,200 rows; 2,400 distinct texts in 'en'\n  de: ")
     assert all(path.stat().st_mtime_ns == before for path, before in kept.items())
     assert len(read(out / "train.jsonl")) == 1200
 

@@ -69,13 +69,15 @@ def test_a_store_that_is_there_is_refused_and_one_that_is_there_in_part_is_not(t
     monkeypatch.setattr(RemoteFolder, "put", broken)
     with pytest.raises(InputError, match="broken pipe"):
         upload_store(store, place)
-    with pytest.raises(InputError, match=r"no manifest\.json there, so there is no store or it was not uploaded whole"):
+    with pytest.raises(
+        InputError, match=r"no manifest\.json there, so there is no store or its upload was not finished"
+    ):
         local_store(place, tmp_path / "cache")
     monkeypatch.setattr(RemoteFolder, "put", put)
     upload_store(store, place)
-    with pytest.raises(InputError, match=f"PLACE={place}: a store is there already: remove it, or name another folder"):
+    with pytest.raises(InputError, match=f"PLACE={place}: already holds a store: remove it, or name another folder"):
         upload_store(store, place)
-    with pytest.raises(InputError, match=f"--out_dir={place}: a store is there already"), local_output(place):
+    with pytest.raises(InputError, match=f"--out_dir={place}: already holds a store"), local_output(place):
         raise AssertionError("built for nothing")
 
 
@@ -116,7 +118,7 @@ def test_an_upload_that_is_interrupted_leaves_the_store(tmp_path, store, place, 
 
     monkeypatch.setattr(RemoteFolder, "put", interrupted)
     command = rf"python data_prep/upload_store\.py .*/store {place}"
-    message = f"the store is whole in .*/store, but not uploaded; to upload it: {command}"
+    message = f"the store is complete in .*/store, but not uploaded; to upload it: {command}"
     with pytest.raises(Interrupted, match=message), local_output(place) as folder:
         shutil.copytree(store, folder)
     open_store(folder)
@@ -124,7 +126,7 @@ def test_an_upload_that_is_interrupted_leaves_the_store(tmp_path, store, place, 
 
 def test_a_full_temporary_disk_is_named(tmp_path, place, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    message = "store_.*: the disk is full, where the store is built before it is uploaded; .* by the variable TMPDIR"
+    message = "store_.*: the disk is full; the store is built there before it is uploaded: .* variable TMPDIR"
     with pytest.raises(InputError, match=message), local_output(place) as folder, StoreWriter(folder) as writer:
         (writer.scratch / "queries-de.values").symlink_to("/dev/full")
         writer.append("queries", "de", np.array([0]), np.zeros(9000, np.int32), np.array([0, 9000]))
@@ -144,8 +146,8 @@ def test_a_store_without_its_tokenizer_needs_the_flag(tmp_path, store, place, ca
     (store / "manifest.json").write_text(json.dumps(manifest))
     open_with_tokenizer(store, tokenizer)
     upload_store(store, place)
-    assert "this store does not keep its tokenizer: whoever reads it there has to name" in capsys.readouterr().out
-    with pytest.raises(InputError, match="its tokenizer is not at .* any more; name its place by --tokenizer"):
+    assert "this store does not contain its tokenizer: whoever reads it there must name" in capsys.readouterr().out
+    with pytest.raises(InputError, match="its tokenizer is not at .*; give its path by --tokenizer"):
         open_with_tokenizer(place, cache_dir=tmp_path / "cache")
     assert (
         open_with_tokenizer(place, tokenizer, tmp_path / "cache")[1].fingerprint
@@ -158,15 +160,11 @@ def test_decontamination_reads_and_writes_places_with_a_scheme(tmp_path, store, 
     texts = [("de", QUESTIONS["de"][3]), ("en", SENTENCES["en"][0])]
     benchmark = str(make_benchmark(tmp_path / "mine", texts, texts))
     told = {"out_dir": tmp_path / "report", "cache_dir": tmp_path / "cache"}
-    with pytest.raises(
-        InputError, match="--out_dir is needed for the store file://.*: a folder of this machine for the"
-    ):
+    with pytest.raises(InputError, match="--out_dir is needed for the store file://.*: a local folder for the"):
         decontaminate(place, [benchmark], "")
-    with pytest.raises(
-        InputError, match="--out_dir=gs://b/r: expected a path of this machine, .*only STORE and --drop"
-    ):
+    with pytest.raises(InputError, match="--out_dir=gs://b/r: expected a local path, .*only STORE and --drop"):
         decontaminate(place, [benchmark], "", out_dir="gs://b/r")
-    with pytest.raises(InputError, match=f"--drop={place}: a store is there already"):
+    with pytest.raises(InputError, match=f"--drop={place}: already holds a store"):
         decontaminate(place, [benchmark], "", drop=place, **told)
     decontaminate(place, [benchmark], "", drop=f"{place}-clean", **told)
     copy, _ = open_with_tokenizer(f"{place}-clean", cache_dir=tmp_path / "cache")
@@ -184,11 +182,11 @@ def test_from_rows_to_a_bucket_to_a_plan(tmp_path, place):
             "--global_batch=4", "--steps=10"]  # fmt: skip
     for command, code, words in (
         (build, 0, f"to {place}"),
-        (build, 2, f"error: --out_dir={place}: a store is there already"),
+        (build, 2, f"error: --out_dir={place}: already holds a store"),
         (
             [*build, "--raw_dir=gs://bucket/raw", f"--out_dir={place}-2"],
             2,
-            "--raw_dir=gs://bucket/raw: expected a path of this machine, not gs:// (only --out_dir",
+            "--raw_dir=gs://bucket/raw: expected a local path, not gs:// (only --out_dir",
         ),
         ([*build, "--input_dir=gs://bucket/in", f"--out_dir={place}-2"], 2, "give a local path and copy the files"),
         (plan, 0, "realised in 10 steps, 40 pairs"),

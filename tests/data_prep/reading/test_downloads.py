@@ -61,7 +61,9 @@ def test_a_changed_file_is_not_taken(published, tmp_path, number, kind):
 def test_a_file_that_cannot_be_reached_is_named(published, tmp_path):
     path = next(iter(sorted(published.iterdir())))
     path.unlink()
-    with pytest.raises(InputError, match=rf"/{path.name}: 404 .*: repeat the command, or fetch the files of squads"):
+    with pytest.raises(
+        InputError, match=rf"/{path.name}: 404 .*: run the command again, or download the files of squads"
+    ):
         downloads.fetched("squadshifts", tmp_path)
 
 

@@ -19,15 +19,15 @@ def test_lines_are_numbered_and_end_only_where_the_file_says_so(tmp_path):
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert [line for _, line in lines(packed)] == [line for _, line in lines(path)]
     packed.write_bytes(packed.read_bytes()[:-4])
-    with pytest.raises(InputError, match=r"a\.tsv\.gz: damaged .*: expected a whole gzip file; download it again"):
+    with pytest.raises(InputError, match=r"a\.tsv\.gz: damaged .*: expected a complete gzip file; download it again"):
         list(lines(packed))
 
 
 @pytest.mark.parametrize(("read", "message"), [
     (lambda: decoded("f:3", b"\xff"), r"f:3: not UTF-8 text .*: save the file as UTF-8, or download it again"),
-    (lambda: columns("f:3", b"a\tb", ("x",)), "f:3: 2 columns: expected 1 with tabs between them, x"),
-    (lambda: columns("f:3", b"a", ("x", "y"), None), "f:3: 1 columns: expected 2 with white space between them, x, y"),
-    (lambda: json_value("f:3", b"{'a'}"), r"f:3: not JSON \(Expecting .* at column 2\): expected one object a line"),
+    (lambda: columns("f:3", b"a\tb", ("x",)), "f:3: 2 columns: expected 1 separated by tabs, x"),
+    (lambda: columns("f:3", b"a", ("x", "y"), None), "f:3: 1 columns: expected 2 separated by white space, x, y"),
+    (lambda: json_value("f:3", b"{'a'}"), r"f:3: not JSON \(Expecting .* at column 2\): expected one object per line"),
     (lambda: field("f:3", [], "a", str), r"f:3: found \[\]: expected an object with the field 'a'"),
     (lambda: field("f:3", {}, "a", str), "f:3: missing field 'a': expected a string"),
     (lambda: field("f:3", {"a": True}, "a", int), "f:3: a is true: expected a whole number"),

@@ -66,7 +66,7 @@ def test_files_may_be_packed_and_a_damaged_one_is_named(tmp_path, pack):
     packed = folder / f"coco_mt_train.jsonl.{ending}"
     packed.write_bytes(pack.compress((FIXTURES / "coco35l" / "coco_mt_train.jsonl").read_bytes()))
     assert rows("coco35l", tmp_path / "packed", input_dir=folder) == rows("coco35l", tmp_path / "raw")
-    message = rf"jsonl\.{ending}: damaged .*: expected a whole (gzip|bzip2) file; download it again"
+    message = rf"jsonl\.{ending}: damaged .*: expected a complete (gzip|bzip2) file; download it again"
     for damaged in (packed.read_bytes()[:-6], b"no archive"):
         packed.write_bytes(damaged)
         with pytest.raises(InputError, match=message):
@@ -82,7 +82,7 @@ def test_files_may_be_packed_and_a_damaged_one_is_named(tmp_path, pack):
     ('"Ein Hund schläft', '3, "Ein Hund schläft', "l:1: not JSON", 5),
     ('"Two boats lie at a pier ."', "null", "l:2: caption_tokenized is null: expected a string", 5),
     ('"31_0", "src_lang": "en", "trg_lang": "sw"', '"31_0", "src_lang": "en", "trg_lang": "de"',
-     "l:6: a second translation of the caption of 31_0 into 'de': expected one", 5),
+     "l:6: a second translation of the caption of 31_0 into 'de': expected only one per", 5),
 ])  # fmt: skip
 def test_a_line_that_cannot_be_used_stops_the_build_or_is_set_aside(tmp_path, old, new, message, left):
     folder = shutil.copytree(FIXTURES / "coco35l", tmp_path / "in")

@@ -85,11 +85,11 @@ def line(**changes):
 
 
 @pytest.mark.parametrize(("bad", "message"), [
-    ('{"query": ', r"not JSON \(Expecting value at column 10\): expected one object a line"),
+    ('{"query": ', r"not JSON \(Expecting value at column 10\): expected one object per line"),
     ('["q", "p"]', r'found \["q", "p"\]: expected a JSON object with query and passage'),
-    ('{"query": {"en": "q"}}', "missing field 'passage': expected the fields query, passage and, if wanted, id, neg"),
+    ('{"query": {"en": "q"}}', "missing field 'passage': expected the fields query, passage and optionally id, neg"),
     (line(negative=[]), "unknown field 'negative': .*negatives, group, language; remove or rename it"),
-    ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' stands twice in one object"),
+    ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' occurs twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),
     (line(query={"xx": "q"}), "query has the unknown language 'xx': the known codes are acm .*zu; add .*languages.py"),
@@ -102,21 +102,21 @@ def line(**changes):
     (line(id=None), "id is null: expected a string"),
     (line(query="q", passage="p", language=None), "language has the unknown language None: the known codes are"),
     (line(query={"en": 3}), "query.en is 3: expected a string"),
-    (line(passage={"en": "p", "de": " "}), "passage.de is empty: give it, or leave 'de' out"),
+    (line(passage={"en": "p", "de": " "}), "passage.de is empty: fill it in, or leave out 'de'"),
     (line(passage={"en": "\ud800"}), r"passage.en holds '\\ud800': expected whole characters"),
     (line(negatives={"en": "n"}), 'negatives is {"en": "n"}: expected a list of objects like passage'),
     (line(negatives=[{"en": "n"}, "n"]), r'negatives\[1\] is "n": expected an object'),
     (line(negatives=[{}]), r"negatives\[0\] has no language"),
-    (line(negatives=[{"de": "n", "en": "p"}]), r"negatives\[0\] is in 'en' the row's own passage: .* remove it"),
-    (line(id="one"), r"duplicate id 'one', first in line 1: ids are unique in a file; rename"),
+    (line(negatives=[{"de": "n", "en": "p"}]), r"negatives\[0\] equals the row's own passage in 'en': .* remove it"),
+    (line(id="one"), r"duplicate id 'one', first in line 1: ids must be unique file; rename"),
     (line(id=7), "id is 7: expected a string"),
-    (line(group=""), "group is empty: give it, or leave 'group' out"),
+    (line(group=""), "group is empty: fill it in, or leave 'group' out"),
     (line(query="q" * 99), 'query is "q{59}...: expected an object'),
     (line(language="en"), 'query is {"en": "q"}: expected a string'),
     (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': the known codes are acm af"),
     (line(query="q", passage="p", language=["en"]), r"language has the unknown language \['en'\]: the known codes are"),
-    (line(query="q", passage=" ", language="en"), "passage is empty: give it, or leave 'passage' out"),
-    (line(query="q", passage="p", language="en", negatives=["p"]), r"negatives\[0\] is in 'en' the row's own passage"),
+    (line(query="q", passage=" ", language="en"), "passage is empty: fill it in, or leave out 'passage'"),
+    (line(query="q", passage="p", language="en", negatives=["p"]), r"negatives\[0\] equals the row's own passage"),
     (line(query="q", passage="p", language="en", negatives=[{"en": "n"}]), r"negatives\[0\] is .*: expected a string"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named_by_file_and_line(tmp_path, bad, message):
@@ -142,7 +142,7 @@ def test_rows_of_one_language_are_joined_by_their_group(tmp_path):
     assert first.query == {"de": "q1 de", "en": "q1 en"} and first.passage == {"de": "p1 de", "en": "p1 en"}
     assert first.negatives == ({"de": "n de"}, {"en": "n en"}, {"en": "m en"}) and first.group == "group g1"
     assert second.query == {"de": "q2 de"} and second.group == "group g2"
-    message = r"train\.jsonl:6: group g1 has a row in 'de' already: rows of one group are translations of each other"
+    message = r"train\.jsonl:6: group g1 already has a row in 'de': rows of one group are translations of each other"
     assert isinstance(wrong, BadRow) and re.search(message, str(wrong))
 
 
@@ -180,7 +180,7 @@ def test_wrong_lines_can_be_set_aside_counted_and_listed(tmp_path):
     train_sentencepiece("jsonl", tmp_path / "raw", tmp_path / "tokenizer", 50, **settings)
     built = build_store("jsonl", "train", tmp_path / "raw", tmp_path / "store", tmp_path / "tokenizer", **settings)
     assert built["dropped"] == {said: 2}
-    with pytest.raises(InputError, match="another way: --on_bad_row is changed from skip to stop"):
+    with pytest.raises(InputError, match="or with other flags: --on_bad_row is changed from skip to stop"):
         registry.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)
     with pytest.raises(InputError, match="--on_bad_row=drop: expected one of stop, skip"):
         registry.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder, on_bad_row="drop")

@@ -76,15 +76,15 @@ def test_all_development_questions_serve_when_there_is_no_small_file(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "old", "new", "message", "left"), [
-    ("triples.train.ids.small.tsv", "10\t0\t1", "10\t0", "small.tsv:1: 2 columns: expected 3 with tabs between", 2),
+    ("triples.train.ids.small.tsv", "10\t0\t1", "10\t0", "small.tsv:1: 2 columns: expected 3 separated by tabs", 2),
     ("triples.train.ids.small.tsv", "10\t0\t1", "10\t0\t-1", "small.tsv:1: negative pid is '-1': expected a whole", 2),
     ("triples.train.ids.small.tsv", "11\t", "13\t", "tsv:3: no query 13 in any language: expected a qid of the", 2),
     ("triples.train.ids.small.tsv", "11\t1", "11\t4", "tsv:3: no passage 4 in any language: expected a pid of", 2),
-    ("triples.train.ids.small.tsv", "11\t1\t0", "11\t1\t1", "tsv:3: passage 1 is positive and negative: expected", 2),
-    ("collections/german_collection.tsv", "3\t", "1\t", "n_collection.tsv:4: pid 1 stands in an earlier line too", 3),
+    ("triples.train.ids.small.tsv", "11\t1\t0", "11\t1\t1", "tsv:3: passage 1 is both positive and negative", 2),
+    ("collections/german_collection.tsv", "3\t", "1\t", "n_collection.tsv:4: pid 1 is on an earlier line too", 3),
     ("collections/german_collection.tsv", "3\t", "x\t", "n_collection.tsv:4: pid is 'x': expected a whole number", 3),
     ("collections/german_collection.tsv", "3\t", "3 ", "n_collection.tsv:4: 1 columns: expected 2 .*, pid, text", 3),
-    ("queries/train/russian_queries.train.tsv", "11\t", "10\t", "n_queries.train.tsv:2: qid 10 stands in an ear", 3),
+    ("queries/train/russian_queries.train.tsv", "11\t", "10\t", "n_queries.train.tsv:2: qid 10 is on an ear", 3),
     ("qrels.dev.small.tsv", "5", "9", "qrels.dev.small.tsv:1: no passage 9 in any language", 0),
 ])  # fmt: skip
 def test_a_line_that_cannot_be_used_stops_the_build_or_is_set_aside_in_every_table(
@@ -100,7 +100,7 @@ def test_a_line_that_cannot_be_used_stops_the_build_or_is_set_aside_in_every_tab
             registry.builder("mmarco", table, tmp_path / "stop", input_dir=folder)
     settings = {"input_dir": folder, "on_bad_row": "skip"}
     if not left:
-        with pytest.raises(InputError, match=rf"no row of validation can be used \(left out: .*1 {BAD_ROWS}"):
+        with pytest.raises(InputError, match=rf"validation has no usable row \(left out: .*1 {BAD_ROWS}"):
             registry.builder("mmarco", "pairs", tmp_path / "skip", **settings)
         return
     assert len(rows("mmarco", tmp_path / "skip", **settings)) == left
@@ -109,18 +109,19 @@ def test_a_line_that_cannot_be_used_stops_the_build_or_is_set_aside_in_every_tab
 
 @pytest.mark.parametrize(("change", "message"), [
     (lambda folder: (folder / "collections" / "german_collection.tsv").unlink(),
-     "holds german_queries.train.tsv without german_collection.tsv: expected both for each language of train"),
+     "holds german_queries.train.tsv but not german_collection.tsv: expected both for each language of train"),
     (lambda folder: (folder / "queries" / "train" / "german_queries.train.tsv").unlink(),
-     "holds german_collection.tsv without german_queries.train.tsv: expected both for each language of train"),
+     "holds german_collection.tsv but not german_queries.train.tsv: expected both for each language of train"),
     (lambda folder: (folder / "queries" / "dev" / "german_queries.dev.small.tsv").unlink(),
-     "without german_queries.dev.small.tsv: expected both for each language of validation"),
+     "but not german_queries.dev.small.tsv: expected both for each language of validation"),
     (lambda folder: (folder / "collections" / "german_collection.tsv").rename(folder / "klingon_collection.tsv"),
      "klingon_collection.tsv: unknown language 'klingon': expected one of arabic .* chinese"),
     (lambda folder: (folder / "collections" / "german_collection.tsv").rename(folder / "deu_collection.tsv"),
      "deu_collection.tsv: unknown language 'deu': write german, its code here$"),
-    (lambda folder: (folder / "german_collection.tsv.gz").touch(), "german_collection.tsv.gz stands beside .*german_c"),
+    (lambda folder: (folder / "german_collection.tsv.gz").touch(),
+     "german_collection.tsv.gz and .*german_collection.tsv exist: expected one"),
     (lambda folder: [shutil.rmtree(folder / name) for name in ("collections", "queries")],
-     "holds pairs of train and no texts: expected {language}_collection.tsv and {language}_queries.train.tsv"),
+     "holds pairs of train but no texts: expected {language}_collection.tsv and {language}_queries.train.tsv"),
     (lambda folder: [path.unlink() for path in folder.glob("*.tsv")], "holds no data: expected triples.*https://"),
 ])  # fmt: skip
 def test_a_wrong_folder_is_named(tmp_path, change, message):
@@ -135,13 +136,15 @@ def test_a_damaged_archive_is_named(tmp_path):
     plain = folder / "triples.train.ids.small.tsv"
     plain.with_name(f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes())[:-6])
     plain.unlink()
-    with pytest.raises(InputError, match=r"small\.tsv\.gz: damaged .*: expected a whole gzip file; download it again"):
+    with pytest.raises(
+        InputError, match=r"small\.tsv\.gz: damaged .*: expected a complete gzip file; download it again"
+    ):
         registry.builder("mmarco", "passages", tmp_path / "raw", input_dir=folder)
 
 
 def test_beam_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    message = r"--beam_options needs Apache Beam: install .* pip install -e '\.\[beam\]', in an environment of its own"
+    message = r"--beam_options needs Apache Beam: install .* pip install -e '\.\[beam\]'\) in an environment of its own"
     with pytest.raises(InputError, match=message):
         registry.builder(
             "mmarco", "pairs", tmp_path, input_dir=FIXTURES / "mmarco", beam_options="--runner=DirectRunner"

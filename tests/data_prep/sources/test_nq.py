@@ -27,13 +27,13 @@ def test_packed_files_are_read_and_both_forms_of_one_are_refused(tmp_path):
     (folder / "biencoder-nq-train.json").unlink()
     packed = folder / "biencoder-nq-dev.json.gz"
     packed.write_bytes(gzip.compress((folder / "biencoder-nq-dev.json").read_bytes()))
-    with pytest.raises(InputError, match="dev.json.gz stands beside biencoder-nq-dev.json: expected one of them"):
+    with pytest.raises(InputError, match="dev.json.gz and biencoder-nq-dev.json exist: expected one of them"):
         registry.builder("nq", "pairs", tmp_path / "raw", input_dir=folder)
     (folder / "biencoder-nq-dev.json").unlink()
     [(query, *_)] = rows("nq", tmp_path / "raw", "validation", input_dir=folder)
     assert query == {"en": "where does the danube end"}
     packed.write_bytes(packed.read_bytes()[:-9])
-    with pytest.raises(InputError, match="dev.json.gz: damaged .*: expected a whole gzip file; download it again"):
+    with pytest.raises(InputError, match="dev.json.gz: damaged .*: expected a complete gzip file; download it again"):
         list(elements(packed))
 
 

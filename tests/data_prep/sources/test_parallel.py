@@ -27,7 +27,7 @@ def test_files_of_different_length_are_both_named(tmp_path):
     folder = shutil.copytree(FIXTURES / "parallel", tmp_path / "in")
     with (folder / "en.txt").open("a", encoding="utf-8") as file:
         file.write("One more.\n")
-    message = r"de.txt has 4 lines and .*en.txt has 5: expected as many, as line n of one is the translation of line n"
+    message = r"de.txt has 4 lines and .*en.txt has 5: expected equally many, because line n of one is the"
     with pytest.raises(InputError, match=message):
         registry.builder("parallel", "pairs", tmp_path / "raw", input_dir=folder)
 
@@ -39,11 +39,11 @@ def test_wrong_folders_are_named(tmp_path):
         return registry.builder("parallel", "pairs", tmp_path / "raw", input_dir=folder)
 
     shutil.copytree(FIXTURES / "parallel", folder / "test")
-    with pytest.raises(InputError, match="in holds de.txt beside the folder test: expected LANG.txt .*, not both"):
+    with pytest.raises(InputError, match="in holds both de.txt and the folder test: expected LANG.txt .*, not both"):
         made()
     shutil.rmtree(folder / "test")
     (folder / "fi.txt").rename(folder / "xx.txt")
-    with pytest.raises(InputError, match="xx.txt: unknown language 'xx': a file is named by the language of its lines"):
+    with pytest.raises(InputError, match="xx.txt: unknown language 'xx': files are named after the language"):
         made()
     (folder / "xx.txt").rename(folder / "zh_CN.txt")
     with pytest.raises(InputError, match="zh_CN.txt: unknown language 'zh_CN': write zh, its code here$"):

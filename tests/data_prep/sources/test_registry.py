@@ -35,7 +35,7 @@ def change(path, old, new):
 
 # source, split, file, its text, what it becomes, the message, rows that are left
 BAD = [
-    ("wikiqa", "train", "WikiQA-train.tsv", "D1-3\t", "D1-3 ", r"tsv:5: 6 columns: expected 7 with tabs between", 1),
+    ("wikiqa", "train", "WikiQA-train.tsv", "D1-3\t", "D1-3 ", r"tsv:5: 6 columns: expected 7 separated by tabs", 1),
     ("wikiqa", "train", "WikiQA-train.tsv", "abdomen.\t1", "abdomen.\tx", r"tsv:3: Label is 'x': expected 0 or 1", 1),
     ("duorc", "train", "SelfRC_train.json", '"no_answer": false', '"no_answer": 0',
      r"SelfRC_train.json:2: qa\[0\]: no_answer is 0: expected true or false", 2),
@@ -47,7 +47,7 @@ BAD = [
      r"train.json:2: positive_ctxs\[1\]: text is empty: expected a text", 0),
     ("entityquestions", "train", "train/P19.train.json", "Where was Bo", "When was Bo",
      r"P19.train.json:1: question is \"When was Bo Tarn born\?\": expected the wording 'Where was \[E\] born\?'", 2),
-    ("entityquestions", "train", "psgs_w100.tsv", "old.\"\t", "old.\" ", "w100.tsv:7: 2 columns: expected 3 with", 3),
+    ("entityquestions", "train", "psgs_w100.tsv", "old.\"\t", "old.\" ", "w100.tsv:7: 2 columns: expected 3 separ", 3),
     ("mrtydi", "train", "swahili/qrels.train.txt", "5#1", "5#9", "train.txt:1: no passage '5#9' in docs.jsonl", 2),
     ("mrtydi", "train", "swahili/qrels.train.txt", "0\tQ0", "4\tQ0", "txt:1: no question '4' in topic.train.tsv", 2),
     ("mrtydi", "train", "mrtydi-v1.1-finnish/collection/docs.jsonl", '"10#1"', "10",
@@ -78,7 +78,7 @@ def test_a_row_that_cannot_be_used_stops_the_build_or_is_set_aside(
         registry.builder(source, "pairs", tmp_path / "stop", input_dir=folder)
     settings = {"input_dir": folder, "on_bad_row": "skip"}
     if not left:
-        with pytest.raises(InputError, match=rf"no row of {split} can be used \(left out: .*1 {BAD_ROWS}"):
+        with pytest.raises(InputError, match=rf"{split} has no usable row \(left out: .*1 {BAD_ROWS}"):
             registry.builder(source, "pairs", tmp_path / "skip", **settings)
         return
     assert len(rows(source, tmp_path / "skip", split, **settings)) == left

@@ -23,7 +23,7 @@ from hbt_jax.models.tokenizer import load_tokenizer
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ROOT / "tests" / "evaluation" / "benchmarks" / "squad"
 REAL = os.environ.get("HBT_JAX_DATA", "")
-NO_ANSWER = "questions without an answer, counted in each language"
+NO_ANSWER = "questions without an answer, counted per language"
 
 
 def languages(folder):
@@ -132,7 +132,7 @@ def test_the_same_files_are_taken_again_and_others_refused(folder, tmp_path):
     made()
     assert len(list(registry.records("squad", "pairs", "train", tmp_path / "raw", input_dir=folder))) == 5
     made(passage="sentence")
-    message = "other files than those of --input_dir, or another way: --passage is changed from sentence to para"
+    message = "other files than those in --input_dir, or with other flags: --passage is changed from sentence to para"
     with pytest.raises(InputError, match=message):
         made(passage="paragraph")
     change(folder / "en.json", lambda paragraph: paragraph["qas"].pop())
@@ -156,7 +156,7 @@ def test_a_wrong_folder_is_named(folder, tmp_path):
     with pytest.raises(InputError, match="--passage=page: expected one of sentence, paragraph"):
         made(folder, passage="page")
     shutil.copytree(FILES, folder / "test")
-    with pytest.raises(InputError, match=r"in holds ar\.json beside the folder test: expected .*, not both"):
+    with pytest.raises(InputError, match=r"in holds both ar\.json and the folder test: expected .*, not both"):
         made(folder)
     (folder / "ar.json").rename(folder / "xx.json")
     with pytest.raises(InputError, match=r"in/xx\.json: unknown language 'xx'"):
@@ -170,7 +170,7 @@ def test_files_that_do_not_join_are_named(folder):
         joined_of(languages(folder), "sentence")
     assert joined_of({"zh": folder / "zh.json"}, "sentence").passage == {"other": "other"}
     change(folder / "zh.json", lambda paragraph: paragraph["qas"].clear())
-    message = r"zh\.json: no question with an answer that can be used \(left out: nothing\): expected at least one; cor"
+    message = r"zh\.json: no usable question with an answer \(left out: nothing\): expected at least one; cor"
     with pytest.raises(InputError, match=message):
         joined_of(languages(folder), "sentence")
 
@@ -189,7 +189,7 @@ def test_a_file_without_a_question_that_can_be_used_says_what_was_left_out(folde
     (folder / "en.json").write_text(json.dumps(content), encoding="utf-8")
     set_aside = []
     with pytest.raises(
-        InputError, match=r"en\.json: no question .* \(left out: 1 malformed, 2 without an answer\): exp"
+        InputError, match=r"en\.json: no usable question .* \(left out: 1 malformed, 2 without an answer\): exp"
     ):
         squad.join({"en": folder / "en.json"}, "sentence", set_aside.append)
     assert len(set_aside) == 3

@@ -26,5 +26,7 @@ def test_titles_and_answers_a_line_share_a_group_where_the_question_is_the_same(
 def test_both_forms_at_once_are_refused(tmp_path):
     folder = shutil.copytree(FIXTURES / "yahoo", tmp_path / "in")
     shutil.copy(FIXTURES / "yahoo_titles" / "yahoo_answers_title_answer.jsonl", folder)
-    with pytest.raises(InputError, match="holds two files of the same questions: expected nfL6.json .* or yahoo_answ"):
+    with pytest.raises(
+        InputError, match="holds two files with the same questions: expected nfL6.json .* or yahoo_answ"
+    ):
         registry.builder("yahoo", "pairs", tmp_path / "raw", input_dir=folder)

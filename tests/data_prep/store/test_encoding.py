@@ -95,7 +95,7 @@ def test_ctrl_c_is_left_to_the_process_that_started_them(tokenizer_folder):  # n
 
 
 def test_a_process_that_dies_is_an_error(tokenizer_folder):  # noqa: F811
-    message = "one of 2 tokenising processes ended before its time, .*with fewer --workers"
+    message = "one of 2 tokenising processes ended unexpectedly, .*with fewer --workers"
     with Encoders(load_tokenizer(tokenizer_folder), Filters(), 2) as encoders, pytest.raises(InputError, match=message):
         list(encoders.map(end, [{}, {}]))
 

@@ -104,7 +104,7 @@ def test_a_copy_typed_otherwise_is_merged_by_the_source(tmp_path, tokenizer, nam
     assert manifest["dropped"] == {DUPLICATE: 2} and manifest["merged"] == {"queries": 2, "passages": 2}
     kept = next(registry.records("jsonl", "passages", "train", tmp_path / "raw", input_dir=tmp_path / "in"))
     assert kept["text"] == pairs[0][1]
-    assert "2 passages that differ from another in normal form, spaces or invisible signs alone are one with it" in (
+    assert "2 passages differ from another only in normal form, spaces or invisible characters: merged with it" in (
         "\n".join(summary(manifest))
     )
 
@@ -178,7 +178,7 @@ def test_a_passage_in_other_languages_is_the_same_one(tmp_path, tokenizer, whole
         ]  # fmt: skip
     store, manifest = built(tmp_path, lines, tokenizer)
     assert len(store.pairs) == 8 and len(set(store.identity.passage_N.tolist())) == 4
-    said = "8 of 8 passages share a text with another in some language and count as one with it: 4 different ones, the"
+    said = "8 of 8 passages share a text with another in some language and count as one with it: 4 classes, the"
     assert (said in "\n".join(summary(manifest))) == (not whole)
     assert any("share a text" in line for line in inspect_store(store.path)) == (not whole)
     plan = Plan(Mixture([store]), PlanConfig(batching="x-x", global_batch=8), seed=0)
@@ -237,7 +237,7 @@ def test_a_negative_that_another_row_gives_as_a_positive_is_masked(tmp_path, tok
     ]
     store, manifest = built(tmp_path, lines, tokenizer)
     assert manifest["pairs"]["answering_negatives"] == masked
-    said = "1 explicit negatives answer their own query by another pair or group: the loss masks them"
+    said = "1 explicit negatives answer their own query through another pair or group: the loss masks them"
     assert (f"  {said}" in summary(manifest)) == masked == (f"  {said}" in list(inspect_store(store.path)))
     assert false_negatives(store, tokenizer, batch=2) == 2
     assert false_negatives(store, tokenizer, batch=2, negatives=1) == 2 + 2 * masked
@@ -291,7 +291,7 @@ def test_a_generic_text_is_warned_of(tmp_path, tokenizer):
     passages = {str(number): {"en": "yes" if number < 12 else f"no, {number}"} for number in range(40)}
     pairs = [(str(number), str(number), str(number), []) for number in range(40)]
     store, manifest = made(tmp_path / "store", tokenizer, queries, passages, pairs)
-    said = "12 of 40 passages count as one, joined by texts that they share in some language; 12 have 'yes' (en): no p"
+    said = "12 of 40 passages count as one, joined by texts that they share in some language; 12 have 'yes' (en): none"
     assert summary(manifest)[-1].startswith(f"warning: {said}")
     printed = list(inspect_store(store.path))
     assert sum(line.startswith(f"warning: {said}") for line in printed) == 1 and "no warnings" not in printed
@@ -353,7 +353,7 @@ def test_a_row_of_a_group_given_twice_is_one_and_its_negatives_stay(tmp_path, na
     lines[1]["passage"] = "Málaga está allí."
     lines_of(tmp_path / "in", lines)
     wrong, row = rows(path)
-    assert isinstance(wrong, BadRow) and "has a row in 'es' already" in str(wrong)
+    assert isinstance(wrong, BadRow) and "already has a row in 'es'" in str(wrong)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -361,13 +361,13 @@ def test_a_negative_that_is_the_rows_own_passage_is_told_however_it_is_typed(tmp
     passage = "Málaga está aquí."
     line = {"query": {"es": "q"}, "passage": {"es": passage, "en": "p"}, "negatives": [{"es": VARIANTS[name](passage)}]}
     (wrong,) = rows(lines_of(tmp_path / "in", [line]) / "train.jsonl")
-    assert isinstance(wrong, BadRow) and "negatives[0] is in 'es' the row's own passage" in str(wrong)
+    assert isinstance(wrong, BadRow) and "negatives[0] equals the row's own passage in 'es'" in str(wrong)
 
 
 @pytest.mark.parametrize("empty", ["\u200b", " \ufeff\u00a0", "\u00ad"])
 def test_a_text_without_a_visible_sign_is_empty(tmp_path, empty):
     (wrong,) = rows(lines_of(tmp_path / "in", [{"query": {"es": empty}, "passage": {"es": "p"}}]) / "train.jsonl")
-    assert isinstance(wrong, BadRow) and "query.es is empty: give it" in str(wrong)
+    assert isinstance(wrong, BadRow) and "query.es is empty: fill it in" in str(wrong)
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, "full width"])
@@ -389,7 +389,7 @@ def test_parallel_lines_and_word_pairs_typed_otherwise_are_one(tmp_path, tokeniz
     given = {"input_dir": folder, "filters": Filters(drop_equal=False)}
     manifest = build_store("parallel", "train", tmp_path / "raw", tmp_path / "store", tokenizer, **given)
     assert manifest["pairs"]["rows"] == 2 and manifest["dropped"][DUPLICATE] == 1
-    assert manifest["dropped"]["blank lines, counted in each language"] == 1
+    assert manifest["dropped"]["blank lines, counted per language"] == 1
     words = tmp_path / "wordpairs"
     words.mkdir()
     lines = [

@@ -47,7 +47,7 @@ def test_a_language_that_the_model_lacks_is_named():
         InputError, match=r"\(NLLB-200\) does not translate 'quz' \(Cusco Quechua\): it has acm af am .*zh"
     ):
         language_token("NLLB-200", "quz", whole)
-    with pytest.raises(InputError, match="does not translate 'de' .*: it has acm af am .* leave 'de' out"):
+    with pytest.raises(InputError, match="does not translate 'de' .*: it has acm af am .* leave out 'de'"):
         language_token("NLLB-200", "de", whole - {"deu_Latn"})
     with pytest.raises(InputError, match="unknown language 'xx'"):
         language_token("NLLB-200", "xx", whole)

@@ -53,7 +53,9 @@ def test_limits_are_the_callers():
     assert failures([ASKED], [short * 2], "en", "de", Limits(most_length=0.6)) == [LENGTH]
     assert failures([ASKED], [mixed], "en", "ru", Limits(script_share=0.8)) == [SCRIPT]
     assert failures([ASKED], [again], "en", "de", Limits(repeats=1)) == [REPETITION]
-    with pytest.raises(InputError, match="--least_length=3 --most_length=2.5: expected the first below the second"):
+    with pytest.raises(
+        InputError, match="--least_length=3 --most_length=2.5: expected the first to be below the second"
+    ):
         Limits(least_length=3)
 
 

@@ -26,6 +26,7 @@ MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "training": {"training", "data", "models", "mesh"},
     "evaluation": {"evaluation", "data", "models", "mesh"},
     "interchange": {"interchange", "evaluation", "training", "data", "models", "mesh"},
+    "compile_check": {"compile_check", "evaluation", "training", "data", "models", "mesh"},
 }
 FORBIDDEN = {  # room -> packages that must not be imported there
     "models": {"tensorflow", "absl", "optax", "orbax", "torch", "transformers", "sentence_transformers"},
@@ -33,6 +34,7 @@ FORBIDDEN = {  # room -> packages that must not be imported there
     "training": {"tensorflow", "absl", "tensorflow_datasets"},
     "evaluation": {"tensorflow", "absl", "tensorflow_datasets"},
     "interchange": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
+    "compile_check": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
 }
 LAYERS = {  # folder -> its folders and modules, lowest first: each imports only those before it, and its own
     "data_prep": (

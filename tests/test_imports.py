@@ -27,6 +27,7 @@ MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "evaluation": {"evaluation", "data", "models", "mesh"},
     "interchange": {"interchange", "evaluation", "training", "data", "models", "mesh"},
     "study": {"study", "evaluation", "training"},
+    "compile_check": {"compile_check", "evaluation", "training", "data", "models", "mesh"},
 }
 FORBIDDEN = {  # room -> packages that must not be imported there
     "models": {"tensorflow", "absl", "optax", "orbax", "torch", "transformers", "sentence_transformers"},
@@ -35,6 +36,7 @@ FORBIDDEN = {  # room -> packages that must not be imported there
     "evaluation": {"tensorflow", "absl", "tensorflow_datasets"},
     "interchange": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
     "study": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
+    "compile_check": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
 }
 LAYERS = {  # folder -> its folders and modules, lowest first: each imports only those before it, and its own
     "data_prep": (

@@ -1,6 +1,7 @@
 """A model ready to embed: encoder, pooling, tokenizer and the way its texts are prepared."""
 
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping
 
 import jax
@@ -155,6 +156,7 @@ def embed_slots(
     dropout_key=None,
     chunk: int = 0,
     constrain=lambda x: x,
+    apart=None,
 ):
     """Embeddings of the texts in packed rows.
 
@@ -168,13 +170,16 @@ def embed_slots(
       chunk: rows of each share encoded at a time; 0: all.  The backward pass encodes a chunk again, so memory holds the
         activations of one chunk beside all embeddings (GradCache, Gao et al. 2021, arXiv 2101.06983).
       constrain: puts a sharding on arrays whose first axis is split like a batch; identity on one device.
+      apart: turns a function (constrain, parameters, *arrays) -> array into one of (parameters, *arrays), in which
+        parts of the mesh work by themselves, so that gradients of chunks are summed over devices once; None on one
+        device.
 
     Returns:
       float32 [P, R * S, D]: the embedding of slot row * S + segment - 1; meaningless in empty slots.
     """
     shares, rows, _ = batch["tokens"].shape
 
-    def encode(parameters, *arrays):
+    def encode(constrain, parameters, *arrays):
         """[P, r * S, D] of `arrays`, [P, r, L] or (keys) [P, r]."""
         flat = [array.reshape(-1, *array.shape[2:]) for array in arrays]
         encoder = nnx.merge(graph, parameters)
@@ -182,18 +187,22 @@ def embed_slots(
         vectors_RSD = encoder.project(pool(hidden_RLD, flat[1], flat[2], segments=segments, mode=pooling))
         if normalized:
             vectors_RSD = normalize(vectors_RSD)
-        return vectors_RSD.reshape(shares, -1, vectors_RSD.shape[-1])
+        return vectors_RSD.reshape(len(arrays[0]), -1, vectors_RSD.shape[-1])
+
+    def encode_chunks(constrain, parameters, *arrays):
+        chunks = [_chunks(array, chunk) for array in arrays]
+        again = jax.checkpoint(functools.partial(encode, constrain), policy=jax.checkpoint_policies.nothing_saveable)
+        _, vectors = jax.lax.scan(lambda _, given: (None, again(parameters, *given)), None, chunks)
+        return jnp.moveaxis(vectors, 0, 1).reshape(len(arrays[0]), -1, vectors.shape[-1])[:, : rows * segments]
 
     arrays = [batch[name] for name in ("tokens", "segments", "positions")]
     if dropout_key is not None:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(dropout_key, jnp.arange(shares * rows, dtype=jnp.int32))
         arrays.append(keys.reshape(shares, rows))
     if not chunk or chunk >= rows:
-        return encode(parameters, *arrays)
-    chunks = [_chunks(array, chunk) for array in arrays]
-    encode_again = jax.checkpoint(encode, policy=jax.checkpoint_policies.nothing_saveable)
-    _, vectors = jax.lax.scan(lambda _, given: (None, encode_again(parameters, *given)), None, chunks)
-    return jnp.moveaxis(vectors, 0, 1).reshape(shares, -1, vectors.shape[-1])[:, : rows * segments]
+        return encode(constrain, parameters, *arrays)
+    in_chunks = apart(encode_chunks) if apart else functools.partial(encode_chunks, constrain)
+    return in_chunks(parameters, *arrays)
 
 
 def _chunks(array, chunk: int):

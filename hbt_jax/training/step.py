@@ -5,6 +5,7 @@ the passages of all, for which XLA inserts the gather.  No collective is written
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -108,8 +109,9 @@ def batch_loss(
     positives: int = 1,
     dropout_key=None,
     constrain=lambda x: x,
+    apart=None,
 ):
-    """The loss of one packed batch and its accuracy; see losses.multi_positive."""
+    """The loss of one packed batch and its accuracy; see losses.multi_positive, and model.embed_slots for `apart`."""
     vectors = embed_slots(
         graph,
         parameters,
@@ -120,6 +122,7 @@ def batch_loss(
         dropout_key=dropout_key,
         chunk=config.memory.encode_chunk,
         constrain=constrain,
+        apart=apart,
     )
     query_PbD, passage_PcD = (
         jnp.take_along_axis(vectors, batch[slots][:, :, None], axis=1) for slots in ("query_slots", "passage_slots")
@@ -151,9 +154,30 @@ def loss_tile(given: int, queries: int, passages: int) -> int:
     return max(_SMALLEST_TILE, _TILE_SCORES // queries)
 
 
-def _row_constraint(mesh: Mesh) -> Callable:
+def on_mesh(mesh: Mesh) -> dict[str, Callable]:
+    """What `batch_loss` needs to know of a mesh: its `constrain` and `apart`."""
     sharding = NamedSharding(mesh, PartitionSpec(meshes.BATCH_AXES))
+    return {"constrain": _constraint(sharding), "apart": functools.partial(_apart, mesh)}
+
+
+def _constraint(sharding: NamedSharding | PartitionSpec) -> Callable:
     return lambda values: jax.lax.with_sharding_constraint(values, sharding)
+
+
+def _apart(mesh: Mesh, function: Callable) -> Callable:
+    """`function` on each part of the data axis by itself; see model.embed_slots.
+
+    XLA would sum the gradients of all parameters over the data axis once for each chunk.
+    """
+    data, rest = meshes.BATCH_AXES
+    inside = functools.partial(function, _constraint(PartitionSpec(rest)))  # of the mesh inside, where `data` is gone
+
+    def apart(parameters, *arrays):
+        specs = PartitionSpec(), *[PartitionSpec(data)] * len(arrays)
+        mapped = jax.shard_map(inside, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(data), axis_names={data})
+        return mapped(parameters, *arrays)
+
+    return apart
 
 
 def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
@@ -163,7 +187,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
     `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent).
     """
     graph, optimizer = config.graph(mesh), make_optimizer(config.learning, config.steps)
-    schedule, constrain = learning_rate(config.learning, config.steps), _row_constraint(mesh)
+    schedule = learning_rate(config.learning, config.steps)
 
     def laid_out(values):
         """Gradients or parameters as the optimizer's state lies: each device updates its part."""
@@ -176,7 +200,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
 
         def loss_of(trained):
             parameters = nnx.merge_state(trained, frozen)
-            options = {"positives": config.positives, "dropout_key": key, "constrain": constrain}
+            options = {"positives": config.positives, "dropout_key": key, **on_mesh(mesh)}
             return batch_loss(config, graph, parameters, batch, **options)
 
         (loss, accuracy), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
@@ -206,10 +230,10 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
 
 def make_validation_step(config: StepConfig, mesh: Mesh) -> Callable:
     """The jitted loss without dropout: (parameters, batch) -> scalar."""
-    graph, constrain = config.graph(mesh), _row_constraint(mesh)
+    graph = config.graph(mesh)
 
     def loss_of(parameters, batch: dict):
-        return batch_loss(config, graph, parameters, batch, constrain=constrain)[0]
+        return batch_loss(config, graph, parameters, batch, **on_mesh(mesh))[0]
 
     shardings = state_shardings(config, mesh).parameters
     return jax.jit(

@@ -32,11 +32,11 @@ def one_device():
 
 def gradients_of(step_config, mesh, batch):
     """(loss, {parameter: gradient}) of one batch, dropout included."""
-    graph, constrain = step_config.graph(mesh), steps._row_constraint(mesh)
+    graph = step_config.graph(mesh)
     key = jax.random.key(7) if step_config.encoder.dropout else None
 
     def loss_of(parameters, arrays):
-        return steps.batch_loss(step_config, graph, parameters, arrays, dropout_key=key, constrain=constrain)[0]
+        return steps.batch_loss(step_config, graph, parameters, arrays, dropout_key=key, **steps.on_mesh(mesh))[0]
 
     state = steps.sharded_initial_state(step_config, mesh)
     loss, gradients = jax.jit(jax.value_and_grad(loss_of))(state.parameters, put_batch(batch, mesh))

@@ -26,7 +26,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(InputError) as caught:
             check_writable(str(folder))
-        assert str(caught.value).startswith(f"{folder}: cannot write there: {tmp_path / 'file'} is no folder: choose")
+        assert str(caught.value).startswith(f"{folder}: cannot write there: {tmp_path / 'file'} is not a folder: ")
 
 
 def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):

@@ -200,7 +200,7 @@ def test_a_record_of_another_host_is_believed(tmp_path, request, locks):
         pass
     assert str(caught.value).startswith(f"{out} is in use by process 7 on host elsewhere ")
     assert f"which cannot be checked from host {HOST}" in str(caught.value)
-    assert str(caught.value).endswith(f"if that process or host is gone, remove {out / RECORD} and repeat the command")
+    assert str(caught.value).endswith(f"process or host is gone, remove {out / RECORD} and run the command again")
     (out / RECORD).unlink()
     with held(out, "--out"):
         pass
@@ -318,6 +318,6 @@ def test_a_full_disk_leaves_no_record_and_no_folder(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     for path, beside in (("file", False), ("file/out", False), ("file/out", True)):
-        with pytest.raises(InputError, match="cannot write there: .*file is no folder"), \
+        with pytest.raises(InputError, match="cannot write there: .*file is not a folder"), \
              held(tmp_path / path, "--out", beside=beside):  # fmt: skip
             pass

@@ -108,7 +108,7 @@ def test_names_that_are_not_utf_8_come_back_from_json_and_are_refused_where_a_li
     assert utf8("北 \udcff") == "北 ".encode() + rb"\udcff"
     check_name("北京", "workdir", "checkpoints")
     with pytest.raises(
-        InputError, match="^--workdir=m\udcff/北: its name is not UTF-8, as checkpoints need it: choose"
+        InputError, match="^--workdir=m\udcff/北: its name is not UTF-8, which checkpoints need: choose"
     ):
         check_name(name, "workdir", "checkpoints")
 

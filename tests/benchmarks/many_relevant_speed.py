@@ -20,7 +20,7 @@ from hbt_jax.evaluation.ranking import (
     counts,  # noqa: E402
     rank,
 )
-from hbt_jax.evaluation.ranking import layout as layouts
+from hbt_jax.evaluation.ranking.layout import make_layout
 from hbt_jax.output import escape_what_cannot_be_shown  # noqa: E402
 
 _WIDTH = 384
@@ -34,7 +34,7 @@ def main(queries: int, candidates: int, relevant: int, languages: int) -> float:
     candidate_ND /= np.linalg.norm(candidate_ND, axis=1, keepdims=True)
     query_Q = np.arange(queries)
     relevant_QG = np.sort(rng.integers(queries, candidates, (queries, relevant)).astype(np.int32), axis=1)
-    layout = layouts.make_layout(
+    layout = make_layout(
         [f"{n:08}" for n in range(candidates)], [f"language {n % languages}" for n in range(candidates)]
     )
     taken, ranks = {0: [], relevant + 1: []}, {}  # by the fewest relevant candidates that are sorted

@@ -60,12 +60,12 @@ def ours(given, scores: pathlib.Path) -> dict:
 
     from hbt_jax.evaluation.measures import metrics
     from hbt_jax.evaluation.ranking import counts, rank
-    from hbt_jax.evaluation.ranking import layout as layouts
+    from hbt_jax.evaluation.ranking.layout import make_layout
 
     query_QD, candidate_ND, relevant_QG = case(given)
     ids = [f"c{number}" for number in range(given.candidates)]
     languages = [_LANGUAGES[number % len(_LANGUAGES)] for number in range(given.candidates)]
-    layout = layouts.make_layout(ids, languages)
+    layout = make_layout(ids, languages)
 
     def from_embeddings(count: int) -> float:
         """Seconds to rank and to measure everything."""

@@ -96,7 +96,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
         monkeypatch.setattr(writer, "_write", full)
         with pytest.raises(
             InputError,
-            match=r"store\.partial: the disk is full; make room, or name a folder of another disk by --out_dir",
+            match=r"store\.partial: the disk is full; make room, or name a folder on another disk by --out_dir",
         ):
             writer.append("queries", "de", np.array([0]), np.array([5]), np.array([0, 1]))
 
@@ -214,8 +214,8 @@ def replace(store, columns, name, entry):
 
 
 @pytest.mark.parametrize(("same", "answers", "groups", "message"), [
-    ([0, 1, 3], [], [], "same names a row after its own or none, expected an earlier one"),
-    ([0, -1, 2], [], [], "same names a row after its own or none"),
+    ([0, 1, 3], [], [], "`same` names a later or invalid row, expected an earlier one"),
+    ([0, -1, 2], [], [], "`same` names a later or invalid row"),
     ([0, 0, 2], [0, 4], [], "answers 4, expected 0 to 3"),
     ([0, 0, 2], [], [-1], "groups -1, expected 0 to 2147483647"),
 ])  # fmt: skip
@@ -288,7 +288,7 @@ def test_nulls_are_refused(tmp_path):
         writer.write_batch(batch)
     store.manifest["queries"]["languages"]["de"]["bytes"] = file.stat().st_size
     (store.path / "manifest.json").write_text(json.dumps(store.manifest))
-    with pytest.raises(InputError, match=r"de\.arrow: it has null values, expected none; build it again"):
+    with pytest.raises(InputError, match=r"de\.arrow: null values, expected none; build it again"):
         open_store(store.path)
 
 

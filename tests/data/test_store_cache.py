@@ -141,7 +141,7 @@ def test_a_damaged_copy_is_made_again(tmp_path, bucket, capsys):
     with (folder / "pairs.arrow").open("rb+") as file:
         file.truncate(10)
     assert local_store(bucket, tmp_path / "cache") == folder
-    assert f"{folder}: damaged, so it is made again" in capsys.readouterr().err
+    assert f"{folder}: damaged; it is copied again" in capsys.readouterr().err
     open_store(folder)
 
 
@@ -150,7 +150,7 @@ def test_a_manifest_cannot_name_files_outside_the_store(tmp_path, bucket):
     for name in ("../escaped", "/escaped", "queries/../../escaped"):
         manifest["pairs"]["file"] = name
         write(f"{bucket}/manifest.json", json.dumps(manifest).encode())
-        with pytest.raises(InputError, match=f"it lists '{name}', expected a file inside the store's folder"):
+        with pytest.raises(InputError, match=f"lists '{name}', expected a file inside the store's folder"):
             local_store(bucket, tmp_path / "cache")
 
 
@@ -197,7 +197,7 @@ def test_a_full_disk_is_one_line(tmp_path, bucket, monkeypatch):
 
     monkeypatch.setattr(store_cache, "synced_file", full)
     with pytest.raises(
-        InputError, match="cache: the disk is full; .* by --store_cache; files that are copied are not copied again"
+        InputError, match="cache: the disk is full; .* by --store_cache; files that are complete are not copied again"
     ):
         local_store(bucket, tmp_path / "cache")
 

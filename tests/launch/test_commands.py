@@ -31,7 +31,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
     ("script", "arguments", "message"),
     [
         ("train.py", ["--global_bach=3"], "unknown flag --global_bach: did you mean --global_batch? --help lists"),
-        ("train.py", ["--batching=x-z"], "--batching=x-z: value should be one of <hybrid|x-x-mono|x-x|x-y>"),
+        ("train.py", ["--batching=x-z"], "--batching=x-z: value should be one of <hybrid|x-x-mono|x-x|x-y|joint>"),
         ("train.py", ["--steps=many"], "--steps=many"),
         ("train.py", ["--mono_probability=1.5"], "--mono_probability=1.5: expected at most 1.0"),
         ("train.py", ["--temperature=0"], "--temperature=0.0: expected more than 0.0"),
@@ -58,7 +58,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         (
             "eval.py",
             ["--model=m", "--benchmarks=./b", f"--out={ROOT}/setup.cfg/out"],
-            f"{ROOT}/setup.cfg/out: cannot write there: {ROOT}/setup.cfg is no folder",
+            f"{ROOT}/setup.cfg/out: cannot write there: {ROOT}/setup.cfg is not a folder",
         ),
         (
             "eval.py",
@@ -68,7 +68,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         (
             "compare.py",
             ["--a=a", "--b=b", f"--out={ROOT}/setup.cfg"],
-            f"{ROOT}/setup.cfg: cannot write there: {ROOT}/setup.cfg is no folder",
+            f"{ROOT}/setup.cfg: cannot write there: {ROOT}/setup.cfg is not a folder",
         ),
         ("sweep.py", ["--workdir=w", "--benchmarks=facts", "--batching=x-z"], "--batching=x-z: expected a"),
     ],

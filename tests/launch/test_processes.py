@@ -23,11 +23,15 @@ def start(arguments: list[str], devices: int) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def start_two(arguments: list[str]) -> list[subprocess.Popen]:
+def start_two(arguments: list[str], *more: list[str]) -> list[subprocess.Popen]:
+    """Two processes of one job; `more`: what each of them is given besides."""
+    own = more or ([], [])
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-    return [start([*arguments, f"--coordinator={address}", "--processes=2", f"--process={i}"], 1) for i in (0, 1)]
+    return [
+        start([*arguments, f"--coordinator={address}", "--processes=2", f"--process={i}", *own[i]], 1) for i in (0, 1)
+    ]
 
 
 def test_a_signal_to_one_of_two_processes_stops_and_saves_both(few_facts, tmp_path):
@@ -40,6 +44,51 @@ def test_a_signal_to_one_of_two_processes_stops_and_saves_both(few_facts, tmp_pa
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 3, errors
         assert re.search(r"stopped: saved at step \d+ of 400", errors)
+    stopped = int(re.search(r"saved at step (\d+)", errors)[1])
+    alone = start([*arguments, f"--steps={stopped + 2}", "--resume=must"], 1)
+    _, errors = alone.communicate(timeout=300)
+    assert alone.returncode == 0, errors
+    assert [row["step"] for row in read_metrics(tmp_path / "run")][-1] == stopped + 2
+
+
+def test_a_process_that_was_started_otherwise_is_named(few_facts, tmp_path):
+    for process in start_two(small_run(few_facts, tmp_path / "run"), [], ["--seed=4"]):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 2, errors
+        last = errors.strip().splitlines()[-1]
+        assert re.match(
+            r"error: the processes of this job were not started alike: --seed is 4 on process 1 \(host .*\), 0 on the"
+            r" others; plan of batches is .*: give every host the same command, data and version$",
+            last,
+        )
+    assert not (tmp_path / "run" / "checkpoints" / "last").exists()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_process_that_fails_alone_says_why_and_ends_the_other(few_facts, tmp_path, failing):
+    wrong = [["--mesh_fsdp=3"] if process == failing else [] for process in (0, 1)]
+    pair = start_two(small_run(few_facts, tmp_path / "run"), *wrong)
+    said = [process.communicate(timeout=300)[1].strip().splitlines() for process in pair]
+    assert (pair[failing].returncode, pair[1 - failing].returncode) == (2, 1)
+    assert re.match(r"error: --mesh_data=0 x --mesh_fsdp=3 does not fit", said[failing][-1])
+    assert re.match(
+        rf"error: process {failing} of this job, on host .*, has failed, see its mess", said[1 - failing][-1]
+    )
+
+
+def test_a_process_that_is_lost_ends_the_other_at_once_with_one_line(few_facts, tmp_path):
+    pair = start_two(small_run(few_facts, tmp_path / "run", "--save_every=2", "--steps=4000", "--validate_every=0"))
+    while pair[1].poll() is None and not list((tmp_path / "run" / "checkpoints" / "last").glob("[0-9]*")):
+        time.sleep(0.05)
+    pair[0].kill()  # on which JAX's own service runs
+    killed = time.monotonic()
+    _, errors = pair[1].communicate(timeout=300)
+    assert (pair[1].returncode, time.monotonic() - killed < 60) == (1, True), errors
+    (last,) = errors.strip().splitlines()
+    assert re.match(
+        "error: process 0 of this job, on host .*, has ended: it was killed, or its host is lost; proce", last
+    )
+    pair[0].communicate()
 
 
 def test_two_processes_equal_one(few_facts, tmp_path):

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import LearningConfig
+from hbt_jax.config import LearningConfig, MemoryConfig
 from hbt_jax.errors import InputError, TrainingDiverged
 from hbt_jax.mesh import make_mesh
 from hbt_jax.training import step
@@ -38,8 +39,10 @@ RECORD = Record(0, CONFIGURATION, {"stores": ["a"]})
 class ToyBatches:
     shares: int
     global_batch: int = 16
+    starts: ClassVar[list] = []
 
     def __call__(self, start):
+        self.starts.append(start)
         return (toy.batch(step, self.shares) for step in itertools.count(start))
 
     def describe(self, step):
@@ -133,6 +136,25 @@ def test_resume_on_another_mesh_is_the_same_up_to_rounding(tmp_path, straight):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
+@pytest.mark.parametrize("split", [True, False])
+def test_a_run_goes_on_from_8_devices_to_4_and_to_1_where_it_was_in_the_data(tmp_path, straight, split, monkeypatch):
+    monkeypatch.setattr(ToyBatches, "starts", [])
+    step_config = toy.step_config(memory=MemoryConfig(split_optimizer=split))
+    for mesh, stop_after in (((2, 4), 2), ((4, 1), 2), ((1, 1), None)):
+        state, record, _ = run(tmp_path, stop_after=stop_after, mesh=mesh, step_config=step_config)
+    assert (record.step, ToyBatches.starts) == (6, [0, 2, 4])
+    for ours, theirs in zip(leaves(state), straight, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_split_optimizer_state_is_resumed_whole_and_the_other_way_round(tmp_path, straight):
+    for split, stop_after in ((True, 2), (False, 2), (True, None)):
+        step_config = toy.step_config(memory=MemoryConfig(split_optimizer=split))
+        state, _, _ = run(tmp_path, stop_after=stop_after, mesh=(4, 2), step_config=step_config)
+    for ours, theirs in zip(leaves(state), straight, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
 def test_validation_keeps_the_best_and_patience_ends_the_run(tmp_path):
     diverging = toy.step_config(learning=LearningConfig(learning_rate=0.5, temperature=0.1, schedule="constant"))
     measures = validation(every=1, step_config=diverging)
@@ -170,6 +192,37 @@ def test_a_loss_that_is_not_finite_after_a_checkpoint_names_its_step(tmp_path):
     made = trainer(tmp_path, checkpoints)
     assert "; the last checkpoint, from before, is step 2; what can be tried" in str(made.diverged("w", 3))
     checkpoints.close()
+
+
+class Poison(Hook):
+    """Makes the parameters useless after a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def __call__(self, trainer):
+        if trainer.step == self.step:
+            spoiled = jax.tree.map(lambda leaf: leaf * np.float32(np.nan), trainer.state.parameters)
+            trainer.state = trainer.state._replace(parameters=spoiled)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [
+        (4, r"the loss of step 5 is nan.* \(batch kind x-y, languages de sw, number 4\).* from before, is step 4;"),
+        (6, r"after step 6 parameters are not finite \(batch kind x-y, .*, number 5\).* from before, is step 4;"),
+    ],
+)
+def test_the_last_finite_checkpoint_is_left(tmp_path, spoiled, message):
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+        made = trainer(tmp_path, checkpoints, save_every=2)
+        for hook in (LogMetrics(None, ShowProgress(shown=False)), SaveCheckpoints(lambda: False), Poison(spoiled)):
+            made.add_hook(hook)
+        with pytest.raises(TrainingDiverged, match=message):
+            made.run()
+    with contextlib.closing(Checkpoints(tmp_path, read_only=True)) as checkpoints:
+        assert checkpoints.steps("last") == [4, 2] and checkpoints.damage(4) is None
+        assert all(np.isfinite(leaf).all() for leaf in leaves(trainer(tmp_path, checkpoints).state))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

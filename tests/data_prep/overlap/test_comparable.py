@@ -5,7 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
-from data_prep.overlap import comparable as module
+from data_prep.overlap import comparable
 from data_prep.overlap.comparable import fold, letters_of
 from hbt_jax.languages import XM3600
 from tests.data_prep.ways_of_typing import WAYS
@@ -66,7 +66,7 @@ def test_folding_again_changes_nothing_but_how_often_dense_letters_stand():
 def test_parts_of_a_text_have_its_letters_but_for_the_order_of_marks():
     for code in XM3600:
         text = " ".join(texts_of(code)[:20])
-        assert "".join(map(module.fold_letters, text)) == fold(text)
+        assert "".join(map(comparable.fold_letters, text)) == fold(text)
 
 
 def test_a_translation_has_about_as_many_letters_in_any_script():
@@ -92,4 +92,4 @@ def test_what_could_not_be_read_is_kept_as_a_place():
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(comparable).failed == 0

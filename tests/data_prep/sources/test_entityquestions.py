@@ -7,7 +7,6 @@ import tracemalloc
 import pytest
 
 from data_prep.sources import entityquestions, registry
-from data_prep.sources import entityquestions as entityquestions_passages
 from hbt_jax.errors import InputError
 from tests.data_prep.source_rows import FIXTURES, dropped, rows
 
@@ -43,7 +42,7 @@ def test_memory_does_not_grow_with_the_passages(tmp_path):
         wanted = '0\t"Ada Quill was born in York."\tAda Quill\n'
         corpus.write_text("id\ttext\ttitle\n" + "".join(other) + wanted, encoding="utf-8")
         tracemalloc.start()
-        chosen, wrong = entityquestions_passages.passages(corpus, (questions,), articles)
+        chosen, wrong = entityquestions.passages(corpus, (questions,), articles)
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert list(chosen) == [("ada quill", "York")] and wrong == ()
@@ -53,9 +52,9 @@ def test_memory_does_not_grow_with_the_passages(tmp_path):
 
 
 def test_every_relation_has_a_wording_with_one_entity():
-    assert len(entityquestions_passages.WORDINGS) == 24
-    assert all(wording.count("[E]") == 1 for wording in entityquestions_passages.WORDINGS.values())
+    assert len(entityquestions.WORDINGS) == 24
+    assert all(wording.count("[E]") == 1 for wording in entityquestions.WORDINGS.values())
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(entityquestions_passages).failed == 0
+    assert doctest.testmod(entityquestions).failed == 0

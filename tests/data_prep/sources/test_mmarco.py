@@ -144,7 +144,7 @@ def test_a_damaged_archive_is_named(tmp_path):
 
 def test_beam_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    message = r"--beam_options needs Apache Beam: install .* pip install -e '\.\[beam\]'\) in an environment of its own"
+    message = r"--beam_options needs Apache Beam: install .*pip install -e '\.\[beam\]'\) in an environment of its own"
     with pytest.raises(InputError, match=message):
         registry.builder(
             "mmarco", "pairs", tmp_path, input_dir=FIXTURES / "mmarco", beam_options="--runner=DirectRunner"

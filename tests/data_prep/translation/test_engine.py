@@ -98,7 +98,7 @@ def test_a_wrong_folder_or_device_is_named(tiny, tmp_path):
         translator(folder)
     folder = shutil.copytree(tiny[0], tmp_path / "pieces")
     (folder / "sentencepiece.bpe.model").write_bytes(b"no pieces")
-    with pytest.raises(InputError, match="sentencepiece.bpe.model: no SentencePiece model: copy the model's own"):
+    with pytest.raises(InputError, match="sentencepiece.bpe.model: not a SentencePiece model: copy the one of"):
         translator(folder)
 
 

@@ -8,8 +8,8 @@ import pytest
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures import bias, metrics
 from hbt_jax.evaluation.measures.top_languages import TopLanguages
-from hbt_jax.evaluation.ranking import layout as layouts
-from hbt_jax.evaluation.ranking import rank as ranking
+from hbt_jax.evaluation.ranking.layout import make_layout
+from hbt_jax.evaluation.ranking.rank import rank_blocks
 
 NONE = -1
 
@@ -95,9 +95,9 @@ def shares(scores, language_N, language_Q, excluded=None):
         ids = [f"{n:02}" for n in range(len(numbers))]
         sides.append(BenchmarkTexts(ids, ids, [("de", "sw", "zh")[code] for code in numbers], ids))
     benchmark = Benchmark("hand", *sides, relevant, excluded)
-    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     top = TopLanguages(benchmark, layout)
-    for block in ranking.rank_blocks(eye, scores.T, relevant, layout, 1, excluded):
+    for block in rank_blocks(eye, scores.T, relevant, layout, 1, excluded):
         top.add(block)
     return top.shares()
 

@@ -9,12 +9,12 @@ import pytest
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.measures.metrics import average_precision
 from hbt_jax.evaluation.measures.worst_queries import MOST_OF_ITEM, MOST_QUERIES, WorstQueries, shortened
-from hbt_jax.evaluation.ranking import layout as layouts
 from hbt_jax.evaluation.ranking import rank
+from hbt_jax.evaluation.ranking.layout import make_layout
 
 
 def collected(benchmark, query_QD, candidate_ND, block_queries=None):
-    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     worst = WorstQueries(benchmark, layout)
     excluded_QX = benchmark.excluded_QX
     for block in rank.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout, block_queries, excluded_QX):
@@ -93,7 +93,7 @@ def many():
 
 def test_the_choice_is_that_of_sorting_all_queries(many):
     benchmark, query_QD, candidate_ND = many
-    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     blocks = rank.rank_blocks(query_QD, candidate_ND, benchmark.relevant_QG, layout)
     precision = average_precision(np.concatenate([block.rank_qG for block in blocks]))
     expected, taken = [], {}

@@ -18,7 +18,7 @@ from hbt_jax.evaluation.evaluator import ResultFiles
 from hbt_jax.evaluation.lexical import evaluate_bm25
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.ranking import bm25, rank
-from hbt_jax.evaluation.ranking import layout as layouts
+from hbt_jax.evaluation.ranking.layout import make_layout, top_slots
 from hbt_jax.evaluation.results.table import format_table
 
 REAL = os.environ.get("HBT_JAX_DATA", "")
@@ -115,9 +115,9 @@ def test_a_pool_without_any_term_scores_zero():
 
 def test_ranks_by_hand(benchmark):
     """Query 0 ("bank the cat") by all: c0 has two of its terms; ties at zero go by id, descending."""
-    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     (block,) = rank.rank_score_blocks(bm25.PoolScores(benchmark), benchmark.relevant_QG, layout)
-    slots = layouts.top_slots(block.score_qM[0], layout.tie_M, 0)
+    slots = top_slots(block.score_qM[0], layout.tie_M, 0)
     order = [benchmark.candidates.ids[n] for n in layout.candidate_M[slots]]
     expected = sorted(range(7), key=lambda n: (by_hand("bank the cat", benchmark.candidates.texts)[n], n), reverse=True)
     assert order == [f"c{n}" for n in expected]
@@ -127,7 +127,7 @@ def test_ranks_by_hand(benchmark):
 
 
 def test_hidden_candidates_and_blocks(benchmark):
-    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     scores = bm25.PoolScores(benchmark)
     excluded = np.array([[1, 2], [4, -1], [-1, -1], [-1, -1]], np.int32)
     found = []
@@ -141,7 +141,7 @@ def test_hidden_candidates_and_blocks(benchmark):
 
 
 def test_wrong_shapes_are_an_error(benchmark):
-    layout = layouts.make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
+    layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     short = np.zeros((4, 6), np.float32)
     with pytest.raises(ValueError, match=r"scores \(4, 6\) of queries 0 to 3: expected \(4, 7\)"):
         list(rank.rank_score_blocks(lambda start, stop: (short, short), benchmark.relevant_QG, layout))

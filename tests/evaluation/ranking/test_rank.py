@@ -5,7 +5,7 @@ import pytest
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.ranking import counts, rank
-from hbt_jax.evaluation.ranking import layout as layouts
+from hbt_jax.evaluation.ranking.layout import make_layout, top_slots
 from tests.benchmarks import many_relevant_speed
 
 LANGUAGES = ("ar", "de", "en")
@@ -30,7 +30,7 @@ def sorted_rank(scores, ids, wanted, pool):
 
 def ranks(case, **options):
     query, candidate, relevant, ids, codes = case
-    blocks = list(rank.rank_blocks(query, candidate, relevant, layouts.make_layout(ids, codes), **options))
+    blocks = list(rank.rank_blocks(query, candidate, relevant, make_layout(ids, codes), **options))
     return np.concatenate([b.rank_qG for b in blocks]), np.concatenate([b.own_rank_qG for b in blocks])
 
 
@@ -60,7 +60,7 @@ def test_close_scores_do_not_depend_on_the_other_queries(queries):
     candidate = (np.ones((700, 96)) + 1e-6 * rng.standard_normal((700, 96))).astype(np.float32)
     query = rng.standard_normal((600, 96)).astype(np.float32)
     relevant = rng.integers(0, 700, (600, 2)).astype(np.int32)
-    layout = layouts.make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400)
+    layout = make_layout([f"{n}" for n in range(700)], ["de"] * 300 + ["en"] * 400)
     found = []
     for count in (600, queries):
         blocks = list(rank.rank_blocks(query[:count], candidate, relevant[:count], layout))
@@ -87,14 +87,14 @@ def test_equal_texts_tie_wherever_they_stand():
     ids = [f"{number:04}" for number in range(1000)]
     codes = ["de"] * 300 + ["ar"] * 700
     relevant = np.tile(np.array([[0, 999]], np.int32), (5, 1))
-    (block,) = rank.rank_blocks(query, candidate, relevant, layouts.make_layout(ids, codes))
+    (block,) = rank.rank_blocks(query, candidate, relevant, make_layout(ids, codes))
     np.testing.assert_array_equal(block.rank_qG, [[1000, 1]] * 5)
     np.testing.assert_array_equal(block.own_rank_qG, [[300, 1]] * 5)
 
 
 def test_empty_slots_never_count():
     """All scores are negative, below the zeros that fill a tile."""
-    layout = layouts.make_layout(["a", "b"], ["de", "en"])
+    layout = make_layout(["a", "b"], ["de", "en"])
     candidate = np.array([[-1.0], [-2.0]], np.float32)
     (block,) = rank.rank_blocks(np.ones((1, 1), np.float32), candidate, np.array([[0, 1]], np.int32), layout)
     np.testing.assert_array_equal(block.rank_qG, [[1, 2]])
@@ -132,7 +132,7 @@ def many_relevant():
 
 def test_ranks_by_sorting_are_those_by_counting(many_relevant, monkeypatch):
     query, candidate, relevant, excluded, ids, pools = many_relevant
-    layout, found = layouts.make_layout(ids, pools), []
+    layout, found = make_layout(ids, pools), []
     for fewest in (31, 30):
         monkeypatch.setattr(counts, "MANY_RELEVANT", fewest)
         blocks = list(rank.rank_blocks(query, candidate, relevant, layout, 8, excluded))
@@ -157,7 +157,7 @@ def test_the_path_is_chosen_by_the_most_relevant(many_relevant, monkeypatch):
         "count_by_sorting",
         lambda *given, **named: counted.append(len(given[0])) or by_sorting(*given, **named),
     )
-    layout = layouts.make_layout(ids, pools)
+    layout = make_layout(ids, pools)
     for most in (counts.MANY_RELEVANT - 1, counts.MANY_RELEVANT):
         list(rank.rank_blocks(query, candidate, relevant[:, :most], layout, 16))
     assert counted == [16, 16]
@@ -176,8 +176,8 @@ def test_top_slots_equal_a_sort(size, depth):
     score, tie = rng.integers(-20, 20, size).astype(np.float32), rng.permutation(size).astype(np.int32)
     score[rng.random(size) < 0.3] = -np.inf
     order = [n for n in sorted(range(size), key=lambda n: (-score[n], tie[n])) if score[n] > -np.inf]
-    assert layouts.top_slots(score, tie, depth).tolist() == order[: depth or None]
-    assert layouts.top_slots(np.full(size, -np.inf, np.float32), tie, depth).tolist() == []
+    assert top_slots(score, tie, depth).tolist() == order[: depth or None]
+    assert top_slots(np.full(size, -np.inf, np.float32), tie, depth).tolist() == []
 
 
 def test_the_speed_script_runs_and_finds_equal_ranks(monkeypatch, capsys):

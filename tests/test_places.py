@@ -18,9 +18,13 @@ COMMANDS = {  # command -> flags and arguments that name paths, those that take 
         ["stores", "validation_stores"],
     ),
     "launch/sweep.py": (["workdir", "model", "store_cache"], ["stores", "validation_stores"]),
-    "launch/eval.py": (["model", "out", "data_dir", "benchmarks", "query_expansions"], []),
+    "launch/eval.py": (
+        ["model", "out", "data_dir", "benchmarks", "query_expansions", "language_texts", "compilation_cache_dir"],
+        [],
+    ),
     "launch/compare.py": (["a", "b", "out"], []),
-    "launch/export.py": (["model", "out"], []),
+    "launch/export.py": (["model", "out", "language_texts"], []),
+    "launch/compile_check.py": (["json", "report", "program_cache"], []),
     "launch/embed.py": (["model", "input", "output"], []),
     "data_prep/build_store.py": (["input_dir", "raw_dir", "tokenizer"], ["out_dir"]),
     "data_prep/inspect_store.py": (["tokenizer", "store_cache"], ["STORE"]),
@@ -52,7 +56,7 @@ ARGUMENTS = {
         (" gs://b/r", "not gs:// "),
         ("file:///mnt/r", ": write /mnt/r"),
         ("file:/mnt/r", ": write /mnt/r"),
-        ("gs:/b/r", "a local folder gs: is written ./gs:/b/r"),
+        ("gs:/b/r", "a local folder named gs: is written ./gs:/b/r"),
         (Path("gs://b/r"), "not gs:// "),
     ],
 )
@@ -119,6 +123,7 @@ def test_every_command_refuses_it_of_every_path_at_once(command, tmp_path):
 def test_no_flag_that_names_a_path_is_left_out_above():
     """By their helps: a flag whose help has `folder`, `file` or `stores` names a path, with exceptions."""
     no_paths = {"query_prefix", "passage_prefix", "field", "pooling", "normalize", "miracl_languages", "prepare"}
+    no_paths |= {"profile_steps"}
     tested = {name for local, remote in COMMANDS.values() for name in (*local, *remote)}
     found = set()
     for part in (value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"):

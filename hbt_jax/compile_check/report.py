@@ -82,7 +82,7 @@ def _run(root: Path, name: str, flags: Sequence[str], program_cache: str) -> dic
             f"--headroom={HEADROOM}",
             *flags,
         ]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
         if done.returncode:
             raise InputError(f"{name}: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}")
         return json.loads(written.read_text(encoding="utf-8"))

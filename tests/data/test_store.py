@@ -140,7 +140,7 @@ def test_bad_manifests(tmp_path):
         (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 2; build it again"),
         (
             json.dumps({**store.manifest, "version": 1}),
-            r"format version 1 \(which does not say which items are one text\), expected 2; build it again",
+            r"format version 1 \(which lacks the items that are one text\), expected 2; build it again",
         ),
         (json.dumps({**store.manifest, "version": [1]}), r"format version \[1\], expected 2"),
     ):
@@ -310,7 +310,7 @@ def test_a_file_of_another_store_is_refused(tmp_path):
 
 def test_the_tokenizer_is_found_from_the_store(tmp_path):
     store = make_store(tmp_path / "data" / "store", parallel(2, 2))
-    with pytest.raises(InputError, match="its tokenizer is not at .* any more; name its place by --tokenizer"):
+    with pytest.raises(InputError, match="its tokenizer is not at .*; give its path by --tokenizer"):
         store_tokenizer(store.path)
     (tmp_path / "data" / "tokenizer").mkdir()
     assert store_tokenizer(store.path) == tmp_path / "data" / "tokenizer"

@@ -166,7 +166,9 @@ def test_a_place_without_a_whole_store(tmp_path, bucket):
 
 def test_a_missing_package_and_an_unknown_scheme(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(InputError, match=r"gs://bucket/store: a package .* missing .*: pip install -e '.\[gcs\]'"):
+    with pytest.raises(
+        InputError, match=r"gs://bucket/store: needs a package that is missing .*: pip install -e '.\[gcs\]'"
+    ):
         local_store("gs://bucket/store", tmp_path)
     with pytest.raises(InputError, match="gss://bucket/store: unknown scheme; expected gs://BUCKET/FOLDER or a local"):
         local_store("gss://bucket/store", tmp_path)
@@ -188,7 +190,7 @@ def test_what_the_other_side_refuses_is_one_line(tmp_path, bucket, monkeypatch, 
 def test_a_full_disk_is_one_line(tmp_path, bucket, monkeypatch):
     usage = store_cache.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(store_cache.shutil, "disk_usage", lambda _: usage._replace(free=5))
-    with pytest.raises(InputError, match=r"cache: 0\.00 GB are free, but the copy takes .* by --store_cache"):
+    with pytest.raises(InputError, match=r"cache: 0\.00 GB are free, but the copy needs .* by --store_cache"):
         local_store(bucket, tmp_path / "cache")
     monkeypatch.setattr(store_cache.shutil, "disk_usage", lambda _: usage)
 

@@ -114,12 +114,14 @@ def test_a_prefix_that_does_not_join_is_refused_for_stores_by_what_gave_it(tmp_p
     text = TextConfig(query_prefix=CHINESE, passage_prefix="p:", query_length=64)
     said = {"query_prefix": "prompts.query in m/config_sentence_transformers.json"}
     message = (
-        rf"^prompts.query in m/config_sentence_transformers.json \('{CHINESE}'\): prefix and text share tokens with"
+        rf"^prompts.query in m/config_sentence_transformers.json \('{CHINESE}'\): this tokenizer joins prefix and text"
         rf" .* write --query_prefix='{CHINESE} '; to train without the prefix, --query_prefix=$"
     )
     with pytest.raises(InputError, match=message):
         stored_format(text, tokenizer, "query", said)
-    with pytest.raises(InputError, match="^--passage_prefix='p:': prefix and text share .* --passage_prefix='p: ';"):
+    with pytest.raises(
+        InputError, match="^--passage_prefix='p:': this tokenizer joins prefix and text .* --passage_prefix='p: ';"
+    ):
         stored_format(text, tokenizer, "passage", said)
     assert not stored_format(TextConfig(query_prefix=f"{CHINESE} ", query_length=64), tokenizer, "query").before
     bert = load_tokenizer(make_tokenizers.bert(tmp_path / "bert"))

@@ -32,7 +32,9 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch, full):
     else:
         log = MetricsLog(tmp_path, 1)
         log._events._records._writer = log._events._file = disk
-    with pytest.raises(InputError, match=f"{tmp_path}: the disk is full; make room, .* by --workdir; the last whole"):
+    with pytest.raises(
+        InputError, match=f"{tmp_path}: the disk is full; make room, .* by --workdir; the last complete"
+    ):
         log.write(2, "train", {"loss": 1.0})
     with pytest.raises(OSError, match="No space left"):
         disk.close()

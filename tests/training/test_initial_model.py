@@ -87,11 +87,12 @@ def test_a_prompt_that_a_store_cannot_have_names_its_file_and_not_a_flag(folders
     folder = shutil.copytree(folders["xlm-roberta"], tmp_path / "asked")
     settings_of(folder, prompts={"query": "检索：", "passage": "passage: "})
     with pytest.raises(
-        InputError, match=r"^prompts.query in .*asked/config_sentence_transformers.json \('检索：'\): prefix"
+        InputError,
+        match=r"^prompts.query in .*asked/config_sentence_transformers.json \('检索：'\): this tokenizer joins prefix",
     ):
         open_initial_model(config(folder))
     given = dataclasses.replace(SHORT, query_prefix="检索：")
-    with pytest.raises(InputError, match="^--query_prefix='检索：': prefix and text share tokens"):
+    with pytest.raises(InputError, match="^--query_prefix='检索：': this tokenizer joins prefix and text into tokens"):
         open_initial_model(config(folder, given))
     initial = open_initial_model(config(folder, dataclasses.replace(SHORT, query_prefix="检索： ")))
     assert initial.said == {

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec
 
 from hbt_jax.errors import InputError
-from hbt_jax.mesh import host_shares, keep_compiled, make_mesh, own_mesh, put_batch
+from hbt_jax.mesh import host_shares, keep_compiled, make_mesh, own_mesh, put_batch, split_shardings
 
 
 def test_shapes():
@@ -38,6 +39,17 @@ def test_a_share_lies_on_its_device():
         np.testing.assert_array_equal(piece.data, [[3 * share, 3 * share + 1, 3 * share + 2]])
     assert batch["x"].shape == (8, 3)
     assert len(jax.devices()) == 8
+
+
+def test_optimizer_state_is_split_where_parts_have_enough_rows():
+    """Otherwise it lies as its parameter."""
+    shapes = {"table": (800, 16), "few": (248, 64), "odd": (804, 16), "bias": (4096,), "small": (256, 8)}
+    state = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in shapes.items()}
+    whole, split = PartitionSpec(), PartitionSpec(("fsdp", "data"))
+    found = {name: sharding.spec for name, sharding in split_shardings(state, make_mesh(8, 1)).items()}
+    assert found == {"table": split, "few": whole, "odd": whole, "bias": whole, "small": whole}
+    found = {name: sharding.spec for name, sharding in split_shardings(state, make_mesh(4, 2)).items()}
+    assert found["few"] == PartitionSpec("fsdp") and found["table"] == split
 
 
 @pytest.mark.parametrize("asked", [0, 1, 2])

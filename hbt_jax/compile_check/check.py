@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -214,8 +215,9 @@ def _compile(lowered: jax.stages.Lowered, where: Slice, arguments: tuple) -> Com
     held = sum(_bytes_of_a_chip(leaf) for leaf in jax.tree.leaves(arguments))
     clock, cpu = time.perf_counter(), time.process_time()
     try:
-        with quiet():
-            program = lowered.compile()
+        with quiet(), tempfile.TemporaryDirectory() as folder:
+            program = lowered.compile({"xla_dump_to": folder, "xla_dump_hlo_as_text": True})
+            text = _written(Path(folder))
     except jax.errors.JaxRuntimeError as error:
         asked = re.search(r"\(([\d.]+)([KMG])\) exceeds available HBM", str(error))
         if "RESOURCE_EXHAUSTED" not in str(error) or not asked:
@@ -227,8 +229,13 @@ def _compile(lowered: jax.stages.Lowered, where: Slice, arguments: tuple) -> Com
         results = found.output_size_in_bytes - found.alias_size_in_bytes + found.generated_code_size_in_bytes
         arguments_size, temporaries = found.argument_size_in_bytes, found.temp_size_in_bytes
         memory = Memory(arguments_size, temporaries, arguments_size + temporaries + results, where.chip.hbm)
-        text = program.as_text()
     return Compilation(memory, text, time.perf_counter() - clock, time.process_time() - cpu)
+
+
+def _written(folder: Path) -> str:
+    """The optimized program as the compiler wrote it; `as_text` fails where libtpu is newer than the XLA of jaxlib."""
+    (path,) = folder.glob("*after_optimizations.txt")
+    return path.read_text(encoding="utf-8")
 
 
 def _bytes_of_a_chip(leaf: jax.ShapeDtypeStruct) -> int:

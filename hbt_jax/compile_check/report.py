@@ -42,7 +42,7 @@ def report(root: Path, program_cache: str, progress: Callable[[str], None]) -> s
       progress: told what is compiled.
 
     Raises:
-      InputError: a check failed; the message is that of its command.
+      InputError: a flag file names no slice, or a check failed; the message is that of its command.
     """
     known: dict[tuple, dict] = {}
 

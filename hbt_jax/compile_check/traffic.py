@@ -8,6 +8,7 @@ from hbt_jax.compile_check.collectives import KINDS
 from hbt_jax.compile_check.hlo import Computation, Instruction, Program
 
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "iota"}
+_FREE |= {"async-start", "async-update", "after-all"}  # what they call counts
 _PARTS = {"dynamic-slice", "gather", "slice"}
 _MOVES = {*KINDS, "tuple", "parameter", "custom-call"}  # of a fusion around a collective
 _THROUGH = {"bitcast", "copy", "convert", "reshape"}
@@ -19,7 +20,7 @@ def hbm_bytes(program: Program) -> float:
 
 
 def _of(program: Program, where: Computation, one: Instruction) -> float:
-    if one.opcode in _FREE or one.opcode.endswith("-done") or "after-all" in one.opcode:
+    if one.opcode in _FREE or one.opcode.endswith("-done"):
         return 0.0
     inside = program.computations.get(one.attribute("calls")) if one.opcode == "fusion" else None
     if one.opcode in _PARTS:

@@ -47,7 +47,7 @@ class TooLarge:
     def lower(self, *_):
         return self
 
-    def compile(self):
+    def compile(self, _):
         raise jax.errors.JaxRuntimeError(self.message)
 
     message = (

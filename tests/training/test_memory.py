@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from hbt_jax.compile_check import hlo
+from hbt_jax.compile_check.collectives import collectives
 from hbt_jax.config import LearningConfig, MemoryConfig
 from hbt_jax.mesh import make_mesh, put_batch
 from hbt_jax.models.encoder import EncoderConfig
@@ -118,6 +120,19 @@ def test_what_a_batch_adds_in_chunks_is_its_embeddings_and_its_tokens():
     small, large = (compiled(mesh, pairs, memory=memory).memory_analysis().temp_size_in_bytes for pairs in (256, 1024))
     whole = [compiled(mesh, pairs).memory_analysis().temp_size_in_bytes for pairs in (256, 1024)]
     assert large - small < 0.1 * (whole[1] - whole[0])
+
+
+@pytest.mark.parametrize("axes", [(8, 1), (4, 2)])
+def test_chunks_move_gradients_between_devices_once(axes):
+    """What is moved over the data axis does not grow with the number of chunks."""
+    mesh = make_mesh(*axes)
+
+    def moved(chunk: int) -> float:
+        program = hlo.parse(compiled(mesh, memory={"encode_chunk": chunk}).as_text())
+        assert not program.unknown_loops
+        return sum(one.bytes for one in collectives(program, mesh.shape) if one.axis != "fsdp")
+
+    assert moved(1) <= 1.05 * moved(0)
 
 
 def test_a_loop_is_compiled_once_for_all_layers():

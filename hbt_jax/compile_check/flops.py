@@ -46,7 +46,7 @@ def _of(jaxpr: core.Jaxpr) -> Flops:
         if equation.primitive.name == "cond":
             total += max(inside)
         else:
-            total += sum(inside, Flops()).times(equation.params.get("length", 1))
+            total += sum(inside, Flops()).times(_repetitions(equation))
     return total
 
 
@@ -56,6 +56,13 @@ def _product(equation: core.JaxprEqn) -> Flops:
     counted = 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(left.shape[axis] for axis in contracted)
     highest = "HIGHEST" in str(equation.params["precision"]) and "float32" in (str(left.dtype), str(right.dtype))
     return Flops(counted, counted * (_PASSES if highest else 1))
+
+
+def _repetitions(equation: core.JaxprEqn) -> int:
+    """Trips of a scan; devices that each run the body of a shard_map."""
+    if equation.primitive.name == "shard_map":
+        return math.prod(equation.params["mesh"].shape[axis] for axis in equation.params["newly_manual_axes"])
+    return equation.params.get("length", 1)
 
 
 def _inner(equation: core.JaxprEqn) -> Iterator[core.Jaxpr]:

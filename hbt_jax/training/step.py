@@ -170,7 +170,13 @@ def _apart(mesh: Mesh, function: Callable) -> Callable:
     XLA would sum the gradients of all parameters over the data axis once for each chunk.
     """
     data, rest = meshes.BATCH_AXES
-    inside = functools.partial(function, _constraint(PartitionSpec(rest)))  # of the mesh inside, where `data` is gone
+    constrain = _constraint(PartitionSpec(rest))  # of the mesh inside, where `data` is gone
+
+    def inside(parameters, *arrays):
+        own = jax.tree.map(
+            lambda leaf: jax.lax.pcast(leaf, data, to="varying"), parameters
+        )  # here gradients are summed
+        return function(constrain, own, *arrays)
 
     def apart(parameters, *arrays):
         specs = PartitionSpec(), *[PartitionSpec(data)] * len(arrays)

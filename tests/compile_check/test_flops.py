@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import PartitionSpec
 
 from hbt_jax.compile_check.flops import matmul_flops
+from hbt_jax.mesh import make_mesh
 
 A, B = jnp.ones((3, 5)), jnp.ones((5, 7))
 ONE = 2 * 3 * 5 * 7
@@ -33,6 +35,13 @@ def branched(a, b):
 )
 def test_counted(function, products):
     assert matmul_flops(function, A, B).counted == products * ONE
+
+
+def test_every_device_of_a_shard_map_counts():
+    mesh = make_mesh(4, 2, jax.devices()[:8])
+    rows, whole = PartitionSpec("data"), PartitionSpec()
+    mapped = jax.shard_map(jnp.matmul, mesh=mesh, in_specs=(rows, whole), out_specs=rows, axis_names={"data"})
+    assert matmul_flops(mapped, jnp.ones((12, 5)), B).counted == 4 * ONE
 
 
 def test_a_batched_product():

@@ -207,16 +207,26 @@ class Poison(Hook):
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "message"),
+    ("spoiled", "before", "message"),
     [
-        (4, r"the loss of step 5 is nan.* \(batch kind x-y, languages de sw, number 4\).* from before, is step 4;"),
-        (6, r"after step 6 parameters are not finite \(batch kind x-y, .*, number 5\).* from before, is step 4;"),
+        (
+            4,
+            "end",
+            r"the loss of step 5 is nan.* \(batch kind x-y, languages de sw, number 4\).* from before, is step 4;",
+        ),
+        (
+            6,
+            "save",
+            r"after step 6 parameters are not finite \(batch kind x-y, .*, number 5\).* from before, is step 4;",
+        ),
     ],
 )
-def test_the_last_finite_checkpoint_is_left(tmp_path, spoiled, message):
+def test_the_last_finite_checkpoint_is_left(tmp_path, spoiled, before, message):
     with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
         made = trainer(tmp_path, checkpoints, save_every=2)
-        for hook in (LogMetrics(None, ShowProgress(shown=False)), SaveCheckpoints(lambda: False), Poison(spoiled)):
+        progress = ShowProgress(shown=False)
+        log, save, poison = LogMetrics(None, progress), SaveCheckpoints(lambda: False), Poison(spoiled)
+        for hook in (progress, log, *([poison, save] if before == "save" else [save, poison])):
             made.add_hook(hook)
         with pytest.raises(TrainingDiverged, match=message):
             made.run()

@@ -23,6 +23,7 @@ RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
+SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-transformers embeds with
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
 VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
@@ -483,7 +484,11 @@ class SavedModel(Part):
 
     title: ClassVar[str] = "Model"
 
-    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
+    model: str = option(
+        "",
+        "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout; launch/eval.py: or st:FOLDER, of"
+        " any model of sentence-transformers, which then embeds",
+    )
     checkpoint: str = option(
         "best",
         "which checkpoint of a workdir to load: best (falls back to last), last or untrained",
@@ -540,7 +545,37 @@ class LanguageRemoval(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
+class OtherSystem(Part):
+    """A system that is evaluated in place of a model of this package."""
+
+    title: ClassVar[str] = "Other systems, in place of --model"
+
+    run: tuple = option((), "TREC runs of another system, one for each of --benchmarks, comma-separated")
+    embeddings: tuple = option(
+        (),
+        "vectors of another system: QUERIES.npy,CANDIDATES.npy, float [texts, D], rows in the order of --write_texts,"
+        " or named by X.ids beside X.npy, one id a line; --normalize scales them to unit length",
+    )
+    write_texts: bool = option(
+        False, "write the texts of --benchmarks into OUT, in the order of the rows of --embeddings, and end"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.embeddings and len(self.embeddings) != 2:
+            raise InputError(
+                f"--embeddings={','.join(self.embeddings)}: expected two files, QUERIES.npy,CANDIDATES.npy"
+            )
+
+    @property
+    def other(self) -> tuple[str, ...]:
+        """The options with a value that need no model of this package, written as flags."""
+        given = {"run": ",".join(self.run), "embeddings": ",".join(self.embeddings)}
+        return (*(f"--{name}={value}" for name, value in given.items() if value), *["--write_texts"] * self.write_texts)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
     """What launch/eval.py evaluates."""
 
     title: ClassVar[str] = "Evaluation"
@@ -622,6 +657,36 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
             )
         if "miracl" in self.benchmarks and not self.run_depth:
             raise InputError("--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more")
+        self._check_other()
+
+    def _check_other(self) -> None:
+        """Raises InputError for options that another system cannot have."""
+        systems = [*([f"--model={self.model}"] if self.model else []), *self.other]
+        if self.other and len(systems) > 1:
+            raise InputError(f"{' and '.join(systems)}: expected one of them: a command evaluates one system")
+        if self.run and len(self.run) != len(self.benchmarks):
+            raise InputError(
+                f"--run={','.join(self.run)}: {len(self.run)} runs for {len(self.benchmarks)} of --benchmarks: expected"
+                " one for each, in their order"
+            )
+        if self.embeddings and len(self.benchmarks) > 1:
+            raise InputError(
+                f"{self.other[0]}: vectors are of one benchmark, but --benchmarks={','.join(self.benchmarks)}: give one"
+            )
+        if not self.is_other:
+            return
+        own = ["layer_probe", "query_expansions", "query_bank", "remove_language_directions", "checkpoint", "pooling"]
+        if not self.model:
+            own += ["query_prefix", "passage_prefix", "max_length"]
+        for name in [*own, *([] if self.embeddings else ["normalize"])]:
+            value = getattr(self, name)
+            if value != getattr(EvalConfig, name):
+                raise InputError(f"--{name}={value} is not for {systems[0]}: it needs a model of this package")
+
+    @property
+    def is_other(self) -> bool:
+        """Whether the system is none of this package's models."""
+        return bool(self.other) or self.model.startswith(SENTENCE_MODEL)
 
 
 @dataclasses.dataclass(frozen=True)

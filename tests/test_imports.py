@@ -55,7 +55,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"statistics"},
         {"report", "evaluator"},
         {"ranked"},
-        {"in_memory", "lexical", "streamed", "compare"},
+        {"in_memory", "lexical", "others", "streamed", "compare"},
         {"probed", "expanded", "banked", "during_training"},
         {"evaluators"},
         {"evaluate"},

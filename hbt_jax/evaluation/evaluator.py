@@ -87,8 +87,12 @@ def make_context(config: EvalConfig, mesh: Mesh, stop: StopRequested, out: str) 
 
         return poll
 
-    processes = Processes(jax.process_index(), jax.process_count(), any_process)
-    return EvaluationContext(config, mesh, processes, Path(out), poll_by(bool), poll_by(any_process))
+    return EvaluationContext(config, mesh, this_job(), Path(out), poll_by(bool), poll_by(any_process))
+
+
+def this_job() -> Processes:
+    """The processes of this job."""
+    return Processes(jax.process_index(), jax.process_count(), any_process)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +139,10 @@ class Evaluator(Protocol):
           Interrupted: the context's poll said so.
         """
 
-    def run(self, evaluated: EvaluatedModel) -> Result | None:
+    def run(self, evaluated: EvaluatedModel | None) -> Result | None:
         """Evaluates a model and writes the files of its result; `prepare` has been called.
+
+        Evaluators of what is no model of this package, such as BM25, need none and write into the context's folder.
 
         Returns:
           The result; None on all processes but the first.

@@ -1,5 +1,6 @@
 """The benchmarks and evaluators that the options of an evaluation ask for."""
 
+import functools
 import types
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,9 @@ from hbt_jax.evaluation.embedding.query_expansion import Expansions, read_expans
 from hbt_jax.evaluation.evaluator import Evaluator
 from hbt_jax.evaluation.expanded import ExpandedEvaluator
 from hbt_jax.evaluation.in_memory import InMemoryEvaluator
+from hbt_jax.evaluation.others import sentence_model
+from hbt_jax.evaluation.others.runs import RunEvaluator
+from hbt_jax.evaluation.others.vectors import VectorEvaluator
 from hbt_jax.evaluation.probed import ProbedEvaluator
 from hbt_jax.evaluation.streamed.evaluate import StreamedEvaluator
 
@@ -47,6 +51,9 @@ def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | Streame
                 f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"
                 f" {streamed[0]}"
             )
+    if config.is_other and streamed:
+        system = (*config.other, f"--model={config.model}")[0]
+        raise InputError(f"{system} is not for {streamed[0]}, whose passages are read as a stream: leave it out")
     if config.cross_lingual_runs and len(streamed) == len(benchmarks):
         raise InputError(
             f"--cross_lingual_runs: {streamed[0]} is judged in the query's language only and has no cross-lingual"
@@ -64,8 +71,20 @@ def make_evaluators(
     Raises:
       InputError: the file of query expansions is wrong.
     """
+    if config.is_other:
+        return _others(config, benchmarks)
     expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
     return [_evaluator(config, benchmark, expansions.get(benchmark.name), texts) for benchmark in benchmarks]
+
+
+def _others(config: EvalConfig, benchmarks: Sequence[Benchmark]) -> list[Evaluator]:
+    """Evaluators of a system that is no model of this package."""
+    if config.run:
+        return [RunEvaluator(benchmark, path) for benchmark, path in zip(benchmarks, config.run, strict=True)]
+    if config.embeddings:
+        return [VectorEvaluator(benchmark, config.embeddings, bool(config.normalize)) for benchmark in benchmarks]
+    load = functools.cache(lambda: sentence_model.load(config))
+    return [sentence_model.SentenceModelEvaluator(benchmark, load, config) for benchmark in benchmarks]
 
 
 def _evaluator(

@@ -27,6 +27,7 @@ FURTHER_METRICS = ("mrr", "ndcg@10")  # in results.json and the report
 RANK_DISTANCE = "rank_distance"
 STRONG_ALIGNMENT = "strong_alignment"
 SIMILARITY_GAP = "similarity_gap"
+NOT_FOUND = 2**30  # added to the rank of a relevant candidate that a system does not list
 
 _QUERIES_AT_A_TIME = 8192
 
@@ -170,7 +171,8 @@ def query_metrics(
     """Metrics of every query from the ranks of its relevant candidates.
 
     Args:
-      rank_QG: int, rank of each relevant candidate among all candidates; 0 for none.
+      rank_QG: int, rank of each relevant candidate among all candidates; 0 for none.  Ranks from NOT_FOUND on add
+        nothing to metrics; in rank distances NOT_FOUND is taken off.
       own_rank_QG: its rank among the candidates of its own pool.
       relevant_QG: int, indexes of the relevant candidates, padded with NO_CANDIDATE.
       query_languages, candidate_languages: codes of the Q queries and the N candidates.
@@ -185,7 +187,7 @@ def query_metrics(
         pools = pool_metrics(own_rank_qJW.reshape(-1, own_rank_qJW.shape[2]))
         by_pool.append({metric: column.reshape(-1, len(languages)) for metric, column in pools.items()})
         bias = {
-            RANK_DISTANCE: rank_distance(rank_QG[part], language_qG),
+            RANK_DISTANCE: rank_distance(rank_QG[part] % NOT_FOUND, language_qG),
             STRONG_ALIGNMENT: strong_alignment(rank_QG[part]),
         }
         multilingual.append(pool_metrics(rank_QG[part]) | bias)

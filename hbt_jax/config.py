@@ -599,6 +599,11 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
     cross_lingual_runs: bool = option(
         False, "write TREC runs of the cross-lingual pools too, one per candidate language"
     )
+    measures: str = option(
+        "",
+        'further measures by ir-measures, such as "nDCG@20 P@5 RBP(p=0.8) R@100", separated by spaces; grades count; a'
+        " measure without a cutoff takes long on large pools; needs the extra `measures`",
+    )
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
     )

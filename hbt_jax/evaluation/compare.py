@@ -7,6 +7,7 @@ compare.json: {"a", "b": {"runs": [{"folder", "model"}]}, "metric", "samples", "
 compare.tsv has the rows, and compare.html tables and forest plots.
 """
 
+import dataclasses
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hbt_jax import languages
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
+from hbt_jax.evaluation.measures.metrics import CAPPED, RANK_DISTANCE
 from hbt_jax.evaluation.report.compare_page import write_page
 from hbt_jax.evaluation.report.compare_table import FAMILIES, LABELS, format_tables, write_tsv
 from hbt_jax.evaluation.results.read import Outcome, check_alike, read_folder
@@ -69,6 +70,7 @@ def compare(config: CompareConfig, poll: Callable[[], None] = lambda: None) -> d
     Raises:
       InputError: a folder or file is wrong, or the systems were not evaluated on the same thing.
     """
+    config = dataclasses.replace(config, metric=CAPPED.get(config.metric, config.metric))
     systems = {side: _runs(side, folders) for side, folders in (("a", config.a), ("b", config.b))}
     _check_overlap(config)
     everyone = [run for runs in systems.values() for run in runs.values()]
@@ -128,7 +130,8 @@ def _common(config: CompareConfig, everyone: Sequence[dict[str, Outcome]]) -> tu
 
 
 def _metrics(outcome: Outcome) -> str:
-    return ", ".join(sorted({metric for block in outcome.summary["metrics"].values() for metric in block}))
+    metrics = {metric for block in outcome.summary["metrics"].values() for metric in block}
+    return ", ".join(sorted(metrics, key=str.lower))
 
 
 def _describe(runs: dict[str, dict[str, Outcome]], benchmark: str) -> list[dict[str, str]]:

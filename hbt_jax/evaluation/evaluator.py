@@ -35,11 +35,13 @@ class ResultFiles(NamedTuple):
       out: OUT; the files of a benchmark go to OUT/NAME.
       run_depth: candidates per query in a run; 0 for all.
       run_settings: the settings whose runs are written, of metrics.SETTINGS.
+      measures: further measures for the results, see measures/chosen.py.
     """
 
     out: Path
     run_depth: int = 100
     run_settings: tuple[str, ...] = _USUAL_RUNS
+    measures: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class EvaluationContext:
     def files(self, out: Path) -> ResultFiles:
         """The files of results in another folder."""
         settings = SETTINGS if self.config.cross_lingual_runs else _USUAL_RUNS
-        return ResultFiles(out, self.config.run_depth, settings)
+        return ResultFiles(out, self.config.run_depth, settings, self.config.measures)
 
 
 class StopRequested(Protocol):

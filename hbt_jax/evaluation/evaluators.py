@@ -14,6 +14,7 @@ from hbt_jax.evaluation.embedding.query_expansion import Expansions, read_expans
 from hbt_jax.evaluation.evaluator import Evaluator
 from hbt_jax.evaluation.expanded import ExpandedEvaluator
 from hbt_jax.evaluation.in_memory import InMemoryEvaluator
+from hbt_jax.evaluation.measures.chosen import check_measures
 from hbt_jax.evaluation.others import sentence_model
 from hbt_jax.evaluation.others.runs import RunEvaluator
 from hbt_jax.evaluation.others.vectors import VectorEvaluator
@@ -31,6 +32,7 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
     Raises:
       InputError: a benchmark cannot be read, two have one name, or an option is not for one of them.
     """
+    check_measures(config.measures)
     options = {"candidate_text": config.candidate_text, "miracl_languages": config.miracl_languages}
     benchmarks = [load_benchmark(name, config.data_dir, **options) for name in config.benchmarks]
     names = [benchmark.name for benchmark in benchmarks]
@@ -45,7 +47,7 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
 def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
     """Raises InputError if an option needs all candidates of a benchmark in memory and they are not."""
     streamed = [benchmark.name for benchmark in benchmarks if benchmark.is_streamed]
-    for flag in ("lexical_baseline", "query_expansions", "layer_probe", "query_bank"):
+    for flag in ("lexical_baseline", "measures", "query_expansions", "layer_probe", "query_bank"):
         if getattr(config, flag) and streamed:
             raise InputError(
                 f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"

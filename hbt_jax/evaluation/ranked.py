@@ -10,6 +10,7 @@ from hbt_jax import files
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.evaluator import ResultFiles
 from hbt_jax.evaluation.measures import bias, metrics
+from hbt_jax.evaluation.measures.chosen import ChosenMeasures, definitions
 from hbt_jax.evaluation.measures.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
 from hbt_jax.evaluation.measures.top_languages import TopLanguages
 from hbt_jax.evaluation.measures.worst_queries import WORST_QUERIES_DEFINITION, WorstQueries
@@ -115,14 +116,18 @@ def evaluate(
     (folder / RESULTS).unlink(missing_ok=True)
     layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     top, worst = TopLanguages(benchmark, layout), WorstQueries(benchmark, layout)
+    chosen = ChosenMeasures(benchmark, layout, written.measures) if written.measures else None
     with (
         files.atomic_folder(str(folder / RUNS)) as runs,
         trec.RunWriter(runs, benchmark, layout, written.run_depth, written.run_settings) as writer,
     ):
-        values = _measured(ranking, layout, (top.add, worst.add, writer.write), poll)
+        values = _measured(ranking, layout, (top.add, worst.add, writer.write, *([chosen.add] if chosen else [])), poll)
+    if chosen:
+        values.by_pool.update(chosen.by_pool)
+        values.multilingual.update(chosen.multilingual)
     described = described.plus({"run_depth": written.run_depth, "run_settings": list(written.run_settings)})
     distances = rank_distances(values.multilingual[metrics.RANK_DISTANCE], values.language_Q, values.languages)
-    result = result_of(benchmark, values, described).with_parts(
+    result = result_of(benchmark, values, described, definitions(written.measures)).with_parts(
         top_languages(benchmark.languages, *top.shares()),
         Part("intervals", intervals(benchmark, values, poll), INTERVALS_DEFINITION),
         Part("rank_distances", distances, RANK_DISTANCES_DEFINITION),

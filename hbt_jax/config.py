@@ -24,6 +24,7 @@ CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-transformers embeds with
+STREAMED = ("miracl", "mldr", "neuclir")  # benchmarks whose passages are read as a stream
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
 VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
@@ -587,14 +588,17 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
         " paragraph)",
         choices=CANDIDATE_TEXTS,
     )
+    language: str = option(
+        "", "language of the texts of a BEIR folder or a data set of ir_datasets, where their files do not say it"
+    )
     miracl_languages: tuple = option(
         (), "languages of miracl to evaluate, comma-separated; empty: all whose files are there"
     )
     corpus_block: int = option(
-        32768, "passages of miracl that are read, embedded and searched at a time; bounds the memory", minimum=1
+        32768, "passages of miracl, mldr and neuclir that are read and searched at a time; bounds the memory", minimum=1
     )
     run_depth: int = option(
-        100, "candidates per query in a TREC run; 0: all, which is not supported by miracl", minimum=0
+        100, "candidates per query in a TREC run; 0: all, which miracl, mldr and neuclir do not support", minimum=0
     )
     cross_lingual_runs: bool = option(
         False, "write TREC runs of the cross-lingual pools too, one per candidate language"
@@ -651,7 +655,8 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
                 f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"
                 " evaluated in all their languages"
             )
-        if self.corpus_block != EvalConfig.corpus_block and "miracl" not in self.benchmarks:
+        streamed = [name for name in self.benchmarks if name in STREAMED]
+        if self.corpus_block != EvalConfig.corpus_block and not streamed:
             raise InputError(
                 f"--corpus_block={self.corpus_block} needs --benchmarks=miracl: other benchmarks' candidates are read"
                 " whole"
@@ -660,8 +665,10 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
             raise InputError(
                 f"--expansion_combination={self.expansion_combination} needs --query_expansions, the file of the texts"
             )
-        if "miracl" in self.benchmarks and not self.run_depth:
-            raise InputError("--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more")
+        if streamed and not self.run_depth:
+            raise InputError(
+                f"--run_depth=0: the whole ranking of {streamed[0]}'s passages is never held: expected 1 or more"
+            )
         self._check_other()
 
     def _check_other(self) -> None:

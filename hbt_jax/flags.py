@@ -104,7 +104,7 @@ def require(names: Iterable[str]) -> None:
 
 def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
     """Raises InputError if a benchmark is given by name, not by path, and there is no folder to look it up in."""
-    named = [name for name in benchmarks if "/" not in name]
+    named = [name for name in benchmarks if "/" not in name and ":" not in name]
     if named and not data_dir:
         raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder per benchmark")
 

@@ -57,7 +57,7 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         I  items of a layer probe
     connected
         E  edges of a graph
-    evaluation.ranked, evaluation.during_training
+    evaluation.ranked, evaluation.fused, evaluation.during_training
         G  relevant candidates that a query has at most
         X  candidates that a query does not search at most
     evaluation.others

@@ -27,6 +27,7 @@ SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-t
 STREAMED = ("miracl", "mldr", "neuclir")  # benchmarks whose passages are read as a stream
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
+FUSIONS = ("rrf", "minmax")
 VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
 MIN_MAX_LENGTH = 4  # tokens: the smallest maximum length, enough for prefix, special tokens and some text
 
@@ -611,6 +612,14 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
     )
+    fusion: tuple = option(
+        (),
+        "rank by the model and BM25 together too, comma-separated: rrf, reciprocal rank fusion, into OUT/rrf; minmax,"
+        " scores scaled to 0 ... 1 and added by --fusion_weight, into OUT/minmax; needs the extra `lexical`",
+    )
+    fusion_weight: float = option(
+        0.5, "weight of the model's scores in --fusion=minmax; that of BM25 is the rest", minimum=0.0, maximum=1.0
+    )
     query_expansions: str = option(
         "",
         'file of JSON lines {"id": QUERY_ID, "texts": [...]}: evaluate a second time with these texts added to the'
@@ -669,7 +678,20 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
             raise InputError(
                 f"--run_depth=0: the whole ranking of {streamed[0]}'s passages is never held: expected 1 or more"
             )
+        self._check_fusion()
         self._check_other()
+
+    def _check_fusion(self) -> None:
+        """Raises InputError for fusions that do not exist, or options that do not go with one."""
+        given = f"--fusion={','.join(self.fusion)}"
+        for how in self.fusion:
+            if how not in FUSIONS or self.fusion.count(how) > 1:
+                raise InputError(f"{given}: expected one or both of {', '.join(FUSIONS)}")
+        if self.fusion_weight != EvalConfig.fusion_weight and "minmax" not in self.fusion:
+            raise InputError(f"--fusion_weight={self.fusion_weight} needs --fusion=minmax")
+        for name in ("run", "query_expansions", "query_bank"):
+            if self.fusion and getattr(self, name):
+                raise InputError(f"{given} is not for --{name}: it needs embeddings of the queries as they are")
 
     def _check_other(self) -> None:
         """Raises InputError for options that another system cannot have."""

@@ -55,6 +55,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"statistics"},
         {"report", "evaluator"},
         {"ranked"},
+        {"fused"},
         {"in_memory", "lexical", "others", "streamed", "compare"},
         {"probed", "expanded", "banked", "during_training"},
         {"evaluators"},

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
-from hbt_jax.config import EvalConfig, TrainConfig
+from hbt_jax.config import FUSIONS, EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
@@ -18,7 +18,7 @@ from hbt_jax.evaluation.expanded import EXPANDED
 from hbt_jax.evaluation.lexical import LexicalEvaluator
 from hbt_jax.evaluation.others.texts import write_texts
 from hbt_jax.evaluation.processes import on_first_process
-from hbt_jax.evaluation.ranking.bm25 import BM25, NAME
+from hbt_jax.evaluation.ranking.bm25 import BM25, NAME, check_installed
 from hbt_jax.evaluation.report.page import System, write_report
 from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.results.result import Result
@@ -70,11 +70,13 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
     check_writable(config.out)
-    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
+    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED, *FUSIONS))
     if config.write_texts:
         on_first_process(this_job(), lambda: _write_texts(config, benchmarks))
         return
     texts = read_language_texts(config.language_texts) if config.language_texts else {}
+    if config.fusion:
+        check_installed()
     lexical = [LexicalEvaluator(benchmark) for benchmark in benchmarks] if config.lexical_baseline else []
     evaluators = make_evaluators(config, benchmarks, texts)
     context = make_context(config, mesh, stop, config.out)
@@ -88,9 +90,10 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     results = _results(evaluators, evaluated, "")
     of_words = _results(lexical, evaluated, f"{NAME}, ")
     if context.processes.index == 0:
+        fused = [(f"{how} with {NAME}", [result.fused[how] for result in results], how) for how in config.fusion]
         beside = [
             _system(label, theirs, results, context.out, folder)
-            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25))
+            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25), *fused)
             if theirs
         ]
         report = os.path.join(config.out, "report.html")
@@ -135,6 +138,8 @@ def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel | None, 
         if result is not None:
             results.append(result)
             print(title + result.table(), flush=True)
+            for how, fused in result.fused.items():
+                print(f"{title}{how} with {NAME}, {fused.table()}", flush=True)
             if result.expanded:
                 print(f"{title}with expansions, {result.expanded.table()}", flush=True)
     return results

@@ -47,7 +47,7 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
 def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
     """Raises InputError if an option needs all candidates of a benchmark in memory and they are not."""
     streamed = [benchmark.name for benchmark in benchmarks if benchmark.is_streamed]
-    for flag in ("lexical_baseline", "measures", "query_expansions", "layer_probe", "query_bank"):
+    for flag in ("lexical_baseline", "fusion", "measures", "query_expansions", "layer_probe", "query_bank"):
         if getattr(config, flag) and streamed:
             raise InputError(
                 f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"

@@ -9,8 +9,9 @@ from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, EvalConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
+from hbt_jax.evaluation.fused import evaluate_with_fusions
 from hbt_jax.evaluation.processes import on_first_process
-from hbt_jax.evaluation.ranked import ByEmbedding, evaluate
+from hbt_jax.evaluation.ranked import ByEmbedding
 from hbt_jax.evaluation.results.result import Described, Result
 
 _AT_A_TIME = 512  # texts between two looks at signals
@@ -54,7 +55,7 @@ class SentenceModelEvaluator:
             "library": "sentence-transformers",
         }
         described = Described(config.model, settings, {"truncated_texts": cut})
-        return evaluate(ByEmbedding(benchmark, *vectors), described, context.files(context.out), context.poll)
+        return evaluate_with_fusions(ByEmbedding(benchmark, *vectors), described, context, context.out)
 
     def _embed(self, model, side: str, texts: Sequence[str], prompt: str) -> np.ndarray:
         """float32 [texts, D]: the vectors of one side, scaled to unit length if the model's scores are cosines."""

@@ -12,8 +12,9 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.text_lines import read_lines
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
+from hbt_jax.evaluation.fused import evaluate_with_fusions
 from hbt_jax.evaluation.processes import on_first_process
-from hbt_jax.evaluation.ranked import ByEmbedding, evaluate
+from hbt_jax.evaluation.ranked import ByEmbedding
 from hbt_jax.evaluation.results.result import Described, Result
 
 
@@ -56,7 +57,7 @@ class VectorEvaluator:
         scaled = "cosine" if self._normalize else "inner product"
         settings = {**benchmark.settings, "similarity": scaled, "embeddings": list(self._paths)}
         described = Described(self._paths[1], settings, {"width": self._vectors[0].shape[1]})
-        return evaluate(ByEmbedding(benchmark, *self._vectors), described, context.files(context.out), context.poll)
+        return evaluate_with_fusions(ByEmbedding(benchmark, *self._vectors), described, context, context.out)
 
 
 def read_vectors(path: str, side: BenchmarkTexts, what: str) -> np.ndarray:

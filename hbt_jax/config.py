@@ -779,7 +779,12 @@ class CompareConfig(Part):
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "output folders of system B; differences are A - B")
-    out: str = option("", "folder for compare.html, compare.tsv and compare.json")
+    systems: tuple = option(
+        (),
+        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
+        " comma-separated, with one name for the runs of a system",
+    )
+    out: str = option("", "folder for compare.json, compare.tsv, compare.tex and, of --a and --b, compare.html")
     metric: str = option(
         "map", "metric of the three settings, as named in results.json; rank distance is always compared too"
     )
@@ -793,6 +798,11 @@ class CompareConfig(Part):
         minimum=0.5,
         maximum=0.999,
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.systems and (self.a or self.b):
+            raise InputError(f"--systems={','.join(self.systems)} stands in place of --a and --b: leave those out")
 
 
 @dataclasses.dataclass(frozen=True)

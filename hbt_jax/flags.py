@@ -23,7 +23,7 @@ flags.disclaim_key_flags()  # flags defined here count as the running program's 
 
 # flags whose values are not paths and may begin like a scheme
 _FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures")
-_NAMED_FOLDERS = ("dev_benchmarks",)  # flags whose values may be NAME:FOLDER, of which the folder is a path
+_NAMED_FOLDERS = ("dev_benchmarks", "systems")  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _PREFIXES = {"model": SENTENCE_MODEL}  # flag -> what may stand before a path
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 

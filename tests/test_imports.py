@@ -57,7 +57,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"ranked"},
         {"fused"},
         {"in_memory", "lexical", "others", "streamed", "compare"},
-        {"probed", "expanded", "banked", "during_training"},
+        {"compare_many", "probed", "expanded", "banked", "during_training"},
         {"evaluators"},
         {"evaluate"},
     ),

@@ -612,6 +612,11 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
     )
+    mteb_tasks: tuple = option(
+        (),
+        "tasks of mteb to run in place of --benchmarks, comma-separated, such as STS22.v2; results also as mteb's JSON,"
+        " into OUT/mteb/REVISION; needs the extra `mteb`",
+    )
     fusion: tuple = option(
         (),
         "rank by the model and BM25 together too, comma-separated: rrf, reciprocal rank fusion, into OUT/rrf; minmax,"
@@ -678,8 +683,18 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
             raise InputError(
                 f"--run_depth=0: the whole ranking of {streamed[0]}'s passages is never held: expected 1 or more"
             )
+        self._check_mteb()
         self._check_fusion()
         self._check_other()
+
+    def _check_mteb(self) -> None:
+        """Raises InputError for what does not go with tasks of mteb."""
+        given = f"--mteb_tasks={','.join(self.mteb_tasks)}"
+        if self.mteb_tasks and self.is_other:
+            raise InputError(f"{given} needs a model of this package; mteb itself runs others")
+        for name in ("benchmarks", "measures", "fusion", "lexical_baseline", "remove_language_directions"):
+            if self.mteb_tasks and getattr(self, name):
+                raise InputError(f"{given} is not for --{name}: run them apart")
 
     def _check_fusion(self) -> None:
         """Raises InputError for fusions that do not exist, or options that do not go with one."""

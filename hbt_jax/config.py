@@ -607,7 +607,8 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
     measures: str = option(
         "",
         'further measures by ir-measures, such as "nDCG@20 P@5 RBP(p=0.8) R@100", separated by spaces; grades count; a'
-        " measure without a cutoff takes long on large pools; needs the extra `measures`",
+        " measure without a cutoff takes long on large pools, RBP a millisecond a query and pool; needs the extra"
+        " `measures`",
     )
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
@@ -794,11 +795,6 @@ class CompareConfig(Part):
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "output folders of system B; differences are A - B")
-    systems: tuple = option(
-        (),
-        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
-        " comma-separated, with one name for the runs of a system",
-    )
     out: str = option("", "folder for compare.json, compare.tsv, compare.tex and, of --a and --b, compare.html")
     metric: str = option(
         "map", "metric of the three settings, as named in results.json; rank distance is always compared too"
@@ -812,6 +808,11 @@ class CompareConfig(Part):
         "confidence level of the intervals; 1 - confidence is the significance level of the tests",
         minimum=0.5,
         maximum=0.999,
+    )
+    systems: tuple = option(
+        (),
+        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
+        " comma-separated, with one name for the runs of a system",
     )
 
     def __post_init__(self):

@@ -122,7 +122,6 @@ def pairs(rows: Iterable[Row], scores: bool = False) -> Iterator[dict]:
         }
         if scores:
             record["score"] = [] if row.score is None else [row.score]
-            record["negative_scores"] = [row.negative_scores[index] for index in negatives.values()] * bool(
-                row.negative_scores
-            )
+            listed = negatives.values() if row.negative_scores else ()
+            record["negative_scores"] = [row.negative_scores[index] for index in listed]
         yield record

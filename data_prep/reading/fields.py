@@ -12,7 +12,7 @@ _KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an obje
 
 def shown(value: object) -> str:
     """A wrong value as messages show it: as JSON, shortened."""
-    text = json.dumps(value)
+    text = json.dumps(value, default=str)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.data_prep.few_facts import few
+from tests.docs.own_data import write_own_data
 from tests.docs.pages import ROOT, Command, commands
 from tests.docs.parse_commands import NOT_INSTALLED
 from tests.evaluation.make_outcomes import evaluated
@@ -103,6 +104,7 @@ def running(after_readme):
     (after_readme / "passages.jsonl").write_text(
         '{"id": "1", "text": "Lima is in Peru."}\n{"id": "2", "text": "bread"}\n'
     )
+    write_own_data(after_readme)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         yield {page: pool.submit(run, to_run(page), after_readme) for page in PAGES}
 
@@ -120,7 +122,7 @@ def test_the_commands_of_a_page_run(page, running):
 
 
 def test_most_guides_have_commands_that_run():
-    assert PAGES == ["docs/compare.md", "docs/data.md", "docs/evaluation.md", "docs/export.md"]
+    assert PAGES == ["docs/compare.md", "docs/data.md", "docs/evaluation.md", "docs/export.md", "docs/own_data.md"]
 
 
 def test_the_flags_of_every_command_are_taken():

@@ -75,7 +75,8 @@ def test_paths_exist(page):
 
 @pages
 def test_flags_exist(page):
-    text = re.sub(r"(?m)^(hf|uvx|python -m pytest|pip) .*$|-m pytest.*$", "", page.read_text(encoding="utf-8"))
+    others = r"(?m)^(hf|uvx|python -m pytest|pip|#SBATCH|docker build) .*$|-m pytest.*$"
+    text = re.sub(rf"{others}|^(docker run|srun) .*? (?=hbt_jax:|python)", "", page.read_text(encoding="utf-8"))
     named = re.findall(r"(?<![\w-])--([a-z]\w*)", text)
     assert [flag for flag in named if flag not in known_flags() | OF_OTHERS] == []
 

@@ -144,6 +144,18 @@ def test_the_flags_of_every_command_are_taken():
     assert all(file.startswith("tests/benchmarks/") for file in missing), missing  # of the extra `speed`
 
 
+def test_the_commands_for_cloud_tpus_print_what_they_would_run():
+    ours = [command for command in commands() if command.text.startswith("bash launch/tpu_vm/")]
+    assert len(ours) > 6
+    for command in ours:
+        script, options = command.text.split(maxsplit=2)[1:]
+        ended = subprocess.run(
+            ["bash", "-c", f"bash {script} --dry_run {options}"],
+            capture_output=True, text=True, encoding="utf-8", check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert ended.returncode == 0 and ended.stdout.startswith(("gcloud ", "git ")), f"{command}\n{ended.stderr}"
+
+
 def test_extras_that_are_installed_exist():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")

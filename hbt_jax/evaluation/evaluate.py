@@ -7,14 +7,18 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
-from hbt_jax.config import EvalConfig, TrainConfig
+from hbt_jax.config import FUSIONS, EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
-from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, Evaluator, make_context
+from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, Evaluator, make_context, this_job
 from hbt_jax.evaluation.evaluators import make_evaluators, read_benchmarks
 from hbt_jax.evaluation.expanded import EXPANDED
 from hbt_jax.evaluation.lexical import LexicalEvaluator
-from hbt_jax.evaluation.ranking.bm25 import BM25, NAME
+from hbt_jax.evaluation.others.texts import write_texts
+from hbt_jax.evaluation.processes import on_first_process
+from hbt_jax.evaluation.ranking.bm25 import BM25, NAME, check_installed
 from hbt_jax.evaluation.report.page import System, write_report
 from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.results.result import Result
@@ -66,8 +70,13 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
     check_writable(config.out)
-    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
+    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED, *FUSIONS))
+    if config.write_texts:
+        on_first_process(this_job(), lambda: _write_texts(config, benchmarks))
+        return
     texts = read_language_texts(config.language_texts) if config.language_texts else {}
+    if config.fusion:
+        check_installed()
     lexical = [LexicalEvaluator(benchmark) for benchmark in benchmarks] if config.lexical_baseline else []
     evaluators = make_evaluators(config, benchmarks, texts)
     context = make_context(config, mesh, stop, config.out)
@@ -77,24 +86,31 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     if baseline:
         out = context.out / UNTRAINED
         untrained = _results(evaluators, _loaded(config, UNTRAINED, context, out, texts), "untrained weights, ")
-    evaluated = _loaded(config, config.checkpoint, context, context.out, texts)
+    evaluated = None if config.is_other else _loaded(config, config.checkpoint, context, context.out, texts)
     results = _results(evaluators, evaluated, "")
     of_words = _results(lexical, evaluated, f"{NAME}, ")
     if context.processes.index == 0:
+        fused = [(f"{how} with {NAME}", [result.fused[how] for result in results], how) for how in config.fusion]
         beside = [
             _system(label, theirs, results, context.out, folder)
-            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25))
+            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25), *fused)
             if theirs
         ]
         report = os.path.join(config.out, "report.html")
         write_report(
             report,
             [result.json() for result in results],
-            training_curve=training_curve(Path(config.model)) if is_run(config.model) else None,
+            training_curve=training_curve(Path(config.model)) if config.model and is_run(config.model) else None,
             baselines=beside,
             expanded=[result.expanded.json() for result in results if result.expanded],
         )
         print(f"report: {report}")
+
+
+def _write_texts(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
+    """Writes the texts of benchmarks in memory."""
+    for benchmark in benchmarks:
+        print(write_texts(Path(config.out), benchmark), flush=True)
 
 
 def _loaded(
@@ -114,7 +130,7 @@ def _loaded(
     return EvaluatedModel(model, checkpoint if is_run(config.model) else "pretrained", out)
 
 
-def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel, title: str) -> list[Result]:
+def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel | None, title: str) -> list[Result]:
     """What the evaluators find, printed as it comes; none on the processes that do not rank."""
     results = []
     for evaluator in evaluators:
@@ -122,6 +138,8 @@ def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel, title: 
         if result is not None:
             results.append(result)
             print(title + result.table(), flush=True)
+            for how, fused in result.fused.items():
+                print(f"{title}{how} with {NAME}, {fused.table()}", flush=True)
             if result.expanded:
                 print(f"{title}with expansions, {result.expanded.table()}", flush=True)
     return results

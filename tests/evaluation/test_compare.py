@@ -121,7 +121,7 @@ def test_recall_is_compared_without_the_cross_lingual_setting_and_says_so(system
     assert found["notes"] == ["made, cross-lingual: left out: per_query.jsonl.gz does not hold recall@1 there"]
 
 
-@pytest.mark.parametrize(("metric", "name"), [("map", "mAP"), ("recall@10", "R@10"), ("ndcg@10", "nDCG@10")])
+@pytest.mark.parametrize(("metric", "name"), [("map", "mAP"), ("recall@10", "R_cap@10"), ("ndcg@10", "nDCG@10")])
 def test_the_page_names_the_metric_that_was_compared(systems, metric, name):
     good, bad = systems
     found = compare.compare(CompareConfig(good[:1], bad[:1], metric=metric, **QUICK))["benchmarks"]["made"]

@@ -8,8 +8,10 @@ from hbt_jax.evaluation.measures.bias import (
 )
 from hbt_jax.evaluation.measures.metrics import (
     AP_DEFINITION,
+    CAPPED_DEFINITION,
     MRR_DEFINITION,
     NDCG_DEFINITION,
+    PLAIN_RECALL_DEFINITION,
     RANK_DISTANCE,
     RECALL_DEFINITION,
     SIMILARITY_GAP,
@@ -41,6 +43,8 @@ ACCURACY_DEFINITION = (
 OF_RANKS = {
     "map": AP_DEFINITION,
     "recall": RECALL_DEFINITION,
+    "R_cap@k": CAPPED_DEFINITION,
+    "R@k": PLAIN_RECALL_DEFINITION,
     "mrr": MRR_DEFINITION,
     "ndcg@10": NDCG_DEFINITION,
     RANK_DISTANCE: RANK_DISTANCE_DEFINITION,

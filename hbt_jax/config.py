@@ -166,6 +166,12 @@ class RunConfig(Part):
 
     workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
     steps: int = option(1000, "updates to apply in all", minimum=1)
+    epochs: float = option(
+        0.0,
+        "length of the run in passes over as many pairs as all stores have, rounded up to whole steps, in place of"
+        " --steps; 0: --steps",
+        minimum=0.0,
+    )
     seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
     log_every: int = option(20, "steps between two rows of metrics", minimum=1)
     store_cache: str = option(
@@ -334,11 +340,36 @@ class LearningConfig(Part):
     weight_decay: float = option(
         1e-2, "AdamW weight decay of matrices (none on biases and the scales of LayerNorm)", minimum=0.0
     )
+    embedding_learning_rate: float = option(
+        0.0, "peak learning rate of the embedding tables and their LayerNorm; 0: that of --layer_decay", minimum=0.0
+    )
+    layer_decay: float = option(
+        1.0,
+        "each layer's learning rate is that of the layer above times this, the embeddings' that of the lowest layer"
+        " times this (arXiv 1801.06146, section 3.2); 1: one rate for all",
+        above=0.0,
+        maximum=1.0,
+    )
     warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
+    warmup_ratio: float = option(
+        0.0, "length of the warm-up as a fraction of the run, in place of --warmup_steps", minimum=0.0, maximum=1.0
+    )
     schedule: str = option(
         "linear", "learning rate after warm-up: linear or cosine to zero, or constant", choices=SCHEDULES
     )
     clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.warmup_steps and self.warmup_ratio:
+            raise InputError(
+                f"--warmup_steps={self.warmup_steps} --warmup_ratio={self.warmup_ratio:g}: both set the length of the"
+                " warm-up: leave one out"
+            )
+
+    def warmup(self, steps: int) -> int:
+        """Steps of warm-up of a run of `steps` updates."""
+        return self.warmup_steps or round(self.warmup_ratio * steps)
 
 
 @dataclasses.dataclass(frozen=True)

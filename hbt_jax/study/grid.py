@@ -24,6 +24,7 @@ _NEEDS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], bool]], ...] 
     ((ALPHA,), lambda options: options[BATCHING] == "hybrid"),
     (("joint_languages",), lambda options: options[BATCHING] == JOINT),
     (("lora_alpha", "lora_layers", "lora_targets"), lambda options: options["lora_rank"] > 0),
+    (("steps",), lambda options: not options["epochs"]),
     (("size_exponent",), lambda options: len(options["stores"]) > 1),
 )
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

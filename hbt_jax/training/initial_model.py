@@ -148,6 +148,7 @@ def one_spelling(config: TrainConfig, encoder: EncoderConfig | None) -> dict[str
     """
     options, model = config.options(), config.model
     options |= {"row_length": config.text.row_tokens, "row_segments": config.text.segments}
+    options["steps"] = None if config.run.epochs else config.run.steps
     options |= {name: tuple(sorted(getattr(model, name))) for name in ("freeze", "lora_layers", "lora_targets")}
     if encoder is None:
         return options

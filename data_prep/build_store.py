@@ -164,6 +164,8 @@ def holds(manifest: dict) -> list[str]:
         lines.append(f"  {side}: {manifest[side]['rows']:,} items, {texts:,} texts, {tokens:,} tokens")
     pairs = manifest["pairs"]
     lines.append(f"  pairs: {pairs['rows']:,}, {pairs['with_negatives']:,} of them with explicit negatives")
+    if scores := manifest.get("scores"):
+        lines.append(f"  teacher scores: {scores['pairs']:,} pairs, {scores['negatives']:,} negatives")
     lines += [
         f"  {count:,} {side} differ from another only in normal form, spaces or invisible characters: merged with it"
         for side, count in manifest.get("merged", {}).items()
@@ -230,7 +232,10 @@ def _write_pairs(
             if filters.drop_duplicates:
                 rows = _kept(rows, rows.new(earlier, *twins, dropped), groups, writer)
             offsets = offsets_of(rows.count_N)
-            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, offsets)
+            writer.append_pairs(
+                rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, offsets,
+                score=rows.score_N, negative_scores=rows.negative_scores,
+            )  # fmt: skip
             kept += len(rows.query_N)
             bar.update(len(pairs.query))
     if not kept:

@@ -72,6 +72,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       VERSION, RELEASE_NOTES: as TensorFlow Datasets wants them.
       CITATION, HOMEPAGE, LICENSE: of the data; empty for the user's own.
       FILES: what the folder holds, for messages.
+      SCORES: whether rows may have a teacher's scores.
       ALIKE: whether a query is its own passage by design, so that build_store.py keeps such pairs.
       FILE_NAMES: split -> names of its files; or find_files, where names alone do not say it.
 
@@ -82,7 +83,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     CITATION = HOMEPAGE = LICENSE = FILES = ""
     FILE_NAMES: Mapping[str, Sequence[str]] = {}
-    ALIKE = False
+    ALIKE = SCORES = False
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="queries", description="One record per distinct query and language."),
         tfds.core.BuilderConfig(
@@ -132,7 +133,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             description=type(self).__doc__,
-            features=table_features(self.builder_config.name),
+            features=table_features(self.builder_config.name, self.SCORES),
             citation=self.CITATION,
             homepage=self.HOMEPAGE,
             license=self.LICENSE,

@@ -20,12 +20,16 @@ class Row:
       query, passage: language code -> text.
       negatives: passages that do not answer the query.
       group: rows with the same group are never negatives of each other.
+      score: a teacher's score of query and passage; None if there is none.
+      negative_scores: its scores of query and each negative; empty if there are none.
     """
 
     query: dict[str, str]
     passage: dict[str, str]
     negatives: tuple[dict[str, str], ...]
     group: str
+    score: float | None = None
+    negative_scores: tuple[float, ...] = ()
 
 
 class BadRow(InputError):

@@ -45,7 +45,7 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
         table = self.builder_config.name
         read = tqdm(self._usable(split, files), desc=f"{self.name} {split}, {table}", unit=" rows", disable=None)
         if table == "pairs":
-            yield from in_order(pairs(read))
+            yield from in_order(pairs(read, self.SCORES))
             return
         with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
             items = DistinctItems(table, Path(scratch))
@@ -108,12 +108,21 @@ def _halves(ids: Iterable[str]) -> np.ndarray:
     return np.frombuffer(bytes.fromhex("".join(ids)), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def pairs(rows: Iterable[Row]) -> Iterator[dict]:
-    """Yields the records of the table `pairs`, one per row."""
+def pairs(rows: Iterable[Row], scores: bool = False) -> Iterator[dict]:
+    """Yields the records of the table `pairs`, one per row; of equal negatives the first counts, with its score."""
     for row in rows:
-        yield {
+        negatives: dict[str, int] = {}
+        for index, negative in enumerate(row.negatives):
+            negatives.setdefault(item_id(negative), index)
+        record = {
             "query": item_id(row.query),
             "passage": item_id(row.passage),
             "group": row.group,
-            "negatives": list(dict.fromkeys(map(item_id, row.negatives))),
+            "negatives": list(negatives),
         }
+        if scores:
+            record["score"] = [] if row.score is None else [row.score]
+            record["negative_scores"] = [row.negative_scores[index] for index in negatives.values()] * bool(
+                row.negative_scores
+            )
+        yield record

@@ -204,7 +204,7 @@ def records(source: str, table: str, split: str, raw_dir: str | Path, **settings
       raw_dir, **settings: as for `builder`.
 
     Returns:
-      an iterator of dicts of str; `negatives` is a list of str.
+      an iterator of dicts of str; `negatives` is a list of str, scores are lists of numbers.
 
     Raises:
       InputError: an unknown source or table, or a split that the source lacks.
@@ -221,7 +221,8 @@ def prepared(source: str, table: str, split: str, raw_dir: str | Path, **setting
 
 
 def columns(made, split: str) -> Iterator[dict[str, list]]:
-    """Yields the records of a split, a few thousand at a time: column -> UTF-8 bytes, or lists of them, per record."""
+    """Yields the records of a split, a few thousand at a time: column -> UTF-8 bytes, or lists of them or of numbers,
+    per record."""
     tf = import_tensorflow()
     for batch in _batches(made, split):
         yield {name: _listed(column, tf) for name, column in batch.items()}
@@ -233,9 +234,11 @@ def _batches(made, split: str):
     import tensorflow_datasets as tfds
 
     tf = import_tensorflow()
-    one, many = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.string)
     spec = {
-        name: many if isinstance(kind, tfds.features.Sequence) else one for name, kind in made.info.features.items()
+        name: tf.io.RaggedFeature(kind.feature.tf_dtype)
+        if isinstance(kind, tfds.features.Sequence)
+        else tf.io.FixedLenFeature([], tf.string)
+        for name, kind in made.info.features.items()
     }
     files = [os.fspath(path) for path in made.info.splits[split].filepaths]
     options = tf.data.Options()
@@ -255,6 +258,10 @@ def _decoded(batches: Iterator[dict[str, list]]) -> Iterator[dict]:
     for batch in batches:
         for row in zip(*batch.values(), strict=True):
             yield {
-                name: value.decode() if isinstance(value, bytes) else [text.decode() for text in value]
+                name: [_text(one) for one in value] if isinstance(value, list) else _text(value)
                 for name, value in zip(batch, row, strict=True)
             }
+
+
+def _text(value: bytes | float) -> str | float:
+    return value.decode() if isinstance(value, bytes) else value

@@ -85,14 +85,28 @@ class StoreWriter:
             self._write(f"{name}.rows", np.stack([rows, np.diff(offsets)], axis=1).astype(np.int64))
 
     def append_pairs(
-        self, query: np.ndarray, passage: np.ndarray, group: np.ndarray, negatives: np.ndarray, offsets: np.ndarray
+        self,
+        query: np.ndarray,
+        passage: np.ndarray,
+        group: np.ndarray,
+        negatives: np.ndarray,
+        offsets: np.ndarray,
+        *,
+        score: np.ndarray | None = None,
+        negative_scores: np.ndarray | None = None,
     ) -> None:
-        """Adds pairs: int64 [n] each; the negatives of pair i are `negatives[offsets[i]:offsets[i + 1]]`."""
+        """Adds pairs: int64 [n] each; the negatives of pair i are `negatives[offsets[i]:offsets[i + 1]]`.
+
+        A teacher's scores are float32 [n] and float32, one for each negative; every call has them, or none does.
+        """
         counts = np.diff(offsets)
         columns = {"query": query, "passage": passage, "group": group, "negatives": negatives, "counts": counts}
         with disk_errors(self.partial, "--out_dir"):
             for name, values in columns.items():
                 self._write(f"pairs-{name}", np.asarray(values, np.int64))
+            for name, scores in (("pairs", score), ("negatives", negative_scores)):
+                if scores is not None:
+                    self._write(f"scores-{name}", np.asarray(scores, np.float32))
         self._pairs += len(query)
         self._with_negatives += int((counts > 0).sum())
 
@@ -154,6 +168,7 @@ class StoreWriter:
                 present = {language: entry for language, entry in files.items() if entry is not None}
                 manifest[side] = {"rows": rows[side], "languages": present}
             manifest["pairs"] = self._pairs_file()
+            manifest |= self._scores_file()
             if identity is None:
                 same = same or {side: np.arange(rows[side], dtype=np.int32) for side in SIDES}
                 identity = identity_of([self._related("pairs"), self._related("related")], *(same[s] for s in SIDES))
@@ -222,6 +237,23 @@ class StoreWriter:
         columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), negatives)
         entry = _write_table(self.partial, "pairs.arrow", columns)
         return {**entry, "rows": self._pairs, "with_negatives": self._with_negatives}
+
+    def _scores_file(self) -> dict[str, dict]:
+        """The manifest's entry `scores`, after writing the file; empty if there are no scores."""
+        pair, negatives = (self._raw(f"scores-{name}", np.float32) for name in ("pairs", "negatives"))
+        offsets = offsets_of(self._raw("pairs-counts", np.int64))
+        for name, found, count in (("pairs", pair, self._pairs), ("negatives", negatives, int(offsets[-1]))):
+            if len(found) not in (0, count):
+                raise InputError(
+                    f"teacher scores for {len(found):,} of {count:,} {name}: expected all of them, or none"
+                )
+        columns = {"pair": _arrow(pair)} if len(pair) else {}
+        if len(negatives):
+            columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), _arrow(negatives))
+        if not columns:
+            return {}
+        entry = _write_table(self.partial, "scores.arrow", columns)
+        return {"scores": {**entry, "pairs": len(pair), "negatives": len(negatives)}}
 
     def _related(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return tuple(self._raw(f"{name}-{column}", np.int64) for column in ("query", "passage", "group"))

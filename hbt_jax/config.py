@@ -16,6 +16,7 @@ from hbt_jax.errors import InputError
 JOINT = "joint"
 BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
 POOLINGS = ("mean", "cls")
+TRACKERS = ("wandb", "mlflow")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "dots", "full")
@@ -23,6 +24,8 @@ RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
+WHOLE, INT8, BINARY = "none", "int8", "binary"
+QUANTIZATIONS = (WHOLE, INT8, BINARY)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
 VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
@@ -174,11 +177,24 @@ class RunConfig(Part):
     )
     seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
     log_every: int = option(20, "steps between two rows of metrics", minimum=1)
+    trackers: tuple = option(
+        (),
+        "where metrics go besides metrics.jsonl and TensorBoard: wandb (Weights & Biases), mlflow; each needs the extra"
+        " of its name and is set up by its own environment variables",
+    )
+    project: str = option("hbt_jax", "project, or experiment, under which --trackers list the run")
     store_cache: str = option(
         "",
         "folder on this machine into which stores at gs://BUCKET/FOLDER are copied once; empty: hbt_jax/stores in"
         " $XDG_CACHE_HOME or ~/.cache",
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if unknown := [name for name in self.trackers if name not in TRACKERS]:
+            raise InputError(
+                f"--trackers={','.join(self.trackers)}: unknown {unknown[0]!r}: expected some of {', '.join(TRACKERS)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -335,6 +351,11 @@ class LearningConfig(Part):
     title: ClassVar[str] = "Learning"
 
     temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
+    matryoshka_widths: tuple = option(
+        (),
+        "widths of embeddings that are trained too, each with its weight, such as 256:1,64:0.5 (Matryoshka, arXiv"
+        " 2205.13147): the loss is the weighted mean over these and the whole width, of weight 1 unless it is listed",
+    )
     symmetric: bool = option(False, "add the loss of passages against queries, with equal weight")
     learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
     weight_decay: float = option(
@@ -366,6 +387,22 @@ class LearningConfig(Part):
                 f"--warmup_steps={self.warmup_steps} --warmup_ratio={self.warmup_ratio:g}: both set the length of the"
                 " warm-up: leave one out"
             )
+
+        self.widths()
+
+    def widths(self) -> dict[int, float]:
+        """Width -> weight of --matryoshka_widths; raises InputError if it is malformed."""
+        found, flag = {}, f"--matryoshka_widths={','.join(self.matryoshka_widths)}"
+        for text in self.matryoshka_widths:
+            width, _, weight = text.partition(":")
+            try:
+                number, share = int(width), float(weight or 1)
+            except ValueError as error:
+                raise InputError(f"{flag}: {text!r}: expected WIDTH or WIDTH:WEIGHT, such as 256:0.5") from error
+            if number < 1 or not 0 < share < float("inf") or number in found:
+                raise InputError(f"{flag}: {text!r}: expected different widths from 1, and weights above 0")
+            found[number] = share
+        return found
 
     def warmup(self, steps: int) -> int:
         """Steps of warm-up of a run of `steps` updates."""
@@ -539,6 +576,30 @@ class Embedding(Devices, Pooling, Prefixes):
 
 
 @dataclasses.dataclass(frozen=True)
+class Truncation(Part):
+    """How many numbers of an embedding are kept."""
+
+    truncate_dim: int = option(
+        0,
+        "first numbers of each embedding that are kept, scaled to unit length again if the model's are, as for models"
+        " trained with --matryoshka_widths; 0: all",
+        minimum=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression(Truncation):
+    """How much of an embedding is kept."""
+
+    quantization: str = option(
+        WHOLE,
+        "numbers of an embedding as int8, each text with a scale of its own; or binary, a bit for each number, compared"
+        " by how many agree; none: float32",
+        choices=QUANTIZATIONS,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class LanguageRemoval(Part):
     """Which directions of language are projected out of a model's embeddings."""
 
@@ -571,7 +632,7 @@ class LanguageRemoval(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
+class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel):
     """What launch/eval.py evaluates."""
 
     title: ClassVar[str] = "Evaluation"
@@ -656,7 +717,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, SavedModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig(LanguageRemoval, SavedModel):
+class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     """What launch/export.py writes."""
 
     title: ClassVar[str] = "Export"
@@ -681,7 +742,7 @@ class ExportConfig(LanguageRemoval, SavedModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbedConfig(Embedding, SavedModel):
+class EmbedConfig(Embedding, Compression, SavedModel):
     """What launch/embed.py embeds."""
 
     title: ClassVar[str] = "Texts and output"
@@ -693,7 +754,9 @@ class EmbedConfig(Embedding, SavedModel):
         "", "field of a JSON line that holds the text; empty: text; with --input=- it says that the lines are JSON"
     )
     output: str = option(
-        "", "file to write: .npy, float32 [texts, width]; or .parquet, columns id (if given), text and embedding"
+        "",
+        "file to write: .npy, float32 [texts, width], or as --quantization says; or .parquet, columns id (if given),"
+        " text and embedding",
     )
     side: str = option("query", "side whose prefix and maximum length apply to all texts", choices=("query", "passage"))
     nearest: int = option(

@@ -23,7 +23,7 @@ from hbt_jax.places import check_local, check_scheme
 flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
 # flags whose values are not paths and may begin like a scheme
-_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator")
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "project")
 _NAMED_FOLDERS = ("dev_benchmarks",)  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 

@@ -72,6 +72,8 @@ def _summary(title: str, model: Model, provenance: Provenance, max_length: int) 
     dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
     if model.removed_directions:
         dense += f", which removes {model.removed_directions} directions of language"
+    if model.truncate_dim:
+        dense += f", which keeps the first {model.truncate_dim} numbers"
     return [
         f"# {title}",
         "",
@@ -206,11 +208,13 @@ def _validation(model: Model, provenance: Provenance) -> str:
 def _learning(learning: LearningConfig, steps: int) -> list[tuple[str, str]]:
     sides = "queries against passages and back" if learning.symmetric else "queries against passages"
     clipped = f", gradients clipped to norm {learning.clip_norm:g}" if learning.clip_norm else ""
+    widths = ", ".join(f"{width} (weight {weight:g})" for width, weight in learning.widths().items())
+    nested = f"; also of the first numbers of embeddings (Matryoshka): {widths}" if widths else ""
     groups = f", times {learning.layer_decay:g} a layer downwards" if learning.layer_decay != 1 else ""
     if learning.embedding_learning_rate:
         groups += f", {learning.embedding_learning_rate:g} for the embeddings"
     return [
-        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}"),
+        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}{nested}"),
         ("Optimizer", f"AdamW, weight decay {learning.weight_decay:g}{clipped}"),
         (
             "Learning rate",

@@ -131,16 +131,16 @@ def batch_loss(
     query_PbD, passage_PcD = (
         jnp.take_along_axis(vectors, batch[slots][:, :, None], axis=1) for slots in ("query_slots", "passage_slots")
     )
-    return losses.multi_positive(
-        query_PbD,
-        passage_PcD,
-        batch["masked"],
-        positives,
+    loss = functools.partial(
+        losses.multi_positive,
+        masked_PbW=batch["masked"],
+        positives=positives,
         temperature=config.learning.temperature,
         symmetric=config.learning.symmetric,
         tile=loss_tile(config.memory.loss_tile, query_PbD.shape[1], passage_PcD.shape[0] * passage_PcD.shape[1]),
         constrain=constrain,
     )
+    return losses.at_widths(query_PbD, passage_PcD, config.learning.widths(), config.normalize, loss)
 
 
 def loss_tile(given: int, queries: int, passages: int) -> int:

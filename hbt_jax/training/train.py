@@ -34,6 +34,7 @@ from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, Sh
 from hbt_jax.training.initial_model import InitialModel, open_initial_model
 from hbt_jax.training.metrics_log import MetricsLog
 from hbt_jax.training.preemption import StopRequest
+from hbt_jax.training.tracking.trackers import check_installed, start_trackers
 from hbt_jax.training.trainer import Trainer
 
 
@@ -52,6 +53,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     """
     folder = Path(config.run.workdir)
     check_name(folder, "workdir", "checkpoints and event files")
+    check_installed(config.run.trackers)
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     meshes.keep_compiled(config.mesh.compilation_cache_dir)
     mesh = meshes.make_mesh(config.mesh.mesh_data, config.mesh.mesh_fsdp)
@@ -78,7 +80,9 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
         log = None
         if is_leader():
-            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step)
+            run = initial.config.run
+            trackers = start_trackers(run.trackers, run.project, folder, initial.config.options())
+            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step, trackers)
             stack.enter_context(contextlib.closing(log))
         add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
         trainer.run()

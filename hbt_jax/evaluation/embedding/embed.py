@@ -17,6 +17,7 @@ from hbt_jax import mesh as meshes
 from hbt_jax.data.packing import PackedRows, TextFormat, text_format
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.batching import RowBlock, blocks, segments
+from hbt_jax.evaluation.embedding.quantization import as_compared
 from hbt_jax.models.model import Model, embed_slots, why_not_finite
 from hbt_jax.spans import spread
 
@@ -110,7 +111,7 @@ class Embedder:
                 which = range(start, min(start + _TEXTS_A_PART, len(texts)))
                 tokens = self._tokenised(texts, which, form, tokenised)
                 self._once(tokens, form, vectors_ND, which, first, done or bar.update)
-        return vectors_ND
+        return as_compared(vectors_ND, self.model.quantization, self.model.normalize)
 
     def of_tokens(self, values: np.ndarray, offsets: np.ndarray, side: str) -> np.ndarray:
         """The vectors of texts whose tokens are known, as of a store; see `__call__`.
@@ -125,7 +126,7 @@ class Embedder:
         tokens = _Tokens(values[spread(offsets[:-1], kept)], kept)
         vectors_ND = np.empty((len(kept), self.model.encoder.embedding_width), np.float32)
         self._once(tokens, form, vectors_ND, range(len(kept)), {}, lambda _: None)
-        return vectors_ND
+        return as_compared(vectors_ND, self.model.quantization, self.model.normalize)
 
     def _once(
         self, tokens: "_Tokens", form: TextFormat, vectors_ND: np.ndarray, which: range, first: dict, done

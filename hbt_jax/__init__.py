@@ -101,6 +101,13 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
     interchange
         K  nearest texts
         S  texts of one block
+    mining
+        A  rows of a pair table
+        K  negatives of a pair, at most; texts listed for a query
+        X  items ranked for the queries or pairs of one block
+        Y  negatives chosen
+        m  pairs of the queries of one language
+        n  texts, pairs or queries of one block
     data_prep
         A  rows of a pair table
         E  edges of a graph

@@ -16,6 +16,7 @@ from hbt_jax.errors import InputError
 JOINT = "joint"
 BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
 POOLINGS = ("mean", "cls")
+TRACKERS = ("wandb", "mlflow")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "dots", "full")
@@ -25,6 +26,8 @@ CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-transformers embeds with
 STREAMED = ("miracl", "mldr", "neuclir")  # benchmarks whose passages are read as a stream
+WHOLE, INT8, BINARY = "none", "int8", "binary"
+QUANTIZATIONS = (WHOLE, INT8, BINARY)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
 FUSIONS = ("rrf", "minmax")
@@ -169,13 +172,32 @@ class RunConfig(Part):
 
     workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
     steps: int = option(1000, "updates to apply in all", minimum=1)
+    epochs: float = option(
+        0.0,
+        "length of the run in passes over as many pairs as all stores have, rounded up to whole steps, in place of"
+        " --steps; 0: --steps",
+        minimum=0.0,
+    )
     seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
     log_every: int = option(20, "steps between two rows of metrics", minimum=1)
+    trackers: tuple = option(
+        (),
+        "where metrics go besides metrics.jsonl and TensorBoard: wandb (Weights & Biases), mlflow; each needs the extra"
+        " of its name and is set up by its own environment variables",
+    )
+    project: str = option("hbt_jax", "project, or experiment, under which --trackers list the run")
     store_cache: str = option(
         "",
         "folder on this machine into which stores at gs://BUCKET/FOLDER are copied once; empty: hbt_jax/stores in"
         " $XDG_CACHE_HOME or ~/.cache",
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if unknown := [name for name in self.trackers if name not in TRACKERS]:
+            raise InputError(
+                f"--trackers={','.join(self.trackers)}: unknown {unknown[0]!r}: expected some of {', '.join(TRACKERS)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -332,16 +354,62 @@ class LearningConfig(Part):
     title: ClassVar[str] = "Learning"
 
     temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
+    matryoshka_widths: tuple = option(
+        (),
+        "widths of embeddings that are trained too, each with its weight, such as 256:1,64:0.5 (Matryoshka, arXiv"
+        " 2205.13147): the loss is the weighted mean over these and the whole width, of weight 1 unless it is listed",
+    )
     symmetric: bool = option(False, "add the loss of passages against queries, with equal weight")
     learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
     weight_decay: float = option(
         1e-2, "AdamW weight decay of matrices (none on biases and the scales of LayerNorm)", minimum=0.0
     )
+    embedding_learning_rate: float = option(
+        0.0, "peak learning rate of the embedding tables and their LayerNorm; 0: that of --layer_decay", minimum=0.0
+    )
+    layer_decay: float = option(
+        1.0,
+        "each layer's learning rate is that of the layer above times this, the embeddings' that of the lowest layer"
+        " times this (arXiv 1801.06146, section 3.2); 1: one rate for all",
+        above=0.0,
+        maximum=1.0,
+    )
     warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
+    warmup_ratio: float = option(
+        0.0, "length of the warm-up as a fraction of the run, in place of --warmup_steps", minimum=0.0, maximum=1.0
+    )
     schedule: str = option(
         "linear", "learning rate after warm-up: linear or cosine to zero, or constant", choices=SCHEDULES
     )
     clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.warmup_steps and self.warmup_ratio:
+            raise InputError(
+                f"--warmup_steps={self.warmup_steps} --warmup_ratio={self.warmup_ratio:g}: both set the length of the"
+                " warm-up: leave one out"
+            )
+
+        self.widths()
+
+    def widths(self) -> dict[int, float]:
+        """Width -> weight of --matryoshka_widths; raises InputError if it is malformed."""
+        found, flag = {}, f"--matryoshka_widths={','.join(self.matryoshka_widths)}"
+        for text in self.matryoshka_widths:
+            width, _, weight = text.partition(":")
+            try:
+                number, share = int(width), float(weight or 1)
+            except ValueError as error:
+                raise InputError(f"{flag}: {text!r}: expected WIDTH or WIDTH:WEIGHT, such as 256:0.5") from error
+            if number < 1 or not 0 < share < float("inf") or number in found:
+                raise InputError(f"{flag}: {text!r}: expected different widths from 1, and weights above 0")
+            found[number] = share
+        return found
+
+    def warmup(self, steps: int) -> int:
+        """Steps of warm-up of a run of `steps` updates."""
+        return self.warmup_steps or round(self.warmup_ratio * steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -515,6 +583,30 @@ class Embedding(Devices, Pooling, Prefixes):
 
 
 @dataclasses.dataclass(frozen=True)
+class Truncation(Part):
+    """How many numbers of an embedding are kept."""
+
+    truncate_dim: int = option(
+        0,
+        "first numbers of each embedding that are kept, scaled to unit length again if the model's are, as for models"
+        " trained with --matryoshka_widths; 0: all",
+        minimum=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression(Truncation):
+    """How much of an embedding is kept."""
+
+    quantization: str = option(
+        WHOLE,
+        "numbers of an embedding as int8, each text with a scale of its own; or binary, a bit for each number, compared"
+        " by how many agree; none: float32",
+        choices=QUANTIZATIONS,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class LanguageRemoval(Part):
     """Which directions of language are projected out of a model's embeddings."""
 
@@ -577,7 +669,7 @@ class OtherSystem(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
+class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
     """What launch/eval.py evaluates."""
 
     title: ClassVar[str] = "Evaluation"
@@ -710,6 +802,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
         if not self.is_other:
             return
         own = ["layer_probe", "query_expansions", "query_bank", "remove_language_directions", "checkpoint", "pooling"]
+        own += ["truncate_dim", "quantization"]
         if not self.model:
             own += ["query_prefix", "passage_prefix", "max_length"]
         for name in [*own, *([] if self.embeddings else ["normalize"])]:
@@ -724,7 +817,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig(LanguageRemoval, SavedModel):
+class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     """What launch/export.py writes."""
 
     title: ClassVar[str] = "Export"
@@ -749,7 +842,7 @@ class ExportConfig(LanguageRemoval, SavedModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbedConfig(Embedding, SavedModel):
+class EmbedConfig(Embedding, Compression, SavedModel):
     """What launch/embed.py embeds."""
 
     title: ClassVar[str] = "Texts and output"
@@ -761,7 +854,9 @@ class EmbedConfig(Embedding, SavedModel):
         "", "field of a JSON line that holds the text; empty: text; with --input=- it says that the lines are JSON"
     )
     output: str = option(
-        "", "file to write: .npy, float32 [texts, width]; or .parquet, columns id (if given), text and embedding"
+        "",
+        "file to write: .npy, float32 [texts, width], or as --quantization says; or .parquet, columns id (if given),"
+        " text and embedding",
     )
     side: str = option("query", "side whose prefix and maximum length apply to all texts", choices=("query", "passage"))
     nearest: int = option(
@@ -769,6 +864,65 @@ class EmbedConfig(Embedding, SavedModel):
         "print for each text this many others with the highest scores, all embedded as --side; 0: none",
         minimum=0,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class MineConfig(Embedding, SavedModel):
+    """Which negatives launch/mine.py finds."""
+
+    title: ClassVar[str] = "Mining"
+
+    stores: tuple = option(
+        (), "stores written by data_prep/build_store.py, comma-separated; each is searched for its own pairs"
+    )
+    out: str = option("", "folder for the stores with negatives, each under the name of its folder")
+    per_pair: int = option(8, "negatives of a pair, at most", minimum=1)
+    first_rank: int = option(
+        1, "first rank of a negative, counted among the items that do not answer the query", minimum=1
+    )
+    last_rank: int = option(50, "last rank of a negative", minimum=1)
+    absolute_margin: float = option(
+        0.0, "a negative's score is at least this much below that of the positive", minimum=0.0
+    )
+    relative_margin: float = option(
+        0.05,
+        "a negative's score is at least this fraction of the positive's below it (arXiv 2407.15831)",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    negative_languages: str = option(
+        "any",
+        "texts that are searched: same, in the language of the query; other, in all others; any, in all",
+        choices=("same", "other", "any"),
+    )
+    query_languages: tuple = option(
+        (), "languages of the queries that search, comma-separated; empty: all that a query exists in"
+    )
+    take: str = option(
+        "top",
+        "which of the items in the range of ranks are taken: top, the best; random, drawn by --seed",
+        choices=("top", "random"),
+    )
+    seed: int = option(0, "seed of --take=random", minimum=0, maximum=2**31 - 1)
+    keep_negatives: bool = option(False, "keep the negatives that a store has, before those that are found")
+    cross_encoder: str = option(
+        "",
+        "folder or hub id of a cross-encoder of sentence-transformers whose scores the margins apply to, and which are"
+        " written as the teacher's; empty: the margins apply to the scores of --model",
+    )
+    cross_encoder_batch: int = option(32, "pairs of texts that --cross_encoder scores at a time", minimum=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.last_rank < self.first_rank:
+            raise InputError(
+                f"--last_rank={self.last_rank} is before --first_rank={self.first_rank}: expected at least the same"
+            )
+        if self.cross_encoder and self.keep_negatives:
+            raise InputError(
+                f"--keep_negatives cannot be combined with --cross_encoder={self.cross_encoder}, which has no scores"
+                " for the negatives that a store has: leave one out"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from absl import app, flags, logging
 from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, Part
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import says_full
+from hbt_jax.flag_elsewhere import flag_here
 from hbt_jax.flag_help import OTHERS, help_text
 from hbt_jax.flagfile import expanded
 from hbt_jax.output import escape_what_cannot_be_shown
@@ -22,7 +23,7 @@ from hbt_jax.places import check_local, check_scheme
 flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
 # flags whose values are not paths and may begin like a scheme
-_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures")
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures", "project")
 _NAMED_FOLDERS = ("dev_benchmarks", "systems")  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _PREFIXES = {"model": SENTENCE_MODEL}  # flag -> what may stand before a path
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
@@ -159,7 +160,8 @@ def _parse(arguments: list[str]) -> list[str]:
         return flags.FLAGS(arguments)
     except flags.UnrecognizedFlagError as error:
         close = difflib.get_close_matches(error.flagname, list(flags.FLAGS), n=1)
-        hint = f"did you mean --{close[0]}? " if close else ""
+        meant = f"did you mean --{close[0]}? " if close else ""
+        hint = flag_here(error.flagname, flags.FLAGS) or meant
         raise InputError(f"unknown flag --{error.flagname}: {hint}--help lists the flags") from error
     except (flags.Error, OSError) as error:
         raise InputError(f"{' '.join(str(error).split())}") from error

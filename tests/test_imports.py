@@ -26,6 +26,7 @@ MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "training": {"training", "data", "models", "mesh"},
     "evaluation": {"evaluation", "data", "models", "mesh"},
     "interchange": {"interchange", "evaluation", "training", "data", "models", "mesh"},
+    "mining": {"mining", "evaluation", "training", "data", "models", "mesh"},
     "study": {"study", "evaluation", "training"},
     "compile_check": {"compile_check", "evaluation", "training", "data", "models", "mesh"},
 }
@@ -35,6 +36,7 @@ FORBIDDEN = {  # room -> packages that must not be imported there
     "training": {"tensorflow", "absl", "tensorflow_datasets"},
     "evaluation": {"tensorflow", "absl", "tensorflow_datasets"},
     "interchange": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
+    "mining": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers"},
     "study": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
     "compile_check": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
 }

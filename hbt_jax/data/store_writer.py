@@ -37,23 +37,23 @@ class StoreWriter:
       scratch: a folder for temporary files, which `finish` removes.
     """
 
-    def __init__(self, out_dir: str | os.PathLike):
-        """Starts OUT.partial.
+    def __init__(self, out_dir: str | os.PathLike, flag: str = "--out_dir"):
+        """Starts OUT.partial; `flag` is the option that names OUT, for messages.
 
         Raises:
           InputError: OUT exists, cannot be written, or another process is writing it.
         """
-        self.out = pathlib.Path(out_dir)
+        self.out, self._flag = pathlib.Path(out_dir), flag
         self._check_absent()
         self.partial = self.out.with_name(self.out.name + ".partial")
         self.scratch = self.partial / "raw"
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
         with contextlib.ExitStack() as stack:
-            stack.enter_context(held(self.out, "--out_dir", beside=True, again=False))
+            stack.enter_context(held(self.out, self._flag, beside=True, again=False))
             self._check_absent()  # again: another process may have finished it meanwhile
             stack.callback(shutil.rmtree, self.partial, ignore_errors=True)
-            with disk_errors(self.partial, "--out_dir"):
+            with disk_errors(self.partial, self._flag):
                 if self.partial.exists():  # left by a killed process
                     shutil.rmtree(self.partial)
                 for folder in ("raw", *SIDES):
@@ -62,7 +62,7 @@ class StoreWriter:
 
     def _check_absent(self) -> None:
         if self.out.exists():
-            raise InputError(f"{self.out} already exists: remove it to build it again, or name another --out_dir")
+            raise InputError(f"{self.out} already exists: remove it to build it again, or name another {self._flag}")
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -80,7 +80,7 @@ class StoreWriter:
           tokens: int32; offsets: int64 [n + 1].
         """
         name = f"{side}-{language}"
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             self._write(f"{name}.values", tokens[offsets[0] : offsets[-1]].astype(np.int32))
             self._write(f"{name}.rows", np.stack([rows, np.diff(offsets)], axis=1).astype(np.int64))
 
@@ -101,7 +101,7 @@ class StoreWriter:
         """
         counts = np.diff(offsets)
         columns = {"query": query, "passage": passage, "group": group, "negatives": negatives, "counts": counts}
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             for name, values in columns.items():
                 self._write(f"pairs-{name}", np.asarray(values, np.int64))
             for name, scores in (("pairs", score), ("negatives", negative_scores)):
@@ -112,7 +112,7 @@ class StoreWriter:
 
     def relate(self, query: np.ndarray, passage: np.ndarray, group: np.ndarray) -> None:
         """Notes pairs, int64 [n] each, that are left out of the table although their passages answer their queries."""
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             for name, values in (("query", query), ("passage", passage), ("group", group)):
                 self._write(f"related-{name}", np.asarray(values, np.int64))
 
@@ -161,7 +161,7 @@ class StoreWriter:
           The manifest.
         """
         manifest = {"format": FORMAT, "version": VERSION, **description}
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             self._close()
             for side in SIDES:
                 files = {language: self._side_file(side, language, rows[side]) for language in description["languages"]}

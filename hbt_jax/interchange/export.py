@@ -33,6 +33,7 @@ from hbt_jax.models.huggingface import architectures
 from hbt_jax.models.huggingface.tokenizer_json import write_hugging_face
 from hbt_jax.models.huggingface.written import DENSE, module_files, tokenizer_config
 from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.projection import truncated
 from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
 
@@ -64,6 +65,8 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
     if config.remove_language_directions:
         model = without_language_directions(model, texts, config.remove_language_directions, mesh, poll)
+    if config.truncate_dim:
+        model = truncated(model, config.truncate_dim)
     poll()
     provenance = provenance_of(config.model, config.checkpoint, model)
     for note in (*model.lines(), *_without_results(config, provenance)):

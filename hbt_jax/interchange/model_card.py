@@ -72,6 +72,8 @@ def _summary(title: str, model: Model, provenance: Provenance, max_length: int) 
     dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
     if model.removed_directions:
         dense += f", which removes {model.removed_directions} directions of language"
+    if model.truncate_dim:
+        dense += f", which keeps the first {model.truncate_dim} numbers"
     return [
         f"# {title}",
         "",
@@ -181,7 +183,7 @@ def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: 
         ),
         ("Batch", f"{plan.global_batch:,} pairs{negatives}; the other pairs' passages are negatives"),
         ("Longest text", f"{text.query_length} tokens of a query, {text.passage_length} of a passage"),
-        *_learning(config.learning),
+        *_learning(config.learning, run.steps),
         ("Dropout", f"{config.model.dropout:g}"),
         ("Products of matrices in", config.mesh.compute_dtype),
         ("Seed", str(run.seed)),
@@ -203,15 +205,20 @@ def _validation(model: Model, provenance: Provenance) -> str:
     return f", {metric.replace('_', ' ')} {record.best_value:.4f}"
 
 
-def _learning(learning: LearningConfig) -> list[tuple[str, str]]:
+def _learning(learning: LearningConfig, steps: int) -> list[tuple[str, str]]:
     sides = "queries against passages and back" if learning.symmetric else "queries against passages"
     clipped = f", gradients clipped to norm {learning.clip_norm:g}" if learning.clip_norm else ""
+    widths = ", ".join(f"{width} (weight {weight:g})" for width, weight in learning.widths().items())
+    nested = f"; also of the first numbers of embeddings (Matryoshka): {widths}" if widths else ""
+    groups = f", times {learning.layer_decay:g} a layer downwards" if learning.layer_decay != 1 else ""
+    if learning.embedding_learning_rate:
+        groups += f", {learning.embedding_learning_rate:g} for the embeddings"
     return [
-        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}"),
+        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}{nested}"),
         ("Optimizer", f"AdamW, weight decay {learning.weight_decay:g}{clipped}"),
         (
             "Learning rate",
-            f"{learning.learning_rate:g}, {learning.schedule} after {learning.warmup_steps} steps of warm-up",
+            f"{learning.learning_rate:g}, {learning.schedule} after {learning.warmup(steps)} steps of warm-up{groups}",
         ),
     ]
 

@@ -161,6 +161,12 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
             settings.get("similarity", model.similarity) == model.similarity
         )  # early results do not state it
         same_directions = settings.get("removed_language_directions", 0) == model.removed_directions
-        if same_similarity and same_directions and all(settings.get(name) == value for name, value in wanted.items()):
+        same_width = settings.get("truncate_dim", 0) == model.truncate_dim and "quantization" not in settings
+        if (
+            same_similarity
+            and same_directions
+            and same_width
+            and all(settings.get(name) == value for name, value in wanted.items())
+        ):
             found.append(content)
     return tuple(found)

@@ -8,8 +8,9 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
 from hbt_jax.models.lora import LoraConfig, layer_numbers
 
+EMBEDDINGS = ("token_table", "position_table", "type_table", "embedding_norm")  # modules of the encoder
 _PARTS = {
-    "embeddings": ("token_table", "position_table", "type_table", "embedding_norm"),
+    "embeddings": EMBEDDINGS,
     "tokens": ("token_table",),
     "dense": ("dense",),
 }

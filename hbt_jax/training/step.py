@@ -83,7 +83,11 @@ class StepConfig:
 
     def initial_optimizer(self, parameters) -> optax.OptState:
         """The optimizer state before the first update; it holds nothing for frozen parameters."""
-        return make_optimizer(self.learning, self.steps).init(self.split(parameters)[0])
+        return self.make_optimizer().init(self.split(parameters)[0])
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """The optimizer of the run."""
+        return make_optimizer(self.learning, self.steps, self.encoder.layers)
 
     def split(self, parameters) -> tuple[nnx.State, nnx.State]:
         """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
@@ -128,16 +132,16 @@ def batch_loss(
     query_PbD, passage_PcD = (
         jnp.take_along_axis(vectors, batch[slots][:, :, None], axis=1) for slots in ("query_slots", "passage_slots")
     )
-    return losses.multi_positive(
-        query_PbD,
-        passage_PcD,
-        batch["masked"],
-        positives,
+    loss = functools.partial(
+        losses.multi_positive,
+        masked_PbW=batch["masked"],
+        positives=positives,
         temperature=config.learning.temperature,
         symmetric=config.learning.symmetric,
         tile=loss_tile(config.memory.loss_tile, query_PbD.shape[1], passage_PcD.shape[0] * passage_PcD.shape[1]),
         constrain=constrain,
     )
+    return losses.at_widths(query_PbD, passage_PcD, config.learning.widths(), config.normalize, loss)
 
 
 def loss_tile(given: int, queries: int, passages: int) -> int:
@@ -193,7 +197,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
     `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent).
     """
-    graph, optimizer = config.graph(mesh), make_optimizer(config.learning, config.steps)
+    graph, optimizer = config.graph(mesh), config.make_optimizer()
     schedule = learning_rate(config.learning, config.steps)
 
     def laid_out(values):

@@ -1,6 +1,7 @@
 """From a configuration to a trained model: opens the data, builds mesh and encoder, and runs the trainer."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ from jax.sharding import Mesh
 from hbt_jax import mesh as meshes
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import audit, pipeline
-from hbt_jax.data.plan import PLAN_SCHEME
+from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.errors import Interrupted
 from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
@@ -33,6 +34,7 @@ from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, Sh
 from hbt_jax.training.initial_model import InitialModel, open_initial_model
 from hbt_jax.training.metrics_log import MetricsLog
 from hbt_jax.training.preemption import StopRequest
+from hbt_jax.training.tracking.trackers import check_installed, start_trackers
 from hbt_jax.training.trainer import Trainer
 
 
@@ -51,15 +53,17 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     """
     folder = Path(config.run.workdir)
     check_name(folder, "workdir", "checkpoints and event files")
+    check_installed(config.run.trackers)
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     meshes.keep_compiled(config.mesh.compilation_cache_dir)
     mesh = meshes.make_mesh(config.mesh.mesh_data, config.mesh.mesh_fsdp)
     initial = open_initial_model(config)
     batches = HostBatches(initial.config, config.plan.stores, initial.tokenizer, mesh)
     batches.plan.check_negatives()
+    initial = with_steps(initial, batches.plan)
     validation = validation_batches(initial.config, initial.tokenizer, mesh)
     if is_leader():
-        notes = validation_lines(initial.config, validation)
+        notes = [*length_lines(initial, batches.plan), *validation_lines(initial.config, validation)]
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan), *notes]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
@@ -76,7 +80,9 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
         log = None
         if is_leader():
-            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step)
+            run = initial.config.run
+            trackers = start_trackers(run.trackers, run.project, folder, initial.config.options())
+            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step, trackers)
             stack.enter_context(contextlib.closing(log))
         add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
         trainer.run()
@@ -88,6 +94,15 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
             at_once=trainer.compiles,
         )
     return mesh
+
+
+def with_steps(initial: InitialModel, plan: Plan) -> InitialModel:
+    """The same with the number of steps that --epochs stands for."""
+    run = initial.config.run
+    if not run.epochs:
+        return initial
+    run = dataclasses.replace(run, steps=plan.steps_of(run.epochs))
+    return dataclasses.replace(initial, config=dataclasses.replace(initial.config, run=run))
 
 
 def summary_line(trainer: Trainer) -> str:
@@ -186,6 +201,12 @@ def _weights(initial: InitialModel) -> dict[tuple, np.ndarray] | None:
         for note in notes:
             print(note, flush=True)
     return parameters
+
+
+def length_lines(initial: InitialModel, plan: Plan) -> list[str]:
+    """What --epochs stands for, in words; nothing if --steps gives the length of the run."""
+    run, pairs = initial.config.run, int(plan.mixture.sizes.sum())
+    return [f"--epochs={run.epochs:g}: {run.steps:,} steps, over {pairs:,} pairs"] if run.epochs else []
 
 
 def mesh_line(mesh: Mesh) -> str:

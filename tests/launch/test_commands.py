@@ -31,6 +31,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
     ("script", "arguments", "message"),
     [
         ("train.py", ["--global_bach=3"], "unknown flag --global_bach: did you mean --global_batch? --help lists"),
+        ("train.py", ["--num_train_epochs=3"], "unknown flag --num_train_epochs: here it is --epochs; --help lists"),
         ("train.py", ["--batching=x-z"], "--batching=x-z: value should be one of <hybrid|x-x-mono|x-x|x-y|joint>"),
         ("train.py", ["--steps=many"], "--steps=many"),
         ("train.py", ["--mono_probability=1.5"], "--mono_probability=1.5: expected at most 1.0"),

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import jax
 from jax.sharding import Mesh
 
+from hbt_jax import languages
 from hbt_jax.config import EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.measures.metrics import SETTINGS
@@ -121,6 +122,7 @@ class EvaluatedModel:
         }
         if self.model.removed_directions:
             settings["removed_language_directions"] = self.model.removed_directions
+        settings |= languages.under_resourced()
         return Described(self.model.name, settings, {})
 
 

@@ -7,7 +7,6 @@ Prints a table; exits with 1 if a row is not as it should be.  Runs are of a tin
 announced.py, which makes the phase that is to be hit long enough.
 """
 
-import argparse
 import concurrent.futures
 import dataclasses
 import functools
@@ -30,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-from absl import logging  # noqa: E402
+from absl import flags, logging  # noqa: E402
 
 from tests.chaos import announced  # noqa: E402
 from tests.chaos.announced import COMPILE, DEV, FINAL, PHASES, STEP, WRITE, begun, phase_at  # noqa: E402
@@ -440,14 +439,9 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Runs the experiments, two at a time; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="one of a few kinds")
-    parser.add_argument("--kills", type=int, default=20, help="random moments of kill -9")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--only", default="", help="the experiments of this name, such as one_lost")
-    given = parser.parse_args()
+def main(_: list[str]) -> None:
+    """Runs the experiments, two at a time; exit code 1 if one did not go as it should."""
+    given = flags.FLAGS
     logging.set_verbosity(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="chaos_") as folder:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/compiled"
@@ -461,8 +455,14 @@ def main() -> int:
     print(
         f"\n{table(rows)}\n\n{len(rows) - wrong} of {len(rows)} as they should be, in {time.monotonic() - began:.0f} s"
     )
-    return int(bool(wrong or not rows))
+    sys.exit(int(bool(wrong or not rows)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from hbt_jax.flags import run_command
+
+    flags.DEFINE_bool("short", False, "one of a few kinds")
+    flags.DEFINE_integer("kills", 20, "random moments of kill -9")
+    flags.DEFINE_integer("seed", 0, "of the moments")
+    flags.DEFINE_string("only", "", "the experiments of this name, such as one_lost")
+    run_command(main)

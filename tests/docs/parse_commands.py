@@ -20,6 +20,8 @@ NOT_INSTALLED = "not installed: "
 
 def wrong(file: str, arguments: Sequence[str]) -> str:
     """What the command says of its arguments: the real parser, places and limits of the configuration's values."""
+    if "run_command(" not in (ROOT / file).read_text(encoding="utf-8"):
+        raise AssertionError(f"{file} does not call run_command: it would be run, not parsed")
     parts = []
     define, run_command = command.define, command.run_command
 

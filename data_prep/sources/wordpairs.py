@@ -78,7 +78,7 @@ def _codes(place: str, heads: Sequence[str]) -> list[str]:
     if len(heads) != 2 or len(set(codes)) != 2:
         tab = "\t"
         raise InputError(
-            f"{place}: the first line is {tab.join(heads)[:60]!r}: expected two different codes of languages, such as en"
-            " and de, with a tab between them"
+            f"{place}: the first line is {tab.join(heads)[:60]!r}: expected two different codes of languages, such as"
+            " en and de, with a tab between them"
         )
     return codes

@@ -237,7 +237,7 @@ def read_parameters(pretrained: Pretrained) -> tuple[dict[tuple, np.ndarray], li
     """
     source, dense, encoder = pretrained.weights, pretrained.dense, pretrained.encoder
     tensors = source.tensors()
-    names, left_out = architectures.encoder_names(tensors, str(source.source))
+    names, left_out = architectures.encoder_names(tensors, str(source.source), encoder)
     own = {name: tensors[given] for name, given in names.items()}
     dense_tensors = pretrained.dense_weights.tensors() if dense else {}
     problems = {

@@ -5,7 +5,7 @@ Those of BERT and XLM-RoBERTa stand here, those with rotary positions in rotary_
 
 import collections
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -245,6 +245,22 @@ def tensor_shapes(encoder: EncoderConfig) -> dict[str, tuple[int, ...]]:
     return {
         tensor.name: tensor.view(np.broadcast_to(nothing, shapes[tensor.path])).shape for tensor in _tensors(encoder)
     }
+
+
+def views(encoder: EncoderConfig, flat: Mapping[tuple, np.ndarray]) -> dict[str, np.ndarray]:
+    """transformers' tensors by name, each a view of our parameters, through which they can be changed."""
+    return {tensor.name: tensor.view(flat[tensor.path]) for tensor in _tensors(encoder)}
+
+
+def tensors_of(encoder: EncoderConfig, path: tuple) -> list[Tensor]:
+    """transformers' tensors that one of our parameters holds."""
+    return [tensor for tensor in _tensors(encoder) if tensor.path == path]
+
+
+def own_name(name: str, known: Collection[str]) -> str | None:
+    """The known name of a tensor that may have the prefix of a model with a head; None if there is none."""
+    plain = [name.removeprefix(prefix) for prefix in (*_PREFIXES, *_ROTARY_PREFIXES)]
+    return next((one for one in plain if one in known), None)
 
 
 def encoder_names(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
+from hbt_jax.languages import UNDER_RESOURCED, own_code
 
 JOINT = "joint"
 BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
@@ -162,6 +163,24 @@ class Benchmarks(Part):
         super().__post_init__()
         if self.layer_probe == 1:
             raise InputError("--layer_probe=1: one item has no random pairs: expected 2 or more, or 0 for no probe")
+
+
+def _under_resourced() -> Any:
+    """The option that says which languages evaluation counts as under-resourced."""
+    return option(
+        UNDER_RESOURCED,
+        "codes of the languages that robustness and the report set apart as under-resourced, comma-separated; the"
+        " default are the five that XM3600 chose for that reason",
+    )
+
+
+def _check_languages(flag: str, codes: tuple[str, ...]) -> None:
+    """Raises InputError for a code that is no language's."""
+    for code in codes:
+        try:
+            own_code(code)
+        except InputError as error:
+            raise InputError(f"--{flag}={','.join(codes)}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -733,6 +752,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
         minimum=0,
     )
     query_bank_weight: float = option(0.5, "weight of --query_bank; CSLS has one half", above=0.0)
+    under_resourced: tuple = _under_resourced()
 
     @property
     def uses_language_texts(self) -> tuple[str, ...]:
@@ -742,6 +762,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
 
     def __post_init__(self):
         super().__post_init__()
+        _check_languages("under_resourced", self.under_resourced)
         if self.query_bank_weight != EvalConfig.query_bank_weight and not self.query_bank:
             raise InputError(
                 f"--query_bank_weight={self.query_bank_weight} needs --query_bank, the number of neighbours"
@@ -827,6 +848,11 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
         0,
         "maximum length of a text, in tokens; 0: that of the longer side in training, or as the model's files say",
         minimum=0,
+    )
+    peft_adapter: bool = option(
+        False,
+        "write the low-rank adapters of a run that trained some as PEFT files too, into OUT/adapter, for the model that"
+        " it started from",
     )
     license: str = option(
         "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
@@ -952,9 +978,11 @@ class CompareConfig(Part):
         minimum=0.5,
         maximum=0.999,
     )
+    under_resourced: tuple = _under_resourced()
 
     def __post_init__(self):
         super().__post_init__()
+        _check_languages("under_resourced", self.under_resourced)
         if self.systems and (self.a or self.b):
             raise InputError(f"--systems={','.join(self.systems)} stands in place of --a and --b: leave those out")
 

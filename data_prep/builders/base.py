@@ -17,7 +17,7 @@ from typing import TextIO
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped
+from data_prep.builders.row import BadRow, Dropped, Respelled
 from data_prep.builders.source_files import by_split
 from data_prep.builders.tables import ON_BAD_ROW, table_features
 from data_prep.builders.unchanged import check_unchanged, digest
@@ -32,15 +32,20 @@ class LeftOut:
 
     Attributes:
       counts: reason -> how many.
+      respelled: code in the files -> {"language": its code here, "rows": how many}.
     """
 
     def __init__(self, rejects: Path, on_bad_row: str):
         self.counts: collections.Counter = collections.Counter()
+        self.respelled: dict[str, dict] = {}
         self._path, self._stop = rejects, on_bad_row == "stop"
         self._file: TextIO | None = None
 
-    def add(self, value: BadRow | Dropped) -> None:
+    def add(self, value: BadRow | Dropped | Respelled) -> None:
         """Counts one; raises a BadRow if that is to stop the build."""
+        if isinstance(value, Respelled):
+            self.respelled[value.written] = {"language": value.code, "rows": value.count}
+            return
         if isinstance(value, Dropped):
             self.counts[value.reason] += value.count
             return
@@ -162,6 +167,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield left_out
         if counts := dict(+left_out.counts):
             self.info.metadata["dropped"][split] = counts
+        if left_out.respelled:
+            self.info.metadata.setdefault("respelled", {})[split] = left_out.respelled
 
     def _nothing_left(self, split: str, left_out: Mapping[str, int]) -> InputError:
         """The error for a split without a usable row."""

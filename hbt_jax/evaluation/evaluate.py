@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
+from hbt_jax import languages
 from hbt_jax.config import FUSIONS, WHOLE, EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
@@ -55,7 +56,8 @@ def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
     devices = jax.devices()
     if config.mesh_data > len(devices):
         raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
-    evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
+    with languages.state_under_resourced(config.under_resourced):
+        evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
 
 
 def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import jax
 from jax.sharding import Mesh
 
+from hbt_jax import languages
 from hbt_jax.config import WHOLE, EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.measures.metrics import SETTINGS
@@ -131,6 +132,7 @@ class EvaluatedModel:
             settings["truncate_dim"] = self.model.truncate_dim
         if self.model.quantization != WHOLE:
             settings["quantization"] = self.model.quantization
+        settings |= languages.under_resourced()
         return Described(self.model.name, settings, {})
 
 

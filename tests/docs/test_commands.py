@@ -123,7 +123,7 @@ def test_the_commands_of_a_page_run(page, running):
 
 def test_most_guides_have_commands_that_run():
     names = ("compare", "data", "evaluation", "export", "mining", "own_data")
-    assert PAGES == [f"docs/{name}.md" for name in names]
+    assert [f"docs/{name}.md" for name in names] == PAGES
 
 
 def test_the_flags_of_every_command_are_taken():

@@ -458,6 +458,12 @@ class MemoryConfig(Part):
     split_optimizer: bool = option(
         True, "split optimizer state over all devices, even where they hold parameters whole (ZeRO-1)"
     )
+    gradient_dtype: str = option(
+        "bfloat16",
+        "dtype in which devices sum the gradients of layers' kernels with --compute_dtype=bfloat16; float32 moves twice"
+        " as many bytes of them; products add up in float32 either way",
+        choices=DTYPES,
+    )
     profile_steps: str = option(
         "", "FIRST:LAST, steps whose trace for TensorBoard and Perfetto is written to WORKDIR/profile, such as 5:8"
     )

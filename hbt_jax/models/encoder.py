@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from hbt_jax.errors import InputError
-from hbt_jax.models import on_cpu, rotary
+from hbt_jax.models import linear, on_cpu, rotary
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.rotary import RotaryConfig
 
@@ -145,13 +145,15 @@ class Layer(nnx.Module):
         adapted: tuple[str, ...] = (),
         dtype: jnp.dtype,
         one_cpu: bool = False,
+        wide_gradients: bool = False,
         rngs: nnx.Rngs,
     ):
         parts = on_cpu if one_cpu else nnx
+        product = (on_cpu if one_cpu else linear).WideGradientLinear if wide_gradients else parts.Linear
 
-        def linear(name: str, inputs: int, outputs: int) -> nnx.Linear:
+        def applied(name: str, inputs: int, outputs: int) -> nnx.Linear:
             start, bias = nnx.initializers.normal(0.02), config.has_bias(name)
-            return parts.Linear(inputs, outputs, use_bias=bias, dtype=dtype, kernel_init=start, rngs=rngs)
+            return product(inputs, outputs, use_bias=bias, dtype=dtype, kernel_init=start, rngs=rngs)
 
         def adapter(target: str) -> nnx.LoRA:
             inputs = config.feed_forward if target == "contract" else config.width
@@ -162,11 +164,11 @@ class Layer(nnx.Module):
         self.activation = on_cpu.gelu if one_cpu and config.activation == "gelu" else ACTIVATIONS[config.activation]
         self.rotary, self.local = config.rotary, bool(config.rotary) and number in config.rotary.local_layers
         self.theta = config.rotary.theta_of(number) if config.rotary else 0.0
-        self.query_key_value = linear("query_key_value", config.width, 3 * config.width)
-        self.attention_output = linear("attention_output", config.width, config.width)
+        self.query_key_value = applied("query_key_value", config.width, 3 * config.width)
+        self.attention_output = applied("attention_output", config.width, config.width)
         self.attention_norm = None if config.pre_norm and number == 0 else _norm(config, rngs, parts)
-        self.expand = linear("expand", config.width, config.expanded)
-        self.contract = linear("contract", config.feed_forward, config.width)
+        self.expand = applied("expand", config.width, config.expanded)
+        self.contract = applied("contract", config.feed_forward, config.width)
         self.output_norm = _norm(config, rngs, parts)
         self.dropout = nnx.Dropout(config.dropout)
         self.adapted = adapted
@@ -283,6 +285,7 @@ class Encoder(nnx.Module):
       scan_layers: compile one layer and loop over all of them, so that compilation does not grow with their number; the
         parameters are stacked for the loop.  Ignored where layers differ (LoRA or a window in some of them).
       one_cpu: compute what on_cpu.py has in its way, for one CPU device.
+      wide_gradients: keep the gradients of layers' kernels in float32 where `dtype` is narrower (linear.py).
     """
 
     def __init__(
@@ -294,14 +297,15 @@ class Encoder(nnx.Module):
         remat: str = "none",
         scan_layers: bool = False,
         one_cpu: bool = False,
+        wide_gradients: bool = False,
         rngs: nnx.Rngs,
     ):
         def table(rows: int) -> nnx.Embed:
             return nnx.Embed(rows, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs)
 
         def layer(number: int) -> Layer:
-            adapted = lora.on(number) if lora else ()
-            return Layer(config, number, lora=lora, adapted=adapted, dtype=dtype, one_cpu=one_cpu, rngs=rngs)
+            options = {"dtype": dtype, "one_cpu": one_cpu, "wide_gradients": wide_gradients}
+            return Layer(config, number, lora=lora, adapted=lora.on(number) if lora else (), **options, rngs=rngs)
 
         parts = on_cpu if one_cpu else nnx
         self.position_offset = config.position_offset

@@ -17,13 +17,22 @@ _HIDDEN = -1e30  # a score that no softmax sees
 class Linear(nnx.Linear):
     """nnx.Linear."""
 
+    wide_gradients = False
+
     def __call__(self, inputs):
         """[..., N] from [..., K]."""
-        bias = None if self.bias is None else self.bias[...]
-        inputs, kernel_KN, bias_N = self.promote_dtype((inputs, self.kernel[...], bias), dtype=self.dtype)
+        kernel_KN, bias = self.kernel[...], None if self.bias is None else self.bias[...]
+        inputs, rounded_KN, bias_N = self.promote_dtype((inputs, kernel_KN, bias), dtype=self.dtype)
+        kernel_KN = kernel_KN if self.wide_gradients else rounded_KN
         output_MN = _product(inputs.reshape(-1, inputs.shape[-1]), kernel_KN)
         output_MN = output_MN if bias is None else _plus_row(output_MN, bias_N)
         return output_MN.reshape(*inputs.shape[:-1], -1)
+
+
+class WideGradientLinear(Linear):
+    """linear.WideGradientLinear."""
+
+    wide_gradients = True
 
 
 class LayerNorm(nnx.LayerNorm):
@@ -39,15 +48,15 @@ class LayerNorm(nnx.LayerNorm):
 
 @jax.custom_vjp
 def _product(inputs_MK, kernel_KN):
-    return _dot(inputs_MK, kernel_KN, (1, 0)).astype(inputs_MK.dtype)
+    return _dot(inputs_MK, kernel_KN.astype(inputs_MK.dtype), (1, 0)).astype(inputs_MK.dtype)
 
 
 def _product_backward(kept, gradient_MN):
     inputs_MK, kernel_KN = kept
     dtype = inputs_MK.dtype
     turned_KM = _in_memory(inputs_MK.T) if dtype == jnp.bfloat16 else inputs_MK.T
-    to_kernel_KN = _dot(turned_KM, gradient_MN, (1, 0)).astype(dtype)
-    return _dot(gradient_MN, kernel_KN, (1, 1)).astype(dtype), to_kernel_KN
+    to_kernel_KN = _dot(turned_KM, gradient_MN, (1, 0)).astype(kernel_KN.dtype)
+    return _dot(gradient_MN, kernel_KN.astype(dtype), (1, 1)).astype(dtype), to_kernel_KN
 
 
 _product.defvjp(lambda *given: (_product(*given), given), _product_backward)

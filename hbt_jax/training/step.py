@@ -101,6 +101,7 @@ class StepConfig:
             remat=self.memory.remat,
             scan_layers=scan_layers,
             one_cpu=one_cpu,
+            wide_gradients=self.memory.gradient_dtype == "float32",
             rngs=nnx.Rngs(self.seed),
         )
 

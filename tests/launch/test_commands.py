@@ -39,6 +39,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("train.py", [], "--workdir is needed: folder of this run"),
         ("train.py", ["--workdir=w"], "--stores is needed: training stores"),
         ("train.py", ["--workdir=w", "--stores=s", "--patience=2"], "--patience=2 needs --validate_every"),
+        ("train.py", ["--workdir=w", "--stores=s", "--distillation=kl"], "--distillation=kl needs --negatives"),
         ("train.py", ["--workdir=w", "--stores=s", "--layer_probe=9"], "--layer_probe=9 needs --benchmarks"),
         ("train.py", ["--workdir=w", "--stores=s", "--benchmarks=facts"], "--benchmarks=facts needs --data_dir"),
         (

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from hbt_jax.errors import InputError
+from hbt_jax.models import on_cpu
 from hbt_jax.models.lora import LoraConfig
 
 
@@ -105,20 +106,24 @@ class Layer(nnx.Module):
         lora: LoraConfig | None = None,
         adapted: tuple[str, ...] = (),
         dtype: jnp.dtype,
+        one_cpu: bool = False,
         rngs: nnx.Rngs,
     ):
+        parts = on_cpu if one_cpu else nnx
+
         def linear(inputs: int, outputs: int) -> nnx.Linear:
-            return nnx.Linear(inputs, outputs, dtype=dtype, kernel_init=nnx.initializers.normal(0.02), rngs=rngs)
+            return parts.Linear(inputs, outputs, dtype=dtype, kernel_init=nnx.initializers.normal(0.02), rngs=rngs)
 
         def norm() -> nnx.LayerNorm:
-            return nnx.LayerNorm(config.width, epsilon=config.norm_epsilon, dtype=jnp.float32, rngs=rngs)
+            return parts.LayerNorm(config.width, epsilon=config.norm_epsilon, dtype=jnp.float32, rngs=rngs)
 
         def adapter(target: str) -> nnx.LoRA:
             inputs = config.feed_forward if target == "contract" else config.width
             outputs = config.feed_forward if target == "expand" else config.width
             return nnx.LoRA(inputs, lora.rank, outputs, dtype=dtype, rngs=rngs)
 
-        self.heads, self.activation = config.heads, ACTIVATIONS[config.activation]
+        self.heads, self.one_cpu = config.heads, one_cpu
+        self.activation = on_cpu.gelu if one_cpu and config.activation == "gelu" else ACTIVATIONS[config.activation]
         self.query_key_value = linear(config.width, 3 * config.width)
         self.attention_output = linear(config.width, config.width)
         self.attention_norm = norm()
@@ -147,7 +152,10 @@ class Layer(nnx.Module):
             self._adapted(target, part, hidden_RLD).reshape(rows, length, self.heads, width // self.heads)
             for target, part in zip(("query", "key", "value"), mixed, strict=True)
         )
-        attended = jax.nn.dot_product_attention(query, key, value, mask=mask_RLL[:, None])  # softmax in fp32
+        if self.one_cpu:
+            attended = on_cpu.attention(query, key, value, mask_RLL)
+        else:
+            attended = jax.nn.dot_product_attention(query, key, value, mask=mask_RLL[:, None])  # softmax in fp32
         return attended.reshape(rows, length, width)
 
     def _adapted(self, target: str, product, inputs):
@@ -194,6 +202,7 @@ class Encoder(nnx.Module):
         matrix products with parameters) or "full" (the whole layer).
       scan_layers: compile one layer and loop over all of them, so that compilation does not grow with their number; the
         parameters are stacked for the loop.  Ignored where layers differ (LoRA on some of them).
+      one_cpu: compute what on_cpu.py has in its way, for one CPU device.
     """
 
     def __init__(
@@ -204,13 +213,15 @@ class Encoder(nnx.Module):
         dtype: jnp.dtype = jnp.float32,
         remat: str = "none",
         scan_layers: bool = False,
+        one_cpu: bool = False,
         rngs: nnx.Rngs,
     ):
         def table(rows: int) -> nnx.Embed:
             return nnx.Embed(rows, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs)
 
         def layer(number: int) -> Layer:
-            return Layer(config, lora=lora, adapted=lora.on(number) if lora else (), dtype=dtype, rngs=rngs)
+            adapted = lora.on(number) if lora else ()
+            return Layer(config, lora=lora, adapted=adapted, dtype=dtype, one_cpu=one_cpu, rngs=rngs)
 
         self.position_offset = config.position_offset
         self.token_table = table(padded_vocabulary(config.vocab_size))

@@ -615,6 +615,8 @@ class Embedding(Devices, Pooling, Prefixes):
 class Truncation(Part):
     """How many numbers of an embedding are kept."""
 
+    title: ClassVar[str] = "Embedding"
+
     truncate_dim: int = option(
         0,
         "first numbers of each embedding that are kept, scaled to unit length again if the model's are, as for models"

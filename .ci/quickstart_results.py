@@ -23,7 +23,7 @@ METRICS = ("map", "recall@1", "recall@10")
 def printed(text: str) -> dict[str, dict]:
     """The figures in README.md by "untrained" and "trained".
 
-    Each has "queries", "candidates", "release" (of CLDR) and of each setting [mAP, R@1, R@10].
+    Each has "queries", "candidates", "release" (of CLDR) and of each setting [mAP, R_cap@1, R_cap@10].
     """
     found = {}
     for block, start, queries, candidates in re.findall(

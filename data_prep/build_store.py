@@ -85,7 +85,7 @@ def build_store(
       The store's manifest.
 
     Raises:
-      InputError: OUT_DIR exists, the disk is full, or a record is wrong: a language that hbt_jax/languages.py lacks,
+      InputError: OUT_DIR exists, the disk is full, or a record is wrong: a code that is not canonical,
         two texts for one id and language, or a pair that names an unknown id.
       OSError: the disk is full while a temporary file is written.
     """
@@ -171,6 +171,11 @@ def holds(manifest: dict) -> list[str]:
         for side, count in manifest.get("merged", {}).items()
     ]
     lines += [f"  {line}" for line in class_lines(manifest, SIDES)]
+    respelled = manifest["source"]["metadata"].get("respelled", {}).get(manifest["split"], {})
+    lines += [
+        f"  rows with texts in {written!r}: {entry['rows']:,}, counted as {entry['language']}, the same language"
+        for written, entry in respelled.items()
+    ]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in manifest["dropped"].items()]
     return lines
 

@@ -36,6 +36,8 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         S  segments (texts) a row can hold at most
         K  keys drawn from the key of a row
         H  attention heads
+        d  numbers of a head
+        h  half of them
         F  width of the feed-forward layer
         V  vocabulary
         M  words of a tokenizer's cache
@@ -58,8 +60,13 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         I  items of a layer probe
     connected
         E  edges of a graph
-    evaluation.ranked, evaluation.during_training
+    evaluation.ranked, evaluation.fused, evaluation.during_training
         G  relevant candidates that a query has at most
+        X  candidates that a query does not search at most
+    evaluation.others
+        E  lines of a run
+        G  relevant candidates that a query has at most
+        M  slots of candidates
         X  candidates that a query does not search at most
     evaluation.ranking, evaluation.measures, evaluation.results
         B  queries of a bank

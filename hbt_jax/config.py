@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
+from hbt_jax.languages import UNDER_RESOURCED, own_code
 
 JOINT = "joint"
 BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
@@ -25,10 +26,13 @@ CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
 KL, MARGIN_MSE = "kl", "margin_mse"
+SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-transformers embeds with
+STREAMED = ("miracl", "mldr", "neuclir")  # benchmarks whose passages are read as a stream
 WHOLE, INT8, BINARY = "none", "int8", "binary"
 QUANTIZATIONS = (WHOLE, INT8, BINARY)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
+FUSIONS = ("rrf", "minmax")
 VALIDATION_LOSS = "validation_loss"  # the value of --best_metric that is no metric of a dev benchmark
 MIN_MAX_LENGTH = 4  # tokens: the smallest maximum length, enough for prefix, special tokens and some text
 
@@ -160,6 +164,24 @@ class Benchmarks(Part):
         super().__post_init__()
         if self.layer_probe == 1:
             raise InputError("--layer_probe=1: one item has no random pairs: expected 2 or more, or 0 for no probe")
+
+
+def _under_resourced() -> Any:
+    """The option that says which languages evaluation counts as under-resourced."""
+    return option(
+        UNDER_RESOURCED,
+        "codes of the languages that robustness and the report set apart as under-resourced, comma-separated; the"
+        " default are the five that XM3600 chose for that reason",
+    )
+
+
+def _check_languages(flag: str, codes: tuple[str, ...]) -> None:
+    """Raises InputError for a code that is no language's."""
+    for code in codes:
+        try:
+            own_code(code)
+        except InputError as error:
+            raise InputError(f"--{flag}={','.join(codes)}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -587,7 +609,11 @@ class SavedModel(Part):
 
     title: ClassVar[str] = "Model"
 
-    model: str = option("", "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout")
+    model: str = option(
+        "",
+        "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout; launch/eval.py: or st:FOLDER, of"
+        " any model of sentence-transformers, which then embeds",
+    )
     checkpoint: str = option(
         "best",
         "which checkpoint of a workdir to load: best (falls back to last), last or untrained",
@@ -670,7 +696,37 @@ class LanguageRemoval(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel):
+class OtherSystem(Part):
+    """A system that is evaluated in place of a model of this package."""
+
+    title: ClassVar[str] = "Other systems, in place of --model"
+
+    run: tuple = option((), "TREC runs of another system, one for each of --benchmarks, comma-separated")
+    embeddings: tuple = option(
+        (),
+        "vectors of another system: QUERIES.npy,CANDIDATES.npy, float [texts, D], rows in the order of --write_texts,"
+        " or named by X.ids beside X.npy, one id a line; --normalize scales them to unit length",
+    )
+    write_texts: bool = option(
+        False, "write the texts of --benchmarks into OUT, in the order of the rows of --embeddings, and end"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.embeddings and len(self.embeddings) != 2:
+            raise InputError(
+                f"--embeddings={','.join(self.embeddings)}: expected two files, QUERIES.npy,CANDIDATES.npy"
+            )
+
+    @property
+    def other(self) -> tuple[str, ...]:
+        """The options with a value that need no model of this package, written as flags."""
+        given = {"run": ",".join(self.run), "embeddings": ",".join(self.embeddings)}
+        return (*(f"--{name}={value}" for name, value in given.items() if value), *["--write_texts"] * self.write_texts)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
     """What launch/eval.py evaluates."""
 
     title: ClassVar[str] = "Evaluation"
@@ -682,20 +738,36 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel
         " paragraph)",
         choices=CANDIDATE_TEXTS,
     )
+    language: str = option(
+        "", "language of the texts of a BEIR folder or a data set of ir_datasets, where their files do not say it"
+    )
     miracl_languages: tuple = option(
         (), "languages of miracl to evaluate, comma-separated; empty: all whose files are there"
     )
     corpus_block: int = option(
-        32768, "passages of miracl that are read, embedded and searched at a time; bounds the memory", minimum=1
+        32768, "passages of miracl, mldr and neuclir that are read and searched at a time; bounds the memory", minimum=1
     )
     run_depth: int = option(
-        100, "candidates per query in a TREC run; 0: all, which is not supported by miracl", minimum=0
+        100, "candidates per query in a TREC run; 0: all, which miracl, mldr and neuclir do not support", minimum=0
     )
     cross_lingual_runs: bool = option(
         False, "write TREC runs of the cross-lingual pools too, one per candidate language"
     )
+    measures: str = option(
+        "",
+        'further measures by ir-measures, such as "nDCG@20 P@5 RBP(p=0.8) R@100", separated by spaces; grades count; a'
+        " measure without a cutoff takes long on large pools; needs the extra `measures`",
+    )
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
+    )
+    fusion: tuple = option(
+        (),
+        "rank by the model and BM25 together too, comma-separated: rrf, reciprocal rank fusion, into OUT/rrf; minmax,"
+        " scores scaled to 0 ... 1 and added by --fusion_weight, into OUT/minmax; needs the extra `lexical`",
+    )
+    fusion_weight: float = option(
+        0.5, "weight of the model's scores in --fusion=minmax; that of BM25 is the rest", minimum=0.0, maximum=1.0
     )
     query_expansions: str = option(
         "",
@@ -718,6 +790,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel
         minimum=0,
     )
     query_bank_weight: float = option(0.5, "weight of --query_bank; CSLS has one half", above=0.0)
+    under_resourced: tuple = _under_resourced()
 
     @property
     def uses_language_texts(self) -> tuple[str, ...]:
@@ -727,6 +800,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel
 
     def __post_init__(self):
         super().__post_init__()
+        _check_languages("under_resourced", self.under_resourced)
         if self.query_bank_weight != EvalConfig.query_bank_weight and not self.query_bank:
             raise InputError(
                 f"--query_bank_weight={self.query_bank_weight} needs --query_bank, the number of neighbours"
@@ -741,7 +815,8 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel
                 f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"
                 " evaluated in all their languages"
             )
-        if self.corpus_block != EvalConfig.corpus_block and "miracl" not in self.benchmarks:
+        streamed = [name for name in self.benchmarks if name in STREAMED]
+        if self.corpus_block != EvalConfig.corpus_block and not streamed:
             raise InputError(
                 f"--corpus_block={self.corpus_block} needs --benchmarks=miracl: other benchmarks' candidates are read"
                 " whole"
@@ -750,8 +825,54 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, SavedModel
             raise InputError(
                 f"--expansion_combination={self.expansion_combination} needs --query_expansions, the file of the texts"
             )
-        if "miracl" in self.benchmarks and not self.run_depth:
-            raise InputError("--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more")
+        if streamed and not self.run_depth:
+            raise InputError(
+                f"--run_depth=0: the whole ranking of {streamed[0]}'s passages is never held: expected 1 or more"
+            )
+        self._check_fusion()
+        self._check_other()
+
+    def _check_fusion(self) -> None:
+        """Raises InputError for fusions that do not exist, or options that do not go with one."""
+        given = f"--fusion={','.join(self.fusion)}"
+        for how in self.fusion:
+            if how not in FUSIONS or self.fusion.count(how) > 1:
+                raise InputError(f"{given}: expected one or both of {', '.join(FUSIONS)}")
+        if self.fusion_weight != EvalConfig.fusion_weight and "minmax" not in self.fusion:
+            raise InputError(f"--fusion_weight={self.fusion_weight} needs --fusion=minmax")
+        for name in ("run", "query_expansions", "query_bank"):
+            if self.fusion and getattr(self, name):
+                raise InputError(f"{given} is not for --{name}: it needs embeddings of the queries as they are")
+
+    def _check_other(self) -> None:
+        """Raises InputError for options that another system cannot have."""
+        systems = [*([f"--model={self.model}"] if self.model else []), *self.other]
+        if self.other and len(systems) > 1:
+            raise InputError(f"{' and '.join(systems)}: expected one of them: a command evaluates one system")
+        if self.run and len(self.run) != len(self.benchmarks):
+            raise InputError(
+                f"--run={','.join(self.run)}: {len(self.run)} runs for {len(self.benchmarks)} of --benchmarks: expected"
+                " one for each, in their order"
+            )
+        if self.embeddings and len(self.benchmarks) > 1:
+            raise InputError(
+                f"{self.other[0]}: vectors are of one benchmark, but --benchmarks={','.join(self.benchmarks)}: give one"
+            )
+        if not self.is_other:
+            return
+        own = ["layer_probe", "query_expansions", "query_bank", "remove_language_directions", "checkpoint", "pooling"]
+        own += ["truncate_dim", "quantization"]
+        if not self.model:
+            own += ["query_prefix", "passage_prefix", "max_length"]
+        for name in [*own, *([] if self.embeddings else ["normalize"])]:
+            value = getattr(self, name)
+            if value != getattr(EvalConfig, name):
+                raise InputError(f"--{name}={value} is not for {systems[0]}: it needs a model of this package")
+
+    @property
+    def is_other(self) -> bool:
+        """Whether the system is none of this package's models."""
+        return bool(self.other) or self.model.startswith(SENTENCE_MODEL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -765,6 +886,11 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
         0,
         "maximum length of a text, in tokens; 0: that of the longer side in training, or as the model's files say",
         minimum=0,
+    )
+    peft_adapter: bool = option(
+        False,
+        "write the low-rank adapters of a run that trained some as PEFT files too, into OUT/adapter, for the model that"
+        " it started from",
     )
     license: str = option(
         "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
@@ -871,7 +997,12 @@ class CompareConfig(Part):
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "output folders of system B; differences are A - B")
-    out: str = option("", "folder for compare.html, compare.tsv and compare.json")
+    systems: tuple = option(
+        (),
+        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
+        " comma-separated, with one name for the runs of a system",
+    )
+    out: str = option("", "folder for compare.json, compare.tsv, compare.tex and, of --a and --b, compare.html")
     metric: str = option(
         "map", "metric of the three settings, as named in results.json; rank distance is always compared too"
     )
@@ -885,6 +1016,13 @@ class CompareConfig(Part):
         minimum=0.5,
         maximum=0.999,
     )
+    under_resourced: tuple = _under_resourced()
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_languages("under_resourced", self.under_resourced)
+        if self.systems and (self.a or self.b):
+            raise InputError(f"--systems={','.join(self.systems)} stands in place of --a and --b: leave those out")
 
 
 @dataclasses.dataclass(frozen=True)

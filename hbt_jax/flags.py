@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
-from hbt_jax.config import OF_MODEL, Part
+from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, Part
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import says_full
 from hbt_jax.flag_elsewhere import flag_here
@@ -23,8 +23,9 @@ from hbt_jax.places import check_local, check_scheme
 flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
 # flags whose values are not paths and may begin like a scheme
-_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "project")
-_NAMED_FOLDERS = ("dev_benchmarks",)  # flags whose values may be NAME:FOLDER, of which the folder is a path
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures", "project")
+_NAMED_FOLDERS = ("dev_benchmarks", "systems")  # flags whose values may be NAME:FOLDER, of which the folder is a path
+_PREFIXES = {"model": SENTENCE_MODEL}  # flag -> what may stand before a path
 _remote: set[str] = set()  # flags of the configuration that take a place with a scheme
 
 EXIT_FAILED = 1
@@ -104,7 +105,7 @@ def require(names: Iterable[str]) -> None:
 
 def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
     """Raises InputError if a benchmark is given by name, not by path, and there is no folder to look it up in."""
-    named = [name for name in benchmarks if "/" not in name]
+    named = [name for name in benchmarks if "/" not in name and ":" not in name]
     if named and not data_dir:
         raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder per benchmark")
 
@@ -122,6 +123,7 @@ def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
     found += [(name, f"--{name}", _texts(flags.FLAGS[name].value)) for name in flags.FLAGS]
     for name, called, texts in found:
         for text in () if name in _FREE_TEXT else texts:
+            text = text.removeprefix(_PREFIXES.get(name, ""))
             if name in _NAMED_FOLDERS and not text.partition(":")[2].startswith("//"):
                 text = text.partition(":")[2]
             if name in takes:

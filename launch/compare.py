@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests whether, and by how much, two systems differ on the benchmarks that both were evaluated on.
+"""Tests whether, and by how much, systems differ on the benchmarks that all of them were evaluated on.
 
     python launch/compare.py --a=runs/hybrid_0,runs/hybrid_1 --b=runs/mono_0,runs/mono_1 --out=runs/compared
 
@@ -21,16 +21,17 @@ from hbt_jax.training.preemption import StopRequest  # noqa: E402
 def main(_: list[str]) -> None:
     """Checks the flags, then compares."""
     config = command.values(CompareConfig)
-    command.require(["a", "b", "out"])
+    command.require(["out"] if config.systems else ["a", "b", "out"])
     with StopRequest("stopping; a second signal stops at once") as stop, held(config.out, "--out"):
         # This imports scipy: only after the flags have been checked.
         from hbt_jax.evaluation.compare import compare_command
+        from hbt_jax.evaluation.compare_many import compare_many_command
 
         def poll() -> None:
             if stop.requested:
                 raise Interrupted("during the comparison; nothing was written; run the command again")
 
-        compare_command(config, poll)
+        (compare_many_command if config.systems else compare_command)(config, poll)
 
 
 if __name__ == "__main__":

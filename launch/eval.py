@@ -23,7 +23,7 @@ from hbt_jax.training.preemption import StopRequest  # noqa: E402
 def main(_: list[str]) -> None:
     """Checks the flags, then evaluates."""
     config, processes = command.values(EvalConfig), command.values(ProcessConfig)
-    command.require(["model", "benchmarks", "out"])
+    command.require([*([] if config.other else ["model"]), "benchmarks", "out"])
     command.require_data_dir(config.benchmarks, config.data_dir)
     check_writable(config.out)
     for name in config.benchmarks:

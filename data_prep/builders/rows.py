@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from data_prep.builders.base import SourceBuilder
 from data_prep.builders.keys import in_order
-from data_prep.builders.row import BadRow, Dropped, Row, item_id, typed_id
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, typed_id
 from data_prep.scratch.id_index import IdIndex
 
 ONE_TEXT = "Texts that differ only in normal form, spaces or invisible characters are one item."  # a release note
@@ -34,10 +34,11 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
     """
 
     @abc.abstractmethod
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
-        """Yields the rows of the files of one split.
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped | Respelled]:
+        """Yields the rows of the files of one split, their languages by canonical codes.
 
-        It yields a BadRow in place of a malformed row, and a Dropped in place of what the source leaves out.
+        It yields a BadRow in place of a malformed row, a Dropped in place of what the source leaves out, and a
+        Respelled for each code in the files that is not canonical.
         """
 
     def _generate_examples(self, split: str, files: Sequence[Path]):
@@ -122,7 +123,6 @@ def pairs(rows: Iterable[Row], scores: bool = False) -> Iterator[dict]:
         }
         if scores:
             record["score"] = [] if row.score is None else [row.score]
-            record["negative_scores"] = [row.negative_scores[index] for index in negatives.values()] * bool(
-                row.negative_scores
-            )
+            listed = negatives.values() if row.negative_scores else ()
+            record["negative_scores"] = [row.negative_scores[index] for index in listed]
         yield record

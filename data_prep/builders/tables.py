@@ -10,6 +10,8 @@ Every source is one builder with three configs:
                         for each negative, or none)
 """
 
+import numpy as np
+
 from hbt_jax.data.pipeline import import_tensorflow
 
 TABLES = ("queries", "passages", "pairs")
@@ -33,7 +35,7 @@ def table_features(table: str, scores: bool = False):
     if table == "pairs":
         features = {"query": text, "passage": text, "group": text, "negatives": tfds.features.Sequence(text)}
         if scores:
-            features |= dict.fromkeys(("score", "negative_scores"), tfds.features.Sequence("float32"))
+            features |= dict.fromkeys(("score", "negative_scores"), tfds.features.Sequence(np.float32))
     else:
         features = {"id": text, "language": text, "text": text}
     return tfds.features.FeaturesDict(features)

@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep.store.filters import EMPTY, Filters, content_keys
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import LISTED, canonical, is_known, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.spans import offsets_of
 from hbt_jax.text_identity import identity_keys
@@ -90,13 +90,13 @@ def ids(names: Iterable[bytes | str]) -> np.ndarray:
 
 
 def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, side: str) -> Texts:
-    """Tokenises a batch of the columns id, language and text; raises InputError for an unknown language."""
+    """Tokenises a batch of the columns id, language and text; raises InputError for a code that is not canonical."""
     codes = np.array([_text(code) for code in columns["language"]])
     texts = [_text(text) for text in columns["text"]]
     dropped, languages = collections.Counter(), []
     for code in dict.fromkeys(codes.tolist()):
         place_N = np.flatnonzero(codes == code)
-        if code not in LANGUAGES:
+        if not (code in LISTED or is_known(code) and canonical(code) == code):
             raise InputError(f"{side}: record {_text(columns['id'][place_N[0]])!r} has the {unknown_language(code)}")
         own = [texts[place] for place in place_N.tolist()]
         kept_N, counts = filters.keep(own, code)

@@ -3,10 +3,11 @@
 compare.json: {"a", "b": {"runs": [{"folder", "model"}]}, "metric", "samples", "seed", "confidence", "definitions",
 "notes", "benchmarks": {name: {"queries", "items", "languages", "settings": those that differ, "comparisons":
 {"monolingual", "cross_lingual", "multilingual" or "rank_distance": {"metric", "higher_is_better", "overall",
-"by_resource", "by_script", "by_query_language": {name: ROW}}}}}}, where a ROW has the keys that `_row` gives it.
-compare.tsv has the rows, and compare.html tables and forest plots.
+"by_resource", "by_script", "by_query_language": {name: ROW}}}}}}, where a ROW has the keys that `row_json` gives it.
+compare.tsv has the rows, compare.html tables and forest plots, and compare.tex the overall values.
 """
 
+import dataclasses
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from hbt_jax import languages
 from hbt_jax.config import CompareConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE
+from hbt_jax.evaluation.measures.metrics import CAPPED, RANK_DISTANCE
 from hbt_jax.evaluation.report.compare_page import write_page
 from hbt_jax.evaluation.report.compare_table import FAMILIES, LABELS, format_tables, write_tsv
+from hbt_jax.evaluation.report.latex import write_latex
 from hbt_jax.evaluation.results.read import Outcome, check_alike, read_folder
 from hbt_jax.evaluation.results.result import write_json
 from hbt_jax.evaluation.statistics.item_sums import Collected, collect
@@ -44,8 +46,9 @@ DEFINITIONS = {
         " system has one run; null: not decided"
     ),
     "by_resource": (
-        "XM3600's five under-resourced languages, the others, and the first less the second: positive (rank distance:"
-        " negative) where A does more than B for the under-resourced ones"
+        "the under-resourced languages (XM3600's five, if --under_resourced states no others), the others, and the"
+        " first less the second: positive (rank distance: negative) where A does more than B for the under-resourced"
+        " ones"
     ),
 }
 _EXPECTED_TO_DIFFER = ("definitions", "step")
@@ -54,10 +57,12 @@ _EXPECTED_TO_DIFFER = ("definitions", "step")
 def compare_command(config: CompareConfig, poll: Callable[[], None]) -> None:
     """What launch/compare.py does once its flags are checked; `poll` is called often and raises to stop."""
     check_writable(config.out)
-    compared = compare(config, poll)
-    print(format_tables(compared))
     page = os.path.join(config.out, "compare.html")
-    write_page(page, compared)
+    with languages.state_under_resourced(config.under_resourced):
+        compared = compare(config, poll)
+        print(format_tables(compared))
+        write_page(page, compared)
+        write_latex(os.path.join(config.out, "compare.tex"), compared)
     write_tsv(os.path.join(config.out, "compare.tsv"), compared)
     write_json(os.path.join(config.out, "compare.json"), compared)
     print(f"comparison: {page}")
@@ -69,10 +74,11 @@ def compare(config: CompareConfig, poll: Callable[[], None] = lambda: None) -> d
     Raises:
       InputError: a folder or file is wrong, or the systems were not evaluated on the same thing.
     """
-    systems = {side: _runs(side, folders) for side, folders in (("a", config.a), ("b", config.b))}
+    config = dataclasses.replace(config, metric=CAPPED.get(config.metric, config.metric))
+    systems = {side: read_runs(side, folders) for side, folders in (("a", config.a), ("b", config.b))}
     _check_overlap(config)
     everyone = [run for runs in systems.values() for run in runs.values()]
-    names, notes = _common(config, everyone)
+    names, notes = common_benchmarks(config, everyone)
     benchmarks = {}
     for name in names:
         outcomes = [run[name] for run in everyone]
@@ -84,24 +90,25 @@ def compare(config: CompareConfig, poll: Callable[[], None] = lambda: None) -> d
     if not benchmarks:
         raise InputError(f"--metric={config.metric}: {'; '.join(notes)}")
     return {
-        **{side: {"runs": _describe(runs, next(iter(benchmarks)))} for side, runs in systems.items()},
+        **{side: {"runs": described(runs, next(iter(benchmarks)))} for side, runs in systems.items()},
         "metric": config.metric,
         "samples": config.samples,
         "seed": config.seed,
         "confidence": config.confidence,
+        **languages.under_resourced(),
         "definitions": DEFINITIONS,
         "notes": notes,
         "benchmarks": benchmarks,
     }
 
 
-def _runs(side: str, folders: Sequence[str]) -> dict[str, dict[str, Outcome]]:
+def read_runs(flag: str, folders: Sequence[str]) -> dict[str, dict[str, Outcome]]:
     """Output folder -> its benchmarks, in an order that does not depend on the order of the flags."""
     real = {}
     for folder in folders:
         path = os.path.realpath(folder)
         if path in real:
-            raise InputError(f"--{side}={','.join(folders)}: {folder} is there twice: a run counts once")
+            raise InputError(f"--{flag}={','.join(folders)}: {folder} is there twice: a run counts once")
         real[path] = folder
     return {real[path]: read_folder(real[path]) for path in sorted(real)}
 
@@ -113,7 +120,7 @@ def _check_overlap(config: CompareConfig) -> None:
         raise InputError(f"{sorted(a & b)[0]} is a run of both systems: expected different runs, or the same ones all")
 
 
-def _common(config: CompareConfig, everyone: Sequence[dict[str, Outcome]]) -> tuple[list[str], list[str]]:
+def common_benchmarks(config: CompareConfig, everyone: Sequence[dict[str, Outcome]]) -> tuple[list[str], list[str]]:
     """The benchmarks that every run has, and a note for each of the others."""
     folders = [str(next(iter(run.values())).folder.parent) for run in everyone]
     common = sorted(set.intersection(*map(set, everyone)))
@@ -128,10 +135,12 @@ def _common(config: CompareConfig, everyone: Sequence[dict[str, Outcome]]) -> tu
 
 
 def _metrics(outcome: Outcome) -> str:
-    return ", ".join(sorted({metric for block in outcome.summary["metrics"].values() for metric in block}))
+    metrics = {metric for block in outcome.summary["metrics"].values() for metric in block}
+    return ", ".join(sorted(metrics, key=str.lower))
 
 
-def _describe(runs: dict[str, dict[str, Outcome]], benchmark: str) -> list[dict[str, str]]:
+def described(runs: dict[str, dict[str, Outcome]], benchmark: str) -> list[dict[str, str]]:
+    """Folder and model of each run, as compare.json has them."""
     return [{"folder": folder, "model": run[benchmark].summary["model"]} for folder, run in runs.items()]
 
 
@@ -187,7 +196,7 @@ def _comparison(setting: str, collected: Collected, config: CompareConfig, poll:
     found = compare_rows(cells, rows, samples=config.samples, seed=config.seed, confidence=config.confidence, poll=poll)
     families = {family: {} for family in FAMILIES}
     for one in found:
-        families[one.row.family][one.row.name] = _row(one, higher, 1.0 - config.confidence)
+        families[one.row.family][one.row.name] = row_json(one, higher, 1.0 - config.confidence)
     return {"metric": config.metric if higher else RANK_DISTANCE, "higher_is_better": higher} | families
 
 
@@ -206,7 +215,7 @@ def _rows(codes: Sequence[str]) -> Iterator[Row]:
         yield Row("by_query_language", code, (code,))
 
 
-def _row(one: Difference, higher_is_better: bool, level: float) -> dict:
+def row_json(one: Difference, higher_is_better: bool, level: float) -> dict:
     """One comparison as written to compare.json."""
     final = one.p_holm if one.p_runs_holm is None else one.p_runs_holm
     better = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.config import VALIDATION_LOSS, EvalConfig
+from hbt_jax.config import STREAMED, VALIDATION_LOSS, EvalConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.benchmarks.registry import check_known, load_benchmark, read_folder
@@ -24,7 +24,6 @@ from hbt_jax.evaluation.measures.metrics import (
 
 _OF_ALL_CANDIDATES = (RANK_DISTANCE, STRONG_ALIGNMENT)  # metrics of the multilingual setting alone
 _LOWER_IS_BETTER = {RANK_DISTANCE}
-_STREAMED = "miracl"
 
 
 def check_names(dev_benchmarks: Sequence[str], data_dir: str, best_metric: str) -> None:
@@ -43,7 +42,7 @@ def check_names(dev_benchmarks: Sequence[str], data_dir: str, best_metric: str) 
     for text, (name, folder) in zip(dev_benchmarks, names, strict=True):
         flag = f"--dev_benchmarks={text}"
         check_known(text if _is_path(text) else name, "--dev_benchmarks")
-        if name == _STREAMED:
+        if name in STREAMED:
             raise InputError(f"{flag}: its passages are read as a stream; during training only others can be evaluated")
         if not (folder or _is_path(text) or data_dir):
             raise InputError(f"{flag} needs --data_dir, the folder that holds {name}/, or is written {name}:FOLDER")

@@ -8,14 +8,19 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
-from hbt_jax.config import WHOLE, EvalConfig, TrainConfig
+from hbt_jax import languages
+from hbt_jax.config import FUSIONS, WHOLE, EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
-from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, Evaluator, make_context
+from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, Evaluator, make_context, this_job
 from hbt_jax.evaluation.evaluators import make_evaluators, read_benchmarks
 from hbt_jax.evaluation.expanded import EXPANDED
 from hbt_jax.evaluation.lexical import LexicalEvaluator
-from hbt_jax.evaluation.ranking.bm25 import BM25, NAME
+from hbt_jax.evaluation.others.texts import write_texts
+from hbt_jax.evaluation.processes import on_first_process
+from hbt_jax.evaluation.ranking.bm25 import BM25, NAME, check_installed
 from hbt_jax.evaluation.report.page import System, write_report
 from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.results.result import Result
@@ -51,7 +56,8 @@ def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
     devices = jax.devices()
     if config.mesh_data > len(devices):
         raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
-    evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
+    with languages.state_under_resourced(config.under_resourced):
+        evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
 
 
 def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
@@ -69,8 +75,13 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
     check_writable(config.out)
-    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, UNCOMPRESSED, BM25, EXPANDED))
+    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS))
+    if config.write_texts:
+        on_first_process(this_job(), lambda: _write_texts(config, benchmarks))
+        return
     texts = read_language_texts(config.language_texts) if config.language_texts else {}
+    if config.fusion:
+        check_installed()
     lexical = [LexicalEvaluator(benchmark) for benchmark in benchmarks] if config.lexical_baseline else []
     evaluators = make_evaluators(config, benchmarks, texts)
     context = make_context(config, mesh, stop, config.out)
@@ -85,16 +96,18 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         whole, out = dataclasses.replace(config, truncate_dim=0, quantization=WHOLE), context.out / UNCOMPRESSED
         evaluated = _loaded(whole, config.checkpoint, context, out, texts)
         uncompressed = _results(evaluators, evaluated, "uncompressed embeddings, ")
-    evaluated = _loaded(config, config.checkpoint, context, context.out, texts)
+    evaluated = None if config.is_other else _loaded(config, config.checkpoint, context, context.out, texts)
     results = _results(evaluators, evaluated, "")
     of_words = _results(lexical, evaluated, f"{NAME}, ")
     if context.processes.index == 0:
+        fused = [(f"{how} with {NAME}", [result.fused[how] for result in results], how) for how in config.fusion]
         beside = [
             _system(label, theirs, results, context.out, folder)
             for label, theirs, folder in (
                 (UNTRAINED, untrained, UNTRAINED),
                 (UNCOMPRESSED, uncompressed, UNCOMPRESSED),
                 (NAME, of_words, BM25),
+                *fused,
             )
             if theirs
         ]
@@ -102,11 +115,17 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         write_report(
             report,
             [result.json() for result in results],
-            training_curve=training_curve(Path(config.model)) if is_run(config.model) else None,
+            training_curve=training_curve(Path(config.model)) if config.model and is_run(config.model) else None,
             baselines=beside,
             expanded=[result.expanded.json() for result in results if result.expanded],
         )
         print(f"report: {report}")
+
+
+def _write_texts(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
+    """Writes the texts of benchmarks in memory."""
+    for benchmark in benchmarks:
+        print(write_texts(Path(config.out), benchmark), flush=True)
 
 
 def _loaded(
@@ -131,7 +150,7 @@ def _loaded(
     return EvaluatedModel(model, checkpoint if is_run(config.model) else "pretrained", out)
 
 
-def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel, title: str) -> list[Result]:
+def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel | None, title: str) -> list[Result]:
     """What the evaluators find, printed as it comes; none on the processes that do not rank."""
     results = []
     for evaluator in evaluators:
@@ -139,6 +158,8 @@ def _results(evaluators: Sequence[Evaluator], evaluated: EvaluatedModel, title: 
         if result is not None:
             results.append(result)
             print(title + result.table(), flush=True)
+            for how, fused in result.fused.items():
+                print(f"{title}{how} with {NAME}, {fused.table()}", flush=True)
             if result.expanded:
                 print(f"{title}with expansions, {result.expanded.table()}", flush=True)
     return results

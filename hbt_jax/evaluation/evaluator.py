@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import jax
 from jax.sharding import Mesh
 
+from hbt_jax import languages
 from hbt_jax.config import WHOLE, EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.measures.metrics import SETTINGS
@@ -35,11 +36,13 @@ class ResultFiles(NamedTuple):
       out: OUT; the files of a benchmark go to OUT/NAME.
       run_depth: candidates per query in a run; 0 for all.
       run_settings: the settings whose runs are written, of metrics.SETTINGS.
+      measures: further measures for the results, see measures/chosen.py.
     """
 
     out: Path
     run_depth: int = 100
     run_settings: tuple[str, ...] = _USUAL_RUNS
+    measures: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,7 @@ class EvaluationContext:
     def files(self, out: Path) -> ResultFiles:
         """The files of results in another folder."""
         settings = SETTINGS if self.config.cross_lingual_runs else _USUAL_RUNS
-        return ResultFiles(out, self.config.run_depth, settings)
+        return ResultFiles(out, self.config.run_depth, settings, self.config.measures)
 
 
 class StopRequested(Protocol):
@@ -87,8 +90,12 @@ def make_context(config: EvalConfig, mesh: Mesh, stop: StopRequested, out: str) 
 
         return poll
 
-    processes = Processes(jax.process_index(), jax.process_count(), any_process)
-    return EvaluationContext(config, mesh, processes, Path(out), poll_by(bool), poll_by(any_process))
+    return EvaluationContext(config, mesh, this_job(), Path(out), poll_by(bool), poll_by(any_process))
+
+
+def this_job() -> Processes:
+    """The processes of this job."""
+    return Processes(jax.process_index(), jax.process_count(), any_process)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +132,7 @@ class EvaluatedModel:
             settings["truncate_dim"] = self.model.truncate_dim
         if self.model.quantization != WHOLE:
             settings["quantization"] = self.model.quantization
+        settings |= languages.under_resourced()
         return Described(self.model.name, settings, {})
 
 
@@ -139,8 +147,10 @@ class Evaluator(Protocol):
           Interrupted: the context's poll said so.
         """
 
-    def run(self, evaluated: EvaluatedModel) -> Result | None:
+    def run(self, evaluated: EvaluatedModel | None) -> Result | None:
         """Evaluates a model and writes the files of its result; `prepare` has been called.
+
+        Evaluators of what is no model of this package, such as BM25, need none and write into the context's folder.
 
         Returns:
           The result; None on all processes but the first.

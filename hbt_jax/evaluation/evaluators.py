@@ -1,5 +1,6 @@
 """The benchmarks and evaluators that the options of an evaluation ask for."""
 
+import functools
 import types
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,10 @@ from hbt_jax.evaluation.embedding.query_expansion import Expansions, read_expans
 from hbt_jax.evaluation.evaluator import Evaluator
 from hbt_jax.evaluation.expanded import ExpandedEvaluator
 from hbt_jax.evaluation.in_memory import InMemoryEvaluator
+from hbt_jax.evaluation.measures.chosen import check_measures
+from hbt_jax.evaluation.others import sentence_model
+from hbt_jax.evaluation.others.runs import RunEvaluator
+from hbt_jax.evaluation.others.vectors import VectorEvaluator
 from hbt_jax.evaluation.probed import ProbedEvaluator
 from hbt_jax.evaluation.streamed.evaluate import StreamedEvaluator
 
@@ -27,7 +32,8 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
     Raises:
       InputError: a benchmark cannot be read, two have one name, or an option is not for one of them.
     """
-    options = {"candidate_text": config.candidate_text, "miracl_languages": config.miracl_languages}
+    check_measures(config.measures)
+    options = {name: getattr(config, name) for name in ("candidate_text", "miracl_languages", "language")}
     benchmarks = [load_benchmark(name, config.data_dir, **options) for name in config.benchmarks]
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
@@ -41,12 +47,15 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
 def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
     """Raises InputError if an option needs all candidates of a benchmark in memory and they are not."""
     streamed = [benchmark.name for benchmark in benchmarks if benchmark.is_streamed]
-    for flag in ("lexical_baseline", "query_expansions", "layer_probe", "query_bank"):
+    for flag in ("lexical_baseline", "fusion", "measures", "query_expansions", "layer_probe", "query_bank"):
         if getattr(config, flag) and streamed:
             raise InputError(
                 f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"
                 f" {streamed[0]}"
             )
+    if config.is_other and streamed:
+        system = (*config.other, f"--model={config.model}")[0]
+        raise InputError(f"{system} is not for {streamed[0]}, whose passages are read as a stream: leave it out")
     if config.cross_lingual_runs and len(streamed) == len(benchmarks):
         raise InputError(
             f"--cross_lingual_runs: {streamed[0]} is judged in the query's language only and has no cross-lingual"
@@ -64,8 +73,20 @@ def make_evaluators(
     Raises:
       InputError: the file of query expansions is wrong.
     """
+    if config.is_other:
+        return _others(config, benchmarks)
     expansions = read_expansions(config.query_expansions, benchmarks) if config.query_expansions else {}
     return [_evaluator(config, benchmark, expansions.get(benchmark.name), texts) for benchmark in benchmarks]
+
+
+def _others(config: EvalConfig, benchmarks: Sequence[Benchmark]) -> list[Evaluator]:
+    """Evaluators of a system that is no model of this package."""
+    if config.run:
+        return [RunEvaluator(benchmark, path) for benchmark, path in zip(benchmarks, config.run, strict=True)]
+    if config.embeddings:
+        return [VectorEvaluator(benchmark, config.embeddings, bool(config.normalize)) for benchmark in benchmarks]
+    load = functools.cache(lambda: sentence_model.load(config))
+    return [sentence_model.SentenceModelEvaluator(benchmark, load, config) for benchmark in benchmarks]
 
 
 def _evaluator(

@@ -9,8 +9,9 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.token_counts import counts_for
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
+from hbt_jax.evaluation.fused import evaluate_with_fusions
 from hbt_jax.evaluation.processes import on_first_process
-from hbt_jax.evaluation.ranked import ByEmbedding, evaluate, measure
+from hbt_jax.evaluation.ranked import ByEmbedding, measure
 from hbt_jax.evaluation.results.parts import tokens
 from hbt_jax.evaluation.results.result import Described, Result
 
@@ -74,7 +75,7 @@ class InMemoryEvaluator:
     def _rank(self, embedded: Embedded) -> Result:
         if embedded.out is None:
             return measure(embedded.ranking, embedded.described, self.context.poll)
-        return evaluate(embedded.ranking, embedded.described, self.context.files(embedded.out), self.context.poll)
+        return evaluate_with_fusions(embedded.ranking, embedded.described, self.context, embedded.out)
 
 
 def _vectors(embedder: Embedder, benchmark: Benchmark, name: str) -> tuple[np.ndarray, dict]:

@@ -10,6 +10,8 @@ from hbt_jax import files
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.evaluator import ResultFiles
 from hbt_jax.evaluation.measures import bias, metrics
+from hbt_jax.evaluation.measures.chosen import ChosenMeasures, definitions
+from hbt_jax.evaluation.measures.fairness import FAIRNESS_DEFINITION, RankCorrelation, fairness
 from hbt_jax.evaluation.measures.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
 from hbt_jax.evaluation.measures.top_languages import TopLanguages
 from hbt_jax.evaluation.measures.worst_queries import WORST_QUERIES_DEFINITION, WorstQueries
@@ -90,7 +92,7 @@ def measure(ranking: Ranking, described: Described, poll: Callable[[], None] = l
     """The metrics alone: nothing is written, and intervals, worst queries and the like are left out."""
     benchmark = ranking.benchmark
     layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
-    return result_of(benchmark, _measured(ranking, layout, (), poll), described).with_parts(*described.parts)
+    return result_of(benchmark, _measured(ranking, layout, (), poll)[0], described).with_parts(*described.parts)
 
 
 def evaluate(
@@ -115,17 +117,28 @@ def evaluate(
     (folder / RESULTS).unlink(missing_ok=True)
     layout = make_layout(benchmark.candidates.ids, benchmark.candidate_pools)
     top, worst = TopLanguages(benchmark, layout), WorstQueries(benchmark, layout)
+    correlation = RankCorrelation(benchmark, layout)
+    chosen = ChosenMeasures(benchmark, layout, written.measures) if written.measures else None
     with (
         files.atomic_folder(str(folder / RUNS)) as runs,
         trec.RunWriter(runs, benchmark, layout, written.run_depth, written.run_settings) as writer,
     ):
-        values = _measured(ranking, layout, (top.add, worst.add, writer.write), poll)
+        values, rank_QG = _measured(
+            ranking,
+            layout,
+            (top.add, worst.add, correlation.add, writer.write, *([chosen.add] if chosen else [])),
+            poll,
+        )
+    if chosen:
+        values.by_pool.update(chosen.by_pool)
+        values.multilingual.update(chosen.multilingual)
     described = described.plus({"run_depth": written.run_depth, "run_settings": list(written.run_settings)})
     distances = rank_distances(values.multilingual[metrics.RANK_DISTANCE], values.language_Q, values.languages)
-    result = result_of(benchmark, values, described).with_parts(
+    result = result_of(benchmark, values, described, definitions(written.measures)).with_parts(
         top_languages(benchmark.languages, *top.shares()),
         Part("intervals", intervals(benchmark, values, poll), INTERVALS_DEFINITION),
         Part("rank_distances", distances, RANK_DISTANCES_DEFINITION),
+        Part("fairness", fairness(benchmark, rank_QG, values, correlation), FAIRNESS_DEFINITION),
         Part("worst_queries", worst.found(), WORST_QUERIES_DEFINITION),
         *described.parts,
     )
@@ -140,8 +153,11 @@ def _measured(
     layout: Layout,
     collectors: Sequence[Callable[[RankedQueries], None]],
     poll: Callable[[], None],
-) -> metrics.QueryMetrics:
-    """The metrics of every query; each collector is told of every block of ranked queries."""
+) -> tuple[metrics.QueryMetrics, np.ndarray]:
+    """The metrics of every query, and int32 [Q, G], the ranks of its relevant candidates among all candidates.
+
+    Each collector is told of every block of ranked queries.
+    """
     benchmark = ranking.benchmark
     rank_QG = np.zeros(benchmark.relevant_QG.shape, np.int32)
     own_rank_QG = np.zeros_like(rank_QG)
@@ -160,4 +176,4 @@ def _measured(
         benchmark.languages,
     )
     values.multilingual.update(ranking.measures())
-    return values
+    return values, rank_QG

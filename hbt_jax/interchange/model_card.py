@@ -12,7 +12,7 @@ from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
 from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL
 from hbt_jax.interchange.provenance import UNTRAINED, Provenance, StoreFacts
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import is_known, language
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
@@ -140,7 +140,7 @@ def _data(provenance: Provenance) -> list[str]:
     """What it was trained on; nothing if it was not trained."""
     if not provenance.stores:
         return []
-    languages = [f"{LANGUAGES[code].name if code in LANGUAGES else code} (`{code}`)" for code in provenance.languages]
+    languages = [f"{language(code).name if is_known(code) else code} (`{code}`)" for code in provenance.languages]
     known = f"Languages: {', '.join(languages) or 'not known any more'}."
     return ["## Training data", "", *(_store(store) for store in provenance.stores), "", known]
 

@@ -7,9 +7,9 @@ COLUMNS = (  # heading, setting, metric, digits
     ("mono mAP", "monolingual", "map", 3),
     ("cross mAP", "cross_lingual", "map", 3),
     ("multi mAP", "multilingual", "map", 3),
-    ("mono R@1", "monolingual", "recall@1", 3),
-    ("cross R@1", "cross_lingual", "recall@1", 3),
-    ("multi R@1", "multilingual", "recall@1", 3),
+    ("mono R_cap@1", "monolingual", "recall@1", 3),
+    ("cross R_cap@1", "cross_lingual", "recall@1", 3),
+    ("multi R_cap@1", "multilingual", "recall@1", 3),
     ("rank distance", "multilingual", "rank_distance", 1),
 )
 OF_STREAMED = (  # for benchmarks whose passages are streamed

@@ -3,8 +3,8 @@
 
     python tests/benchmarks/agreement.py --model=FOLDER --data_dir=DIR --out=DIR [--benchmarks=xquad-r,mlqa-r]
 
-DIR/xquad-r and DIR/mlqa-r hold the official files, FOLDER a model that both packages load.  Every mAP, R@1 and R@10 of
-results.json (of each query language, of each pair of languages, and their averages) is compared with
+DIR/xquad-r and DIR/mlqa-r hold the official files, FOLDER a model that both packages load.  Every mAP, R_cap@1 and
+R_cap@10 of results.json (of each query language, of each pair of languages, and their averages) is compared with
 
 - pytrec_eval's numbers for the written TREC files, whose runs are written whole (--run_depth=0): to 1e-6.  trec_eval's
   recall divides by all relevant candidates, so R@k is taken from its P@k: k * P@k / min(k, relevant candidates).
@@ -74,7 +74,7 @@ def by_pytrec_eval(folder: pathlib.Path) -> Values:
 
 
 def measured(run: pathlib.Path, judgements: dict[str, dict[str, int]]) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """Yields each query of a run with its average precision, R@1 and R@10 by pytrec_eval."""
+    """Yields each query of a run with its average precision, R_cap@1 and R_cap@10 by pytrec_eval."""
     import pytrec_eval
 
     evaluator = pytrec_eval.RelevanceEvaluator(judgements, {"map", "P.1,10"})
@@ -156,7 +156,7 @@ def by_numpy(folder: pathlib.Path, model: str, scratch: pathlib.Path) -> Values:
 
 
 def measures(wanted_N: np.ndarray) -> tuple[float, ...]:
-    """Average precision, R@1 and R@10 of one ranking, given as whether each candidate in its order is relevant."""
+    """Average precision, R_cap@1 and R_cap@10 of one ranking: whether each candidate in its order is relevant."""
     ranks = np.flatnonzero(wanted_N) + 1
     precision = np.arange(1, len(ranks) + 1) / ranks
     return (precision.mean(), *((ranks <= k).sum() / min(k, len(ranks)) for k in (1, 10)))
@@ -221,7 +221,9 @@ def main(_: list[str]) -> None:
         embed(given.model, given.embed, pathlib.Path(given.out))
         return
     require(["data_dir"])
-    heads = [f"{label}, {who}" for label in ("mAP", "R@1", "R@10") for who in ("hbt_jax", "pytrec_eval", "numpy")]
+    heads = [
+        f"{label}, {who}" for label in ("mAP", "R_cap@1", "R_cap@10") for who in ("hbt_jax", "pytrec_eval", "numpy")
+    ]
     lines, apart = [f"| benchmark | setting | {' | '.join(heads)} |", "|" + "---|" * (2 + len(heads))], []
     for name in given.benchmarks:
         more, wrong = compared(name, given)

@@ -105,6 +105,7 @@ def test_results_have_the_promised_layout(evaluated, small_benchmark):
         "intervals",
         "rank_distances",
         "worst_queries",
+        "fairness",
     }
     assert written["benchmark"] == "small" and written["model"] == "a model"
     assert written["settings"]["query_prefix"] == "q: "

@@ -8,7 +8,7 @@ MAP = {"map": 0.5, "recall@1": 0.25}
 def test_bitext_has_no_monolingual_columns():
     metrics = {"monolingual": {}, "cross_lingual": MAP, "multilingual": MAP | {"rank_distance": 2.0}}
     head, _, row = table("bitext", {"hybrid": [metrics]}).splitlines()
-    assert head == "| bitext: batches | seeds | cross mAP | multi mAP | cross R@1 | multi R@1 | rank distance |"
+    assert head == "| bitext: batches | seeds | cross mAP | multi mAP | cross R_cap@1 | multi R_cap@1 | rank distance |"
     assert row == "| hybrid | 1 | 0.500 | 0.500 | 0.250 | 0.250 | 2.0 |"
 
 

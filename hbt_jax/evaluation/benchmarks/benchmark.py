@@ -58,6 +58,8 @@ class Benchmark:
       counts: further counts for the results.
       notes: what a reader of the results must know about the files, in sentences.
       settings: what the results must say about how texts were made.
+      judged: for each query, candidate index -> grade, for all that is judged; above 0 is relevant.  None: the relevant
+        ones, with grade 1.
       release: of the public data that the texts were made from, such as "Unicode CLDR 47"; empty if unknown.
     """
 
@@ -71,6 +73,7 @@ class Benchmark:
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    judged: Sequence[Mapping[int, int]] | None = None
     release: str = ""
 
     is_streamed: ClassVar[bool] = False
@@ -84,6 +87,12 @@ class Benchmark:
     def candidate_pools(self) -> Sequence[str]:
         """The name of the pool of its language that each candidate is in."""
         return self.candidates.languages if self.pools is None else self.pools
+
+    def grades(self, query: int) -> Mapping[int, int]:
+        """Candidate index -> grade, of all candidates that are judged for a query."""
+        if self.judged is not None:
+            return self.judged[query]
+        return {n: 1 for n in self.relevant_QG[query].tolist() if n != NO_CANDIDATE}
 
 
 def pad_relevant(relevant: Sequence[Sequence[int]]) -> np.ndarray:

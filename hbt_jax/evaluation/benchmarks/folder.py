@@ -9,9 +9,10 @@ ignored.  Ids are unique within a file and contain no white space.  Every query 
 made_from.json, which data_prep/write_benchmark.py also writes, may say what the texts were made from.
 Each file may be gzipped (queries.jsonl.gz).
 
-Relevance is yes or no; the results say how many grades are above 1.  A candidate without a judgement is not relevant,
-unless it is a copy of a relevant one: copies are judged alike (judged_alike.py), except where a judgement says "not
-relevant".  Queries that share a text share an item in the results, so that bootstrap samples draw them together.
+Relevance is yes or no; the results say how many grades are above 1.  Measures chosen by --measures and written files
+have the grades themselves.  A candidate without a judgement is not relevant, unless it is a copy of a relevant one:
+copies are judged alike (judged_alike.py), except where a judgement says "not relevant".  Queries that share a text
+share an item in the results, so that bootstrap samples draw them together.
 """
 
 import dataclasses
@@ -54,6 +55,7 @@ def read(path: str, name: str) -> Benchmark:
         dataclasses.replace(queries, items=joined_items(queries.items, alike.queries)),
         candidates,
         pad_relevant(alike.relevant),
+        judged=_grades(judged, alike),
         counts={"judgements": judged.grades, "copies": _copy_counts(alike)},
         notes=notes,
         release=_release(Path(path) / MADE_FROM),
@@ -154,8 +156,10 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
             raise InputError(f"{place}: field {field!r} is {shown(fields[field])}: expected a string")
     id_, code, text = fields["id"], fields["language"], fields["text"]
     check_id(place, "id", id_)
-    if code not in languages.LANGUAGES:
-        raise InputError(f"{place}: {languages.unknown_language(code)}")
+    try:
+        code = languages.own_code(code)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
     check_text(place, f"the text of {id_!r}", text)
     return id_, fields.get("item", id_.rpartition(":")[0] or id_), code, text
 
@@ -167,11 +171,13 @@ class _Judged:
     Attributes:
       relevant: for each query, the indexes of the candidates judged relevant.
       rejected: query -> indexes of the candidates judged not relevant.
+      graded: for each query, candidate index -> grade.
       grades: how many judgements there are of each kind.
     """
 
     relevant: list[set[int]]
     rejected: dict[int, set[int]]
+    graded: list[dict[int, int]]
     grades: dict[str, int]
 
 
@@ -181,6 +187,7 @@ def _read_judgements(path: str, queries: BenchmarkTexts, candidates: BenchmarkTe
     graded = read_qrels(path, LAYOUT, KnownIds(set(queries.ids), QUERIES), KnownIds(candidate_index, CANDIDATES))
     relevant: list[set[int]] = [set() for _ in queries.ids]
     rejected: dict[int, set[int]] = {}
+    by_query: list[dict[int, int]] = [{} for _ in queries.ids]
     counts = Counter(relevant=0, not_relevant=0, above_1=0)
     for query, id_ in enumerate(queries.ids):
         for candidate, grade in graded.get(id_, {}).items():
@@ -188,4 +195,16 @@ def _read_judgements(path: str, queries: BenchmarkTexts, candidates: BenchmarkTe
             counts["above_1"] += grade > 1
             of_query = relevant[query] if grade > 0 else rejected.setdefault(query, set())
             of_query.add(candidate_index[candidate])
-    return _Judged(relevant, rejected, dict(counts))
+            by_query[query][candidate_index[candidate]] = grade
+    return _Judged(relevant, rejected, by_query, dict(counts))
+
+
+def _grades(judged: _Judged, alike: Alike) -> list[dict[int, int]]:
+    """For each query, candidate index -> grade; a judgement added for a copy has the best grade of its text, else 1."""
+    first_N, found = alike.candidates.first_N.tolist(), []
+    for own, relevant in zip(judged.graded, alike.relevant, strict=True):
+        best: dict[int, int] = {}
+        for n, grade in own.items():
+            best[first_N[n]] = max(grade, best.get(first_N[n], 1))
+        found.append(own | {n: best.get(first_N[n], 1) for n in sorted(relevant - own.keys())})
+    return found

@@ -5,7 +5,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import belebele, bitext, folder, miracl, squad_r, xm3600
+from hbt_jax.evaluation.benchmarks import (
+    beir,
+    belebele,
+    bitext,
+    folder,
+    irds,
+    miracl,
+    mkqa,
+    mldr,
+    neuclir,
+    squad_r,
+    xm3600,
+)
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
 
@@ -29,15 +41,19 @@ BENCHMARKS = {
     "belebele": Entry(belebele.read),
     "xm3600": Entry(xm3600.read),
     "bitext": Entry(bitext.read),
+    "mkqa": Entry(mkqa.read),
     "miracl": Entry(miracl.read, ("miracl_languages",)),
+    "mldr": Entry(mldr.read),
+    "neuclir": Entry(neuclir.read),
 }
+BEIR, IRDS = (Entry(reader.read, ("language",)) for reader in (beir, irds))
 NAMES = tuple(BENCHMARKS)
 WITH_CONTEXT = tuple(name for name, entry in BENCHMARKS.items() if "candidate_text" in entry.options)
 
 
 def check_known(name: str, flag: str = "--benchmarks") -> None:
     """Raises InputError unless a benchmark's name, given by this flag, is one of NAMES or a path."""
-    if not _is_path(name) and name not in BENCHMARKS:
+    if not _is_path(name) and name not in BENCHMARKS and not name.startswith(irds.PREFIX):
         raise InputError(
             f"{flag}={name}: unknown benchmark: the known ones are {', '.join(NAMES)};"
             " a benchmark of your own is given as a path with a '/', such as ./mine"
@@ -45,16 +61,18 @@ def check_known(name: str, flag: str = "--benchmarks") -> None:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or os.sep in name
+    return ("/" in name or os.sep in name) and not name.startswith(irds.PREFIX)
 
 
 def benchmark_folder(name: str, data_dir: str) -> str:
-    """The folder of a benchmark; arguments as for `load_benchmark`.
+    """The folder of a benchmark, or its id in ir_datasets; arguments as for `load_benchmark`.
 
     Raises:
       InputError: the name is unknown, or the folder is missing.
     """
     check_known(name)
+    if name.startswith(irds.PREFIX):
+        return name.removeprefix(irds.PREFIX)
     if _is_path(name):
         if not os.path.isdir(name):
             raise InputError(f"--benchmarks={name}: no such folder: {folder.LAYOUT}")
@@ -75,11 +93,12 @@ def read_folder(name: str, path: str) -> Benchmark | StreamedBenchmark:
 
 
 def load_benchmark(name: str, data_dir: str, **options) -> Benchmark | StreamedBenchmark:
-    """Reads a benchmark by its name, or your own in the three-file layout by its path.
+    """Reads a benchmark by its name, or your own by its path.
 
     Args:
       name: one of NAMES, read from `data_dir`/name; or a path (it contains a "/") to a folder with queries.jsonl,
-        candidates.jsonl and qrels.trec, see folder.py.
+        candidates.jsonl and qrels.trec, see folder.py, or in BEIR's layout, see beir.py; or "irds:" and an id of
+        ir_datasets, see irds.py.
       data_dir: the folder that holds one folder for each named benchmark; not used for a path.
       options: fields of EvalConfig that some readers take; each reader gets its own ones.
 
@@ -88,7 +107,7 @@ def load_benchmark(name: str, data_dir: str, **options) -> Benchmark | StreamedB
         context that the benchmark's candidates do not have.
     """
     check_known(name)
-    entry = Entry(folder.read) if _is_path(name) else BENCHMARKS[name]
+    entry = _entry(name)
     text = options.get("candidate_text", "sentence")
     if text != "sentence" and "candidate_text" not in entry.options:
         raise InputError(
@@ -97,4 +116,13 @@ def load_benchmark(name: str, data_dir: str, **options) -> Benchmark | StreamedB
         )
     path = benchmark_folder(name, data_dir)
     own = {option: value for option, value in options.items() if option in entry.options}
-    return entry.read(path, os.path.basename(os.path.abspath(path)), **own)
+    called = path.replace("/", "-") if entry is IRDS else os.path.basename(os.path.abspath(path))
+    return entry.read(path, called, **own)
+
+
+def _entry(name: str) -> Entry:
+    if name.startswith(irds.PREFIX):
+        return IRDS
+    if not _is_path(name):
+        return BENCHMARKS[name]
+    return BEIR if beir.is_beir(name) else Entry(folder.read)

@@ -73,3 +73,24 @@ def own_id(joint: str) -> str:
     '39#0'
     """
     return joint.partition(":")[2]
+
+
+def passage_reader(id_field: str, *text_fields: str) -> Callable[[dict], tuple[str, str]]:
+    """A `StreamedBenchmark.passage` for lines with these fields, all texts; the texts are joined by spaces.
+
+    >>> passage_reader("id", "title", "text")({"id": "7", "title": "", "text": "Lima"})
+    ('7', 'Lima')
+    """
+
+    def passage(fields: dict) -> tuple[str, str]:
+        for field in (id_field, *text_fields):
+            if not isinstance(fields.get(field), str):
+                expected = f"expected a text; a line has {', '.join((id_field, *text_fields))}"
+                raise ValueError(f"field {field!r} is {fields.get(field)!r}: {expected}")
+        if fields[id_field].split() != [fields[id_field]]:
+            raise ValueError(
+                f"{id_field} {fields[id_field]!r} is empty or holds white space, which TREC files cannot carry"
+            )
+        return fields[id_field], " ".join(filter(None, (fields[field] for field in text_fields)))
+
+    return passage

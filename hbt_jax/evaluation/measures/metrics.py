@@ -23,10 +23,13 @@ from hbt_jax.evaluation.measures.bias import rank_distance, strong_alignment
 SETTINGS = ("monolingual", "cross_lingual", "multilingual")
 RECALL_DEPTHS = (1, 10)
 METRICS = ("map", *(f"recall@{k}" for k in RECALL_DEPTHS))  # shown everywhere
-FURTHER_METRICS = ("mrr", "ndcg@10")  # in results.json and the report
+CAPPED = {f"R_cap@{k}": f"recall@{k}" for k in RECALL_DEPTHS}  # name in tables -> in results.json, since before
+PLAIN_RECALLS = tuple(f"R@{k}" for k in RECALL_DEPTHS)
+FURTHER_METRICS = ("mrr", "ndcg@10", *PLAIN_RECALLS)  # in results.json and the report
 RANK_DISTANCE = "rank_distance"
 STRONG_ALIGNMENT = "strong_alignment"
 SIMILARITY_GAP = "similarity_gap"
+NOT_FOUND = 2**30  # added to the rank of a relevant candidate that a system does not list
 
 _QUERIES_AT_A_TIME = 8192
 
@@ -34,6 +37,12 @@ AP_DEFINITION = (
     "mean over a query's relevant candidates of (relevant ones up to its rank) / rank, over the whole ranking"
 )
 RECALL_DEFINITION = "recall@k = (relevant candidates among the first k) / min(k, relevant candidates in the pool)"
+CAPPED_DEFINITION = (
+    "R_cap@k: what tables and reports call recall@k, after BEIR's recall_cap, as it divides by min(k, ...)"
+)
+PLAIN_RECALL_DEFINITION = (
+    "R@k = (relevant candidates among the first k) / (relevant candidates in the pool) (trec_eval)"
+)
 MRR_DEFINITION = "1 / rank of the first relevant candidate (trec_eval's recip_rank)"
 NDCG_DEFINITION = (
     "sum of 1 / log2(1 + rank) over the relevant candidates among the first 10, divided by what it would be with the"
@@ -81,6 +90,19 @@ def recall_at(rank_QG: np.ndarray, k: int) -> np.ndarray:
     return _ratio((is_relevant & (rank_QG <= k)).sum(axis=1), np.minimum(k, is_relevant.sum(axis=1)))
 
 
+def plain_recall_at(rank_QG: np.ndarray, k: int) -> np.ndarray:
+    """The number of relevant candidates among the first k, divided by R, as trec_eval's `recall`.
+
+    Args:
+      rank_QG: as for `average_precision`.
+
+    >>> plain_recall_at(np.array([[1, 3], [4, 2], [5, 0]]), 1)  # 1/2, 0/2, 0/1
+    array([0.5, 0. , 0. ])
+    """
+    is_relevant = rank_QG > 0
+    return _ratio((is_relevant & (rank_QG <= k)).sum(axis=1), is_relevant.sum(axis=1))
+
+
 def reciprocal_rank(rank_QG: np.ndarray) -> np.ndarray:
     """1 / rank of the first relevant candidate, as trec_eval's `recip_rank`; arguments as for `average_precision`.
 
@@ -112,7 +134,8 @@ def pool_metrics(rank_QG: np.ndarray) -> dict[str, np.ndarray]:
     """METRICS and FURTHER_METRICS in one pool: float64 [Q] each, from ranks as for `average_precision`."""
     values = {"map": average_precision(rank_QG)}
     values |= {f"recall@{k}": recall_at(rank_QG, k) for k in RECALL_DEPTHS}
-    return values | {"mrr": reciprocal_rank(rank_QG), "ndcg@10": ndcg_at(rank_QG, 10)}
+    values |= {"mrr": reciprocal_rank(rank_QG), "ndcg@10": ndcg_at(rank_QG, 10)}
+    return values | {f"R@{k}": plain_recall_at(rank_QG, k) for k in RECALL_DEPTHS}
 
 
 def ranks_by_language(rank_QG: np.ndarray, language_QG: np.ndarray, languages: int) -> np.ndarray:
@@ -170,7 +193,8 @@ def query_metrics(
     """Metrics of every query from the ranks of its relevant candidates.
 
     Args:
-      rank_QG: int, rank of each relevant candidate among all candidates; 0 for none.
+      rank_QG: int, rank of each relevant candidate among all candidates; 0 for none.  Ranks from NOT_FOUND on add
+        nothing to metrics; in rank distances NOT_FOUND is taken off.
       own_rank_QG: its rank among the candidates of its own pool.
       relevant_QG: int, indexes of the relevant candidates, padded with NO_CANDIDATE.
       query_languages, candidate_languages: codes of the Q queries and the N candidates.
@@ -185,7 +209,7 @@ def query_metrics(
         pools = pool_metrics(own_rank_qJW.reshape(-1, own_rank_qJW.shape[2]))
         by_pool.append({metric: column.reshape(-1, len(languages)) for metric, column in pools.items()})
         bias = {
-            RANK_DISTANCE: rank_distance(rank_QG[part], language_qG),
+            RANK_DISTANCE: rank_distance(rank_QG[part] % NOT_FOUND, language_qG),
             STRONG_ALIGNMENT: strong_alignment(rank_QG[part]),
         }
         multilingual.append(pool_metrics(rank_QG[part]) | bias)

@@ -35,7 +35,7 @@ class TopLanguages:
         hidden_qX = np.where(excluded_qX == NO_CANDIDATE, -1, self._language_N[excluded_qX])
         for score_M, code, hidden_X in zip(block.score_qM, code_q, hidden_qX, strict=True):
             first = self._layout.candidate_M[top_slots(score_M, self._layout.tie_M, _TOP)]
-            self._top_JJ[code] += np.bincount(self._language_N[first], minlength=languages) / len(first)
+            self._top_JJ[code] += np.bincount(self._language_N[first], minlength=languages) / max(1, len(first))
             searched_J = self._size_J - np.bincount(hidden_X[hidden_X >= 0], minlength=languages)
             self._pool_JJ[code] += searched_J / searched_J.sum()
 

@@ -155,4 +155,4 @@ class PoolScores:
 def check_installed() -> None:
     """Raises InputError if bm25s is not installed."""
     if importlib.util.find_spec("bm25s") is None:
-        raise InputError("--lexical_baseline needs the library bm25s: pip install -e '.[lexical]'")
+        raise InputError("BM25 (--lexical_baseline, --fusion) needs the library bm25s: pip install -e '.[lexical]'")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from hbt_jax import languages
-from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS, SIMILARITY_GAP, STRONG_ALIGNMENT
+from hbt_jax.evaluation.measures.metrics import CAPPED, RANK_DISTANCE, SETTINGS, SIMILARITY_GAP, STRONG_ALIGNMENT
 
 SETTING_NAMES = {"monolingual": "monolingual", "cross_lingual": "cross-lingual", "multilingual": "multilingual"}
 POOLS = {
@@ -13,8 +13,7 @@ POOLS = {
 }
 METRIC_NAMES = {
     "map": "mAP",
-    "recall@1": "R@1",
-    "recall@10": "R@10",
+    **{metric: name for name, metric in CAPPED.items()},
     "recall@100": "R@100",
     "mrr": "MRR",
     "ndcg@10": "nDCG@10",

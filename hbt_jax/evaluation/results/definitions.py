@@ -8,14 +8,15 @@ from hbt_jax.evaluation.measures.bias import (
 )
 from hbt_jax.evaluation.measures.metrics import (
     AP_DEFINITION,
+    CAPPED_DEFINITION,
     MRR_DEFINITION,
     NDCG_DEFINITION,
+    PLAIN_RECALL_DEFINITION,
     RANK_DISTANCE,
     RECALL_DEFINITION,
     SIMILARITY_GAP,
     STRONG_ALIGNMENT,
 )
-from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION
 
 LAYER_PROBE_DEFINITION = (
     "cosines of queries after each layer (0: the embedding layer), each text one vector by the model's pooling of its"
@@ -41,6 +42,8 @@ ACCURACY_DEFINITION = (
 OF_RANKS = {
     "map": AP_DEFINITION,
     "recall": RECALL_DEFINITION,
+    "R_cap@k": CAPPED_DEFINITION,
+    "R@k": PLAIN_RECALL_DEFINITION,
     "mrr": MRR_DEFINITION,
     "ndcg@10": NDCG_DEFINITION,
     RANK_DISTANCE: RANK_DISTANCE_DEFINITION,
@@ -52,6 +55,5 @@ OF_RANKS = {
         " count there, and a text that is a query and a candidate is never a candidate of its own"
     ),
     "relevant": RELEVANT_DEFINITION,
-    "robustness": ROBUSTNESS_DEFINITION,
     "ties": TIE_RULE,
 }

@@ -1,31 +1,40 @@
 """The result of a benchmark whose candidates were all ranked, from the metrics of its queries."""
 
+import types
 from collections.abc import Mapping
 
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS, QueryMetrics
+from hbt_jax.evaluation.measures.robustness import robustness_definition
 from hbt_jax.evaluation.results.averages import averages_of, language_averages, language_rows, pair_averages
 from hbt_jax.evaluation.results.definitions import ACCURACY_DEFINITION, OF_RANKS
 from hbt_jax.evaluation.results.result import Described, Part, Result
 
 
-def result_of(benchmark: Benchmark, values: QueryMetrics, described: Described) -> Result:
+def result_of(
+    benchmark: Benchmark,
+    values: QueryMetrics,
+    described: Described,
+    chosen: Mapping[str, str] = types.MappingProxyType({}),
+) -> Result:
     """The result without its further parts, except the accuracy of bitext.
 
     Args:
       benchmark: what was ranked.
       values: the metrics of its queries.
       described: the system that ranked it; its parts are not used.
+      chosen: definition of each measure that is in `values` on request.
     """
     by_pair = pair_averages(values)
     counted = _counted(values)
     made_from = {"data_release": benchmark.release} if benchmark.release else {}
+    measured = {"measures": list(chosen)} if chosen else {}
     result = Result(
         benchmark=benchmark.name,
         model=described.model,
-        settings={"similarity": "inner product", **described.settings, **made_from},
+        settings={"similarity": "inner product", **described.settings, **made_from, **measured},
         counts={
             "queries": benchmark.queries.count_by_language(),
             "candidates": benchmark.candidates.count_by_language(),
@@ -36,7 +45,7 @@ def result_of(benchmark: Benchmark, values: QueryMetrics, described: Described) 
         },
         notes=benchmark.notes,
         averages=averages_of(language_averages(values, by_pair), by_pair, "map"),
-        definitions=OF_RANKS,
+        definitions={**OF_RANKS, **chosen, "robustness": robustness_definition()},
     )
     if benchmark.is_bitext:
         return result.with_parts(Part("accuracy@1", _accuracy(by_pair), ACCURACY_DEFINITION))

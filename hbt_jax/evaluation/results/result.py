@@ -70,6 +70,7 @@ class Result:
       parts: further parts by name.
       expanded: the result of the same system with query expansions, where it was evaluated with some too; it has files
         of its own.
+      fused: "rrf" or "minmax" -> the result of the system's scores fused with those of BM25, with files of its own.
     """
 
     benchmark: str
@@ -81,6 +82,7 @@ class Result:
     definitions: Mapping[str, str]
     parts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     expanded: "Result | None" = None
+    fused: Mapping[str, "Result"] = dataclasses.field(default_factory=dict)
 
     def with_parts(self, *parts: Part) -> "Result":
         """The result with further parts, in this order; parts without content are left out."""

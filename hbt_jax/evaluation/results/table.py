@@ -1,10 +1,17 @@
 """The printed table of one results.json."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE, SETTINGS, SIMILARITY_GAP, STRONG_ALIGNMENT
+from hbt_jax.evaluation.measures.metrics import (
+    CAPPED,
+    METRICS,
+    RANK_DISTANCE,
+    SETTINGS,
+    SIMILARITY_GAP,
+    STRONG_ALIGNMENT,
+)
 
-_HEADS = {"map": "mAP", "recall@1": "R@1", "recall@10": "R@10", "ndcg@10": "nDCG@10", "recall@100": "R@100"}
+_HEADS = {"map": "mAP", "ndcg@10": "nDCG@10", "recall@100": "R@100"} | {metric: name for name, metric in CAPPED.items()}
 _GRADED, _GRADED_SETTINGS = ("ndcg@10", "recall@100"), ("monolingual", "multilingual")  # where not all are ranked
 
 
@@ -30,6 +37,7 @@ def format_table(summary: dict) -> str:
         worst = _worst_languages(summary, setting, metrics[0])
         lines.append(f"  {setting.replace('_', '-'):14}{cells}   {aside}   {worst}")
     lines += _language_rows(summary) if is_streamed else _accuracy(summary)
+    lines += _chosen(summary, settings)
     lines.append(f"  language bias: {_bias(summary)}")
     lines += [f"  {remark}" for remark in (*_no_monolingual(summary["counts"]), *summary["notes"])]
     return "\n".join([*lines, *layer_probe_lines(summary), *expansion_lines(summary)])
@@ -90,6 +98,17 @@ def _accuracy(summary: dict) -> Iterator[str]:
             f"  accuracy@1 both ways, mean of {len(accuracy['by_pair']):,} language pairs: {accuracy['mean']:.4f};"
             f" worst {accuracy['worst_pair']} {accuracy['worst']:.4f}"
         )
+
+
+def _chosen(summary: dict, settings: Sequence[str]) -> Iterator[str]:
+    """The measures that were asked for, below each other as above."""
+    measures = summary["settings"].get("measures", [])
+    if measures:
+        yield f"  {'':14}{''.join(f'{name:>{len(name) + 2}}' for name in measures)}"
+    for setting in settings if measures else ():
+        block = summary["metrics"][setting]
+        cells = (f"{block[m]:>{len(m) + 2}.4f}" if m in block else f"{'-':>{len(m) + 2}}" for m in measures)
+        yield f"  {setting.replace('_', '-'):14}{''.join(cells)}"
 
 
 def _bias(summary: dict) -> str:

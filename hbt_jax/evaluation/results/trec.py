@@ -1,4 +1,5 @@
-"""Writes TREC run and qrels files; trec_eval and similar tools compute the same metrics from them.
+"""Writes TREC run and qrels files; trec_eval and similar tools compute the same metrics from them, where all grades
+are 1.  Written are the grades of the benchmark's files.
 
     qrels.trec                     every judgement: the qrels of the multilingual run
     runs/multilingual.trec         pool = all candidates
@@ -40,7 +41,8 @@ def _relevant(benchmark: Benchmark, query: int) -> list[int]:
 
 def _judgements(benchmark: Benchmark, query: int, relevant: Sequence[int]) -> Iterator[str]:
     """The qrels lines of one query and some of its relevant candidates."""
-    return (f"{benchmark.queries.ids[query]} 0 {benchmark.candidates.ids[n]} 1\n" for n in relevant)
+    grades = benchmark.grades(query)
+    return (f"{benchmark.queries.ids[query]} 0 {benchmark.candidates.ids[n]} {grades[n]}\n" for n in relevant)
 
 
 class RunWriter(contextlib.AbstractContextManager):

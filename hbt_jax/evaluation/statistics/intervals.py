@@ -59,15 +59,16 @@ def column_intervals(
         cells = sum_one(queries.items, queries.languages, value_QP)
         ends = _ends(cells, poll) if cells else None
         if ends:
-            found.setdefault(setting, {})[metric] = np.clip(ends["interval"], *_range(metric)).tolist()
+            limits = _range(metric, value_QP)
+            found.setdefault(setting, {})[metric] = np.clip(ends["interval"], *limits).tolist()
     return {"confidence": CONFIDENCE, "samples": SAMPLES, "items": len(set(queries.items)), "metrics": found}
 
 
-def _range(metric: str) -> tuple[float, float]:
+def _range(metric: str, value_QP: np.ndarray) -> tuple[float, float]:
     """The range of a metric's values; with few items, a stretched interval would go beyond it."""
-    if metric == SIMILARITY_GAP:
+    if metric == SIMILARITY_GAP or np.nanmin(value_QP) < 0.0:
         return -np.inf, np.inf
-    return 0.0, np.inf if metric == RANK_DISTANCE else 1.0
+    return 0.0, np.inf if metric == RANK_DISTANCE or np.nanmax(value_QP) > 1.0 else 1.0
 
 
 def _columns(values: QueryMetrics) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -18,6 +18,9 @@ _MEASURES = {
     STRONG_ALIGNMENT: "strongly aligned queries",
     SIMILARITY_GAP: "similarity gap",
     RANK_DISTANCE: "rank distance",
+    "max_rank": "Max@R",
+    "peer": "PEER",
+    "mrc": "MRC",
 }
 
 
@@ -36,6 +39,8 @@ def bias_card(summary: dict, baselines: Sequence[Baseline]) -> str:
 def _value(summary: dict, measure: str) -> float | None:
     if measure == "own":
         return summary.get("top_10_languages", {}).get("own_language", {}).get("share")
+    if measure in summary.get("fairness", {}):
+        return summary["fairness"][measure]["mean"]
     return block_of(summary["metrics"], "multilingual").get(measure)
 
 
@@ -51,14 +56,16 @@ def _best(summary: dict, measure: str) -> str:
     """What a perfect model, or one without language bias, would reach, if that is known."""
     if measure == "own":
         return f"its share of the pool, {percent(summary['top_10_languages']['own_language']['pool_share'])}"
-    return {STRONG_ALIGNMENT: "100 %", SIMILARITY_GAP: "below 0"}.get(measure, "")
+    return {STRONG_ALIGNMENT: "100 %", SIMILARITY_GAP: "below 0", "mrc": "1.000"}.get(measure, "")
 
 
 def _shown(value: float | None, measure: str) -> str:
     if value is None:
         return ""
-    if measure == RANK_DISTANCE:
+    if measure in (RANK_DISTANCE, "max_rank"):
         return number(value, RANK_DISTANCE)
+    if measure in ("peer", "mrc"):
+        return f"{value:.3f}"
     return f"{value:+.3f}" if measure == SIMILARITY_GAP else percent(value)
 
 

@@ -43,7 +43,7 @@ def test_every_order_holds_every_language(figure):
 
 def test_values(figure, full):
     data, page = figure
-    assert set(data["values"]) == {"map", "recall@1", "recall@10"} and data["names"]["recall@1"] == "R@1"
+    assert set(data["values"]) == {"map", "recall@1", "recall@10"} and data["names"]["recall@1"] == "R_cap@1"
     codes = [code for code, _ in data["languages"]]
     for metric, rows in data["values"].items():
         for (row, code), (column, other) in itertools.product(enumerate(codes), repeat=2):

@@ -1,0 +1,86 @@
+"""BEIR's layout (Thakur et al. 2021, arXiv 2104.08663), found by its files, in one language or several.
+
+    corpus.jsonl      {"_id", "title", "text"} a line, or corpus.jsonl.gz
+    queries.jsonl     {"_id", "text"} a line
+    qrels/SPLIT.tsv   query-id, corpus-id and score, with tabs; the first line names them
+
+The text of a candidate is its title, a space and its text; if the title is empty, the text alone.  A field `language`
+of a line is its language, else --language is.  Of several splits, test is read.
+"""
+
+import csv
+from pathlib import Path
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.judged_rows import Rows, benchmark_of, check_language
+from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
+
+_LAYOUT = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv"
+_HEAD = ["query-id", "corpus-id", "score"]
+
+
+def is_beir(path: str) -> bool:
+    """Whether a folder is in this layout."""
+    return any((Path(path) / f"corpus.jsonl{end}").is_file() for end in ("", ".gz"))
+
+
+def read(path: str, name: str, language: str = "") -> Benchmark:
+    """Reads the folder `path` as the benchmark `name`.
+
+    Raises:
+      InputError: a file is missing or damaged, or a line is wrong; the message names file and line.
+    """
+    queries, corpus = (_read_texts(f"{path}/{side}.jsonl", language) for side in ("queries", "corpus"))
+    split = _split(Path(path) / "qrels")
+    grades = _read_grades(split, queries, corpus)
+    return benchmark_of(name, queries, corpus, grades, (f"judgements of {split.name}",))
+
+
+def _split(folder: Path) -> Path:
+    found = sorted(folder.glob("*.tsv"))
+    chosen = [path for path in found if path.stem == "test"] or found
+    if len(chosen) != 1:
+        held = ", ".join(path.name for path in found) or "no .tsv file"
+        raise InputError(f"{folder}: {held}: expected test.tsv, or one file; {_LAYOUT}")
+    return chosen[0]
+
+
+def _read_texts(path: str, language: str) -> Rows:
+    rows: dict[str, tuple[str, str]] = {}
+    for place, line in read_lines(path, _LAYOUT):
+        if not line.strip():
+            continue
+        fields = json_object(place, line, "_id and text")
+        for field in ("_id", "text"):
+            if not isinstance(fields.get(field), str):
+                held = f"{field!r} is {shown(fields[field])}" if field in fields else f"only {', '.join(fields)}"
+                raise InputError(f"{place}: {held}: expected the string {field!r}; {_LAYOUT}")
+        id_, title, text = fields["_id"], fields.get("title") or "", fields["text"]
+        check_id(place, "_id", id_)
+        if id_ in rows:
+            raise InputError(f"{place}: duplicate _id {id_!r}: ids must be unique in a file")
+        if not fields.get("language", language):
+            raise InputError(f"{place}: no field 'language': give the language of all texts by --language, such as en")
+        if "corpus" not in Path(path).name:
+            check_text(place, f"the text of {id_!r}", text)
+        rows[id_] = check_language(place, fields.get("language", language)), f"{title} {text}".strip()
+    return rows
+
+
+def _read_grades(path: Path, queries: Rows, corpus: Rows) -> dict[str, dict[str, int]]:
+    grades: dict[str, dict[str, int]] = {}
+    for number, (place, line) in enumerate(read_lines(str(path), _LAYOUT)):
+        fields = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE), [])
+        if fields == _HEAD and not number or not line.strip():
+            continue
+        if len(fields) != 3 or not fields[2].strip().lstrip("-").isdecimal():
+            raise InputError(f"{place}: {line[:60]!r}: expected {', '.join(_HEAD)}, with tabs, the last a whole number")
+        query, candidate, grade = fields
+        for side, id_, known in (("query-id", query, queries), ("corpus-id", candidate, corpus)):
+            if id_ not in known:
+                raise InputError(f"{place}: unknown {side} {id_!r}: no line of the folder's files has this _id")
+        if candidate in grades.setdefault(query, {}):
+            raise InputError(f"{place}: query {query!r} and candidate {candidate!r} are judged twice: keep one line")
+        grades[query][candidate] = int(grade)
+    return grades

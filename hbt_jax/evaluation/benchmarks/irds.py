@@ -1,0 +1,58 @@
+"""Benchmarks by their ids in the package ir_datasets (MacAvaney et al. 2021), such as irds:beir/nfcorpus/test.
+
+The package finds the files, and fetches those that may be fetched.  The text of a document or query is what the
+package calls its default text.  Candidates are held in memory.
+"""
+
+import importlib.util
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
+from hbt_jax.evaluation.benchmarks.judged_rows import Rows, benchmark_of, check_language
+
+PREFIX = "irds:"
+
+
+def read(id_: str, name: str, language: str = "") -> Benchmark:
+    """Reads the data set with this id, without PREFIX, as the benchmark `name`.
+
+    Raises:
+      InputError: the package is not installed, does not know the id or cannot get its files; the data set has no
+        documents, queries or judgements; or its language is not known.
+    """
+    flag = f"--benchmarks={PREFIX}{id_}"
+    if importlib.util.find_spec("ir_datasets") is None:
+        raise InputError(f"{flag} needs the library ir-datasets: pip install -e '.[irds]'")
+    import ir_datasets
+
+    try:
+        data = ir_datasets.load(id_)
+    except KeyError as error:
+        raise InputError(f"{flag}: ir_datasets has no data set of this id: see https://ir-datasets.com") from error
+    missing = [part for part in ("docs", "queries", "qrels") if not getattr(data, f"has_{part}")()]
+    if missing:
+        raise InputError(
+            f"{flag}: it has no {' and no '.join(missing)}: expected an id with all three, such as .../test"
+        )
+    try:
+        queries = _rows(flag, data.queries_iter(), "query_id", language or data.queries_lang())
+        documents = _rows(flag, data.docs_iter(), "doc_id", language or data.docs_lang())
+        judgements = list(data.qrels_iter())
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{flag}: ir_datasets cannot get its files: {error}") from error
+    grades: dict[str, dict[str, int]] = {}
+    unknown = 0
+    for one in judgements:
+        if one.query_id in queries and one.doc_id in documents:
+            grades.setdefault(one.query_id, {})[one.doc_id] = one.relevance
+        else:
+            unknown += 1
+    notes = [f"{unknown:,} judgements are of queries or documents that the data set does not have"] if unknown else []
+    return benchmark_of(name, queries, documents, grades, (f"ir_datasets' {id_}", *notes))
+
+
+def _rows(flag: str, found, key: str, language: str | None) -> Rows:
+    if not language:
+        raise InputError(f"{flag}: ir_datasets does not say its language: give it by --language, such as en")
+    code = check_language(flag, language)
+    return {getattr(one, key): (code, one.default_text().strip()) for one in found}

@@ -1,0 +1,53 @@
+"""A benchmark in memory from plain rows and graded judgements of them, as BEIR and ir_datasets have them."""
+
+from collections.abc import Mapping, Sequence
+
+from hbt_jax import languages
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
+from hbt_jax.text_identity import identity_text
+
+Rows = Mapping[str, tuple[str, str]]  # id -> (language, text)
+
+
+def check_language(place: str, code: object) -> str:
+    """The language code; raises InputError if it is unknown."""
+    if code not in languages.LANGUAGES:
+        raise InputError(f"{place}: {languages.unknown_language(code)}")
+    return code
+
+
+def benchmark_of(
+    name: str, queries: Rows, candidates: Rows, grades: Mapping[str, Mapping[str, int]], notes: Sequence[str] = ()
+) -> Benchmark:
+    """The benchmark, without the queries to which nothing is relevant, which are counted.
+
+    Args:
+      name: of the results' folder.
+      queries, candidates: the two sides.
+      grades: query id -> candidate id -> grade, above 0 if relevant; ids are known.
+      notes: what a reader must know.
+
+    Raises:
+      InputError: no query has a relevant candidate.
+    """
+    relevant = {id_: {c for c, grade in grades.get(id_, {}).items() if grade > 0} for id_ in queries}
+    asked = [id_ for id_ in queries if relevant[id_]]
+    if not asked:
+        raise InputError(f"{name}: no query has a relevant candidate: expected judgements above 0")
+    number = {id_: n for n, id_ in enumerate(candidates)}
+    left_out, empty = len(queries) - len(asked), sum(not identity_text(text) for _, text in candidates.values())
+    said = list(notes)
+    if left_out:
+        said.append(f"{left_out:,} queries without a relevant candidate are left out")
+    if empty:
+        said.append(f"{empty:,} candidates have no text; they are ranked all the same")
+    return Benchmark(
+        name,
+        BenchmarkTexts.of_rows((id_, id_, *queries[id_]) for id_ in asked),
+        BenchmarkTexts.of_rows((id_, id_, *row) for id_, row in candidates.items()),
+        pad_relevant([[number[c] for c in relevant[id_]] for id_ in asked]),
+        counts={"queries_left_out": left_out, "empty_candidates": empty},
+        notes=tuple(said),
+        judged=[{number[c]: grade for c, grade in grades[id_].items()} for id_ in asked],
+    )

@@ -1,0 +1,78 @@
+"""NeuCLIR 1 (Lawrie et al. 2023, arXiv 2304.12367): find news in Persian, Russian and Chinese, each by its queries.
+
+    data/LANG-00000-of-00001.jsonl.gz   of neuclir/neuclir1 on the hub: {"id", "title", "text"} a line; fas, rus, zho
+    *topics*.jsonl                      {"topic_id", "topics": [{"lang", "source", "topic_title", "topic_description"}]}
+    *qrels*                             TOPIC LANG DOCID GRADE; both as trec.nist.gov/data/neuclir has them
+
+A query is a topic in the documents' language, human translations before those of machines, if it is judged there.
+"""
+
+from pathlib import Path
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
+from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, passage_reader
+from hbt_jax.evaluation.benchmarks.text_lines import json_object, read_lines, shown, text_field
+
+_DOCUMENT = passage_reader("id", "title", "text")
+LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
+_LAYOUT = "a neuclir folder holds data/LANG-00000-of-00001.jsonl.gz, *topics*.jsonl and *qrels*"
+_NOTE = "documents are judged in the query's language only: in the multilingual pool those of others are not relevant"
+
+
+def read(path: str, name: str) -> StreamedBenchmark:
+    """Reads topics and judgements; raises InputError if a file is missing, there several times, or wrong."""
+    shards = [
+        Shard(LANGUAGES[code], f"{LANGUAGES[code]}-{file.name.partition('.')[0]}", str(file))
+        for code in LANGUAGES
+        for file in sorted((Path(path) / "data").glob(f"{code}-[0-9]*.jsonl*"))
+    ]
+    if not shards:
+        raise InputError(f"{path}/data: no corpus in it: {_LAYOUT}")
+    graded, rows, grades, machine = _judgements(path), [], [], 0
+    for place, line in read_lines(str(_only(path, "*topics*.jsonl")), _LAYOUT):
+        if line.strip():
+            topic = json_object(place, line, "topic_id and topics")
+            id_ = str(topic.get("topic_id", ""))
+            for code in sorted({shard.language for shard in shards}):
+                if graded.get((id_, code)):
+                    text, is_machine = _text(place, topic, code)
+                    rows.append((joint_id(code, id_), id_, code, text))
+                    grades.append(graded[id_, code])
+                    machine += is_machine
+    if not rows:
+        raise InputError(f"{path}: no topic is judged in a language of data/: fetch topics and qrels of one year")
+    said = [f"{machine:,} queries are machine translations"] if machine else []
+    texts, settings = BenchmarkTexts.of_rows(rows), {"query_text": "title, space, description"}
+    return StreamedBenchmark(name, texts, grades, tuple(shards), _DOCUMENT, settings, (_NOTE, *said))
+
+
+def _only(path: str, pattern: str) -> Path:
+    found = sorted(Path(path).glob(pattern))
+    if len(found) != 1:
+        raise InputError(f"{path}: {len(found)} files {pattern}: expected one, of one year; {_LAYOUT}")
+    return found[0]
+
+
+def _judgements(path: str) -> dict[tuple[str, str], dict[str, int]]:
+    """(topic, language) -> document -> grade."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for place, line in read_lines(str(_only(path, "*qrels*")), _LAYOUT):
+        fields = line.split()
+        if len(fields) != 4 or fields[1] not in LANGUAGES or not fields[3].isdecimal():
+            raise InputError(f"{place}: {line[:60]!r}: expected TOPIC LANG DOCID GRADE, LANG of {' '.join(LANGUAGES)}")
+        found.setdefault((fields[0], LANGUAGES[fields[1]]), {})[fields[2]] = int(fields[3])
+    return found
+
+
+def _text(place: str, topic: dict, code: str) -> tuple[str, bool]:
+    """A topic in one language, and whether a machine translated it."""
+    versions = topic.get("topics")
+    if not isinstance(versions, list):
+        raise InputError(f"{place}: topics is {shown(versions)}: expected a list of versions")
+    mine = [one for one in versions if isinstance(one, dict) and LANGUAGES.get(one.get("lang")) == code]
+    if not mine:
+        raise InputError(f"{place}: topic {topic['topic_id']!r} is judged in {code!r} but has no version in it")
+    best = min(mine, key=lambda one: one.get("source") != "human translation")
+    parts = [text_field(place, best, field) for field in ("topic_title", "topic_description")]
+    return " ".join(parts), best.get("source") != "human translation"

@@ -1,0 +1,75 @@
+"""Ids of ir_datasets, by a stand-in of the package."""
+
+import collections
+import sys
+import types
+
+import pytest
+
+from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import irds
+from hbt_jax.evaluation.benchmarks.registry import benchmark_folder, load_benchmark
+
+Judgement = collections.namedtuple("Judgement", "query_id doc_id relevance iteration")
+
+
+class Text:
+    def __init__(self, key, id_, text):
+        setattr(self, key, id_)
+        self.default_text = lambda: text
+
+
+class DataSet:
+    """Two documents, a query and judgements, one of which is of another document."""
+
+    def __init__(self, lang="en", has_qrels=True):
+        self.docs_lang = self.queries_lang = lambda: lang
+        self.has_docs = self.has_queries = lambda: True
+        self.has_qrels = lambda: has_qrels
+
+    def docs_iter(self):
+        return iter([Text("doc_id", "d1", "Lima "), Text("doc_id", "d2", "bread")])
+
+    def queries_iter(self):
+        return iter([Text("query_id", "q1", "capital of Peru?")])
+
+    def qrels_iter(self):
+        return iter([Judgement("q1", "d1", 2, "0"), Judgement("q1", "d9", 1, "0")])
+
+
+@pytest.fixture
+def library(monkeypatch):
+    known = {"some/test": DataSet(), "no-lang": DataSet(lang=None), "no-qrels": DataSet(has_qrels=False)}
+    monkeypatch.setitem(sys.modules, "ir_datasets", types.SimpleNamespace(load=known.__getitem__, __spec__=1))
+
+
+def test_a_data_set_is_read(library):
+    assert benchmark_folder("irds:some/test", "") == "some/test"
+    benchmark = load_benchmark("irds:some/test", "", candidate_text="sentence", language="")
+    assert benchmark.name == "some-test"
+    assert benchmark.candidates.texts == ["Lima", "bread"] and benchmark.judged == [{0: 2}]
+    assert benchmark.notes == (
+        "ir_datasets' some/test",
+        "1 judgements are of queries or documents that the data set does not have",
+    )
+    assert load_benchmark("irds:no-lang", "", language="de").queries.languages == ["de"]
+
+
+@pytest.mark.parametrize(
+    ("id_", "message"),
+    [
+        ("some/dev", "--benchmarks=irds:some/dev: ir_datasets has no data set of this id"),
+        ("no-lang", "--benchmarks=irds:no-lang: ir_datasets does not say its language: give it by --language"),
+        ("no-qrels", "--benchmarks=irds:no-qrels: it has no qrels: expected an id with all three"),
+    ],
+)
+def test_what_is_wrong_is_named(library, id_, message):
+    with pytest.raises(InputError) as caught:
+        load_benchmark(f"irds:{id_}", "", language="")
+    assert message in str(caught.value)
+
+
+def test_without_the_library(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"needs the library ir-datasets: pip install -e '.\[irds\]'"):
+        irds.read("x", "x")

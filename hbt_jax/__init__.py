@@ -19,6 +19,7 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         G  different pairs of a joint batch
         E  times that each of them stands in it
         K  explicit negatives of a query
+        M  passages that a teacher scores for a query: its own, then its explicit negatives
         P  shares: one per device of the mesh; every share packs its own texts
         b  queries of one share (B = P * b)
         c  passages of one share (C = P * c)

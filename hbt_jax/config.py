@@ -25,6 +25,7 @@ RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
+KL, MARGIN_MSE = "kl", "margin_mse"
 SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-transformers embeds with
 STREAMED = ("miracl", "mldr", "neuclir")  # benchmarks whose passages are read as a stream
 WHOLE, INT8, BINARY = "none", "int8", "binary"
@@ -432,6 +433,41 @@ class LearningConfig(Part):
 
 
 @dataclasses.dataclass(frozen=True)
+class TeachingConfig(Part):
+    """What a guide and a teacher add."""
+
+    title: ClassVar[str] = "Guide and teacher"
+
+    guide_model: str = option(
+        "",
+        "workdir, folder or hub id of a model that embeds the stores once, before training: in-batch negatives that it"
+        " finds closer to a query than the query's passage are masked (GISTEmbed, arXiv 2402.16829); empty: none",
+    )
+    guide_margin: float = option(
+        0.0, "a negative is masked if its guide score is above that of the positive plus this; may be negative"
+    )
+    distillation: str = option(
+        "none",
+        "loss against the scores of a teacher in the stores, over each pair's passage and --negatives: kl (divergence),"
+        " or margin_mse (arXiv 2010.02666)",
+        choices=("none", KL, MARGIN_MSE),
+    )
+    distillation_weight: float = option(
+        0.5, "weight of --distillation; the loss of the batch has the rest", above=0.0, maximum=1.0
+    )
+    teacher_temperature: float = option(1.0, "a teacher's scores are divided by this", above=0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.guide_margin and not self.guide_model:
+            raise InputError(f"--guide_margin={self.guide_margin:g} needs --guide_model")
+        for name in ("distillation_weight", "teacher_temperature"):
+            value = getattr(self, name)
+            if value != getattr(TeachingConfig, name) and self.distillation == "none":
+                raise InputError(f"--{name}={value:g} needs --distillation")
+
+
+@dataclasses.dataclass(frozen=True)
 class MemoryConfig(Part):
     """What memory and time an update takes; none of it changes what is learnt, but for rounding."""
 
@@ -610,6 +646,8 @@ class Embedding(Devices, Pooling, Prefixes):
 @dataclasses.dataclass(frozen=True)
 class Truncation(Part):
     """How many numbers of an embedding are kept."""
+
+    title: ClassVar[str] = "Embedding"
 
     truncate_dim: int = option(
         0,
@@ -1032,6 +1070,7 @@ TRAIN_PARTS: dict[str, type[Part]] = {  # in the order of --help
     "text": TextConfig,
     "model": ModelConfig,
     "learning": LearningConfig,
+    "teaching": TeachingConfig,
     "validation": ValidationConfig,
     "checkpoints": CheckpointConfig,
     "mesh": MeshConfig,
@@ -1052,6 +1091,7 @@ class TrainConfig:
     text: TextConfig = TextConfig()
     model: ModelConfig = ModelConfig()
     learning: LearningConfig = LearningConfig()
+    teaching: TeachingConfig = TeachingConfig()
     validation: ValidationConfig = ValidationConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
     mesh: MeshConfig = MeshConfig()

@@ -80,6 +80,9 @@ def check(config: TrainConfig) -> None:
         raise InputError(f"--layer_probe={config.evaluation.layer_probe} needs --benchmarks")
     if config.preparation.prepare and config.preparation.prepare not in PREPARED:
         raise InputError(f"--prepare={config.preparation.prepare}: expected one of {', '.join(PREPARED)}")
+    distillation = config.teaching.distillation
+    if distillation != "none" and not config.plan.negatives:
+        raise InputError(f"--distillation={distillation} needs --negatives, whose scores by the teacher it compares")
     command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
     for name in config.evaluation.benchmarks:  # now, not after hours of training
         check_known(name)
@@ -107,6 +110,19 @@ def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | No
     return DevEvaluation(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric, lambda: stop.requested)
 
 
+def guide(config: TrainConfig, stop: StopRequest):
+    """What embeds the stores by --guide_model; None if there is none."""
+    if not config.teaching.guide_model:
+        return None
+    from hbt_jax.mining.guide import GuideModel
+
+    def poll() -> None:
+        if stop.requested:
+            raise Interrupted("while the guide embeds the stores; run the same command again to resume")
+
+    return GuideModel(config, poll)
+
+
 def main(_: list[str]) -> None:
     """Checks the flags, then prepares, trains and evaluates what they ask for."""
     end_with_parent()
@@ -128,7 +144,7 @@ def main(_: list[str]) -> None:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
-        mesh = train(config, stop, dev_evaluation(config, stop))
+        mesh = train(config, stop, dev_evaluation(config, stop), guide(config, stop))
         if config.evaluation.benchmarks:
             evaluate_workdir(config, mesh, stop)
 

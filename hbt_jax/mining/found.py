@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hbt_jax.data.store import Store
+from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.mining.choose import Chosen, Entries, Rule, choose
 from hbt_jax.mining.cross_encoder import CrossEncoder
+from hbt_jax.mining.embedded import tokens_of
 from hbt_jax.mining.ranked import Ranked, ranked_items
-from hbt_jax.mining.vectors import Vectors, tokens_of
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import spread
 
@@ -81,7 +82,7 @@ def negatives_of(searched: Searched, pairs: np.ndarray, rule: Rule, poll: Callab
         asked = np.flatnonzero(place_Q >= 0)
         if not len(asked):
             continue
-        query_QD = np.asarray(vectors.vector_nD[place_Q[asked]])
+        query_QD = np.asarray(vectors.vector_ND[place_Q[asked]])
         candidates, identity = searched.candidates(language), searched.store.identity
         found = ranked_items(query_QD, row_Q[asked], own_n[first_Q[asked]], candidates, identity, rule.last, poll)
         answering += found.answering
@@ -107,7 +108,7 @@ def _own_scores(searched: Searched, query_mD: np.ndarray, own_m: np.ndarray) -> 
     for language, vectors in searched.passages.items():
         place_m = vectors.places(own_m)
         there = np.flatnonzero(place_m >= 0)
-        passage_mD = vectors.vector_nD[place_m[there]].astype(np.float64)
+        passage_mD = vectors.vector_ND[place_m[there]].astype(np.float64)
         score_mJ[there, language] = (query_mD[there].astype(np.float64) * passage_mD).sum(axis=1)
     return score_mJ
 

@@ -2,7 +2,7 @@
 
 OUT/NAME.mining/            removed when OUT/NAME is complete
   job.json                  what was asked for; another job is refused
-  SIDE-LANGUAGE.f32         vectors, see vectors.py
+  SIDE-LANGUAGE.f32         vectors, see embedded.py
   negatives.i32, scores.f32 passage rows [pairs, per_pair], -1 for none, and their scores
   positives.f32             the score of each pair's passage
   progress.json             queries done, and the counts so far
@@ -10,7 +10,6 @@ OUT/NAME.mining/            removed when OUT/NAME is complete
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from hbt_jax.config import MineConfig
 from hbt_jax.data.store import Store, open_store, store_tokenizer
 from hbt_jax.data.store_writer import StoreWriter
+from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.files import atomic_file, disk_errors
@@ -31,9 +31,10 @@ from hbt_jax.holding import held
 from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.mining.choose import Rule
 from hbt_jax.mining.cross_encoder import CrossEncoder
+from hbt_jax.mining.embedded import embedded
 from hbt_jax.mining.found import Found, Searched, negatives_of, texts_of
+from hbt_jax.mining.guide import digest_of
 from hbt_jax.mining.report import Tally, lines
-from hbt_jax.mining.vectors import Vectors, embedded
 from hbt_jax.mining.with_negatives import own_negatives, write_with_negatives
 from hbt_jax.models.model import Model, with_text
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
@@ -138,15 +139,12 @@ def _mine(
 
 def _record(config: MineConfig, store: Store, model: Model) -> dict:
     """What the result depends on."""
-    digest = hashlib.blake2b(digest_size=16)
-    for leaf in jax.tree.leaves(model.parameters):
-        digest.update(np.ascontiguousarray(jax.device_get(leaf)).data)
     options = {name: value for name, value in dataclasses.asdict(config).items() if name not in _NO_RESULT}
     text = dataclasses.asdict(model.text)
     return {
         "from": store.fingerprint,
         "model": model.name,
-        "weights": digest.hexdigest(),
+        "weights": digest_of(model),
         "score": f"of {config.cross_encoder}" if config.cross_encoder else model.similarity,
         "texts": {name: text[name] for name in ("query_prefix", "passage_prefix", "query_length", "passage_length")},
         "options": json.loads(json.dumps(options)),

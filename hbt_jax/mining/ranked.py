@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from hbt_jax.data.identity import Identity
+from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.evaluation.search.search import top_candidates
-from hbt_jax.mining.vectors import Vectors
 
 _MORE = 16  # texts listed beyond those wanted, for items with several
 
@@ -82,7 +82,7 @@ def _searched(query_QD, row_Q, own_Q, searched, identity: Identity, last: int, d
     for language, vectors in searched.items():
         if not len(vectors.rows):
             continue
-        top = top_candidates(query_QD, vectors.vector_nD, min(depth, len(vectors.rows)), poll=poll)
+        top = top_candidates(query_QD, vectors.vector_ND, min(depth, len(vectors.rows)), poll=poll)
         if depth < len(vectors.rows):
             floor_Q = np.maximum(floor_Q, top.score_QK[:, -1])
         query, place = np.nonzero(top.index_QK >= 0)

@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -12,7 +14,9 @@ from jax.sharding import Mesh
 from hbt_jax import mesh as meshes
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import audit, pipeline
+from hbt_jax.data.extras import Extra, GuideVectors, TeacherScores
 from hbt_jax.data.plan import PLAN_SCHEME, Plan
+from hbt_jax.data.store import Store
 from hbt_jax.errors import Interrupted
 from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
@@ -38,13 +42,21 @@ from hbt_jax.training.tracking.trackers import check_installed, start_trackers
 from hbt_jax.training.trainer import Trainer
 
 
-def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None) -> Mesh:
+class Guide(Protocol):
+    """Embeds the texts of stores by a guide model."""
+
+    def __call__(self, stores: Sequence[Store], mesh: Mesh) -> tuple[GuideVectors, str]:
+        """The vectors, and a digest of the model."""
+
+
+def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None, guide: Guide | None = None) -> Mesh:
     """Trains what `config` describes in its workdir and returns the mesh it ran on.
 
     Args:
       config: the configuration.
       stop: polled before every update, and in long work between updates.
       dev: evaluates the model in training, every --evaluate_every steps; None: nothing does.
+      guide: embeds the stores by --guide_model; None: there is none.
 
     Raises:
       InputError: bad data, a mesh that does not fit, or a workdir of another run.
@@ -67,6 +79,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan), *notes]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
+    batches.extras = _extras(initial.config, batches, record, guide)
     check_started_alike(initial.config, record.data, batches.plan)
     with (
         contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
@@ -94,6 +107,18 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
             at_once=trainer.compiles,
         )
     return mesh
+
+
+def _extras(config: TrainConfig, batches: HostBatches, record: Record, guide: Guide | None) -> list[Extra]:
+    """What a guide and a teacher add to the batches; the guide's digest goes into the record."""
+    stores, teaching, found = batches.mixture.stores, config.teaching, []
+    if teaching.distillation != "none":
+        flag = f"--distillation={teaching.distillation}"
+        found.append(TeacherScores(stores, flag))
+    if guide is not None:
+        vectors, record.data["guide model"] = guide(stores, batches.mesh)
+        found.append(vectors)
+    return found
 
 
 def with_steps(initial: InitialModel, plan: Plan) -> InitialModel:

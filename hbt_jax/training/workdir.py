@@ -92,6 +92,7 @@ def _step_config(
         lora=lora,
         frozen=frozen,
         positives=config.plan.rows_per_pair,
+        teaching=config.teaching,
         memory=config.memory,
     )
 

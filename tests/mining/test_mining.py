@@ -12,12 +12,12 @@ from hbt_jax.config import MineConfig
 from hbt_jax.data.identity import identity_of
 from hbt_jax.data.store import open_store
 from hbt_jax.data.store_writer import StoreWriter
+from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.mining import job, ranked
 from hbt_jax.mining.choose import RANDOM, TOP, Entries, Rule, choose
 from hbt_jax.mining.ranked import ranked_items
 from hbt_jax.mining.report import Tally, lines
-from hbt_jax.mining.vectors import Vectors
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.interchange import make_models
 
@@ -33,7 +33,7 @@ def test_items_are_ranked_by_their_best_text_without_those_that_answer(monkeypat
     monkeypatch.setattr(ranked, "_MORE", 0)  # so that some lists are too short at first
     rows, queries = np.arange(60), 12
     searched = {language: random_vectors(language, rows[rows % 5 != language]) for language in range(3)}
-    query = random_vectors(9, np.arange(queries)).vector_nD
+    query = random_vectors(9, np.arange(queries)).vector_ND
     same = np.where(rows % 10 == 7, rows - 1, rows).astype(np.int32)  # rows 6 and 7 are one text, 16 and 17, ...
     pairs = [(q, p) for q in range(queries) for p in range(3 * q, 3 * q + 1 + 2 * (q % 3 == 0))]
     asked, own = np.array(pairs).T
@@ -43,7 +43,7 @@ def test_items_are_ranked_by_their_best_text_without_those_that_answer(monkeypat
     for q in range(queries):
         best: dict[int, tuple] = {}
         for language, vectors in searched.items():
-            for row, vector in zip(vectors.rows.tolist(), vectors.vector_nD, strict=True):
+            for row, vector in zip(vectors.rows.tolist(), vectors.vector_ND, strict=True):
                 score = np.float32((query[q].astype(np.float64) * vector).sum())
                 best[same[row]] = max(best.get(same[row], (-9.0,)), (score, -row, -language))
         answers = {same[p] for asked_by, p in pairs if asked_by == q}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _LONGEST = 500  # characters of a parameter's value
+_MOST_PARAMETERS = 100  # in one request
 
 
 class MlflowRun:
@@ -26,7 +27,8 @@ class MlflowRun:
         experiment = found.experiment_id if found else self._client.create_experiment(project)
         self.id = self._client.create_run(experiment, run_name=name).info.run_id
         values = [Param(option, str(value)[:_LONGEST]) for option, value in options.items()]
-        self._client.log_batch(self.id, params=values)
+        for start in range(0, len(values), _MOST_PARAMETERS):
+            self._client.log_batch(self.id, params=values[start : start + _MOST_PARAMETERS])
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker`."""

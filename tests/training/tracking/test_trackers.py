@@ -102,7 +102,8 @@ def test_mlflow_in_a_folder(tmp_path, monkeypatch):
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    run = MlflowRun("project", "name", tmp_path, {"seed": 3}, None)
+    options = {f"option{number}": number for number in range(150)}
+    run = MlflowRun("project", "name", tmp_path, {"seed": 3, **options}, None)
     run.write(1, {"train/loss": 0.5, "dev/facts/multilingual/recall@1": 0.25})
     run.close()
     again = MlflowRun("project", "name", tmp_path, {"seed": 3}, run.id)
@@ -110,6 +111,6 @@ def test_mlflow_in_a_folder(tmp_path, monkeypatch):
     again.close()
     client = mlflow.tracking.MlflowClient()
     found = client.get_run(run.id)
-    assert found.info.status == "FINISHED" and found.data.params["seed"] == "3"
+    assert found.info.status == "FINISHED" and len(found.data.params) == 151 and found.data.params["seed"] == "3"
     assert [(one.step, one.value) for one in client.get_metric_history(run.id, "train/loss")] == [(1, 0.5), (2, 0.4)]
     assert found.data.metrics["dev/facts/multilingual/recall_at_1"] == 0.25

@@ -4,13 +4,13 @@ WORK/SIDE-LANGUAGE.f32 holds float32 rows, one for each item that has a text in 
 An interrupted file is continued after its last whole part, so it is bitwise that of a run without a break.
 """
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from hbt_jax.data.packing import text_format
 from hbt_jax.data.store import Texts
+from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.files import disk_errors
 from hbt_jax.models.tokenizer import Tokenizer
@@ -18,26 +18,6 @@ from hbt_jax.spans import offsets_of, spread
 
 _TEXTS_A_PART = 16_384
 _BYTES = 4  # of a float32
-
-
-@dataclasses.dataclass(frozen=True)
-class Vectors:
-    """The vectors of one side's texts in one language.
-
-    Attributes:
-      rows: int32 [n], ascending, the items that have a text.
-      vector_nD: float32, mapped.
-    """
-
-    rows: np.ndarray
-    vector_nD: np.ndarray
-
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        """int64: the place of each item among `rows`, -1 for one without a text."""
-        if not len(self.rows):
-            return np.full(len(rows), -1)
-        place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return np.where(self.rows[place] == rows, place, -1)
 
 
 def embedded(embedder: Embedder, texts: Texts, side: str, tokenizer: Tokenizer, path: Path) -> Vectors:

@@ -1,5 +1,6 @@
 """What launch/eval.py does, and launch/train.py after training: evaluates models, prints tables, writes the report."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
+from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
@@ -35,7 +37,7 @@ def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None
         model=config.run.workdir,
         benchmarks=config.evaluation.benchmarks,
         data_dir=config.evaluation.data_dir,
-        out=str(Path(config.run.workdir) / "evaluation"),
+        out=os.path.join(config.run.workdir, "evaluation"),
         compute_dtype=config.mesh.compute_dtype,
         layer_probe=config.evaluation.layer_probe,
     )
@@ -65,6 +67,7 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         anything is embedded.
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
+    place, config = config.out, dataclasses.replace(config, out=str(files_of(config.out)))
     check_writable(config.out)
     benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED))
     texts = read_language_texts(config.language_texts) if config.language_texts else {}
@@ -86,15 +89,15 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25))
             if theirs
         ]
-        report = os.path.join(config.out, "report.html")
         write_report(
-            report,
+            os.path.join(config.out, "report.html"),
             [result.json() for result in results],
-            training_curve=training_curve(Path(config.model)) if is_run(config.model) else None,
+            training_curve=training_curve(files_of(config.model)) if is_run(config.model) else None,
             baselines=beside,
             expanded=[result.expanded.json() for result in results if result.expanded],
         )
-        print(f"report: {report}")
+        publish(place)
+        print(f"report: {os.path.join(place, 'report.html')}")
 
 
 def _loaded(

@@ -1,7 +1,7 @@
 """From a configuration to a trained model: opens the data, builds mesh and encoder, and runs the trainer."""
 
 import contextlib
-from pathlib import Path
+import functools
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
+from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import audit, pipeline
 from hbt_jax.data.plan import PLAN_SCHEME
@@ -49,7 +50,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
       Interrupted: a signal came; everything up to the current step is saved.
       TrainingDiverged: see `Trainer.run`.
     """
-    folder = Path(config.run.workdir)
+    folder = config.run.workdir
     check_name(folder, "workdir", "checkpoints and event files")
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     meshes.keep_compiled(config.mesh.compilation_cache_dir)
@@ -65,7 +66,11 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     record = _record(initial, batches, validation)
     check_started_alike(initial.config, record.data, batches.plan)
     with (
-        contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
+        contextlib.closing(
+            Checkpoints(
+                folder, keep=config.checkpoints.keep_checkpoints, before_complete=functools.partial(publish, folder)
+            )
+        ) as checkpoints,
         contextlib.ExitStack() as stack,
     ):
         saved = resume.check_resume(
@@ -76,7 +81,8 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
         log = None
         if is_leader():
-            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step)
+            stack.callback(publish, folder)
+            log = MetricsLog(files_of(folder), trainer.step, trainer.record.evaluated_step)
             stack.enter_context(contextlib.closing(log))
         add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
         trainer.run()
@@ -145,7 +151,7 @@ def add_hooks(
     trainer.add_hook(LogMetrics(log, progress), every=log_every)
     if initial.config.memory.profile_steps and is_leader():
         first, last = map(int, initial.config.memory.profile_steps.split(":"))
-        trainer.add_hook(ProfileSteps(Path(initial.config.run.workdir) / "profile", first, last))
+        trainer.add_hook(ProfileSteps(files_of(initial.config.run.workdir) / "profile", first, last))
     best = BestMetric(validation.best_metric, dev is not None and dev.metrics.get(validation.best_metric, False))
     trainer.add_hook(Assess(measured, best, validation.patience, log))
     trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, log_every)))

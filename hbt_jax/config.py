@@ -45,7 +45,7 @@ def option(
     minimum=None,
     above=None,
     maximum=None,
-    remote: bool = False,
+    remote: bool | str = False,
     spaces_count: bool = False,
 ) -> Any:
     """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
@@ -57,7 +57,8 @@ def option(
       choices: the allowed values, for an enumeration.
       minimum, maximum: inclusive limits of a number.
       above: exclusive lower limit of a number.
-      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; all other options refuse them.
+      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER, or the only scheme that it takes; all
+        other options refuse them.
       spaces_count: whether spaces at the ends of a text mean something, so that dropping one is an error.
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
@@ -190,7 +191,9 @@ class RunConfig(Part):
 
     title: ClassVar[str] = "Run"
 
-    workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
+    workdir: str = option(
+        "", "folder of this run: configuration, checkpoints, metrics and evaluation; or gs://BUCKET/FOLDER", remote="gs"
+    )
     steps: int = option(1000, "updates to apply in all", minimum=1)
     epochs: float = option(
         0.0,
@@ -617,8 +620,9 @@ class SavedModel(Part):
 
     model: str = option(
         "",
-        "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout; launch/eval.py: or st:FOLDER, of"
-        " any model of sentence-transformers, which then embeds",
+        "workdir of a run, which may be gs://BUCKET/FOLDER, or folder or hub id of an encoder in Hugging Face's layout;"
+        " launch/eval.py: or st:FOLDER, of any model of sentence-transformers, which then embeds",
+        remote="gs",
     )
     checkpoint: str = option(
         "best",
@@ -737,7 +741,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
 
     title: ClassVar[str] = "Evaluation"
 
-    out: str = option("", "folder for results.json, TREC runs and report.html")
+    out: str = option("", "folder for results.json, TREC runs and report.html; or gs://BUCKET/FOLDER", remote="gs")
     candidate_text: str = option(
         "sentence",
         "text embedded for a candidate of xquad-r and mlqa-r: sentence, or sentence+context (followed by its"

@@ -16,12 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
+from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, VALIDATION_LOSS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.evaluation.during_training import DevEvaluation, check_names  # noqa: E402
-from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402
 
@@ -94,11 +94,11 @@ def check(config: TrainConfig) -> None:
 @contextlib.contextmanager
 def folders_held(config: TrainConfig) -> Iterator[None]:
     """Locks the folders that the run writes; if a job has several processes, the first one locks them for all."""
-    workdir = Path(config.run.workdir)
+    workdir = config.run.workdir.rstrip("/")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(held(workdir, "--workdir"))
+        stack.enter_context(held_anywhere(workdir, "--workdir"))
         if config.evaluation.benchmarks:  # launch/eval.py may be writing there: fail now, not after hours
-            stack.enter_context(held(workdir / "evaluation", "--workdir"))
+            stack.enter_context(held_anywhere(f"{workdir}/evaluation", "--workdir"))
         yield
 
 

@@ -9,6 +9,7 @@ import jax
 from jax.sharding import Mesh
 
 from hbt_jax import languages
+from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import FUSIONS, WHOLE, EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
@@ -43,7 +44,7 @@ def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None
         model=config.run.workdir,
         benchmarks=config.evaluation.benchmarks,
         data_dir=config.evaluation.data_dir,
-        out=str(Path(config.run.workdir) / "evaluation"),
+        out=os.path.join(config.run.workdir, "evaluation"),
         compute_dtype=config.mesh.compute_dtype,
         layer_probe=config.evaluation.layer_probe,
     )
@@ -74,6 +75,7 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         anything is embedded.
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
+    place, config = config.out, dataclasses.replace(config, out=str(files_of(config.out)))
     check_writable(config.out)
     benchmarks = read_benchmarks(config, reserved=(UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS))
     if config.write_texts:
@@ -111,15 +113,15 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             )
             if theirs
         ]
-        report = os.path.join(config.out, "report.html")
         write_report(
-            report,
+            os.path.join(config.out, "report.html"),
             [result.json() for result in results],
-            training_curve=training_curve(Path(config.model)) if config.model and is_run(config.model) else None,
+            training_curve=training_curve(files_of(config.model)) if config.model and is_run(config.model) else None,
             baselines=beside,
             expanded=[result.expanded.json() for result in results if result.expanded],
         )
-        print(f"report: {report}")
+        publish(place)
+        print(f"report: {os.path.join(place, 'report.html')}")
 
 
 def _write_texts(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:

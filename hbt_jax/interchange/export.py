@@ -97,7 +97,7 @@ def _without_results(config: ExportConfig, provenance: Provenance) -> list[str]:
     """How to get a table of results; nothing if there is one, or there can be none."""
     if provenance.run is None or provenance.results:
         return []
-    folder = evaluations(Path(config.model), config.checkpoint)
+    folder = evaluations(config.model, config.checkpoint)
     return [
         f"the model card has no results: {folder} has none of these weights, with the prefixes and lengths of training;"
         f" launch/eval.py --out={folder} puts them there"

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from hbt_jax.bucket.mirror import files_of
 from hbt_jax.config import TrainConfig
 from hbt_jax.data.extras import GuideVectors
 from hbt_jax.data.store import Store, store_tokenizer
@@ -47,7 +47,7 @@ class GuideModel:
         found = []
         for store in stores:
             key = hashlib.sha256(f"{store.fingerprint} {digest}".encode()).hexdigest()[:16]
-            folder = Path(self._config.run.workdir) / "guide" / key
+            folder = files_of(self._config.run.workdir) / "guide" / key
             folder.mkdir(parents=True, exist_ok=True)
             print(f"guide: embedding store {store.path} by {model.name} into {folder}", flush=True)
             tokenizer = load_tokenizer(store_tokenizer(store.path))

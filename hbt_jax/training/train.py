@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import jax
@@ -12,6 +12,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
+from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import audit, pipeline
 from hbt_jax.data.extras import Extra, GuideVectors, TeacherScores
@@ -63,7 +64,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
       Interrupted: a signal came; everything up to the current step is saved.
       TrainingDiverged: see `Trainer.run`.
     """
-    folder = Path(config.run.workdir)
+    folder = config.run.workdir
     check_name(folder, "workdir", "checkpoints and event files")
     check_installed(config.run.trackers)
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
@@ -82,7 +83,11 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     batches.extras = _extras(initial.config, batches, record, guide)
     check_started_alike(initial.config, record.data, batches.plan)
     with (
-        contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
+        contextlib.closing(
+            Checkpoints(
+                folder, keep=config.checkpoints.keep_checkpoints, before_complete=functools.partial(publish, folder)
+            )
+        ) as checkpoints,
         contextlib.ExitStack() as stack,
     ):
         saved = resume.check_resume(
@@ -93,9 +98,10 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
         log = None
         if is_leader():
-            run = initial.config.run
-            trackers = start_trackers(run.trackers, run.project, folder, initial.config.options())
-            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step, trackers)
+            run, files = initial.config.run, files_of(folder)
+            stack.callback(publish, folder)
+            trackers = start_trackers(run.trackers, run.project, files, initial.config.options())
+            log = MetricsLog(files, trainer.step, trainer.record.evaluated_step, trackers)
             stack.enter_context(contextlib.closing(log))
         add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
         trainer.run()
@@ -185,7 +191,7 @@ def add_hooks(
     trainer.add_hook(LogMetrics(log, progress), every=log_every)
     if initial.config.memory.profile_steps and is_leader():
         first, last = map(int, initial.config.memory.profile_steps.split(":"))
-        trainer.add_hook(ProfileSteps(Path(initial.config.run.workdir) / "profile", first, last))
+        trainer.add_hook(ProfileSteps(files_of(initial.config.run.workdir) / "profile", first, last))
     best = BestMetric(validation.best_metric, dev is not None and dev.metrics.get(validation.best_metric, False))
     trainer.add_hook(Assess(measured, best, validation.patience, log))
     trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, log_every)))

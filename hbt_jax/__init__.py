@@ -35,6 +35,8 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         S  segments (texts) a row can hold at most
         K  keys drawn from the key of a row
         H  attention heads
+        d  numbers of a head
+        h  half of them
         F  width of the feed-forward layer
         V  vocabulary
         M  words of a tokenizer's cache

@@ -657,6 +657,11 @@ class ExportConfig(LanguageRemoval, SavedModel):
         "maximum length of a text, in tokens; 0: that of the longer side in training, or as the model's files say",
         minimum=0,
     )
+    peft_adapter: bool = option(
+        False,
+        "write the low-rank adapters of a run that trained some as PEFT files too, into OUT/adapter, for the model that"
+        " it started from",
+    )
     license: str = option(
         "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
     )

@@ -52,7 +52,8 @@ def frozen_parts(expressions: tuple[str, ...], encoder: EncoderConfig, lora: Lor
 
 def _parameter_paths(encoder: EncoderConfig) -> list[tuple]:
     """One path for each part that can be frozen."""
-    modules = [*_PARTS["embeddings"], *(["dense"] if encoder.dense else [])]
+    optional = {"dense": encoder.dense, "final_norm": encoder.pre_norm}
+    modules = [*_PARTS["embeddings"], *(name for name, there in optional.items() if there)]
     return [(module,) for module in modules] + [("layers", number) for number in range(encoder.layers)]
 
 

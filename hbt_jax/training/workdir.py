@@ -39,7 +39,7 @@ def write(workdir: Path, initial: InitialModel) -> None:
     """
     pretrained = initial.pretrained
     model = {
-        "encoder": dataclasses.asdict(initial.encoder),
+        "encoder": initial.encoder.values(),
         "lora": dataclasses.asdict(initial.lora) if initial.lora else None,
         "frozen": initial.frozen,
         "pretrained": pretrained

@@ -119,6 +119,11 @@ def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:
     return Mesh(grid, BATCH_AXES, axis_types=(AxisType.Auto, AxisType.Auto))
 
 
+def is_one_cpu(mesh: Mesh) -> bool:
+    """Whether a mesh is a single CPU device."""
+    return mesh.size == 1 and mesh.devices.flat[0].platform == "cpu"
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Arrays whose first axis counts shares: one share per device."""
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))

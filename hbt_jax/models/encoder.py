@@ -8,6 +8,7 @@ from its own key, so the result for a row does not depend on how many rows are e
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from hbt_jax.errors import InputError
-from hbt_jax.models import rotary
+from hbt_jax.models import on_cpu, rotary
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.rotary import RotaryConfig
 
@@ -144,26 +145,30 @@ class Layer(nnx.Module):
         lora: LoraConfig | None = None,
         adapted: tuple[str, ...] = (),
         dtype: jnp.dtype,
+        one_cpu: bool = False,
         rngs: nnx.Rngs,
     ):
+        parts = on_cpu if one_cpu else nnx
+
         def linear(name: str, inputs: int, outputs: int) -> nnx.Linear:
             start, bias = nnx.initializers.normal(0.02), config.has_bias(name)
-            return nnx.Linear(inputs, outputs, use_bias=bias, dtype=dtype, kernel_init=start, rngs=rngs)
+            return parts.Linear(inputs, outputs, use_bias=bias, dtype=dtype, kernel_init=start, rngs=rngs)
 
         def adapter(target: str) -> nnx.LoRA:
             inputs = config.feed_forward if target == "contract" else config.width
             outputs = config.expanded if target == "expand" else config.width
             return nnx.LoRA(inputs, lora.rank, outputs, dtype=dtype, rngs=rngs)
 
-        self.heads, self.activation = config.heads, ACTIVATIONS[config.activation]
+        self.heads, self.one_cpu = config.heads, one_cpu
+        self.activation = on_cpu.gelu if one_cpu and config.activation == "gelu" else ACTIVATIONS[config.activation]
         self.rotary, self.local = config.rotary, bool(config.rotary) and number in config.rotary.local_layers
         self.theta = config.rotary.theta_of(number) if config.rotary else 0.0
         self.query_key_value = linear("query_key_value", config.width, 3 * config.width)
         self.attention_output = linear("attention_output", config.width, config.width)
-        self.attention_norm = None if config.pre_norm and number == 0 else _norm(config, rngs)
+        self.attention_norm = None if config.pre_norm and number == 0 else _norm(config, rngs, parts)
         self.expand = linear("expand", config.width, config.expanded)
         self.contract = linear("contract", config.feed_forward, config.width)
-        self.output_norm = _norm(config, rngs)
+        self.output_norm = _norm(config, rngs, parts)
         self.dropout = nnx.Dropout(config.dropout)
         self.adapted = adapted
         self.adapters = nnx.Dict({target: adapter(target) for target in adapted})
@@ -206,7 +211,10 @@ class Layer(nnx.Module):
             turn = (seen.positions_RL, self.theta, self.rotary.stretch)
             query, key = rotary.rotated(query, *turn), rotary.rotated(key, *turn)
             mask_RLL = rotary.within(mask_RLL, seen.positions_RL, self.rotary.window) if self.local else mask_RLL
-        attended = jax.nn.dot_product_attention(query, key, value, mask=mask_RLL[:, None])  # softmax in fp32
+        if self.one_cpu:
+            attended = on_cpu.attention(query, key, value, mask_RLL)
+        else:
+            attended = jax.nn.dot_product_attention(query, key, value, mask=mask_RLL[:, None])  # softmax in fp32
         attended_RLD = attended.reshape(rows, length, width)
         return self._adapted("attention_output", self.attention_output(attended_RLD), attended_RLD)
 
@@ -232,9 +240,9 @@ class Seen(NamedTuple):
     positions_RL: jax.Array
 
 
-def _norm(config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def _norm(config: EncoderConfig, rngs: nnx.Rngs, parts: ModuleType = nnx) -> nnx.LayerNorm:
     kinds = {"epsilon": config.norm_epsilon, "use_bias": config.norm_bias, "dtype": jnp.float32}
-    return nnx.LayerNorm(config.width, **kinds, rngs=rngs)
+    return parts.LayerNorm(config.width, **kinds, rngs=rngs)
 
 
 def _seen(segments_RL, positions_RL) -> Seen:
@@ -275,6 +283,7 @@ class Encoder(nnx.Module):
         matrix products with parameters) or "full" (the whole layer).
       scan_layers: compile one layer and loop over all of them, so that compilation does not grow with their number; the
         parameters are stacked for the loop.  Ignored where layers differ (LoRA or a window in some of them).
+      one_cpu: compute what on_cpu.py has in its way, for one CPU device.
     """
 
     def __init__(
@@ -285,13 +294,15 @@ class Encoder(nnx.Module):
         dtype: jnp.dtype = jnp.float32,
         remat: str = "none",
         scan_layers: bool = False,
+        one_cpu: bool = False,
         rngs: nnx.Rngs,
     ):
         def table(rows: int) -> nnx.Embed:
             return nnx.Embed(rows, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs)
 
         def layer(number: int) -> Layer:
-            return Layer(config, number, lora=lora, adapted=lora.on(number) if lora else (), dtype=dtype, rngs=rngs)
+            adapted = lora.on(number) if lora else ()
+            return Layer(config, number, lora=lora, adapted=adapted, dtype=dtype, one_cpu=one_cpu, rngs=rngs)
 
         self.position_offset = config.position_offset
         self.token_table = table(padded_vocabulary(config.vocab_size))

@@ -74,7 +74,7 @@ class StepConfig:
         """The encoder without its parameters; the mesh's platform decides what --scan_layers leaves open."""
         scan = self.memory.scan_layers
         scan = mesh.devices.flat[0].platform != "cpu" if scan is None else scan
-        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan)))
+        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan, meshes.is_one_cpu(mesh))))
 
     def initial_state(self) -> TrainState:
         """The state before the first update, from the seed alone."""
@@ -89,13 +89,14 @@ class StepConfig:
         """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
         return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
-    def _encoder(self, scan_layers: bool = False) -> Encoder:
+    def _encoder(self, scan_layers: bool = False, one_cpu: bool = False) -> Encoder:
         return Encoder(
             self.encoder,
             lora=self.lora,
             dtype=jnp.dtype(self.compute_dtype),
             remat=self.memory.remat,
             scan_layers=scan_layers,
+            one_cpu=one_cpu,
             rngs=nnx.Rngs(self.seed),
         )
 

@@ -80,11 +80,16 @@ def rows():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_packed_rows_equal_single_texts_under_remat_and_scan(kind):
+def test_packed_rows_equal_single_texts_under_remat_and_scan_and_on_one_cpu(kind):
     packed, single, lengths = rows()
     models = {
         name: Encoder(KINDS[kind], rngs=nnx.Rngs(0), **settings)
-        for name, settings in (("plain", {}), ("full", {"remat": "full"}), ("scan", {"scan_layers": True}))
+        for name, settings in (
+            ("plain", {}),
+            ("full", {"remat": "full"}),
+            ("scan", {"scan_layers": True}),
+            ("cpu", {"one_cpu": True}),
+        )
     }
     assert models["scan"].scan_layers == (kind != "modernbert")  # its layers differ
     found = {name: np.asarray(nnx.jit(model)(*map(jnp.asarray, packed))) for name, model in models.items()}

@@ -1,0 +1,174 @@
+"""The parts of an encoder in the forms that XLA computes fast on one CPU device; equal in value to the plain ones.
+
+On a CPU, XLA takes its slow general loop for a bfloat16 product unless the result is float32 and, if the left side is
+transposed, unless the transpose lies in memory.  It adds up the rows of a matrix column by column.  Of an activation or
+a softmax it keeps many arrays for the gradient, where one is enough.  On TPU and GPU none of this is needed.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+_HIDDEN = -1e30  # a score that no softmax sees
+
+
+class Linear(nnx.Linear):
+    """nnx.Linear, with or without a bias."""
+
+    def __call__(self, inputs):
+        """[..., N] from [..., K]."""
+        given = inputs, self.kernel[...], _or_zeros(self.bias, self.out_features)
+        inputs, kernel_KN, bias_N = self.promote_dtype(given, dtype=self.dtype)
+        flat_MK = inputs.reshape(-1, inputs.shape[-1])
+        return _linear(flat_MK, kernel_KN, bias_N).reshape(*inputs.shape[:-1], -1)
+
+
+@jax.custom_vjp
+def _linear(inputs_MK, kernel_KN, bias_N):
+    return _dot(inputs_MK, kernel_KN, (1, 0)).astype(inputs_MK.dtype) + bias_N
+
+
+def _linear_backward(kept, gradient_MN):
+    inputs_MK, kernel_KN = kept
+    dtype = inputs_MK.dtype
+    to_inputs_MK = _dot(gradient_MN, kernel_KN, (1, 1)).astype(dtype)
+    turned_KM = _in_memory(inputs_MK.T) if dtype == jnp.bfloat16 else inputs_MK.T
+    to_kernel_KN = _dot(turned_KM, gradient_MN, (1, 0)).astype(dtype)
+    return to_inputs_MK, to_kernel_KN, _sum_of_rows(gradient_MN).astype(dtype)
+
+
+_linear.defvjp(lambda *given: (_linear(*given), given[:2]), _linear_backward)
+
+
+class LayerNorm(nnx.LayerNorm):
+    """nnx.LayerNorm over the last axis, in float32."""
+
+    def __call__(self, inputs):
+        """float32 of the shape of `inputs`."""
+        flat_MD = inputs.reshape(-1, inputs.shape[-1]).astype(jnp.float32)
+        bias_D = _or_zeros(self.bias, inputs.shape[-1])
+        return _layer_norm(flat_MD, self.scale[...], bias_D, self.epsilon).reshape(inputs.shape)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _layer_norm(inputs_MD, scale_D, bias_D, epsilon):
+    return _layer_norm_forward(inputs_MD, scale_D, bias_D, epsilon)[0]
+
+
+def _layer_norm_forward(inputs_MD, scale_D, bias_D, epsilon):
+    mean_M1 = inputs_MD.mean(-1, keepdims=True)
+    variance_M1 = jnp.maximum(0.0, jnp.square(inputs_MD).mean(-1, keepdims=True) - jnp.square(mean_M1))
+    factor_M1 = jax.lax.rsqrt(variance_M1 + epsilon)
+    return (inputs_MD - mean_M1) * factor_M1 * scale_D + bias_D, (inputs_MD, mean_M1, factor_M1, scale_D)
+
+
+def _layer_norm_backward(_, kept, gradient_MD):
+    inputs_MD, mean_M1, factor_M1, scale_D = kept
+    standard_MD = (inputs_MD - mean_M1) * factor_M1
+    scaled_MD = gradient_MD * scale_D
+    along_M1 = (scaled_MD * standard_MD).mean(-1, keepdims=True)
+    to_inputs_MD = factor_M1 * (scaled_MD - scaled_MD.mean(-1, keepdims=True) - standard_MD * along_M1)
+    return to_inputs_MD, _sum_of_rows(gradient_MD * standard_MD), _sum_of_rows(gradient_MD)
+
+
+_layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+
+
+def attention(query_RLHd, key_RLHd, value_RLHd, mask_RLL):
+    """Softmax attention of H heads; [R, L, H, d] of the inputs' dtype.  The softmax is computed in float32.
+
+    Args:
+      query_RLHd, key_RLHd, value_RLHd: of each token and head.
+      mask_RLL: bool, which tokens see which; each sees at least one.
+    """
+    return _attention(query_RLHd, key_RLHd, value_RLHd, mask_RLL)
+
+
+@jax.custom_vjp
+def _attention(query_RLHd, key_RLHd, value_RLHd, mask_RLL):
+    return _attention_forward(query_RLHd, key_RLHd, value_RLHd, mask_RLL)[0]
+
+
+def _attention_forward(query_RLHd, key_RLHd, value_RLHd, mask_RLL):
+    rows, length, heads, width = query_RLHd.shape
+    query_NLd, key_NLd, value_NLd = map(_by_head, (query_RLHd, key_RLHd, value_RLHd))
+    hidden_RHLL = jnp.broadcast_to(jnp.where(mask_RLL, 0.0, _HIDDEN)[:, None], (rows, heads, length, length))
+    scores_NLL = _dot(query_NLd, key_NLd, (2, 2)) * width**-0.5 + hidden_RHLL.reshape(-1, length, length)
+    raised_NLL = jnp.exp(scores_NLL - scores_NLL.max(-1, keepdims=True))
+    weights_NLL = (raised_NLL / raised_NLL.sum(-1, keepdims=True)).astype(query_RLHd.dtype)
+    attended_NLd = _dot(weights_NLL, value_NLd, (2, 1)).astype(query_RLHd.dtype)
+    return _by_token(attended_NLd, heads), (query_NLd, key_NLd, value_NLd, weights_NLL)
+
+
+def _attention_backward(kept, gradient_RLHd):
+    query_NLd, key_NLd, value_NLd, weights_NLL = kept
+    dtype, heads = gradient_RLHd.dtype, gradient_RLHd.shape[2]
+    gradient_NLd = _by_head(gradient_RLHd)
+    to_weights_NLL = _dot(gradient_NLd, value_NLd, (2, 2))
+    wide_NLL = weights_NLL.astype(jnp.float32)
+    shared_NL1 = (to_weights_NLL * wide_NLL).sum(-1, keepdims=True)
+    to_scores_NLL = ((to_weights_NLL - shared_NL1) * wide_NLL * query_NLd.shape[2] ** -0.5).astype(dtype)
+    to_query_NLd = _dot(to_scores_NLL, key_NLd, (2, 1)).astype(dtype)
+    to_key_NdL = _dot(_transposed(query_NLd), to_scores_NLL, (2, 1)).astype(dtype)
+    to_value_NdL = _dot(_transposed(gradient_NLd), weights_NLL, (2, 1)).astype(dtype)
+    turned = (part.transpose(0, 2, 1) for part in (to_key_NdL, to_value_NdL))
+    return *(_by_token(part_NLd, heads) for part_NLd in (to_query_NLd, *turned)), None
+
+
+_attention.defvjp(_attention_forward, _attention_backward)
+
+
+@jax.custom_vjp
+def gelu(values):
+    """x times the normal distribution function of x, exactly (Hendrycks & Gimpel 2016, arXiv 1606.08415)."""
+    wide = values.astype(jnp.float32)
+    return (wide * _normal_below(wide)).astype(values.dtype)
+
+
+def _gelu_backward(values, gradient):
+    wide = values.astype(jnp.float32)
+    density = jnp.exp(-0.5 * wide * wide) * (2 * jnp.pi) ** -0.5
+    return ((_normal_below(wide) + wide * density) * gradient).astype(values.dtype)
+
+
+gelu.defvjp(lambda values: (gelu(values), values), lambda values, gradient: (_gelu_backward(values, gradient),))
+
+
+def _normal_below(values):
+    return 0.5 * (1.0 + jax.lax.erf(values * 0.5**0.5))
+
+
+def _or_zeros(bias: nnx.Param | None, width: int):
+    """A bias, or zeros for none."""
+    return jnp.zeros(width, jnp.float32) if bias is None else bias[...]
+
+
+def _dot(left, right, axes: tuple[int, int]):
+    """The float32 product that sums over an axis of each; with three axes, one product for each place of the first."""
+    batch = ((0,), (0,)) if left.ndim == 3 else ((), ())
+    return jax.lax.dot_general(left, right, (((axes[0],), (axes[1],)), batch), preferred_element_type=jnp.float32)
+
+
+def _in_memory(transposed):
+    """The same array, which XLA must lay out anew."""
+    return jax.lax.optimization_barrier(transposed.reshape(-1)).reshape(transposed.shape)
+
+
+def _transposed(values_NLd):
+    return _in_memory(values_NLd.transpose(0, 2, 1))
+
+
+def _sum_of_rows(values_MN):
+    """float32 [N]: as a product, since XLA adds up columns one by one."""
+    return _dot(jnp.ones((1, len(values_MN)), values_MN.dtype), values_MN, (1, 0))[0]
+
+
+def _by_head(values_RLHd):
+    rows, length, heads, width = values_RLHd.shape
+    return _in_memory(values_RLHd.transpose(0, 2, 1, 3)).reshape(rows * heads, length, width)
+
+
+def _by_token(values_NLd, heads: int):
+    return values_NLd.reshape(-1, heads, *values_NLd.shape[1:]).transpose(0, 2, 1, 3)

@@ -8,6 +8,7 @@ from its own key, so the result for a row does not depend on how many rows are e
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -241,7 +242,7 @@ class Seen(NamedTuple):
     positions_RL: jax.Array
 
 
-def _norm(config: EncoderConfig, rngs: nnx.Rngs, parts=nnx) -> nnx.LayerNorm:
+def _norm(config: EncoderConfig, rngs: nnx.Rngs, parts: ModuleType = nnx) -> nnx.LayerNorm:
     kinds = {"epsilon": config.norm_epsilon, "use_bias": config.norm_bias, "dtype": jnp.float32}
     return parts.LayerNorm(config.width, **kinds, rngs=rngs)
 

@@ -7,7 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.sharding import PartitionSpec
 
+from hbt_jax.compile_check.flops import matmul_flops
+from hbt_jax.compile_check.stand_in import ARCHITECTURES
+from hbt_jax.mesh import batch_sharding, make_mesh, replicated, state_shardings
 from hbt_jax.models import rotary
 from hbt_jax.models.encoder import Encoder, EncoderConfig, parameter_count
 from hbt_jax.models.rotary import LAST, RotaryConfig
@@ -76,11 +80,16 @@ def rows():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_packed_rows_equal_single_texts_under_remat_and_scan(kind):
+def test_packed_rows_equal_single_texts_under_remat_and_scan_and_on_one_cpu(kind):
     packed, single, lengths = rows()
     models = {
         name: Encoder(KINDS[kind], rngs=nnx.Rngs(0), **settings)
-        for name, settings in (("plain", {}), ("full", {"remat": "full"}), ("scan", {"scan_layers": True}))
+        for name, settings in (
+            ("plain", {}),
+            ("full", {"remat": "full"}),
+            ("scan", {"scan_layers": True}),
+            ("cpu", {"one_cpu": True}),
+        )
     }
     assert models["scan"].scan_layers == (kind != "modernbert")  # its layers differ
     found = {name: np.asarray(nnx.jit(model)(*map(jnp.asarray, packed))) for name, model in models.items()}
@@ -109,6 +118,30 @@ def test_a_local_layer_does_not_see_beyond_its_window_and_a_global_one_does():
     assert changed(dataclasses.replace(MODERN, layers=2, rotary=only_local)) == {4, 5, 6, 7, 8}
 
 
+@pytest.mark.parametrize("name", ["mmbert-base", "gte-multilingual-base"])
+def test_kernels_and_tables_are_split_over_fsdp(name):
+    shapes = nnx.state(nnx.eval_shape(lambda: Encoder(ARCHITECTURES[name], rngs=nnx.Rngs(0))), nnx.Param)
+    shardings = dict(nnx.to_flat_state(state_shardings(shapes, make_mesh(2, 4))))
+    for path, leaf in nnx.to_flat_state(shapes):
+        split = shardings[path].get_value().spec == PartitionSpec("fsdp")
+        assert split == (len(leaf.shape) == 2 and leaf.shape[0] >= 4), path
+
+
+def test_rows_split_over_devices_give_the_same():
+    packed, _, _ = rows()
+    mesh = make_mesh(4, 2)
+    graph, state = nnx.split(Encoder(MODERN, rngs=nnx.Rngs(0)))
+    many = [np.repeat(array, 8, axis=0) for array in packed]
+
+    def forward(state, *arrays):
+        return nnx.merge(graph, state)(*arrays)
+
+    split = jax.jit(forward, in_shardings=(replicated(mesh), *[batch_sharding(mesh)] * 3))(state, *many)
+    one = jax.jit(forward)(state, *packed)
+    assert len(split.sharding.device_set) == 8
+    np.testing.assert_allclose(split, np.repeat(one, 8, axis=0), atol=2e-6)
+
+
 def test_the_configuration_comes_back_from_json_and_others_are_written_as_before():
     assert all(EncoderConfig(**config.values()) == config for config in KINDS.values())
     assert "rotary" not in dataclasses.replace(MODERN, rotary=None).values()
@@ -118,5 +151,10 @@ def test_parameters_and_operations_are_counted():
     layer = 16 * 3 * 16 + 16 * 16 + 16 * 48 + 24 * 16
     assert parameter_count(MODERN) == 61 * 16 + 16 + 3 * layer + (2 + 3) * 16 + 16
     wider = dataclasses.replace(MODERN, rotary=None)
+    packed, _, _ = rows()
+    model = nnx.eval_shape(lambda: Encoder(MODERN, rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(model)
+    traced = matmul_flops(lambda state, *arrays: nnx.merge(graph, state)(*arrays), state, *packed)
+    assert 3 * traced.counted == update_flops(MODERN, 1, 19, 0, 0)
     gate = update_flops(MODERN, 2, 8, 4, 4) - update_flops(wider, 2, 8, 4, 4)
     assert gate == 3 * 2 * 2 * 8 * 3 * 16 * 24

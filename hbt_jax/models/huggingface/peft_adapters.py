@@ -98,7 +98,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def merge(adapter: Adapter, encoder: EncoderConfig, flat: Mapping[tuple, np.ndarray]) -> int:
-    """Adds the adapters to the parameters in place; the products are formed in float64.
+    """Adds the adapters to the parameters in place; the sums are formed in float64.
 
     Args:
       adapter: the adapters.
@@ -134,7 +134,7 @@ def merge(adapter: Adapter, encoder: EncoderConfig, flat: Mapping[tuple, np.ndar
                 f" and B ({view.shape[0]}, rank): it is of another model"
             )
         a, b = (_read(pair[half]) for half in "AB")
-        view += (adapter.scale(module.removesuffix(".weight"), rank) * (b @ a)).astype(np.float32)
+        view[...] = view + adapter.scale(module.removesuffix(".weight"), rank) * (b @ a)
     return len(pairs)
 
 
@@ -165,15 +165,15 @@ def write(folder: Path, base: str, encoder: EncoderConfig, lora: LoraConfig, fla
             " transformers names its products otherwise than its files: export the merged model alone"
         )
     tensors, rank_of = {}, {}
-    for (layer, product), (a_IR, b_RO, own_RO) in _by_product(lora, flat).items():
+    for (layer, product), (a, b, own) in _by_product(lora, flat).items():
         for tensor in architectures.tensors_of(encoder, ("layers", layer, product, "kernel")):
-            kept_R = tensor.view(own_RO).any(axis=0)
-            if not kept_R.any():
+            kept = tensor.view(own).any(axis=0)
+            if not kept.any():
                 continue
             module = tensor.name.removesuffix(".weight")
-            tensors[f"{_PREFIX}{module}.lora_A.weight"] = np.ascontiguousarray(a_IR.T[kept_R])
-            tensors[f"{_PREFIX}{module}.lora_B.weight"] = np.ascontiguousarray(tensor.view(b_RO)[:, kept_R])
-            rank_of[module] = int(kept_R.sum())
+            tensors[f"{_PREFIX}{module}.lora_A.weight"] = np.ascontiguousarray(a.T[kept])
+            tensors[f"{_PREFIX}{module}.lora_B.weight"] = np.ascontiguousarray(tensor.view(b)[:, kept])
+            rank_of[module] = int(kept.sum())
     other = {module: rank for module, rank in rank_of.items() if rank != lora.rank}
     config = {
         "peft_type": "LORA",

@@ -766,10 +766,16 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
     measures: str = option(
         "",
         'further measures by ir-measures, such as "nDCG@20 P@5 RBP(p=0.8) R@100", separated by spaces; grades count; a'
-        " measure without a cutoff takes long on large pools; needs the extra `measures`",
+        " measure without a cutoff takes long on large pools, RBP a millisecond a query and pool; needs the extra"
+        " `measures`",
     )
     lexical_baseline: bool = option(
         False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
+    )
+    mteb_tasks: tuple = option(
+        (),
+        "tasks of mteb to run in place of --benchmarks, comma-separated, such as STS22.v2; results also as mteb's JSON,"
+        " into OUT/mteb/REVISION; needs the extra `mteb`",
     )
     fusion: tuple = option(
         (),
@@ -839,8 +845,18 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
             raise InputError(
                 f"--run_depth=0: the whole ranking of {streamed[0]}'s passages is never held: expected 1 or more"
             )
+        self._check_mteb()
         self._check_fusion()
         self._check_other()
+
+    def _check_mteb(self) -> None:
+        """Raises InputError for what does not go with tasks of mteb."""
+        given = f"--mteb_tasks={','.join(self.mteb_tasks)}"
+        if self.mteb_tasks and self.is_other:
+            raise InputError(f"{given} needs a model of this package; mteb itself runs others")
+        for name in ("benchmarks", "measures", "fusion", "lexical_baseline", "remove_language_directions"):
+            if self.mteb_tasks and getattr(self, name):
+                raise InputError(f"{given} is not for --{name}: run them apart")
 
     def _check_fusion(self) -> None:
         """Raises InputError for fusions that do not exist, or options that do not go with one."""
@@ -1007,11 +1023,6 @@ class CompareConfig(Part):
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "output folders of system B; differences are A - B")
-    systems: tuple = option(
-        (),
-        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
-        " comma-separated, with one name for the runs of a system",
-    )
     out: str = option("", "folder for compare.json, compare.tsv, compare.tex and, of --a and --b, compare.html")
     metric: str = option(
         "map", "metric of the three settings, as named in results.json; rank distance is always compared too"
@@ -1027,6 +1038,11 @@ class CompareConfig(Part):
         maximum=0.999,
     )
     under_resourced: tuple = _under_resourced()
+    systems: tuple = option(
+        (),
+        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
+        " comma-separated, with one name for the runs of a system",
+    )
 
     def __post_init__(self):
         super().__post_init__()

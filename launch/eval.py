@@ -24,7 +24,7 @@ from hbt_jax.training.preemption import StopRequest  # noqa: E402
 def main(_: list[str]) -> None:
     """Checks the flags, then evaluates."""
     config, processes = command.values(EvalConfig), command.values(ProcessConfig)
-    command.require([*([] if config.other else ["model"]), "benchmarks", "out"])
+    command.require([*([] if config.other else ["model"]), *([] if config.mteb_tasks else ["benchmarks"]), "out"])
     command.require_data_dir(config.benchmarks, config.data_dir)
     if not is_remote(config.out):
         check_writable(config.out)
@@ -34,6 +34,11 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(held_anywhere(config.out, "--out"))
         # These import jax: only after the flags have been checked.
+        if config.mteb_tasks:
+            from hbt_jax.interchange.mteb_tasks import run_tasks
+
+            run_tasks(config, stop)
+            return
         from hbt_jax.evaluation.evaluate import evaluate_command
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.peers import watched

@@ -51,9 +51,13 @@ def compare_many(config: CompareConfig, poll: Callable[[], None] = lambda: None)
     systems = _systems(config.systems)
     everyone = [run for runs in systems.values() for run in runs.values()]
     names, notes = common_benchmarks(config, everyone)
-    benchmarks = {name: _benchmark(name, systems, config, poll) for name in names}
-    if not any(one["comparisons"] for one in benchmarks.values()):
-        raise InputError(f"--metric={config.metric}: no benchmark that all systems share has it by query")
+    having = [name for name in names if all(_has(run[name], config.metric) for run in everyone)]
+    notes += [
+        f"{name} is left out: not all of its results have {config.metric}" for name in names if name not in having
+    ]
+    if not having:
+        raise InputError(f"--metric={config.metric}: {'; '.join(notes)}")
+    benchmarks = {name: _benchmark(name, systems, config, poll) for name in having}
     return {
         "systems": {system: {"runs": described(runs, names[0])} for system, runs in systems.items()},
         **{name: getattr(config, name) for name in ("metric", "samples", "seed", "confidence")},
@@ -61,6 +65,10 @@ def compare_many(config: CompareConfig, poll: Callable[[], None] = lambda: None)
         "notes": notes,
         "benchmarks": benchmarks,
     }
+
+
+def _has(outcome: Outcome, metric: str) -> bool:
+    return any(metric in block for block in outcome.summary["metrics"].values())
 
 
 def _systems(given: Sequence[str]) -> dict[str, Runs]:

@@ -11,6 +11,7 @@ from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
 from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
 from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL
+from hbt_jax.interchange.model_index import model_index
 from hbt_jax.interchange.provenance import UNTRAINED, Provenance, StoreFacts
 from hbt_jax.languages import is_known, language
 from hbt_jax.models.encoder import parameter_count
@@ -42,7 +43,7 @@ def model_card(title: str, model: Model, provenance: Provenance, license_id: str
       max_length: tokens of the longest text, prefix and special tokens included.
     """
     sections = (
-        _front_matter(provenance, license_id),
+        _front_matter(title, provenance, license_id),
         _summary(title, model, provenance, max_length),
         _use(title, model),
         _data(provenance),
@@ -53,7 +54,7 @@ def model_card(title: str, model: Model, provenance: Provenance, license_id: str
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def _front_matter(provenance: Provenance, license_id: str) -> list[str]:
+def _front_matter(title: str, provenance: Provenance, license_id: str) -> list[str]:
     """What the hub reads; every text is quoted, because YAML reads a bare `no` (Norwegian) as false."""
     fields = {
         "language": list(provenance.languages),
@@ -62,6 +63,7 @@ def _front_matter(provenance: Provenance, license_id: str) -> list[str]:
         "pipeline_tag": "sentence-similarity",
         "tags": list(_TAGS),
         "base_model": provenance.base if provenance.base_on_hub else None,
+        "model-index": model_index(title, provenance.results, provenance.tasks),
     }
     return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items() if value), "---"]
 

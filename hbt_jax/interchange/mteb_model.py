@@ -8,16 +8,16 @@
 It uses all devices of the machine.  mteb stores results by a model's name and revision, see `HbtModel`.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from hbt_jax.config import OF_MODEL
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.embed import Embedder
+from hbt_jax.evaluation.search.search import top_candidates
+from hbt_jax.interchange.revision import revision
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.model import Model, with_text
@@ -25,7 +25,9 @@ from hbt_jax.training.load import load_model
 
 try:
     from mteb import similarity_functions
+    from mteb._create_dataloaders import create_dataloader
     from mteb.models import ModelMeta
+    from mteb.types import PromptType
 except ImportError as error:
     raise InputError(f"mteb cannot be imported ({error}): pip install -e '.[mteb]'") from error
 
@@ -33,11 +35,14 @@ _SIDES = {"query": "query", "document": "passage", None: "query"}
 
 
 class HbtModel:
-    """A model that follows mteb's EncoderProtocol; `load` makes one.
+    """A model that follows mteb's EncoderProtocol and SearchProtocol; `load` makes one.
 
     mteb's queries are this package's query side, its documents the passage side.  If a task does not distinguish its
     texts (STS, bitext mining, classification, clustering), all of them are the query side, as multilingual-e5 advises
     for symmetric tasks.
+
+    Retrieval tasks are searched here, exactly and on the devices (evaluation/search); a corpus is held as float32
+    vectors, 4 bytes x width each.
 
     Attributes:
       mteb_model_meta: name, sizes and similarity.  Its revision is a digest of the weights and of how texts are
@@ -53,6 +58,7 @@ class HbtModel:
           compute_dtype: of the model's matrix products.
         """
         self._embedder = embedder
+        self._corpus: tuple[list[str], np.ndarray] | None = None  # ids and vectors
         self.mteb_model_meta = _meta(embedder.model, name, compute_dtype)
 
     @classmethod
@@ -120,6 +126,62 @@ class HbtModel:
             texts += batch["text"]
         return self._embedder(texts, _SIDES[getattr(prompt_type, "value", prompt_type)])
 
+    def index(
+        self, corpus, *, task_metadata, hf_split: str, hf_subset: str, encode_kwargs: dict, num_proc=None, **kwargs: Any
+    ) -> None:
+        """Embeds a corpus, for `search`; arguments as mteb's SearchProtocol has them."""
+        how = {"task_metadata": task_metadata, "hf_split": hf_split, "hf_subset": hf_subset, "num_proc": num_proc}
+        self._corpus = list(corpus["id"]), self._vectors(corpus, PromptType.document, how, encode_kwargs)
+
+    def search(
+        self,
+        queries,
+        *,
+        task_metadata,
+        hf_split: str,
+        hf_subset: str,
+        top_k: int,
+        encode_kwargs: dict,
+        top_ranked=None,
+        num_proc=None,
+        **kwargs: Any,
+    ) -> dict[str, dict[str, float]]:
+        """The best documents of each query, exactly; of `top_ranked` where a task lists the documents of a query.
+
+        Returns:
+          Query id -> document id -> score, an inner product, which is the cosine of vectors of unit length.
+        """
+        if self._corpus is None:
+            raise ValueError("search before index: expected an indexed corpus")
+        how = {"task_metadata": task_metadata, "hf_split": hf_split, "hf_subset": hf_subset, "num_proc": num_proc}
+        query_QD, (ids, document_ND) = self._vectors(queries, PromptType.query, how, encode_kwargs), self._corpus
+        if top_ranked is not None:
+            place = {id_: number for number, id_ in enumerate(ids)}
+            return {
+                query: self._listed(query_D, [(id_, place[id_]) for id_ in top_ranked[query]], document_ND, top_k)
+                for query, query_D in zip(queries["id"], query_QD, strict=True)
+            }
+        found = top_candidates(query_QD, document_ND, min(top_k, len(ids)))
+        return {
+            query: {ids[n]: float(score) for n, score in zip(row, scores, strict=True) if n >= 0}
+            for query, row, scores in zip(queries["id"], found.index_QK.tolist(), found.score_QK.tolist(), strict=True)
+        }
+
+    def _vectors(self, data, prompt_type, how: dict, encode_kwargs: dict) -> np.ndarray:
+        """float32 [texts, D] of mteb's queries or documents."""
+        number = {"num_proc": how["num_proc"]}
+        loader = create_dataloader(
+            data, task_metadata=how["task_metadata"], prompt_type=prompt_type, **number, **encode_kwargs
+        )
+        named = {name: value for name, value in how.items() if name != "num_proc"}
+        return self.encode(loader, prompt_type=prompt_type, **named, **encode_kwargs)
+
+    def _listed(self, query_D, listed: list[tuple[str, int]], document_ND, top_k: int) -> dict[str, float]:
+        """The best of some documents for one query."""
+        scores = document_ND[[number for _, number in listed]] @ query_D
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        return {listed[n][0]: float(scores[n]) for n in best.tolist()}
+
     def similarity(self, embeddings1, embeddings2):
         """Scores [n, m] of each of one collection against each of another: cosines, or inner products.
 
@@ -141,7 +203,7 @@ def _meta(model: Model, name: str, compute_dtype: str) -> ModelMeta:
     return ModelMeta(
         loader=None,
         name=name,
-        revision=_digest(model, compute_dtype),
+        revision=revision(model, compute_dtype),
         release_date=None,
         languages=None,
         n_parameters=parameters,
@@ -157,12 +219,3 @@ def _meta(model: Model, name: str, compute_dtype: str) -> ModelMeta:
         use_instructions=bool(model.text.query_prefix or model.text.passage_prefix),
         training_datasets=None,
     )
-
-
-def _digest(model: Model, compute_dtype: str) -> str:
-    """A hexadecimal digest of everything that an embedding depends on."""
-    how = (model.encoder, model.pooling, model.normalize, model.text, model.tokenizer.fingerprint, compute_dtype)
-    digest = hashlib.sha256(repr(how).encode())
-    for leaf in jax.tree.leaves(model.parameters):
-        digest.update(np.ascontiguousarray(leaf).data)
-    return digest.hexdigest()[:16]

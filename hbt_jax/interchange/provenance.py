@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 from hbt_jax.bucket.mirror import files_of
+from hbt_jax.config import DTYPES
 from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store_cache import remote_manifest
 from hbt_jax.errors import InputError
+from hbt_jax.interchange.revision import FOLDER, revision
 from hbt_jax.models.model import Model
 from hbt_jax.places import is_remote
 from hbt_jax.training.checkpoint import Checkpoints, Record
@@ -48,6 +50,7 @@ class Provenance:
       record: what its checkpoint says beside the arrays; None for an untrained one.
       stores: what it was trained on; empty for an untrained one.
       results: the content of each results.json of exactly these weights in the run's folder of evaluations.
+      tasks: the content of each result of mteb of exactly this model, there too.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Provenance:
     record: Record | None = None
     stores: tuple[StoreFacts, ...] = ()
     results: tuple[dict, ...] = ()
+    tasks: tuple[dict, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -93,8 +97,9 @@ def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
     run = read_run(name)
     label = name.rstrip("/").rpartition("/")[2] if is_remote(name) else Path(name).resolve().name
     found = _results(evaluations(name, checkpoint), run, model)
+    tasks = _tasks(evaluations(name, checkpoint), model)
     if checkpoint == UNTRAINED:
-        return Provenance(label, checkpoint, run, results=found)
+        return Provenance(label, checkpoint, run, results=found, tasks=tasks)
     record = _record(name, checkpoint)
     if record.step != model.step:
         raise InputError(f"{name}: the run has saved step {record.step} since step {model.step} was read: try again")
@@ -106,6 +111,7 @@ def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
         record=record,
         stores=tuple(_store(path, trained) for path, trained in stores),
         results=found,
+        tasks=tasks,
     )
 
 
@@ -169,5 +175,19 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
             and same_width
             and all(settings.get(name) == value for name, value in wanted.items())
         ):
+            found.append(content)
+    return tuple(found)
+
+
+def _tasks(folder: Path, model: Model) -> tuple[dict, ...]:
+    """The results of mteb's tasks, by launch/eval.py --mteb_tasks, of this model as it is."""
+    found = []
+    for file in sorted((folder / FOLDER).glob("*/*.json")):
+        if file.parent.name in {revision(model, dtype) for dtype in DTYPES} and file.name != "model_meta.json":
+            try:
+                content = json.loads(file.read_text(encoding="utf-8"))
+                [(content["task_name"], one["main_score"]) for split in content["scores"].values() for one in split]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{file} is damaged ({error}): run the task again, or remove it") from error
             found.append(content)
     return tuple(found)

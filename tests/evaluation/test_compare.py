@@ -164,7 +164,8 @@ def test_a_benchmark_that_one_lacks_is_left_out_with_a_note(systems, tmp_path):
 def test_the_command_prints_and_writes_the_same_numbers(systems, compared, tmp_path, capsys):
     compare.compare_command(CompareConfig(*systems, out=str(tmp_path), **QUICK), lambda: None)
     printed = capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.html", "compare.json", "compare.tsv"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["compare.html", "compare.json", "compare.tex", "compare.tsv"]
     assert json.loads((tmp_path / "compare.json").read_text(encoding="utf-8")) == compared
     row = compared["benchmarks"]["made"]["comparisons"]["multilingual"]["overall"]["all"]
     line = next(line for line in printed.split("multilingual  ")[1].splitlines() if "all" in line)

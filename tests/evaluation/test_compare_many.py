@@ -99,5 +99,5 @@ def test_what_is_wrong_is_named(folders):
         assert message in str(caught.value)
     with pytest.raises(InputError, match="stands in place of --a and --b: leave those out"):
         CompareConfig(a=("a",), systems=("b:c",))
-    with pytest.raises(InputError, match="--metric=mapp: no benchmark"):
+    with pytest.raises(InputError, match="--metric=mapp: made is left out: not all of its results have mapp"):
         compare_many(CompareConfig(systems=(f"a:{one}", f"b:{folders['alike']}"), metric="mapp", **QUICK))

@@ -12,6 +12,9 @@ from hbt_jax import __version__
 from hbt_jax.config import ExportConfig, ModelConfig
 from hbt_jax.errors import InputError
 from hbt_jax.interchange.export import export_command
+from hbt_jax.interchange.revision import revision
+from hbt_jax.mesh import make_mesh
+from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
 from tests.interchange import make_models
 
@@ -235,6 +238,24 @@ def test_another_similarity_is_another_result(evaluated, tmp_path):
     put_results(evaluated / "evaluation", "facts", similarity="cosine")
     put_results(evaluated / "evaluation", "dots", similarity="dot product")
     assert list(tables(card_of(evaluated, tmp_path / "out"))) == ["facts"]
+
+
+def test_the_hub_finds_the_scores_of_these_weights(evaluated, tmp_path):
+    put_results(evaluated / "evaluation", "facts")
+    model = load_model(str(evaluated), "best", make_mesh(0, 1), "float32")
+    for number, name in enumerate((revision(model, "float32"), "another")):
+        folder = evaluated / "evaluation" / "mteb" / name
+        folder.mkdir(parents=True)
+        scores = {"test": [{"hf_subset": "de", "main_score": 0.75}]}
+        make_models.write_json(folder / f"Task{number}.json", {"task_name": f"Task{number}", "scores": scores})
+        make_models.write_json(folder / "model_meta.json", {})
+    (index,) = front_matter(card_of(evaluated, tmp_path / "out"))["model-index"]
+    assert [one["dataset"]["name"] for one in index["results"]] == ["facts", "MTEB Task0"]
+    assert {"type": "map", "name": "mAP, multilingual", "value": 0.125} in index["results"][0]["metrics"]
+    damaged = evaluated / "evaluation" / "mteb" / revision(model, "float32") / "Task0.json"
+    damaged.write_text("{}")
+    with pytest.raises(InputError, match=r"Task0.json is damaged .*: run the task again, or remove it"):
+        card_of(evaluated, tmp_path / "again")
 
 
 def test_the_card_of_adapters_and_frozen_parts(sources, exports, tmp_path):

@@ -117,15 +117,37 @@ def test_mteb_scores_a_task_as_our_own_ranking_does(folders, embed, layout, monk
 
 
 @pytest.mark.peer
-def test_it_is_an_encoder_as_mteb_defines_it(folders):
+def test_it_is_an_encoder_and_searches_as_mteb_defines_it(folders):
     model = HbtModel.load(str(folders["xlm-roberta"]))
     assert isinstance(model, EncoderProtocol)
-    assert not isinstance(model, SearchProtocol)
+    assert isinstance(model, SearchProtocol)
     meta = model.mteb_model_meta
     assert (meta.name, meta.embed_dim, meta.max_tokens) == ("hbt_jax/xlm-roberta", 16, make_models.LENGTH)
     assert (meta.framework, meta.use_instructions) == (["JAX"], True)
     assert meta.similarity_fn_name.value == "cosine"
     assert HbtModel.load(str(folders["bert"])).mteb_model_meta.similarity_fn_name.value == "dot"
+
+
+def test_it_searches_exactly_and_reranks_what_is_listed(folders, embed):
+    model = HbtModel.load(str(folders["bert"]))
+    how = {"task_metadata": MadeRetrieval.metadata, "hf_split": "test", "hf_subset": "default", "num_proc": None,
+           "encode_kwargs": {"batch_size": 2}}  # fmt: skip
+    queries = Dataset.from_list([{"id": f"q{row}", "text": text} for row, text in enumerate(QUERIES)])
+    documents = [{"id": f"d{row}", "text": text, "title": ""} for row, text in enumerate(DOCUMENTS)]
+    with pytest.raises(ValueError, match="expected an indexed corpus"):
+        model.search(queries, top_k=4, **how)
+    model.index(Dataset.from_list(documents), **how)
+    score_QN = embed("bert", QUERIES, "query") @ embed("bert", DOCUMENTS, "passage").T
+    found = model.search(queries, top_k=4, **how)
+    for row, scores in enumerate(score_QN):
+        assert sorted(found[f"q{row}"].values()) == pytest.approx(np.sort(scores)[-4:], abs=1e-4)
+        for id_, value in found[f"q{row}"].items():
+            assert value == pytest.approx(scores[int(id_[1:])], abs=1e-4)
+    listed = {f"q{row}": ["d3", "d9", "d1"] for row in range(len(QUERIES))}
+    again = model.search(queries, top_k=2, top_ranked=listed, **how)
+    for row, scores in enumerate(score_QN):
+        assert list(again[f"q{row}"].values()) == pytest.approx(sorted(scores[[3, 9, 1]], reverse=True)[:2], abs=1e-4)
+    assert len(model.search(queries, top_k=99, **how)["q0"]) == len(DOCUMENTS)
 
 
 def test_prompt_types_are_sides_and_texts_of_no_type_are_queries(folders, embed):

@@ -215,4 +215,4 @@ def test_compare_writes_table_page_and_numbers(tmp_path):
     assert compared.returncode == 0, compared.stderr
     assert f"comparison: {tmp_path}/compared/compare.html" in compared.stdout
     names = sorted(path.name for path in (tmp_path / "compared").iterdir())
-    assert names == ["compare.html", "compare.json", "compare.tsv"]
+    assert names == ["compare.html", "compare.json", "compare.tex", "compare.tsv"]

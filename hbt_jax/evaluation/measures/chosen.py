@@ -7,6 +7,7 @@ measure without a cutoff looks at whole pools, which takes long where they are l
 import functools
 import importlib.metadata
 import importlib.util
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -86,6 +87,13 @@ def _computes(measure) -> bool:
     return True
 
 
+def _depth(measure) -> int:
+    """How many candidates of a ranking the measure looks at, 0 for all; RBP's weights beyond this are below 1e-12."""
+    if measure.NAME == "RBP":
+        return math.ceil(-12 / math.log10(measure["p"]))
+    return int(measure.params.get("cutoff", 0))
+
+
 class ChosenMeasures:
     """Collects the values of the chosen measures, block by block.
 
@@ -97,8 +105,8 @@ class ChosenMeasures:
 
     def __init__(self, benchmark: Benchmark, layout: Layout, text: str):
         self._benchmark, self._layout, self._measures = benchmark, layout, _parsed(text)
-        cutoffs = [one.params.get("cutoff") for one in self._measures.values()]
-        self._depth = 0 if None in cutoffs else max(map(int, cutoffs), default=0)
+        depths = [_depth(one) for one in self._measures.values()]
+        self._depth = 0 if 0 in depths else max(depths)
         self._language_N = language_numbers(benchmark.candidates.languages, benchmark.languages)
         queries, languages = len(benchmark.queries), len(benchmark.languages)
         self.by_pool = {name: np.full((queries, languages), np.nan) for name in self._measures}

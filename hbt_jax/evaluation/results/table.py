@@ -102,12 +102,12 @@ def _accuracy(summary: dict) -> Iterator[str]:
 
 def _chosen(summary: dict, settings: Sequence[str]) -> Iterator[str]:
     """The measures that were asked for, below each other as above."""
-    measures = summary["settings"].get("measures", [])
-    if measures:
-        yield f"  {'':14}{''.join(f'{name:>{len(name) + 2}}' for name in measures)}"
-    for setting in settings if measures else ():
+    widths = {name: max(8, len(name) + 2) for name in summary["settings"].get("measures", [])}
+    if widths:
+        yield f"  {'':14}{''.join(f'{name:>{width}}' for name, width in widths.items())}"
+    for setting in settings if widths else ():
         block = summary["metrics"][setting]
-        cells = (f"{block[m]:>{len(m) + 2}.4f}" if m in block else f"{'-':>{len(m) + 2}}" for m in measures)
+        cells = (f"{block[m]:>{width}.4f}" if m in block else f"{'-':>{width}}" for m, width in widths.items())
         yield f"  {setting.replace('_', '-'):14}{''.join(cells)}"
 
 

@@ -50,7 +50,7 @@ def test_the_written_files_give_the_same(graded, small_embeddings, setting, tmp_
     assert "by ir-measures 0." in summary["settings"]["definitions"]["RBP(p=0.8)"]
     assert "as RBP(rel=1)" in summary["settings"]["definitions"]["RBP(p=0.8)"]
     table = format_table(summary)
-    assert "nDCG@20  P@5  RBP(p=0.8)" in table and "R_cap@10" in table
+    assert "nDCG@20     P@5  RBP(p=0.8)" in table and "R_cap@10" in table
     json.dumps(summary, allow_nan=False)
 
 

@@ -85,7 +85,7 @@ def build_store(
       The store's manifest.
 
     Raises:
-      InputError: OUT_DIR exists, the disk is full, or a record is wrong: a language that hbt_jax/languages.py lacks,
+      InputError: OUT_DIR exists, the disk is full, or a record is wrong: a code that is not canonical,
         two texts for one id and language, or a pair that names an unknown id.
       OSError: the disk is full while a temporary file is written.
     """
@@ -164,11 +164,18 @@ def holds(manifest: dict) -> list[str]:
         lines.append(f"  {side}: {manifest[side]['rows']:,} items, {texts:,} texts, {tokens:,} tokens")
     pairs = manifest["pairs"]
     lines.append(f"  pairs: {pairs['rows']:,}, {pairs['with_negatives']:,} of them with explicit negatives")
+    if scores := manifest.get("scores"):
+        lines.append(f"  teacher scores: {scores['pairs']:,} pairs, {scores['negatives']:,} negatives")
     lines += [
         f"  {count:,} {side} differ from another only in normal form, spaces or invisible characters: merged with it"
         for side, count in manifest.get("merged", {}).items()
     ]
     lines += [f"  {line}" for line in class_lines(manifest, SIDES)]
+    respelled = manifest["source"]["metadata"].get("respelled", {}).get(manifest["split"], {})
+    lines += [
+        f"  rows with texts in {written!r}: {entry['rows']:,}, counted as {entry['language']}, the same language"
+        for written, entry in respelled.items()
+    ]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in manifest["dropped"].items()]
     return lines
 
@@ -230,7 +237,10 @@ def _write_pairs(
             if filters.drop_duplicates:
                 rows = _kept(rows, rows.new(earlier, *twins, dropped), groups, writer)
             offsets = offsets_of(rows.count_N)
-            writer.append_pairs(rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, offsets)
+            writer.append_pairs(
+                rows.query_N, rows.passage_N, groups.add(rows.group_N2), rows.negatives, offsets,
+                score=rows.score_N, negative_scores=rows.negative_scores,
+            )  # fmt: skip
             kept += len(rows.query_N)
             bar.update(len(pairs.query))
     if not kept:

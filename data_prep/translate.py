@@ -42,6 +42,7 @@ from data_prep.translation.work import translate_missing  # noqa: E402
 from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402
+from hbt_jax.languages import own_code  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 SHARD_TEXTS = 2048
@@ -88,6 +89,7 @@ def translate(
         one of the languages there.
       Interrupted: `stop` was requested; finished shards are kept.
     """
+    source_language, languages = own_code(source_language), tuple(map(own_code, languages))
     _check_languages(source_language, languages, translator)
     stop = stop or StopRequest()
 

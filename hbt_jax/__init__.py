@@ -19,6 +19,7 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         G  different pairs of a joint batch
         E  times that each of them stands in it
         K  explicit negatives of a query
+        M  passages that a teacher scores for a query: its own, then its explicit negatives
         P  shares: one per device of the mesh; every share packs its own texts
         b  queries of one share (B = P * b)
         c  passages of one share (C = P * c)
@@ -35,6 +36,8 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         S  segments (texts) a row can hold at most
         K  keys drawn from the key of a row
         H  attention heads
+        d  numbers of a head
+        h  half of them
         F  width of the feed-forward layer
         V  vocabulary
         M  words of a tokenizer's cache
@@ -101,6 +104,13 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
     interchange
         K  nearest texts
         S  texts of one block
+    mining
+        A  rows of a pair table
+        K  negatives of a pair, at most; texts listed for a query
+        X  items ranked for the queries or pairs of one block
+        Y  negatives chosen
+        m  pairs of the queries of one language
+        n  texts, pairs or queries of one block
     data_prep
         A  rows of a pair table
         E  edges of a graph

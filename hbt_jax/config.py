@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
+from hbt_jax.languages import UNDER_RESOURCED, own_code
 
 JOINT = "joint"
 BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
 POOLINGS = ("mean", "cls")
+TRACKERS = ("wandb", "mlflow")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "dots", "full")
@@ -23,8 +25,11 @@ RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
 EXPANSION_COMBINATIONS = (CONCAT, MEAN_EMBEDDING)
+KL, MARGIN_MSE = "kl", "margin_mse"
 SENTENCE_MODEL = "st:"  # before the folder or hub id of a model that sentence-transformers embeds with
 STREAMED = ("miracl", "mldr", "neuclir")  # benchmarks whose passages are read as a stream
+WHOLE, INT8, BINARY = "none", "int8", "binary"
+QUANTIZATIONS = (WHOLE, INT8, BINARY)
 OF_MODEL = "model"  # the value of an option that is left to the model it starts from or evaluates
 _IN_A_FLAGFILE = ', which needs quotes in a flag file: --query_prefix="query: "'
 FUSIONS = ("rrf", "minmax")
@@ -40,7 +45,7 @@ def option(
     minimum=None,
     above=None,
     maximum=None,
-    remote: bool = False,
+    remote: bool | str = False,
     spaces_count: bool = False,
 ) -> Any:
     """A dataclass field that `hbt_jax/flags.py` can turn into a flag.
@@ -52,7 +57,8 @@ def option(
       choices: the allowed values, for an enumeration.
       minimum, maximum: inclusive limits of a number.
       above: exclusive lower limit of a number.
-      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER; all other options refuse them.
+      remote: whether it takes places with a scheme, such as gs://BUCKET/FOLDER, or the only scheme that it takes; all
+        other options refuse them.
       spaces_count: whether spaces at the ends of a text mean something, so that dropping one is an error.
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum}
@@ -161,21 +167,60 @@ class Benchmarks(Part):
             raise InputError("--layer_probe=1: one item has no random pairs: expected 2 or more, or 0 for no probe")
 
 
+def _under_resourced() -> Any:
+    """The option that says which languages evaluation counts as under-resourced."""
+    return option(
+        UNDER_RESOURCED,
+        "codes of the languages that robustness and the report set apart as under-resourced, comma-separated; the"
+        " default are the five that XM3600 chose for that reason",
+    )
+
+
+def _check_languages(flag: str, codes: tuple[str, ...]) -> None:
+    """Raises InputError for a code that is no language's."""
+    for code in codes:
+        try:
+            own_code(code)
+        except InputError as error:
+            raise InputError(f"--{flag}={','.join(codes)}: {error}") from error
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Part):
     """Where a run lives and how long it lasts."""
 
     title: ClassVar[str] = "Run"
 
-    workdir: str = option("", "folder of this run: configuration, checkpoints, metrics and evaluation")
+    workdir: str = option(
+        "", "folder of this run: configuration, checkpoints, metrics and evaluation; or gs://BUCKET/FOLDER", remote="gs"
+    )
     steps: int = option(1000, "updates to apply in all", minimum=1)
+    epochs: float = option(
+        0.0,
+        "length of the run in passes over as many pairs as all stores have, rounded up to whole steps, in place of"
+        " --steps; 0: --steps",
+        minimum=0.0,
+    )
     seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
     log_every: int = option(20, "steps between two rows of metrics", minimum=1)
+    trackers: tuple = option(
+        (),
+        "where metrics go besides metrics.jsonl and TensorBoard: wandb (Weights & Biases), mlflow; each needs the extra"
+        " of its name and is set up by its own environment variables",
+    )
+    project: str = option("hbt_jax", "project, or experiment, under which --trackers list the run")
     store_cache: str = option(
         "",
         "folder on this machine into which stores at gs://BUCKET/FOLDER are copied once; empty: hbt_jax/stores in"
         " $XDG_CACHE_HOME or ~/.cache",
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if unknown := [name for name in self.trackers if name not in TRACKERS]:
+            raise InputError(
+                f"--trackers={','.join(self.trackers)}: unknown {unknown[0]!r}: expected some of {', '.join(TRACKERS)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -332,16 +377,97 @@ class LearningConfig(Part):
     title: ClassVar[str] = "Learning"
 
     temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
+    matryoshka_widths: tuple = option(
+        (),
+        "widths of embeddings that are trained too, each with its weight, such as 256:1,64:0.5 (Matryoshka, arXiv"
+        " 2205.13147): the loss is the weighted mean over these and the whole width, of weight 1 unless it is listed",
+    )
     symmetric: bool = option(False, "add the loss of passages against queries, with equal weight")
     learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
     weight_decay: float = option(
         1e-2, "AdamW weight decay of matrices (none on biases and the scales of LayerNorm)", minimum=0.0
     )
+    embedding_learning_rate: float = option(
+        0.0, "peak learning rate of the embedding tables and their LayerNorm; 0: that of --layer_decay", minimum=0.0
+    )
+    layer_decay: float = option(
+        1.0,
+        "each layer's learning rate is that of the layer above times this, the embeddings' that of the lowest layer"
+        " times this (arXiv 1801.06146, section 3.2); 1: one rate for all",
+        above=0.0,
+        maximum=1.0,
+    )
     warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
+    warmup_ratio: float = option(
+        0.0, "length of the warm-up as a fraction of the run, in place of --warmup_steps", minimum=0.0, maximum=1.0
+    )
     schedule: str = option(
         "linear", "learning rate after warm-up: linear or cosine to zero, or constant", choices=SCHEDULES
     )
     clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: not clipped", minimum=0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.warmup_steps and self.warmup_ratio:
+            raise InputError(
+                f"--warmup_steps={self.warmup_steps} --warmup_ratio={self.warmup_ratio:g}: both set the length of the"
+                " warm-up: leave one out"
+            )
+
+        self.widths()
+
+    def widths(self) -> dict[int, float]:
+        """Width -> weight of --matryoshka_widths; raises InputError if it is malformed."""
+        found, flag = {}, f"--matryoshka_widths={','.join(self.matryoshka_widths)}"
+        for text in self.matryoshka_widths:
+            width, _, weight = text.partition(":")
+            try:
+                number, share = int(width), float(weight or 1)
+            except ValueError as error:
+                raise InputError(f"{flag}: {text!r}: expected WIDTH or WIDTH:WEIGHT, such as 256:0.5") from error
+            if number < 1 or not 0 < share < float("inf") or number in found:
+                raise InputError(f"{flag}: {text!r}: expected different widths from 1, and weights above 0")
+            found[number] = share
+        return found
+
+    def warmup(self, steps: int) -> int:
+        """Steps of warm-up of a run of `steps` updates."""
+        return self.warmup_steps or round(self.warmup_ratio * steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class TeachingConfig(Part):
+    """What a guide and a teacher add."""
+
+    title: ClassVar[str] = "Guide and teacher"
+
+    guide_model: str = option(
+        "",
+        "workdir, folder or hub id of a model that embeds the stores once, before training: in-batch negatives that it"
+        " finds closer to a query than the query's passage are masked (GISTEmbed, arXiv 2402.16829); empty: none",
+    )
+    guide_margin: float = option(
+        0.0, "a negative is masked if its guide score is above that of the positive plus this; may be negative"
+    )
+    distillation: str = option(
+        "none",
+        "loss against the scores of a teacher in the stores, over each pair's passage and --negatives: kl (divergence),"
+        " or margin_mse (arXiv 2010.02666)",
+        choices=("none", KL, MARGIN_MSE),
+    )
+    distillation_weight: float = option(
+        0.5, "weight of --distillation; the loss of the batch has the rest", above=0.0, maximum=1.0
+    )
+    teacher_temperature: float = option(1.0, "a teacher's scores are divided by this", above=0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.guide_margin and not self.guide_model:
+            raise InputError(f"--guide_margin={self.guide_margin:g} needs --guide_model")
+        for name in ("distillation_weight", "teacher_temperature"):
+            value = getattr(self, name)
+            if value != getattr(TeachingConfig, name) and self.distillation == "none":
+                raise InputError(f"--{name}={value:g} needs --distillation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,6 +496,12 @@ class MemoryConfig(Part):
     )
     split_optimizer: bool = option(
         True, "split optimizer state over all devices, even where they hold parameters whole (ZeRO-1)"
+    )
+    gradient_dtype: str = option(
+        "bfloat16",
+        "dtype in which devices sum the gradients of layers' kernels with --compute_dtype=bfloat16; float32 moves twice"
+        " as many bytes of them; products add up in float32 either way",
+        choices=DTYPES,
     )
     profile_steps: str = option(
         "", "FIRST:LAST, steps whose trace for TensorBoard and Perfetto is written to WORKDIR/profile, such as 5:8"
@@ -488,8 +620,9 @@ class SavedModel(Part):
 
     model: str = option(
         "",
-        "workdir of a run, or folder or hub id of an encoder in Hugging Face's layout; launch/eval.py: or st:FOLDER, of"
-        " any model of sentence-transformers, which then embeds",
+        "workdir of a run, which may be gs://BUCKET/FOLDER, or folder or hub id of an encoder in Hugging Face's layout;"
+        " launch/eval.py: or st:FOLDER, of any model of sentence-transformers, which then embeds",
+        remote="gs",
     )
     checkpoint: str = option(
         "best",
@@ -511,6 +644,32 @@ class Embedding(Devices, Pooling, Prefixes):
         256,
         "texts of 64 tokens embedded at a time on each device; scaled down for longer texts, capped at 32 on CPU",
         minimum=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Truncation(Part):
+    """How many numbers of an embedding are kept."""
+
+    title: ClassVar[str] = "Embedding"
+
+    truncate_dim: int = option(
+        0,
+        "first numbers of each embedding that are kept, scaled to unit length again if the model's are, as for models"
+        " trained with --matryoshka_widths; 0: all",
+        minimum=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression(Truncation):
+    """How much of an embedding is kept."""
+
+    quantization: str = option(
+        WHOLE,
+        "numbers of an embedding as int8, each text with a scale of its own; or binary, a bit for each number, compared"
+        " by how many agree; none: float32",
+        choices=QUANTIZATIONS,
     )
 
 
@@ -577,12 +736,12 @@ class OtherSystem(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
+class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
     """What launch/eval.py evaluates."""
 
     title: ClassVar[str] = "Evaluation"
 
-    out: str = option("", "folder for results.json, TREC runs and report.html")
+    out: str = option("", "folder for results.json, TREC runs and report.html; or gs://BUCKET/FOLDER", remote="gs")
     candidate_text: str = option(
         "sentence",
         "text embedded for a candidate of xquad-r and mlqa-r: sentence, or sentence+context (followed by its"
@@ -647,6 +806,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
         minimum=0,
     )
     query_bank_weight: float = option(0.5, "weight of --query_bank; CSLS has one half", above=0.0)
+    under_resourced: tuple = _under_resourced()
 
     @property
     def uses_language_texts(self) -> tuple[str, ...]:
@@ -656,6 +816,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
 
     def __post_init__(self):
         super().__post_init__()
+        _check_languages("under_resourced", self.under_resourced)
         if self.query_bank_weight != EvalConfig.query_bank_weight and not self.query_bank:
             raise InputError(
                 f"--query_bank_weight={self.query_bank_weight} needs --query_bank, the number of neighbours"
@@ -726,6 +887,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
         if not self.is_other:
             return
         own = ["layer_probe", "query_expansions", "query_bank", "remove_language_directions", "checkpoint", "pooling"]
+        own += ["truncate_dim", "quantization"]
         if not self.model:
             own += ["query_prefix", "passage_prefix", "max_length"]
         for name in [*own, *([] if self.embeddings else ["normalize"])]:
@@ -740,7 +902,7 @@ class EvalConfig(Embedding, Benchmarks, LanguageRemoval, OtherSystem, SavedModel
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig(LanguageRemoval, SavedModel):
+class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     """What launch/export.py writes."""
 
     title: ClassVar[str] = "Export"
@@ -750,6 +912,11 @@ class ExportConfig(LanguageRemoval, SavedModel):
         0,
         "maximum length of a text, in tokens; 0: that of the longer side in training, or as the model's files say",
         minimum=0,
+    )
+    peft_adapter: bool = option(
+        False,
+        "write the low-rank adapters of a run that trained some as PEFT files too, into OUT/adapter, for the model that"
+        " it started from",
     )
     license: str = option(
         "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
@@ -765,7 +932,7 @@ class ExportConfig(LanguageRemoval, SavedModel):
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbedConfig(Embedding, SavedModel):
+class EmbedConfig(Embedding, Compression, SavedModel):
     """What launch/embed.py embeds."""
 
     title: ClassVar[str] = "Texts and output"
@@ -777,7 +944,9 @@ class EmbedConfig(Embedding, SavedModel):
         "", "field of a JSON line that holds the text; empty: text; with --input=- it says that the lines are JSON"
     )
     output: str = option(
-        "", "file to write: .npy, float32 [texts, width]; or .parquet, columns id (if given), text and embedding"
+        "",
+        "file to write: .npy, float32 [texts, width], or as --quantization says; or .parquet, columns id (if given),"
+        " text and embedding",
     )
     side: str = option("query", "side whose prefix and maximum length apply to all texts", choices=("query", "passage"))
     nearest: int = option(
@@ -785,6 +954,65 @@ class EmbedConfig(Embedding, SavedModel):
         "print for each text this many others with the highest scores, all embedded as --side; 0: none",
         minimum=0,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class MineConfig(Embedding, SavedModel):
+    """Which negatives launch/mine.py finds."""
+
+    title: ClassVar[str] = "Mining"
+
+    stores: tuple = option(
+        (), "stores written by data_prep/build_store.py, comma-separated; each is searched for its own pairs"
+    )
+    out: str = option("", "folder for the stores with negatives, each under the name of its folder")
+    per_pair: int = option(8, "negatives of a pair, at most", minimum=1)
+    first_rank: int = option(
+        1, "first rank of a negative, counted among the items that do not answer the query", minimum=1
+    )
+    last_rank: int = option(50, "last rank of a negative", minimum=1)
+    absolute_margin: float = option(
+        0.0, "a negative's score is at least this much below that of the positive", minimum=0.0
+    )
+    relative_margin: float = option(
+        0.05,
+        "a negative's score is at least this fraction of the positive's below it (arXiv 2407.15831)",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    negative_languages: str = option(
+        "any",
+        "texts that are searched: same, in the language of the query; other, in all others; any, in all",
+        choices=("same", "other", "any"),
+    )
+    query_languages: tuple = option(
+        (), "languages of the queries that search, comma-separated; empty: all that a query exists in"
+    )
+    take: str = option(
+        "top",
+        "which of the items in the range of ranks are taken: top, the best; random, drawn by --seed",
+        choices=("top", "random"),
+    )
+    seed: int = option(0, "seed of --take=random", minimum=0, maximum=2**31 - 1)
+    keep_negatives: bool = option(False, "keep the negatives that a store has, before those that are found")
+    cross_encoder: str = option(
+        "",
+        "folder or hub id of a cross-encoder of sentence-transformers whose scores the margins apply to, and which are"
+        " written as the teacher's; empty: the margins apply to the scores of --model",
+    )
+    cross_encoder_batch: int = option(32, "pairs of texts that --cross_encoder scores at a time", minimum=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.last_rank < self.first_rank:
+            raise InputError(
+                f"--last_rank={self.last_rank} is before --first_rank={self.first_rank}: expected at least the same"
+            )
+        if self.cross_encoder and self.keep_negatives:
+            raise InputError(
+                f"--keep_negatives cannot be combined with --cross_encoder={self.cross_encoder}, which has no scores"
+                " for the negatives that a store has: leave one out"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -809,6 +1037,7 @@ class CompareConfig(Part):
         minimum=0.5,
         maximum=0.999,
     )
+    under_resourced: tuple = _under_resourced()
     systems: tuple = option(
         (),
         "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
@@ -817,6 +1046,7 @@ class CompareConfig(Part):
 
     def __post_init__(self):
         super().__post_init__()
+        _check_languages("under_resourced", self.under_resourced)
         if self.systems and (self.a or self.b):
             raise InputError(f"--systems={','.join(self.systems)} stands in place of --a and --b: leave those out")
 
@@ -860,6 +1090,7 @@ TRAIN_PARTS: dict[str, type[Part]] = {  # in the order of --help
     "text": TextConfig,
     "model": ModelConfig,
     "learning": LearningConfig,
+    "teaching": TeachingConfig,
     "validation": ValidationConfig,
     "checkpoints": CheckpointConfig,
     "mesh": MeshConfig,
@@ -880,6 +1111,7 @@ class TrainConfig:
     text: TextConfig = TextConfig()
     model: ModelConfig = ModelConfig()
     learning: LearningConfig = LearningConfig()
+    teaching: TeachingConfig = TeachingConfig()
     validation: ValidationConfig = ValidationConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
     mesh: MeshConfig = MeshConfig()

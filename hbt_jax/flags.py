@@ -7,13 +7,14 @@ import dataclasses
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
 from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, Part
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import says_full
+from hbt_jax.flag_elsewhere import flag_here
 from hbt_jax.flag_help import OTHERS, help_text
 from hbt_jax.flagfile import expanded
 from hbt_jax.output import escape_what_cannot_be_shown
@@ -22,10 +23,10 @@ from hbt_jax.places import check_local, check_scheme
 flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
 # flags whose values are not paths and may begin like a scheme
-_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures")
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures", "project")
 _NAMED_FOLDERS = ("dev_benchmarks", "systems")  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _PREFIXES = {"model": SENTENCE_MODEL}  # flag -> what may stand before a path
-_remote: set[str] = set()  # flags of the configuration that take a place with a scheme
+_remote: dict[str, str] = {}  # flags of the configuration that take a place with a scheme -> the only one, "" for any
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -64,7 +65,7 @@ def _heading(part: type, name: str) -> str:
 def _define_one(field: dataclasses.Field) -> None:
     text, choices = field.metadata["help"], field.metadata["choices"]
     if field.metadata["remote"]:
-        _remote.add(field.name)
+        _remote[field.name] = field.metadata["remote"] if isinstance(field.metadata["remote"], str) else ""
     if field.metadata["spaces_count"]:
         _SPACES_COUNT.add(field.name)
     if choices is not None:
@@ -109,14 +110,15 @@ def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
         raise InputError(f"--benchmarks={','.join(named)} needs --data_dir, the folder with one folder per benchmark")
 
 
-def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
+def _check_places(given: Mapping[str, str], remote: Iterable[str], local: Container[str]) -> None:
     """Raises InputError for a value that begins with a scheme where only a local path works.
 
     Args:
       given: the arguments that are not flags, by name.
       remote: names of flags and arguments that take a scheme.
+      local: names of flags that take none here.
     """
-    takes = {name for name in (*_remote, *remote) if name in flags.FLAGS or name in given}
+    takes = {name for name in (*_remote, *remote) if (name in flags.FLAGS or name in given) and name not in local}
     shown = sorted(name if name in given else f"--{name}" for name in takes)
     found = [(name, name, [value]) for name, value in given.items()]
     found += [(name, f"--{name}", _texts(flags.FLAGS[name].value)) for name in flags.FLAGS]
@@ -126,7 +128,7 @@ def _check_places(given: Mapping[str, str], remote: Iterable[str]) -> None:
             if name in _NAMED_FOLDERS and not text.partition(":")[2].startswith("//"):
                 text = text.partition(":")[2]
             if name in takes:
-                check_scheme(called, text)
+                check_scheme(called, text, _remote.get(name, ""))
             else:
                 check_local(called, text, shown)
 
@@ -159,7 +161,8 @@ def _parse(arguments: list[str]) -> list[str]:
         return flags.FLAGS(arguments)
     except flags.UnrecognizedFlagError as error:
         close = difflib.get_close_matches(error.flagname, list(flags.FLAGS), n=1)
-        hint = f"did you mean --{close[0]}? " if close else ""
+        meant = f"did you mean --{close[0]}? " if close else ""
+        hint = flag_here(error.flagname, flags.FLAGS) or meant
         raise InputError(f"unknown flag --{error.flagname}: {hint}--help lists the flags") from error
     except (flags.Error, OSError) as error:
         raise InputError(f"{' '.join(str(error).split())}") from error
@@ -173,7 +176,10 @@ def _end(code: int, at_once: bool) -> None:
 
 
 def run_command(
-    main: Callable[[list[str]], None], positional: Mapping[str, str] | None = None, remote: Sequence[str] = ()
+    main: Callable[[list[str]], None],
+    positional: Mapping[str, str] | None = None,
+    remote: Sequence[str] = (),
+    local: Sequence[str] = (),
 ) -> None:
     """Parses the flags, runs `main([program, *arguments])` and exits with the code for how it ended.
 
@@ -183,6 +189,7 @@ def run_command(
         They may stand before, between or after the flags.
       remote: names of flags and arguments that take a place with a scheme, such as gs://BUCKET/FOLDER, in addition to
         the options marked so in the configuration; all others refuse a scheme.
+      local: names of options marked so that take none in this command.
     """
     names = dict(positional or {})
     escape_what_cannot_be_shown()
@@ -194,7 +201,7 @@ def run_command(
         missing = [f"{name} is needed: {text}" for name, text in list(names.items())[len(given) :]]
         if missing:
             raise InputError(missing[0])
-        _check_places(dict(zip(names, given, strict=True)), remote)
+        _check_places(dict(zip(names, given, strict=True)), remote, local)
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes; commands print their own
         main(arguments)

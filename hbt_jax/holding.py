@@ -340,6 +340,11 @@ def _runs(found: Holder) -> bool:
     return True
 
 
+def has_ended(found: Holder, me: Holder) -> bool:
+    """Whether a holder is known to have ended: it ran under this boot of this machine, and runs no more."""
+    return bool(me.boot) and found.boot == me.boot and found.host == me.host and not _runs(found)
+
+
 def _forget() -> None:
     """In a forked child: closes its copies of the locked files, which would keep the locks."""
     global _guard

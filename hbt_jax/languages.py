@@ -1,101 +1,52 @@
-"""Languages: code, English name, script and resource level, and the language list of each benchmark.
+"""Languages: any BCP-47 or ISO 639-3 code to one code of ours, its name and script; the list of each benchmark.
 
-Scripts are ISO 15924 codes of the script of the benchmarks' texts.  Japanese and Korean have the combined codes Jpan
-(Han, Hiragana, Katakana) and Kore (Hangul and Han).  The five under-resourced languages are those that XM3600 chose for
-that reason (Thapliyal et al. 2022, arXiv 2205.12522, section 2.1).
+The standards' data are not kept here.  langcodes knows which codes exist (IANA's registry), which codes replace others,
+and English names (CLDR, and IANA where CLDR has none); babel has CLDR's likely subtags: the script and region that a
+language is taken to have where its code does not say them.
+
+Scripts are ISO 15924 codes.  Japanese and Korean have the combined codes Jpan (Han, Hiragana, Katakana) and Kore
+(Hangul and Han).  Under-resourced are the five languages that XM3600 chose for that reason (Thapliyal et al. 2022,
+arXiv 2205.12522, section 2.1), or those that `--under_resourced` states.
 """
 
+import contextlib
+import contextvars
 import dataclasses
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+import langcodes
+from babel.core import get_global
 
 from hbt_jax.errors import InputError
+
+Place = TypeVar("Place")
+
+UNDER_RESOURCED = ("bn", "mi", "quz", "sw", "te")
+_stated = contextvars.ContextVar("under-resourced languages", default=UNDER_RESOURCED)
 
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-    """One language as the benchmarks name it.
+    """One language.
 
     Attributes:
-      code: BCP-47 code, as the benchmarks write it (`no`, `fil`, `quz`).
-      name: English name.
-      script: ISO 15924 code.
-      under_resourced: whether XM3600 lists it among its five under-resourced languages.
+      code: its code here, see `canonical`.
+      name: English name, with the script and region that the code states.
+      script: ISO 15924 code; Zzzz if CLDR states none.
     """
 
     code: str
     name: str
     script: str
-    under_resourced: bool = False
 
+    @property
+    def under_resourced(self) -> bool:
+        """Whether it is among UNDER_RESOURCED, or the languages that `state_under_resourced` states."""
+        return self.code in _stated.get()
 
-_BY_SCRIPT = {  # ISO 15924 code -> code and English name of each language written in it
-    "Arab": {
-        "acm": "Mesopotamian Arabic", "apc": "North Levantine Arabic", "ar": "Arabic", "arq": "Algerian Arabic",
-        "ars": "Najdi Arabic", "ary": "Moroccan Arabic", "arz": "Egyptian Arabic", "ckb": "Central Kurdish",
-        "fa": "Persian", "ps": "Pashto", "sd": "Sindhi", "ug": "Uyghur", "ur": "Urdu",
-    },
-    "Armn": {"hy": "Armenian"},
-    "Beng": {"as": "Assamese", "bn": "Bengali"},
-    "Cyrl": {
-        "be": "Belarusian", "bg": "Bulgarian", "kk": "Kazakh", "ky": "Kyrgyz", "mhr": "Eastern Mari",
-        "mk": "Macedonian", "mn": "Mongolian", "orv": "Old East Slavic", "ru": "Russian", "sr": "Serbian",
-        "tg": "Tajik", "tt": "Tatar", "uk": "Ukrainian",
-    },
-    "Deva": {"awa": "Awadhi", "hi": "Hindi", "mr": "Marathi", "ne": "Nepali"},
-    "Ethi": {"am": "Amharic", "ti": "Tigrinya"},
-    "Geor": {"ka": "Georgian"},
-    "Grek": {"el": "Greek"},
-    "Gujr": {"gu": "Gujarati"},
-    "Guru": {"pa": "Punjabi"},
-    "Hans": {"wuu": "Wu Chinese", "zh": "Chinese"},
-    "Hant": {"yue": "Cantonese", "zh-Hant": "Chinese, traditional"},
-    "Hebr": {"he": "Hebrew", "yi": "Yiddish"},
-    "Jpan": {"ja": "Japanese"},
-    "Khmr": {"km": "Khmer"},
-    "Knda": {"kn": "Kannada"},
-    "Kore": {"ko": "Korean"},
-    "Laoo": {"lo": "Lao"},
-    "Latn": {
-        "af": "Afrikaans", "ang": "Old English", "ar-Latn": "Arabic, romanised", "ast": "Asturian", "az": "Azerbaijani",
-        "ber": "Berber", "bm": "Bambara", "bn-Latn": "Bengali, romanised", "br": "Breton", "bs": "Bosnian",
-        "ca": "Catalan", "cbk": "Chavacano", "ceb": "Cebuano", "ch": "Chamorro", "cs": "Czech", "csb": "Kashubian",
-        "cy": "Welsh", "da": "Danish", "de": "German", "dsb": "Lower Sorbian", "dtp": "Kadazan Dusun", "en": "English",
-        "eo": "Esperanto", "es": "Spanish", "et": "Estonian", "eu": "Basque", "fi": "Finnish", "fil": "Filipino",
-        "fo": "Faroese", "fr": "French", "fuv": "Nigerian Fulfulde", "fy": "Western Frisian", "ga": "Irish",
-        "gd": "Scottish Gaelic", "gl": "Galician", "gn": "Guarani", "gsw": "Swiss German", "ha": "Hausa",
-        "hi-Latn": "Hindi, romanised", "hr": "Croatian", "hsb": "Upper Sorbian", "ht": "Haitian Creole",
-        "hu": "Hungarian", "ia": "Interlingua", "id": "Indonesian", "ie": "Interlingue", "ig": "Igbo", "ilo": "Iloko",
-        "io": "Ido", "is": "Icelandic", "it": "Italian", "jv": "Javanese", "kab": "Kabyle", "kac": "Jingpho",
-        "kea": "Kabuverdianu", "ku": "Kurdish", "kw": "Cornish", "kzj": "Coastal Kadazan", "la": "Latin",
-        "lfn": "Lingua Franca Nova", "lg": "Ganda", "ln": "Lingala", "lt": "Lithuanian", "luo": "Luo", "lv": "Latvian",
-        "max": "North Moluccan Malay", "mg": "Malagasy", "mi": "Maori", "ms": "Malay", "mt": "Maltese",
-        "nds": "Low German", "ne-Latn": "Nepali, romanised", "nl": "Dutch", "nn": "Norwegian Nynorsk",
-        "no": "Norwegian", "nov": "Novial", "nso": "Northern Sotho", "ny": "Nyanja", "oc": "Occitan", "om": "Oromo",
-        "pam": "Kapampangan", "pl": "Polish", "pms": "Piedmontese", "pt": "Portuguese", "quz": "Cusco Quechua",
-        "ro": "Romanian", "rw": "Kinyarwanda", "si-Latn": "Sinhala, romanised", "sk": "Slovak", "sl": "Slovenian",
-        "sn": "Shona", "so": "Somali", "sq": "Albanian", "ss": "Swati", "st": "Southern Sotho", "su": "Sundanese",
-        "sv": "Swedish", "sw": "Swahili", "swg": "Swabian", "tk": "Turkmen", "tl": "Tagalog", "tn": "Tswana",
-        "tr": "Turkish", "ts": "Tsonga", "tzl": "Talossan", "ur-Latn": "Urdu, romanised", "uz": "Uzbek",
-        "vi": "Vietnamese", "war": "Waray", "wo": "Wolof", "xh": "Xhosa", "yo": "Yoruba", "zu": "Zulu",
-    },
-    "Mlym": {"ml": "Malayalam"},
-    "Mymr": {"my": "Burmese", "shn": "Shan"},
-    "Orya": {"or": "Odia"},
-    "Sinh": {"si": "Sinhala"},
-    "Taml": {"ta": "Tamil"},
-    "Telu": {"te": "Telugu"},
-    "Thai": {"th": "Thai"},
-    "Tibt": {"bo": "Tibetan"},
-}  # fmt: skip
-_UNDER_RESOURCED = ("bn", "mi", "quz", "sw", "te")
-
-LANGUAGES = {
-    code: Language(code, name, script, code in _UNDER_RESOURCED)
-    for code, name, script in sorted(
-        (code, name, script) for script, languages in _BY_SCRIPT.items() for code, name in languages.items()
-    )
-}
 
 XM3600 = (
     "ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hr", "hu", "id", "it", "ja",
@@ -148,107 +99,228 @@ BELEBELE = {
 }  # fmt: skip
 
 
-# Other codes of the same languages: ISO 639-2 and 639-3, withdrawn codes, common mistakes.  The code of a standard
-# form counts as the language (ekk is et, arb is ar); the code of another variety does not.
-_OTHER_CODES = {
-    "af": "afr", "am": "amh", "ar": "ara arb", "as": "asm", "az": "aze azj", "be": "bel", "bg": "bul", "bm": "bam",
-    "bn": "ben", "bo": "bod tib", "br": "bre", "bs": "bos sh hbs", "ca": "cat", "ch": "cha", "cs": "ces cze cz",
-    "cy": "cym wel", "da": "dan dk", "de": "deu ger", "dtp": "tdu ktr kzt", "el": "ell gre gr", "en": "eng",
-    "eo": "epo", "es": "spa", "et": "est ekk", "eu": "eus baq", "fa": "fas per pes prs", "fi": "fin", "fil": "tl tgl",
-    "fo": "fao", "fr": "fra fre", "fy": "fry", "ga": "gle", "gd": "gla", "gl": "glg", "gn": "grn", "gu": "guj",
-    "ha": "hau", "he": "heb iw", "hi": "hin", "hr": "hrv scr sh hbs", "ht": "hat", "hu": "hun", "hy": "hye arm",
-    "ia": "ina", "id": "ind in", "ie": "ile", "ig": "ibo", "io": "ido", "is": "isl ice", "it": "ita", "ja": "jpn jp",
-    "jv": "jav jw", "ka": "kat geo", "kk": "kaz", "km": "khm", "kn": "kan", "ko": "kor kr", "ku": "kur kmr",
-    "kw": "cor", "ky": "kir", "la": "lat", "lg": "lug", "ln": "lin", "lo": "lao", "lt": "lit", "lv": "lav lvs",
-    "mg": "mlg plt", "mi": "mri mao", "mk": "mkd mac", "ml": "mal", "mn": "mon khk", "mr": "mar", "ms": "msa may zsm",
-    "mt": "mlt", "my": "mya bur", "ne": "nep npi", "nl": "nld dut", "nn": "nno", "no": "nor nb nob", "ny": "nya",
-    "oc": "oci", "om": "orm gaz", "or": "ori ory", "pa": "pan", "pl": "pol", "ps": "pus pbt pst", "pt": "por",
-    "quz": "qu que", "ro": "ron rum mo mol", "ru": "rus", "rw": "kin", "sd": "snd", "si": "sin", "sk": "slk slo",
-    "sl": "slv", "sn": "sna", "so": "som", "sq": "sqi alb als", "sr": "srp scc sh hbs cnr", "ss": "ssw", "st": "sot",
-    "su": "sun", "sv": "swe", "sw": "swa swh swc", "ta": "tam", "te": "tel", "tg": "tgk", "th": "tha", "ti": "tir",
-    "tk": "tuk", "tl": "tgl fil", "tn": "tsn", "tr": "tur", "ts": "tso", "tt": "tat", "ug": "uig", "uk": "ukr ua",
-    "ur": "urd", "uz": "uzb uzn", "vi": "vie vn", "wo": "wol", "xh": "xho", "yi": "yid ydd ji", "yo": "yor",
-    "zh": "zho chi cmn cn chs cht", "zu": "zul",
-}  # fmt: skip
-_WITH_MEMBERS = ("ar", "ms", "zh")  # macrolanguages: a three-letter subtag after these codes means another language
-_COUNTRIES = (  # three-letter country codes, which may follow these codes too
-    "are bhr brn chn dza egy hkg idn irq jor kwt lbn lby mac mar mrt mys omn pse qat sau sdn sgp syr tun twn yem"
-)
+LISTED = frozenset({*XM3600, *XQUAD_R, *MLQA_R, *MIRACL, *TATOEBA.values(), *BELEBELE.values()})
+
+_EXPECTED = "expected a BCP-47 or ISO 639-3 code such as de, zh-Hant, ha or arb_Arab"
+_SPECIAL = ("mis", "mul", "und", "zxx")  # ISO 639's codes for what is no one language
+_OURS = {"nb": "no", "pbt": "ps"}  # standard forms that benchmarks name by the wider code, beside CLDR's
+_VARIETIES = ("fat", "mhr", "quz", "tw")  # CLDR names them by the wider code; data sets have them beside it
+_FAMILIES = {"ber": "ber_Latn_DZ"}  # LASER's texts; CLDR has no likely script of a family
+_NO_SCRIPT = "Zzzz"
+_NOT_ONE = {"sh": ("bs", "hr", "sr"), "hbs": ("bs", "hr", "sr"), "chs": ("zh",)}  # of several languages, or of none
+_PART_OF = {"Hang": "Kore"}  # a script -> the combined script that CLDR has for the language written in it
 
 
-def same_language(code: str, known: Iterable[str] = LANGUAGES) -> list[str]:
+def canonical(code: str) -> str:
+    """The one code here of a language, for any code of it.
+
+    Codes that another replaces, overlong codes and codes of standard forms become the code that CLDR has for the
+    language; a script or region is left out where CLDR's likely subtags give it anyway (Unicode Technical Standard 35,
+    "Remove Likely Subtags", favouring the script).  Variants, extensions, POSIX encodings and modifiers do not name a
+    language and are left out.
+
+    Raises:
+      InputError: no language has the code; the message names the code that was probably meant.
+
+    >>> [canonical(code) for code in ("eng-Latn", "arb_Arab", "iw", "tl", "nb", "zh-TW", "zh_CN", "pt-BR", "pt-PT")]
+    ['en', 'ar', 'he', 'fil', 'no', 'zh-Hant', 'zh', 'pt', 'pt-PT']
+    """
+    found = _canonical(code) if isinstance(code, str) else None
+    if found is None:
+        raise InputError(unknown_language(code))
+    return found
+
+
+def is_known(code: object) -> bool:
+    """Whether a value is a code of a language."""
+    return isinstance(code, str) and _canonical(code) is not None
+
+
+def own_code(code: str) -> str:
+    """The code of an evaluation's language: a benchmark's own codes stay, such as Tatoeba's tl; others are canonical.
+
+    Raises:
+      InputError: as `canonical`.
+    """
+    return code if code in LISTED else canonical(code)
+
+
+def by_language(codes: Mapping[Place, str], named: str, of: Callable[[str], str] = own_code) -> dict[str, Place]:
+    """{code: place}, from the code that each place names, in the order of the places.
+
+    Args:
+      codes: place, such as a file -> the code it names.
+      named: how places are named, for the message on an unknown code.
+      of: `own_code` or `canonical`.
+
+    Raises:
+      InputError: a code is unknown, or two places name one language.
+    """
+    found = {}
+    for place, written in codes.items():
+        try:
+            code = of(written)
+        except InputError as error:
+            raise InputError(f"{place}: {unknown_language(written, named)}") from error
+        if code in found:
+            raise InputError(f"{found[code]} and {place} are both in {code!r}: expected one; join or remove one")
+        found[code] = place
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def language(code: str) -> Language:
+    """The language with a code; raises InputError as `canonical`."""
+    code = own_code(code)
+    tag = langcodes.Language.get(code, normalize=False)
+    return Language(code, tag.display_name(), _likely(tag.language, tag.script, tag.territory)[1] or _NO_SCRIPT)
+
+
+@contextlib.contextmanager
+def state_under_resourced(codes: Iterable[str]) -> Iterator[None]:
+    """Within the context, `codes` are the under-resourced languages; raises InputError for an unknown code."""
+    token = _stated.set(tuple(language(code).code for code in codes))
+    try:
+        yield
+    finally:
+        _stated.reset(token)
+
+
+def under_resourced() -> dict[str, list[str]]:
+    """The setting that results record: the stated under-resourced languages; empty for XM3600's five."""
+    return {} if _stated.get() == UNDER_RESOURCED else {"under_resourced": list(_stated.get())}
+
+
+def under_resourced_words() -> str:
+    """Which languages are under-resourced, for definitions and reports.
+
+    >>> under_resourced_words()
+    "XM3600's five under-resourced languages"
+    """
+    codes = under_resourced().get("under_resourced")
+    return f"the under-resourced languages ({' '.join(codes)})" if codes else "XM3600's five under-resourced languages"
+
+
+def same_language(code: str, known: Collection[str] | None = None) -> list[str]:
     """The known codes of the language that another code means; empty if there are none.
 
     Args:
-      code: a code of another standard (`zho`, `iw`), with a script or a country (`zh-Hans`, `zh_CN`, `pt-BR`,
-        `eng_Latn`, `de_DE.UTF-8`), in another case (`ZH`), or an English name (`Chinese`).
-      known: the accepted codes, or other names of languages.
+      code: a code, a country's code taken for its language's (`jp`), or an English name (`Chinese`).
+      known: the accepted codes, or other names of languages; None: any canonical code.
 
-    >>> [same_language(code) for code in ("zh-CN", "iw", "jpn", "sh", "xx")]
-    [['zh'], ['he'], ['ja'], ['bs', 'hr', 'sr'], []]
+    >>> [same_language(code) for code in ("zh-CN", "jp", "jpn", "sh", "Hebrew", "xx")]
+    [['zh'], ['ja'], ['ja'], ['bs', 'hr', 'sr'], ['he'], []]
+    >>> same_language("que", XM3600), same_language("nb", TATOEBA)
+    (['quz'], ['nob'])
     """
-    wanted, known = _codes_here(code), [one for one in known if one != code]
-    plain = _subtags(code)[0]
-    for fits in (
-        lambda one: one == plain and wanted,
-        lambda one: one in wanted,
-        lambda one: wanted & _codes_here(one),
-    ):
-        if found := [one for one in known if fits(one)]:
+    meant = _meant(code)
+    if known is None:
+        return [one for one in meant if one != code]
+    for of in (lambda one: set(_meant(one)), lambda one: {_wider(found) for found in _meant(one)}):
+        if found := [one for one in known if one != code and of(one) & of(code)]:
             return found
     return []
 
 
-def _subtags(code: str) -> list[str]:
-    """The subtags of a code in lower case, without a POSIX encoding; of zh-yue, starting with yue.
-
-    >>> [_subtags(code) for code in ("pt_BR.UTF-8", "zh-yue-HK", "ZH")]
-    [['pt', 'br'], ['yue', 'hk'], ['zh']]
-    """
-    found = re.split(r"[.@]", code.strip())[0].replace("_", "-").casefold().split("-")
-    of_its_own = found[0] in _WITH_MEMBERS and len(found) > 1 and len(found[1]) == 3 and found[1].isalpha()
-    of_its_own = of_its_own and found[1] not in _COUNTRIES.split()
-    return found[of_its_own:]
-
-
-def _codes_here(code: str) -> set[str]:
-    """The codes in `LANGUAGES` that a code or an English name stands for."""
-    plain = _subtags(code)[0]
-    found = {plain} & LANGUAGES.keys() | {one for one, others in _OTHER_CODES.items() if plain in others.split()}
-    name = code.partition("(")[0].strip().casefold()  # of "Chinese (Simplified)"
-    return found or {language.code for language in LANGUAGES.values() if language.name.casefold() == name}
-
-
-_EXPECTED = f"the known codes are {' '.join(LANGUAGES)}; add others to hbt_jax/languages.py"
-
-
-def unknown_language(code: object, expected: str = "", known: Iterable[str] = LANGUAGES) -> str:
+def unknown_language(code: object, expected: str = "", known: Collection[str] | None = None) -> str:
     """The part of a message that says what is wrong with an unknown language, and what to write instead.
 
     Args:
       code: what was found.
       expected: what is expected, if it is not another name of a known language: with `known`, a whole sentence such as
-        "XM3600 has ar bn ..."; otherwise what comes before the list of `LANGUAGES`.
-      known: the accepted codes or names.
+        "XM3600 has ar bn ..."; otherwise what comes before the words on codes.
+      known: the accepted codes or names; None: any code.
 
-    >>> unknown_language("zh-CN")
-    "unknown language 'zh-CN': write zh, its code here"
+    >>> unknown_language("jp")
+    "unknown language 'jp': write ja, its code here"
     """
     same = same_language(code, known) if isinstance(code, str) else []
     if same:
         why = "its code here" if len(same) == 1 else "whichever it is"
         return f"unknown language {code!r}: write {' or '.join(same)}, {why}"
-    if known is LANGUAGES:
+    if known is None:
         expected = f"{expected}; {_EXPECTED}" if expected else _EXPECTED
     return f"unknown language {code!r}: {expected}"
 
 
-def language(code: str) -> Language:
-    """The language with a code.
+@functools.lru_cache(maxsize=4096)
+def _canonical(code: str) -> str | None:
+    """See `canonical`; None for what is no code of one language."""
+    try:
+        narrow = langcodes.Language.get(re.split("[.@]", code.strip())[0])
+    except langcodes.LanguageTagError:
+        return None
+    written = re.split("[-_.@]", code.strip())[0].casefold()
+    tag = narrow if narrow.language in _VARIETIES else narrow.prefer_macrolanguage()
+    own = tag.language
+    script, region = _PART_OF.get(tag.script, tag.script), tag.territory
+    for extension in tag.extlangs or ():  # ar-arz is arz; a region of three letters looks alike: ar-EGY
+        if alias := get_global("territory_aliases").get(extension.upper()):
+            region = alias[0]
+        else:
+            own = extension
+    stated = [part for part in (own, script, region) if part]
+    if own is None or written in (*_SPECIAL, *_NOT_ONE) or "qaa" <= own <= "qtz":
+        return None
+    if not langcodes.tag_is_valid("-".join(stated)):
+        return None
+    return _shortest(_OURS.get(own, own), script, region)
 
-    Raises:
-      InputError: the code is unknown; the message names the code to write instead, or lists the known ones.
-    """
-    if code not in LANGUAGES:
-        raise InputError(unknown_language(code))
-    return LANGUAGES[code]
+
+def _shortest(own: str, script: str | None, region: str | None) -> str:
+    """The shortest code with the same likely language, script and region."""
+    whole = _likely(own, script, region)
+    for short_script, short_region in ((None, None), (whole[1], None), (None, whole[2])):
+        if whole[1] and _likely(own, short_script, short_region) == whole:
+            return "-".join(filter(None, (own, short_script, short_region)))
+    return "-".join(filter(None, (own, script, region)))
+
+
+def _likely(own: str, script: str | None = None, region: str | None = None) -> tuple:
+    """(language, script, region) with what is missing by CLDR's likely subtags, None where it has none."""
+    likely = get_global("likely_subtags")
+    for key in ((own, script, region), (own, script), (own, region), (own,), (_cldr(own),)):
+        if all(key) and (found := likely.get("_".join(key)) or _FAMILIES.get(own)):
+            _, likely_script, likely_region = found.split("_")
+            return own, script or likely_script, region or likely_region
+    return own, script, region
+
+
+def _cldr(own: str) -> str:
+    """The code that CLDR has in place of a language's."""
+    return get_global("language_aliases").get(own, own)
+
+
+@functools.lru_cache(maxsize=4096)
+def _meant(code: str) -> tuple[str, ...]:
+    """The canonical codes that a code or name probably means."""
+    if (found := _canonical(code)) is not None:
+        return (found,)
+    plain, *others = re.split("[-_.@]", code.strip().casefold())
+    if guessed := _NOT_ONE.get(plain):
+        return guessed
+    if (
+        len(plain) == 2
+        and not is_known(plain)
+        and (of_country := get_global("likely_subtags").get(f"und_{plain.upper()}"))
+    ):
+        return (canonical(of_country),)
+    if "".join(others).isalpha() and (found := _canonical(plain)):  # zh-CHS
+        return (found,)
+    return _named(code.partition("(")[0].strip())
+
+
+def _named(name: str) -> tuple[str, ...]:
+    """The canonical code of a language with an English name."""
+    if len(name) < 4 or not name.replace(" ", "").isalpha():
+        return ()
+    try:
+        return tuple(filter(None, [_canonical(str(langcodes.find(name)))]))
+    except LookupError:
+        return ()
+
+
+def _wider(code: str) -> str:
+    """The language of a canonical code without script and region, and of a variety kept apart the wider language."""
+    own, *_ = code.split("-")
+    return str(langcodes.Language.get(own).prefer_macrolanguage())

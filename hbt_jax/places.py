@@ -38,9 +38,19 @@ def check_local(name: str, value: str | os.PathLike, remote: Sequence[str] = ())
     raise InputError(f"{name}={value}: expected a local path, not {found[1]}:// ({takes}): {advice}")
 
 
-def check_scheme(name: str, value: str | os.PathLike) -> None:
-    """Raises InputError if a value that may have a scheme has only one slash after it, which would be a local path."""
+def check_scheme(name: str, value: str | os.PathLike, only: str = "") -> None:
+    """Raises InputError if a value that may have a scheme has only one slash after it, which would be a local path.
+
+    Args:
+      name: the flag or argument that gave it.
+      value: the place.
+      only: the one scheme that the value may have; empty: any.
+    """
     found = _SCHEME.match(os.fspath(value))
     if found and len(found[2]) == 1:
         meant = f"{found[1]}://{os.fspath(value)[found.end() :]}"
         raise InputError(f"{name}={value}: expected two slashes after the scheme: write {meant}")
+    if found and only and found[1] != only:
+        raise InputError(f"{name}={value}: expected a local path or {only}://BUCKET/FOLDER: no other scheme works here")
+    if found and only:  # before anything asks etils for its file system: fsspec's, which names a bucket's errors
+        os.environ.setdefault("EPATH_USE_TF", "false")

@@ -13,10 +13,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
+from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
 from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import benchmark_folder  # noqa: E402
 from hbt_jax.files import check_writable  # noqa: E402
-from hbt_jax.holding import held  # noqa: E402
+from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 
@@ -25,12 +26,13 @@ def main(_: list[str]) -> None:
     config, processes = command.values(EvalConfig), command.values(ProcessConfig)
     command.require([*([] if config.other else ["model"]), *([] if config.mteb_tasks else ["benchmarks"]), "out"])
     command.require_data_dir(config.benchmarks, config.data_dir)
-    check_writable(config.out)
+    if not is_remote(config.out):
+        check_writable(config.out)
     for name in config.benchmarks:
         benchmark_folder(name, config.data_dir)
     with StopRequest("stopping; a second signal stops at once") as stop, contextlib.ExitStack() as stack:
         if not processes.coordinator:
-            stack.enter_context(held(config.out, "--out"))
+            stack.enter_context(held_anywhere(config.out, "--out"))
         # These import jax: only after the flags have been checked.
         if config.mteb_tasks:
             from hbt_jax.interchange.mteb_tasks import run_tasks
@@ -44,7 +46,7 @@ def main(_: list[str]) -> None:
         join_processes(processes)
         stack.enter_context(watched(processes.coordinator))
         if processes.coordinator:  # the first process locks it for all
-            first_process_first(lambda: stack.enter_context(held(config.out, "--out")))
+            first_process_first(lambda: stack.enter_context(held_anywhere(config.out, "--out")))
         evaluate_command(config, stop)
 
 

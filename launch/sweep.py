@@ -152,4 +152,4 @@ if __name__ == "__main__":
         "samples", 10_000, "draws of the bootstrap and of the randomisation test of each comparison", lower_bound=100
     )
     flags.DEFINE_bool("print_commands", False, "print the commands of unfinished runs, one a line, and run none")
-    command.run_command(main)
+    command.run_command(main, local=["workdir"])

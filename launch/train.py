@@ -16,12 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
+from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, VALIDATION_LOSS, ProcessConfig, TrainConfig  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.evaluation.during_training import DevEvaluation, check_names  # noqa: E402
-from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, end_with_parent, run_child  # noqa: E402
 
@@ -80,6 +80,9 @@ def check(config: TrainConfig) -> None:
         raise InputError(f"--layer_probe={config.evaluation.layer_probe} needs --benchmarks")
     if config.preparation.prepare and config.preparation.prepare not in PREPARED:
         raise InputError(f"--prepare={config.preparation.prepare}: expected one of {', '.join(PREPARED)}")
+    distillation = config.teaching.distillation
+    if distillation != "none" and not config.plan.negatives:
+        raise InputError(f"--distillation={distillation} needs --negatives, whose scores by the teacher it compares")
     command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
     for name in config.evaluation.benchmarks:  # now, not after hours of training
         check_known(name)
@@ -91,11 +94,11 @@ def check(config: TrainConfig) -> None:
 @contextlib.contextmanager
 def folders_held(config: TrainConfig) -> Iterator[None]:
     """Locks the folders that the run writes; if a job has several processes, the first one locks them for all."""
-    workdir = Path(config.run.workdir)
+    workdir = config.run.workdir.rstrip("/")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(held(workdir, "--workdir"))
+        stack.enter_context(held_anywhere(workdir, "--workdir"))
         if config.evaluation.benchmarks:  # launch/eval.py may be writing there: fail now, not after hours
-            stack.enter_context(held(workdir / "evaluation", "--workdir"))
+            stack.enter_context(held_anywhere(f"{workdir}/evaluation", "--workdir"))
         yield
 
 
@@ -105,6 +108,19 @@ def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | No
     if not chosen.evaluate_every:
         return None
     return DevEvaluation(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric, lambda: stop.requested)
+
+
+def guide(config: TrainConfig, stop: StopRequest):
+    """What embeds the stores by --guide_model; None if there is none."""
+    if not config.teaching.guide_model:
+        return None
+    from hbt_jax.mining.guide import GuideModel
+
+    def poll() -> None:
+        if stop.requested:
+            raise Interrupted("while the guide embeds the stores; run the same command again to resume")
+
+    return GuideModel(config, poll)
 
 
 def main(_: list[str]) -> None:
@@ -128,7 +144,7 @@ def main(_: list[str]) -> None:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
-        mesh = train(config, stop, dev_evaluation(config, stop))
+        mesh = train(config, stop, dev_evaluation(config, stop), guide(config, stop))
         if config.evaluation.benchmarks:
             evaluate_workdir(config, mesh, stop)
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hbt_jax.config import TRAIN_PARTS, CheckpointConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config import TRAIN_PARTS, CheckpointConfig, LearningConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 
 
@@ -47,6 +47,11 @@ def test_no_option_of_training_has_two_parts():
         (lambda: PlanConfig(global_batch=1), "--global_batch=1: expected at least 2"),
         (lambda: PlanConfig(mono_probability=-0.1), "--mono_probability=-0.1: expected at least 0.0"),
         (lambda: CheckpointConfig(save_minutes=0.0), "--save_minutes=0.0: expected more than 0.0"),
+        (lambda: LearningConfig(matryoshka_widths=("8:x",)), "--matryoshka_widths=8:x: '8:x': expected WIDTH or"),
+        (
+            lambda: LearningConfig(matryoshka_widths=("8", "8:2")),
+            "expected different widths from 1, and weights above 0",
+        ),
         (lambda: TextConfig(query_length=64, passage_length=32, row_length=48), "--row_length=48 is shorter"),
     ],
 )

@@ -23,18 +23,22 @@ BASE = {
 MAY_IMPORT = {  # room -> rooms of hbt_jax it may import, beside BASE
     "models": {"models"},
     "data": {"data", "models", "flags"},
-    "training": {"training", "data", "models", "mesh"},
-    "evaluation": {"evaluation", "data", "models", "mesh"},
-    "interchange": {"interchange", "evaluation", "training", "data", "models", "mesh"},
+    "bucket": {"bucket", "data"},
+    "training": {"training", "bucket", "data", "models", "mesh"},
+    "evaluation": {"evaluation", "bucket", "data", "models", "mesh"},
+    "interchange": {"interchange", "evaluation", "bucket", "training", "data", "models", "mesh"},
+    "mining": {"mining", "evaluation", "bucket", "training", "data", "models", "mesh"},
     "study": {"study", "evaluation", "training"},
     "compile_check": {"compile_check", "evaluation", "training", "data", "models", "mesh"},
 }
 FORBIDDEN = {  # room -> packages that must not be imported there
     "models": {"tensorflow", "absl", "optax", "orbax", "torch", "transformers", "sentence_transformers"},
     "data": {"jax", "flax", "absl", "tensorflow_datasets"},
+    "bucket": {"jax", "flax", "tensorflow", "absl", "tensorflow_datasets"},
     "training": {"tensorflow", "absl", "tensorflow_datasets"},
     "evaluation": {"tensorflow", "absl", "tensorflow_datasets"},
     "interchange": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
+    "mining": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers"},
     "study": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
     "compile_check": {"tensorflow", "absl", "tensorflow_datasets", "torch", "transformers", "sentence_transformers"},
 }

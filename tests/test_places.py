@@ -14,18 +14,18 @@ from hbt_jax.places import check_local, check_scheme, is_remote
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {  # command -> flags and arguments that name paths, those that take a scheme
     "launch/train.py": (
-        ["workdir", "model", "tokenizer", "prepared_dir", "store_cache", "data_dir", "benchmarks", "dev_benchmarks"],
-        ["stores", "validation_stores"],
+        ["model", "tokenizer", "prepared_dir", "store_cache", "data_dir", "benchmarks", "dev_benchmarks"],
+        ["workdir", "stores", "validation_stores"],
     ),
     "launch/sweep.py": (["workdir", "model", "store_cache"], ["stores", "validation_stores"]),
     "launch/eval.py": (
-        ["model", "out", "data_dir", "benchmarks", "query_expansions", "language_texts", "compilation_cache_dir"],
-        [],
+        ["data_dir", "benchmarks", "query_expansions", "language_texts", "compilation_cache_dir"],
+        ["model", "out"],
     ),
     "launch/compare.py": (["a", "b", "out"], []),
-    "launch/export.py": (["model", "out", "language_texts"], []),
+    "launch/export.py": (["out", "language_texts"], ["model"]),
     "launch/compile_check.py": (["json", "report", "program_cache"], []),
-    "launch/embed.py": (["model", "input", "output"], []),
+    "launch/embed.py": (["input", "output"], ["model"]),
     "data_prep/build_store.py": (["input_dir", "raw_dir", "tokenizer"], ["out_dir"]),
     "data_prep/inspect_store.py": (["tokenizer", "store_cache"], ["STORE"]),
     "data_prep/decontaminate.py": (
@@ -85,6 +85,14 @@ def test_one_slash_is_a_slip_where_a_scheme_is_taken():
         check_scheme("--stores", value)
     with pytest.raises(InputError, match="--stores=gs:/b/r: expected two slashes after the scheme: write gs://b/r"):
         check_scheme("--stores", "gs:/b/r")
+
+
+def test_a_place_of_checkpoints_has_one_scheme(monkeypatch):
+    monkeypatch.setenv("EPATH_USE_TF", "")
+    for value in ("gs://b/r", "a/b"):
+        check_scheme("--workdir", value, "gs")
+    with pytest.raises(InputError, match="--workdir=s3://b/r: expected a local path or gs://BUCKET/FOLDER: no other"):
+        check_scheme("--workdir", "s3://b/r", "gs")
 
 
 def test_is_remote():

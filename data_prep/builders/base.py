@@ -17,7 +17,7 @@ from typing import TextIO
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped
+from data_prep.builders.row import BadRow, Dropped, Respelled
 from data_prep.builders.source_files import by_split
 from data_prep.builders.tables import ON_BAD_ROW, table_features
 from data_prep.builders.unchanged import check_unchanged, digest
@@ -32,15 +32,20 @@ class LeftOut:
 
     Attributes:
       counts: reason -> how many.
+      respelled: code in the files -> {"language": its code here, "rows": how many}.
     """
 
     def __init__(self, rejects: Path, on_bad_row: str):
         self.counts: collections.Counter = collections.Counter()
+        self.respelled: dict[str, dict] = {}
         self._path, self._stop = rejects, on_bad_row == "stop"
         self._file: TextIO | None = None
 
-    def add(self, value: BadRow | Dropped) -> None:
+    def add(self, value: BadRow | Dropped | Respelled) -> None:
         """Counts one; raises a BadRow if that is to stop the build."""
+        if isinstance(value, Respelled):
+            self.respelled[value.written] = {"language": value.code, "rows": value.count}
+            return
         if isinstance(value, Dropped):
             self.counts[value.reason] += value.count
             return
@@ -72,6 +77,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       VERSION, RELEASE_NOTES: as TensorFlow Datasets wants them.
       CITATION, HOMEPAGE, LICENSE: of the data; empty for the user's own.
       FILES: what the folder holds, for messages.
+      FLAG: the flag that names the files.
+      SCORES: whether rows may have a teacher's scores.
       ALIKE: whether a query is its own passage by design, so that build_store.py keeps such pairs.
       FILE_NAMES: split -> names of its files; or find_files, where names alone do not say it.
 
@@ -82,7 +89,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     CITATION = HOMEPAGE = LICENSE = FILES = ""
     FILE_NAMES: Mapping[str, Sequence[str]] = {}
-    ALIKE = False
+    ALIKE = SCORES = False
+    FLAG = "--input_dir"
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="queries", description="One record per distinct query and language."),
         tfds.core.BuilderConfig(
@@ -95,13 +103,18 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def __init__(self, *, input_dir: str | os.PathLike, on_bad_row: str = "stop", **kwargs):
         if on_bad_row not in ON_BAD_ROW:
             raise InputError(f"--on_bad_row={on_bad_row}: expected one of {', '.join(ON_BAD_ROW)}")
-        self._input_dir, self._on_bad_row = Path(input_dir), on_bad_row
-        if not self._input_dir.is_dir():
-            raise InputError(f"--input_dir={input_dir}: no such folder: expected one that holds {self.FILES}")
-        self._files = self.find_files(self._input_dir)
+        self._on_bad_row = on_bad_row
+        self._files = self._found(input_dir)
         super().__init__(**kwargs)
         if self.is_prepared():
             self._check_unchanged()
+
+    def _found(self, input_dir: str | os.PathLike) -> Mapping[str, Sequence[Path]]:
+        """Split -> its files."""
+        self.named, self._input_dir = input_dir, Path(input_dir)
+        if not self._input_dir.is_dir():
+            raise InputError(f"--input_dir={input_dir}: no such folder: expected one that holds {self.FILES}")
+        return self.find_files(self._input_dir)
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
@@ -123,7 +136,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         now = {**{f"--{name}": value for name, value in settings.items()}, **self._digests()}
         if any(reason.startswith(BAD_ROWS) for counts in prepared["dropped"].values() for reason in counts):
             before["--on_bad_row"], now["--on_bad_row"] = prepared["on_bad_row"], self._on_bad_row
-        check_unchanged(self.data_dir, "other files than those in --input_dir, or with other flags", before, now)
+        check_unchanged(self.data_dir, f"other files than those in {self.FLAG}, or with other flags", before, now)
 
     def _digests(self) -> dict[str, str]:
         paths = [path for files in self._files.values() for path in files]
@@ -132,7 +145,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             description=type(self).__doc__,
-            features=table_features(self.builder_config.name),
+            features=table_features(self.builder_config.name, self.SCORES),
             citation=self.CITATION,
             homepage=self.HOMEPAGE,
             license=self.LICENSE,
@@ -154,10 +167,12 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield left_out
         if counts := dict(+left_out.counts):
             self.info.metadata["dropped"][split] = counts
+        if left_out.respelled:
+            self.info.metadata.setdefault("respelled", {})[split] = left_out.respelled
 
     def _nothing_left(self, split: str, left_out: Mapping[str, int]) -> InputError:
         """The error for a split without a usable row."""
         return InputError(
-            f"--input_dir={self._input_dir}: {split} has no usable row (left out: {reasons(left_out)}): expected at"
+            f"{self.FLAG}={self.named}: {split} has no usable row (left out: {reasons(left_out)}): expected at"
             " least one; correct the files, or remove those of this split"
         )

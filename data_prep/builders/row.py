@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from hbt_jax.errors import InputError
+from hbt_jax.languages import canonical
 from hbt_jax.text_identity import identity_text
 
 Unit = TypeVar("Unit")
@@ -20,12 +21,16 @@ class Row:
       query, passage: language code -> text.
       negatives: passages that do not answer the query.
       group: rows with the same group are never negatives of each other.
+      score: a teacher's score of query and passage; None if there is none.
+      negative_scores: its scores of query and each negative; empty if there are none.
     """
 
     query: dict[str, str]
     passage: dict[str, str]
     negatives: tuple[dict[str, str], ...]
     group: str
+    score: float | None = None
+    negative_scores: tuple[float, ...] = ()
 
 
 class BadRow(InputError):
@@ -51,6 +56,29 @@ class Dropped:
 
     reason: str
     count: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Respelled:
+    """Texts whose language is written as another code than its code here: no error, but always said.
+
+    Readers yield it beside the rows.
+
+    Attributes:
+      written, code: the code in the files, and the canonical one.
+      count: of how many rows.
+    """
+
+    written: str
+    code: str
+    count: int
+
+
+def respelled(counts: Mapping[str, int]) -> Iterator[Respelled]:
+    """Yields the written codes, of so many rows each, that are not canonical."""
+    for written, count in sorted(counts.items()):
+        if (code := canonical(written)) != written:
+            yield Respelled(written, code, count)
 
 
 def read_each(

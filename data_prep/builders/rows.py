@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from data_prep.builders.base import SourceBuilder
 from data_prep.builders.keys import in_order
-from data_prep.builders.row import BadRow, Dropped, Row, item_id, typed_id
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, typed_id
 from data_prep.scratch.id_index import IdIndex
 
 ONE_TEXT = "Texts that differ only in normal form, spaces or invisible characters are one item."  # a release note
@@ -34,10 +34,11 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
     """
 
     @abc.abstractmethod
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
-        """Yields the rows of the files of one split.
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped | Respelled]:
+        """Yields the rows of the files of one split, their languages by canonical codes.
 
-        It yields a BadRow in place of a malformed row, and a Dropped in place of what the source leaves out.
+        It yields a BadRow in place of a malformed row, a Dropped in place of what the source leaves out, and a
+        Respelled for each code in the files that is not canonical.
         """
 
     def _generate_examples(self, split: str, files: Sequence[Path]):
@@ -45,7 +46,7 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
         table = self.builder_config.name
         read = tqdm(self._usable(split, files), desc=f"{self.name} {split}, {table}", unit=" rows", disable=None)
         if table == "pairs":
-            yield from in_order(pairs(read))
+            yield from in_order(pairs(read, self.SCORES))
             return
         with tempfile.TemporaryDirectory(dir=self.data_dir) as scratch:
             items = DistinctItems(table, Path(scratch))
@@ -108,12 +109,20 @@ def _halves(ids: Iterable[str]) -> np.ndarray:
     return np.frombuffer(bytes.fromhex("".join(ids)), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def pairs(rows: Iterable[Row]) -> Iterator[dict]:
-    """Yields the records of the table `pairs`, one per row."""
+def pairs(rows: Iterable[Row], scores: bool = False) -> Iterator[dict]:
+    """Yields the records of the table `pairs`, one per row; of equal negatives the first counts, with its score."""
     for row in rows:
-        yield {
+        negatives: dict[str, int] = {}
+        for index, negative in enumerate(row.negatives):
+            negatives.setdefault(item_id(negative), index)
+        record = {
             "query": item_id(row.query),
             "passage": item_id(row.passage),
             "group": row.group,
-            "negatives": list(dict.fromkeys(map(item_id, row.negatives))),
+            "negatives": list(negatives),
         }
+        if scores:
+            record["score"] = [] if row.score is None else [row.score]
+            listed = negatives.values() if row.negative_scores else ()
+            record["negative_scores"] = [row.negative_scores[index] for index in listed]
+        yield record

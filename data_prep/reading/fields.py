@@ -3,7 +3,7 @@
 import json
 
 from data_prep.builders.row import BadRow
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import canonical, is_known, unknown_language
 from hbt_jax.text_identity import identity_text
 
 _SHOWN = 60  # characters shown of a wrong value
@@ -12,7 +12,7 @@ _KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an obje
 
 def shown(value: object) -> str:
     """A wrong value as messages show it: as JSON, shortened."""
-    text = json.dumps(value)
+    text = json.dumps(value, default=str)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
@@ -51,7 +51,7 @@ def text(place: str, name: str, value: object, otherwise: str = "expected a text
 
 
 def language(place: str, name: str, code: object) -> str:
-    """Returns a value that is the code of a known language; raises BadRow for any other."""
-    if not isinstance(code, str) or code not in LANGUAGES:
+    """Returns the canonical code of a language, from any code of it; raises BadRow for what is no such code."""
+    if not is_known(code):
         raise BadRow(f"{place}: {name} has the {unknown_language(code)}")
-    return code
+    return canonical(code)

@@ -23,12 +23,13 @@ Normal form, outer spaces and invisible characters make no difference between na
 repeat the texts of a language are skipped and counted.
 """
 
+import collections
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, identity
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, identity, respelled
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.reading.fields import language, shown, text
 from data_prep.reading.line_files import json_value, lines
@@ -39,7 +40,7 @@ AGAIN = "rows of a group that repeat the texts of a language"
 _NEEDED, _OPTIONAL, _ONE_LANGUAGE = ("query", "passage"), ("id", "negatives", "group"), "language"
 
 
-def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
+def rows(path: Path) -> Iterator[Row | BadRow | Dropped | Respelled]:
     """Yields the rows of a file in order, and a BadRow in place of each malformed line.
 
     Raises:
@@ -47,6 +48,7 @@ def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
     """
     first_place: dict[str, str] = {}
     translated: dict[str, Row] = {}
+    written: collections.Counter = collections.Counter()  # code in the file -> rows
     empty = True
     for place, line in lines(path):
         if not line.strip():
@@ -58,6 +60,7 @@ def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
             name = f"{path.name}:{place.rpartition(':')[2]}"
             if _ONE_LANGUAGE in fields:
                 row = _row(place, _spread(place, fields), name)
+                written.update(_codes(fields))
                 if "group" in fields:
                     before = translated.get(row.group)
                     translated[row.group] = _joined(place, before, row)
@@ -66,12 +69,22 @@ def rows(path: Path) -> Iterator[Row | BadRow | Dropped]:
                     continue
             else:
                 row = _row(place, fields, name)
+                written.update(_codes(fields))
         except BadRow as bad:
             row = bad
         yield row
     if empty:
         raise InputError(f"{path}: the file has no row: expected one JSON object per line")
     yield from translated.values()
+    yield from respelled(written)
+
+
+def _codes(fields: dict) -> set[str]:
+    """The codes of a row as they are written."""
+    if _ONE_LANGUAGE in fields:
+        return {str(fields[_ONE_LANGUAGE])}
+    sides = [fields[name] for name in _NEEDED] + list(fields.get("negatives") or ())
+    return {code for side in sides if isinstance(side, dict) for code in side}
 
 
 def _check_id(place: str, fields: dict, first_place: dict[str, str]) -> None:
@@ -165,9 +178,16 @@ def _texts(place: str, name: str, value: object) -> dict[str, str]:
         raise BadRow(f'{place}: {name} is {shown(value)}: expected an object such as {{"en": "text"}}')
     if not value:
         raise BadRow(f"{place}: {name} has no language: expected at least one, {{CODE: text}}")
-    for code, written in value.items():
-        _string(place, f"{name}.{language(place, name, code)}", written)
-    return value
+    texts, first = {}, {}
+    for written, content in value.items():
+        code = language(place, name, written)
+        if code in texts:
+            raise BadRow(
+                f"{place}: {name} has {first[code]!r} and {written!r}, which are one language, {code!r}: expected one"
+                " text a language; leave out one"
+            )
+        texts[code], first[code] = _string(place, f"{name}.{written}", content), written
+    return texts
 
 
 def _string(place: str, name: str, value: object) -> str:
@@ -199,7 +219,7 @@ class Jsonl(RowsBuilder):
             raise InputError(f"--input_dir={input_dir} holds no data: expected {cls.FILES}")
         return found
 
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped | Respelled]:
         """Yields the rows of a file; see the module's docstring."""
         for path in files:
             yield from rows(path)

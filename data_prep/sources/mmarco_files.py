@@ -6,10 +6,14 @@ from pathlib import Path
 
 from data_prep.builders.source_files import no_data
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import unknown_language
 
-CODES = ("ar", "de", "en", "es", "fr", "hi", "id", "it", "ja", "nl", "pt", "ru", "vi", "zh")
-_BY_NAME = {LANGUAGES[code].name.lower(): code for code in CODES}
+_BY_NAME = {
+    "arabic": "ar", "german": "de", "english": "en", "spanish": "es", "french": "fr", "hindi": "hi", "indonesian": "id",
+    "italian": "it", "japanese": "ja", "dutch": "nl", "portuguese": "pt", "russian": "ru", "vietnamese": "vi",
+    "chinese": "zh",
+}  # fmt: skip
+CODES = tuple(_BY_NAME.values())
 _PACKED = ("", ".gz")
 _COLLECTION = "_collection.tsv"
 # Split -> the possible names of its pairs, best first, each with the names of its queries.

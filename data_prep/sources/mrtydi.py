@@ -19,9 +19,12 @@ from data_prep.builders.source_files import no_data
 from data_prep.reading.fields import text, text_field
 from data_prep.reading.line_files import columns, json_value, lines
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import unknown_language
 
-CODES = ("ar", "bn", "en", "fi", "id", "ja", "ko", "ru", "sw", "te", "th")
+_BY_NAME = {
+    "arabic": "ar", "bengali": "bn", "english": "en", "finnish": "fi", "indonesian": "id", "japanese": "ja",
+    "korean": "ko", "russian": "ru", "swahili": "sw", "telugu": "te", "thai": "th",
+}  # fmt: skip
 NOT_JUDGED = "questions without a passage judged relevant"
 _PARTS = {"train": "train", "validation": "dev", "test": "test"}
 _QRELS = ("question", "Q0", "passage", "relevance")
@@ -72,13 +75,12 @@ class Mrtydi(RowsBuilder):
 
 def _code(folder: Path) -> str:
     name = folder.name.rpartition("-")[2]
-    codes = {LANGUAGES[code].name.lower(): code for code in CODES}
-    if name not in codes:
+    if name not in _BY_NAME:
         expected = (
-            f"expected a folder mrtydi-v1.1-LANGUAGE or LANGUAGE with one of {' '.join(codes)}; rename or move it"
+            f"expected a folder mrtydi-v1.1-LANGUAGE or LANGUAGE with one of {' '.join(_BY_NAME)}; rename or move it"
         )
-        raise InputError(f"{folder}: {unknown_language(name, expected, codes)}")
-    return codes[name]
+        raise InputError(f"{folder}: {unknown_language(name, expected, _BY_NAME)}")
+    return _BY_NAME[name]
 
 
 def _collection(folder: Path) -> Path:
@@ -125,7 +127,7 @@ def _judgement(place: str, line: bytes) -> tuple[str, str, bool]:
     return name, passage, relevance != "0"
 
 
-@functools.lru_cache(maxsize=len(CODES))
+@functools.lru_cache(maxsize=len(_BY_NAME))
 def _judged_passages(folder: Path, collection: Path, changed: int) -> tuple[dict[str, str], list[BadRow]]:
     """Id -> text of the passages that a judgement of any split names; and the malformed lines.
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, respelled
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.line_files import decoded, lines
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import by_language, canonical
 from hbt_jax.text_identity import identity_text
 
 BLANK = "blank lines, counted per language"
@@ -37,26 +37,26 @@ class Parallel(RowsBuilder):
         """The files of each split, ordered by language code.
 
         Raises:
-          InputError: there is none, a file is not named after a known language, or a split has one language only.
+          InputError: there is none, a file is not named after a known language, two are of one language, or a split has
+            one language only.
         """
         found = folders_by_split(input_dir, "*.txt", cls.FILES)
         for split, paths in found.items():
-            for path in paths:
-                if path.stem not in LANGUAGES:
-                    named = "files are named after the language of their lines, such as en.txt"
-                    raise InputError(f"{path}: {unknown_language(path.stem, named)}")
+            _of_languages(paths)
             if len(paths) == 1:
                 raise InputError(f"{paths[0]}: no other language in {split}: expected at least two LANG.txt files")
         return found
 
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped | Respelled]:
         """Yields a row for each line that two languages have; raises InputError if files differ in length."""
-        _check_lengths(files)
+        lengths = _lengths(files)
+        codes = _of_languages(files)
+        yield from respelled({path.stem: lengths[path] for path in files})
         for translations in zip(*map(lines, files), strict=True):
             try:
                 texts = {
-                    path.stem: written
-                    for path, (place, line) in zip(files, translations, strict=True)
+                    code: written
+                    for code, (place, line) in zip(codes, translations, strict=True)
                     if identity_text(written := decoded(place, line).strip())
                 }
             except BadRow as bad:
@@ -70,7 +70,14 @@ class Parallel(RowsBuilder):
                 yield Row(texts, texts, (), f"line {item_id(texts)}")
 
 
-def _check_lengths(files: Sequence[Path]) -> None:
+def _of_languages(files: Sequence[Path]) -> dict[str, Path]:
+    """Language -> its file, in the order of the files."""
+    named = "files are named after the language of their lines, such as en.txt"
+    return by_language({path: path.stem for path in files}, named, canonical)
+
+
+def _lengths(files: Sequence[Path]) -> dict[Path, int]:
+    """File -> its lines; raises InputError if files differ."""
     counts = {path: sum(1 for _ in lines(path)) for path in files}
     for one, other in itertools.pairwise(files):
         if counts[one] != counts[other]:
@@ -78,3 +85,4 @@ def _check_lengths(files: Sequence[Path]) -> None:
                 f"{one} has {counts[one]:,} lines and {other} has {counts[other]:,}: expected equally many, because"
                 " line n of one is the translation of line n of the other; correct the files"
             )
+    return counts

@@ -5,6 +5,7 @@ data_prep/builders/tables.py says what the three tables of a source hold.
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import io
 import itertools
@@ -18,6 +19,7 @@ from absl import flags, logging
 
 from data_prep.builders.tables import ON_BAD_ROW, TABLES
 from data_prep.reading.downloads import DOWNLOADS, fetched
+from data_prep.sources.pairs.layouts import AUTO, FORMATS
 from hbt_jax.config import Part, option
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.errors import InputError
@@ -37,6 +39,7 @@ SOURCES = {
     "mrtydi": "data_prep.sources.mrtydi:Mrtydi",
     "newsqa": "data_prep.sources.newsqa:Newsqa",
     "nq": "data_prep.sources.nq:Nq",
+    "pairs": "data_prep.sources.pairs.builder:Pairs",
     "parallel": "data_prep.sources.parallel:Parallel",
     "squad": "data_prep.sources.squad:Squad",
     "squadshifts": "data_prep.sources.squadshifts:Squadshifts",
@@ -48,10 +51,12 @@ PASSAGES = ("sentence", "paragraph")
 SPLITS = ("train", "validation", "test")
 _FROM_FILES = ("input_dir", "on_bad_row")
 _LARGE = (*_FROM_FILES, "beam_options")
+_PAIRS = ("format", "columns", "language", "hub_split")
 SUPPORTED = {name: _FROM_FILES for name in SOURCES} | {  # source -> builder settings that it supports
-    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "squad": (*_FROM_FILES, "passage"),
+    "cc3m35l": _LARGE, "coco35l": _LARGE, "facts": (), "mmarco": _LARGE, "pairs": ("input", "on_bad_row", *_PAIRS),
+    "squad": (*_FROM_FILES, "passage"),
 }  # fmt: skip
-_SETTINGS = (*_LARGE, "passage")
+_SETTINGS = (*_LARGE, "passage", "input", *_PAIRS)
 _READ_BATCH = 4096
 
 
@@ -66,6 +71,27 @@ class SourceOptions(Part):
         "",
         f"folder with the source's files (not for facts); empty: the files of {', '.join(DOWNLOADS)} are downloaded"
         " into RAW_DIR/downloads",
+    )
+    input: tuple[str, ...] = option(
+        (), "files and folders of training pairs in the layout of another tool, comma-separated (only for pairs)"
+    )
+    format: str = option(
+        AUTO,
+        "layout of the files in --input; auto: found from their columns and printed (only for pairs)",
+        choices=FORMATS,
+    )
+    columns: tuple[str, ...] = option(
+        (),
+        "EXPECTED=YOURS for each column that has another name in your files than in its layout, comma-separated, as in"
+        " positive=reply (only for pairs)",
+    )
+    language: str = option(
+        "", "language of every row in --input; empty: the column `language` says it (only for pairs)"
+    )
+    hub_split: str = option(
+        "",
+        "split of the data sets of the Hugging Face hub that --input names, as OWNER/NAME or OWNER/NAME:CONFIGURATION;"
+        " it is read as the split train; needs the extra `datasets` (only for pairs)",
     )
     raw_dir: str = option("", "folder of the prepared sources (TensorFlow Datasets); a missing source is prepared")
     on_bad_row: str = option(
@@ -123,6 +149,8 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
         settings = settings | {"input_dir": fetched(source, raw_dir)}
     with _quiet(tfds):
         made = made_by(config=table, data_dir=str(raw_dir), file_format="tfrecord", **settings)
+    _say(tuple(getattr(made, "notes", ())))
+    with _quiet(tfds):
         if not made.is_prepared():
             table_dir = Path(made.data_dir).parent
             with held(table_dir.parent, "--raw_dir"):  # RAW_DIR/SOURCE: other sources may be prepared at the same time
@@ -133,7 +161,7 @@ def builder(source: str, table: str, raw_dir: str | Path, **settings):
     return made
 
 
-def flag_settings() -> dict[str, str]:
+def flag_settings() -> dict:
     """The settings of the builder of --source, from those flags of `SourceOptions` that the user gave.
 
     Raises:
@@ -143,7 +171,7 @@ def flag_settings() -> dict[str, str]:
     return settings(given.source, **{name: given[name].value for name in _SETTINGS if given[name].present})
 
 
-def settings(source: str, **given: str | None) -> dict[str, str]:
+def settings(source: str, **given: str | list[str] | None) -> dict:
     """The builder's settings among the given ones, by name; empty or None means not given.
 
     Raises:
@@ -153,8 +181,12 @@ def settings(source: str, **given: str | None) -> dict[str, str]:
     found = {name: value for name, value in given.items() if value}
     for name, value in found.items():
         if name not in SUPPORTED[source]:
-            raise InputError(f"--{name}={value} is not supported by --source={source}: leave it out")
-    check_local("--input_dir", found.get("input_dir", ""))
+            written = ",".join(value) if isinstance(value, list) else value
+            raise InputError(f"--{name}={written} is not supported by --source={source}: leave it out")
+    for place in (found.get("input_dir", ""), *found.get("input", ())):
+        check_local("--input_dir" if place == found.get("input_dir") else "--input", place)
+    if "input" in SUPPORTED[source] and "input" not in found:
+        raise InputError(f"--input is needed for --source={source}: files or folders of training pairs")
     if "input_dir" in SUPPORTED[source] and "input_dir" not in found and source not in DOWNLOADS:
         raise InputError(f"--input_dir is needed for --source={source}: the folder with its files")
     return found
@@ -178,6 +210,13 @@ def _check_known(source: str) -> None:
         raise InputError(
             f"unknown source {source!r}: the known sources are {' '.join(SOURCES)} (data_prep/sources/registry.py)"
         )
+
+
+@functools.cache
+def _say(lines: tuple[str, ...]) -> None:
+    """Prints how a source's files are read, once although it has three tables."""
+    for line in lines:
+        print(line, flush=True)
 
 
 @contextlib.contextmanager
@@ -204,7 +243,7 @@ def records(source: str, table: str, split: str, raw_dir: str | Path, **settings
       raw_dir, **settings: as for `builder`.
 
     Returns:
-      an iterator of dicts of str; `negatives` is a list of str.
+      an iterator of dicts of str; `negatives` is a list of str, scores are lists of numbers.
 
     Raises:
       InputError: an unknown source or table, or a split that the source lacks.
@@ -216,12 +255,15 @@ def prepared(source: str, table: str, split: str, raw_dir: str | Path, **setting
     """The builder of one table, checked to have a split; arguments and errors as for `records`."""
     made = builder(source, table, raw_dir, **settings)
     if split not in made.info.splits:
-        raise InputError(f"source {source} has no split {split!r}: it has {' '.join(made.info.splits)} ({raw_dir})")
+        raise InputError(
+            f"source {source} has no split {split!r}: it has {' '.join(made.info.splits)} ({raw_dir}); correct --split"
+        )
     return made
 
 
 def columns(made, split: str) -> Iterator[dict[str, list]]:
-    """Yields the records of a split, a few thousand at a time: column -> UTF-8 bytes, or lists of them, per record."""
+    """Yields the records of a split, a few thousand at a time: column -> UTF-8 bytes, or lists of them or of numbers,
+    per record."""
     tf = import_tensorflow()
     for batch in _batches(made, split):
         yield {name: _listed(column, tf) for name, column in batch.items()}
@@ -233,9 +275,11 @@ def _batches(made, split: str):
     import tensorflow_datasets as tfds
 
     tf = import_tensorflow()
-    one, many = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.string)
     spec = {
-        name: many if isinstance(kind, tfds.features.Sequence) else one for name, kind in made.info.features.items()
+        name: tf.io.RaggedFeature(kind.feature.tf_dtype)
+        if isinstance(kind, tfds.features.Sequence)
+        else tf.io.FixedLenFeature([], tf.string)
+        for name, kind in made.info.features.items()
     }
     files = [os.fspath(path) for path in made.info.splits[split].filepaths]
     options = tf.data.Options()
@@ -255,6 +299,10 @@ def _decoded(batches: Iterator[dict[str, list]]) -> Iterator[dict]:
     for batch in batches:
         for row in zip(*batch.values(), strict=True):
             yield {
-                name: value.decode() if isinstance(value, bytes) else [text.decode() for text in value]
+                name: [_text(one) for one in value] if isinstance(value, list) else _text(value)
                 for name, value in zip(batch, row, strict=True)
             }
+
+
+def _text(value: bytes | float) -> str | float:
+    return value.decode() if isinstance(value, bytes) else value

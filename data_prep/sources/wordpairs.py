@@ -10,19 +10,20 @@ A pair is one item, both query and passage: a batch takes the query in one langu
 that share a word, directly or transitively, share a group, so that no translation of a word is a negative.
 """
 
+import collections
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from data_prep.builders.row import BadRow, Dropped, Row, identity, item_id
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, identity, item_id, respelled
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.fields import text
 from data_prep.reading.line_files import columns, lines
 from hbt_jax import connected
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, same_language, unknown_language
+from hbt_jax.languages import canonical, is_known, same_language, unknown_language
 
 TWICE = "repeated pairs"
 
@@ -41,15 +42,19 @@ class Wordpairs(RowsBuilder):
         """The files of each split, ordered by name; raises InputError if there are none."""
         return folders_by_split(input_dir, "*.tsv", cls.FILES)
 
-    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped]:
+    def read(self, files: Sequence[Path]) -> Iterator[Row | BadRow | Dropped | Respelled]:
         """Yields a row for each distinct pair; raises InputError for a file without its first line."""
         words: dict[str, dict[str, str]] = {}  # id of a pair -> the pair
+        written: collections.Counter = collections.Counter()  # code in the files -> lines
         for path in files:
             codes: list[str] = []
+            heads: list[str] = []
             for place, line in lines(path):
                 if not codes:
-                    codes = _codes(place, line)
+                    heads = line.decode(errors="replace").split("\t")
+                    codes = _codes(place, heads)
                     continue
+                written.update(heads)
                 try:
                     found = columns(place, line, codes)
                     pair = {code: text(place, code, word.strip()) for code, word in zip(codes, found, strict=True)}
@@ -58,20 +63,22 @@ class Wordpairs(RowsBuilder):
                     continue
                 if words.setdefault(item_id(pair), pair) is not pair:
                     yield Dropped(TWICE)
+        yield from respelled(written)
         groups = connected.groups({name: identity(pair).items() for name, pair in words.items()})
         for name, pair in words.items():
             yield Row(pair, pair, (), f"words {groups[name]}")
 
 
-def _codes(place: str, line: bytes) -> list[str]:
-    """The two languages of a file."""
-    codes = line.decode(errors="replace").split("\t")
-    unknown = [code for code in codes if code not in LANGUAGES]
-    if len(codes) == 2 and any(map(same_language, unknown)):
+def _codes(place: str, heads: Sequence[str]) -> list[str]:
+    """The two languages of a file, from the columns of its first line."""
+    unknown = [code for code in heads if not is_known(code)]
+    if len(heads) == 2 and any(map(same_language, unknown)):
         raise InputError(f"{place}: {unknown_language(next(filter(same_language, unknown)))}")
-    if len(codes) != 2 or not set(codes) <= LANGUAGES.keys() or codes[0] == codes[1]:
+    codes = [canonical(code) for code in heads if is_known(code)]
+    if len(heads) != 2 or len(set(codes)) != 2:
+        tab = "\t"
         raise InputError(
-            f"{place}: the first line is {line.decode(errors='replace')[:60]!r}: expected two different codes of"
-            f" {' '.join(LANGUAGES)} (hbt_jax/languages.py) with a tab between them"
+            f"{place}: the first line is {tab.join(heads)[:60]!r}: expected two different codes of languages, such as"
+            " en and de, with a tab between them"
         )
     return codes

@@ -131,5 +131,12 @@ def _copy_pairs(
         usable = masks["passages"][negatives] == 0
         dropped[NEGATIVE] += int((~usable).sum())
         ends = offsets_of(usable)[ends]
-        group = pairs.group_A[rows][chosen]
-        writer.append_pairs(queries[query[chosen]], passages[passage[chosen]], group, passages[negatives[usable]], ends)
+        group, scores = pairs.group_A[rows][chosen], {}
+        if pairs.score_A is not None:
+            scores["score"] = pairs.score_A[rows][chosen]
+        if pairs.negative_scores is not None:
+            listed = gather(pairs.negative_scores, pairs.negative_offsets[rows.start : rows.stop + 1], chosen)[0]
+            scores["negative_scores"] = listed[usable]
+        writer.append_pairs(
+            queries[query[chosen]], passages[passage[chosen]], group, passages[negatives[usable]], ends, **scores
+        )

@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep.store.filters import EMPTY, Filters, content_keys
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import LISTED, canonical, is_known, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.spans import offsets_of
 from hbt_jax.text_identity import identity_keys
@@ -69,13 +69,18 @@ class Texts:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """A batch of pairs: uint64 ids [N, 2] per column, those of all negatives, and the number of negatives per pair."""
+    """A batch of pairs: uint64 ids [N, 2] per column, those of all negatives, and the number of negatives per pair.
+
+    A teacher's scores are float32, of each pair and of each negative; None if there are none.
+    """
 
     query: np.ndarray
     passage: np.ndarray
     group: np.ndarray
     negatives: np.ndarray
     count_N: np.ndarray
+    score_N: np.ndarray | None = None
+    negative_scores: np.ndarray | None = None
 
 
 def ids(names: Iterable[bytes | str]) -> np.ndarray:
@@ -85,13 +90,13 @@ def ids(names: Iterable[bytes | str]) -> np.ndarray:
 
 
 def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, side: str) -> Texts:
-    """Tokenises a batch of the columns id, language and text; raises InputError for an unknown language."""
+    """Tokenises a batch of the columns id, language and text; raises InputError for a code that is not canonical."""
     codes = np.array([_text(code) for code in columns["language"]])
     texts = [_text(text) for text in columns["text"]]
     dropped, languages = collections.Counter(), []
     for code in dict.fromkeys(codes.tolist()):
         place_N = np.flatnonzero(codes == code)
-        if code not in LANGUAGES:
+        if not (code in LISTED or is_known(code) and canonical(code) == code):
             raise InputError(f"{side}: record {_text(columns['id'][place_N[0]])!r} has the {unknown_language(code)}")
         own = [texts[place] for place in place_N.tolist()]
         kept_N, counts = filters.keep(own, code)
@@ -132,13 +137,29 @@ def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarr
 
 
 def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> Pairs:
-    """The ids of a batch of the columns query, passage, group and negatives."""
+    """The ids of a batch of the columns query, passage, group and negatives, and its scores if it has any.
+
+    Raises:
+      InputError: some pairs or negatives have scores and others have none.
+    """
     del tokenizer, filters
+    count_N = np.fromiter(map(len, columns["negatives"]), np.int64, len(columns["negatives"]))
     return Pairs(
         *(ids(columns[name]) for name in ("query", "passage", "group")),
         ids(itertools.chain.from_iterable(columns["negatives"])),
-        np.fromiter(map(len, columns["negatives"]), np.int64, len(columns["negatives"])),
+        count_N,
+        _scores(columns, "score", len(count_N)),
+        _scores(columns, "negative_scores", int(count_N.sum())),
     )
+
+
+def _scores(columns: Columns, name: str, count: int) -> np.ndarray | None:
+    found = np.fromiter(itertools.chain.from_iterable(columns.get(name, ())), np.float32)
+    if len(found) not in (0, count):
+        raise InputError(
+            f"pairs: {len(found):,} values of {name} where {count:,} belong: expected all of them, or none"
+        )
+    return found if len(found) else None
 
 
 def _text(value: bytes | str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_prep.store.letters import letter_counts
+from data_prep.store.letters import SCRIPTS, letter_counts
 from data_prep.store.rows import gather, read_rows, sample_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.permutation import key, sampled
@@ -79,6 +79,8 @@ def _figures(texts: Texts, code: str, tokenizer: Tokenizer, sample: int, keys: n
         made.histogram += np.bincount(np.searchsorted(BOUNDS, lengths), minlength=len(BOUNDS) + 1)
         read = tokenizer.decode(rows.tokens, rows.offsets)
         made.characters += sum(map(len, read))
+        if script not in SCRIPTS:
+            continue
         letters, own = letter_counts(read, script)
         made.with_letters += int((letters > 0).sum())
         made.other_script += int((own < OWN_SCRIPT * letters).sum())

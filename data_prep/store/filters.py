@@ -15,7 +15,7 @@ import numpy as np
 from data_prep.store.letters import letter_counts
 from hbt_jax.config import Part, option
 from hbt_jax.data.permutation import mix
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import language
 from hbt_jax.text_identity import Folding, identity_keys
 
 EMPTY = "texts without a token"
@@ -65,7 +65,7 @@ class Filters(Part):
                 kept_N, length_N > self.longest_text, f"texts of more than {self.longest_text:,} characters", counts
             )
         if self.script_share and kept_N.any():
-            script = LANGUAGES[code].script
+            script = language(code).script
             letters_N, own_N = letter_counts(texts, script)
             reason = f"texts with less than {self.script_share:.3g} of their letters in the script of their language"
             self._leave_out(kept_N, own_N < self.script_share * letters_N, reason, counts)

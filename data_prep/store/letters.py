@@ -9,7 +9,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.spans import offsets_of
 
-_WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
+SCRIPTS = {  # ISO 15924 code -> first words of the Unicode names of its letters
     "Arab": {"ARABIC"},
     "Armn": {"ARMENIAN"},
     "Beng": {"BENGALI"},
@@ -37,6 +37,26 @@ _WORDS = {  # ISO 15924 code -> first words of the Unicode names of its letters
     "Telu": {"TELUGU"},
     "Thai": {"THAI"},
     "Tibt": {"TIBETAN"},
+    "Adlm": {"ADLAM"},
+    "Aran": {"ARABIC"},
+    "Bugi": {"BUGINESE"},
+    "Cakm": {"CHAKMA"},
+    "Cans": {"CANADIAN"},
+    "Cher": {"CHEROKEE"},
+    "Copt": {"COPTIC"},
+    "Hang": {"HANGUL"},
+    "Hani": {"CJK"},
+    "Java": {"JAVANESE"},
+    "Lisu": {"LISU"},
+    "Mong": {"MONGOLIAN"},
+    "Mtei": {"MEETEI"},
+    "Nkoo": {"NKO"},
+    "Olck": {"OL"},
+    "Syrc": {"SYRIAC"},
+    "Tfng": {"TIFINAGH"},
+    "Thaa": {"THAANA"},
+    "Vaii": {"VAI"},
+    "Yiii": {"YI"},
 }
 _WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 
@@ -64,8 +84,8 @@ def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.nda
     >>> letter_counts(["Straße 7", "улица Streeta"], "Latn")
     (array([ 6, 12]), array([6, 7]))
     """
-    if script not in _WORDS:
-        raise InputError(f"unknown script {script!r}: expected one of {' '.join(_WORDS)} (data_prep/store/letters.py)")
+    if script not in SCRIPTS:
+        raise InputError(f"unknown script {script!r}: expected one of {' '.join(SCRIPTS)} (data_prep/store/letters.py)")
     points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
     different, place = np.unique(points, return_inverse=True)
     words = [_word(chr(point)) for point in different.tolist()]
@@ -74,4 +94,4 @@ def letter_counts(texts: Sequence[str], script: str) -> tuple[np.ndarray, np.nda
     def counted(of_point: list[bool]) -> np.ndarray:
         return np.diff(offsets_of(np.array(of_point, bool)[place])[ends])
 
-    return counted([bool(word) for word in words]), counted([word in _WORDS[script] for word in words])
+    return counted([bool(word) for word in words]), counted([word in SCRIPTS[script] for word in words])

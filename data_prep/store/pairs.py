@@ -19,13 +19,18 @@ NO_NEGATIVE = "negatives that have no text left"
 
 @dataclasses.dataclass(frozen=True)
 class PairRows:
-    """A batch of pairs as rows of queries and passages, int64, with the ids of their groups."""
+    """A batch of pairs as rows of queries and passages, int64, with the ids of their groups.
+
+    A teacher's scores are float32, of each pair and of each negative; None if there are none.
+    """
 
     query_N: np.ndarray
     passage_N: np.ndarray
     group_N2: np.ndarray
     negatives: np.ndarray
     count_N: np.ndarray
+    score_N: np.ndarray | None = None
+    negative_scores: np.ndarray | None = None
 
     @classmethod
     def of(cls, pairs: Pairs, queries: Items, passages: Items, columns: Columns) -> "PairRows":
@@ -38,16 +43,19 @@ class PairRows:
         )  # fmt: skip
         if min(rows.min(initial=0) for rows in (query_N, passage_N, negatives)) < 0:
             raise _unknown_id(query_N, passage_N, negatives, pairs.count_N, columns)
-        return cls(query_N, passage_N, pairs.group, negatives, pairs.count_N)
+        return cls(query_N, passage_N, pairs.group, negatives, pairs.count_N, pairs.score_N, pairs.negative_scores)
 
     def only(self, kept_N: np.ndarray) -> "PairRows":
         """Some of the pairs."""
+        kept_negatives = np.repeat(kept_N, self.count_N)
         return PairRows(
             self.query_N[kept_N],
             self.passage_N[kept_N],
             self.group_N2[kept_N],
-            self.negatives[np.repeat(kept_N, self.count_N)],
+            self.negatives[kept_negatives],
             self.count_N[kept_N],
+            _some(self.score_N, kept_N),
+            _some(self.negative_scores, kept_negatives),
         )
 
     def present(self, queries: Items, passages: Items, dropped: collections.Counter) -> np.ndarray:
@@ -88,7 +96,8 @@ class PairRows:
         """Without the negatives that have no token in any language."""
         kept = _counted(passages.present(self.negatives), NO_NEGATIVE, dropped)
         count_N = np.diff(offsets_of(kept)[offsets_of(self.count_N)])
-        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=count_N)
+        scores = _some(self.negative_scores, kept)
+        return dataclasses.replace(self, negatives=self.negatives[kept], count_N=count_N, negative_scores=scores)
 
 
 def _unknown_id(
@@ -105,6 +114,10 @@ def _unknown_id(
         f"pairs: the pair of query {shown(columns['query'][pair])} and passage {shown(columns['passage'][pair])} names"
         f" {shown(name)}, but {side} have no record with this id"
     )
+
+
+def _some(values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[kept]
 
 
 def _counted(kept_N: np.ndarray, reason: str, dropped: collections.Counter) -> np.ndarray:

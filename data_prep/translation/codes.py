@@ -10,7 +10,7 @@ used.
 from collections.abc import Collection
 
 from hbt_jax.errors import InputError
-from hbt_jax.languages import BELEBELE, LANGUAGES, language
+from hbt_jax.languages import BELEBELE, LISTED, language
 
 _NOT_IN_NLLB = {"arb_Latn", "ben_Latn", "hin_Latn", "npi_Latn", "sin_Latn", "urd_Latn"}
 _NLLB = {code: token for token, code in BELEBELE.items() if token not in _NOT_IN_NLLB} | {
@@ -27,7 +27,7 @@ _NOT_IN_M2M = {
     "tk", "ts", "tt", "tzl", "ug", "ur-Latn", "war", "wuu", "yue", "zh-Hant",
 }  # fmt: skip
 _OTHERWISE_IN_M2M = {"fil": "tl"}
-_M2M = {code: f"__{_OTHERWISE_IN_M2M.get(code, code)}__" for code in LANGUAGES if code not in _NOT_IN_M2M}
+_M2M = {code: f"__{_OTHERWISE_IN_M2M.get(code, code)}__" for code in sorted(LISTED) if code not in _NOT_IN_M2M}
 
 FAMILIES = {"NLLB-200": _NLLB, "M2M-100": _M2M}  # family -> our code -> the model's token
 

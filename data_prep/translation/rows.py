@@ -21,6 +21,7 @@ SAME = "texts of negatives that equal the row's own passage"
 NO_NEGATIVE = "negatives without any text left"
 BLANK = "texts of only white space and invisible characters"
 NO_SIDE = "rows in which a side has no text"
+SCORES = "teacher scores, which are of the texts as they were"
 
 
 class Gathered:
@@ -131,6 +132,7 @@ def lines(
                 negatives.append(other)
             else:
                 dropped[NO_NEGATIVE] += 1
+        dropped[SCORES] += len([*pair.get("score", ()), *pair.get("negative_scores", ())])
         row = {"query": query, "passage": passage, "negatives": negatives, "group": pair["group"]}
         empty = False
         yield json.dumps(row, ensure_ascii=False)

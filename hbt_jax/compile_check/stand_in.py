@@ -17,6 +17,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.mesh import batch_sharding
 from hbt_jax.models.encoder import PRESETS, EncoderConfig, preset
 from hbt_jax.models.lora import lora_config
+from hbt_jax.models.rotary import LAST, RotaryConfig
 from hbt_jax.training.freezing import frozen_parts
 from hbt_jax.training.step import StepConfig
 
@@ -25,6 +26,19 @@ _E5 = {"vocab_size": 250037, "max_positions": 512, "token_types": 2, "norm_epsil
 _BASE = {"width": 768, "layers": 12, "heads": 12, "feed_forward": 3072}
 _LARGE = {"width": 1024, "layers": 24, "heads": 16, "feed_forward": 4096}
 _LABSE = {"vocab_size": 501153, "max_positions": 512, "token_types": 2, "norm_epsilon": 1e-12, "dense": 768}
+_MMBERT = {"vocab_size": 256000, "layers": 22, "feed_forward": 1152, "max_positions": 8192}
+_MMBERT_ROTARY = RotaryConfig(
+    160_000.0,
+    local_layers=tuple(number for number in range(22) if number % 3),
+    local_theta=160_000.0,
+    window=64,
+    pre_norm=True,
+    norm_bias=False,
+)
+_GTE = {"vocab_size": 250048, "max_positions": 8192, "token_types": 1, "norm_epsilon": 1e-12, "pad_id": 1}
+_GTE_ROTARY = RotaryConfig(
+    160_000.0, 8 ** (2 / 64), biases=("query_key_value", "attention_output", "contract"), activated=LAST
+)
 ARCHITECTURES = {  # last part of a hub id, in small letters -> the architecture in its config.json
     "xlm-roberta-base": EncoderConfig(**_XLMR, **_BASE),
     "xlm-roberta-large": EncoderConfig(**_XLMR, **_LARGE),
@@ -32,8 +46,11 @@ ARCHITECTURES = {  # last part of a hub id, in small letters -> the architecture
     "multilingual-e5-small": EncoderConfig(**_E5, width=384, layers=12, heads=12, feed_forward=1536),
     "multilingual-e5-base": EncoderConfig(**_XLMR, **_BASE),
     "multilingual-e5-large": EncoderConfig(**_XLMR, **_LARGE),
+    "mmbert-small": EncoderConfig(**_MMBERT, width=384, heads=6, rotary=_MMBERT_ROTARY),
+    "mmbert-base": EncoderConfig(**_MMBERT, width=768, heads=12, rotary=_MMBERT_ROTARY),
+    "gte-multilingual-base": EncoderConfig(**_GTE, **_BASE, rotary=_GTE_ROTARY),
 }
-_POOLING = {"labse": "cls"}
+_POOLING = {"labse": "cls", "gte-multilingual-base": "cls"}
 _VOCABULARY = 28000  # of a preset, unless a flag says otherwise
 
 

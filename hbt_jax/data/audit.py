@@ -155,7 +155,7 @@ def main(_: list[str]) -> None:
     plan = Plan(mixture, config, run.seed)
     plan.check_negatives()
     audit = Audit(plan)
-    for step in range(run.steps):
+    for step in range(plan.steps_of(run.epochs) if run.epochs else run.steps):
         audit.add(plan.batch(step))
     print("\n".join([*describe(plan), "", *audit.lines()]))
 

@@ -28,6 +28,7 @@ _LAYOUT = {
     "passages": _SIDE,
     "pairs": {**_ENTRY, "rows": int, "with_negatives": int, "answering_negatives": int},
 }
+_SCORES = {**_ENTRY, "pairs": int, "negatives": int}  # of `scores`, which only stores with teacher scores have
 _WORDS = {str: "a text", int: "a whole number of at least 0", dict: "an object", list: "a list"}
 
 
@@ -64,6 +65,8 @@ def parse_manifest(content: bytes, file: str) -> dict:
         raise InputError(f"{file}: format version {version}{known}, expected {VERSION}; {REBUILD}")
     problem = _problem(manifest, _LAYOUT, "")
     problem = problem or _problem(manifest["tokenizer"].get("files", []), [_ENTRY], "tokenizer.files")
+    if "scores" in manifest:
+        problem = problem or _problem(manifest["scores"], _SCORES, "scores")
     if problem:
         raise InputError(f"{file}: {problem}; {REBUILD}")
     for name in (entry["file"] for entry in files(manifest)):
@@ -82,7 +85,8 @@ def files(manifest: dict) -> list[dict]:
     """All files of a store except its manifest, {"file", "bytes", "sha256"} each; the tokenizer's small ones first."""
     texts = [entry for side in SIDES for entry in manifest[side]["languages"].values()]
     identity = [manifest[side]["identity"] for side in SIDES]
-    return [*manifest["tokenizer"].get("files", []), *texts, *identity, manifest["pairs"]]
+    scores = [manifest["scores"]] if "scores" in manifest else []
+    return [*manifest["tokenizer"].get("files", []), *texts, *identity, manifest["pairs"], *scores]
 
 
 def _problem(value: object, layout: object, place: str) -> str | None:
@@ -129,4 +133,6 @@ def fingerprint(manifest: dict) -> str:
         lines += [f"{side} {code} {files[code]['sha256']}" for code in manifest["languages"] if code in files]
         lines.append(f"{side} identity {manifest[side]['identity']['sha256']}")
     lines.append(f"pairs {manifest['pairs']['sha256']}")
+    if "scores" in manifest:
+        lines.append(f"scores {manifest['scores']['sha256']}")
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

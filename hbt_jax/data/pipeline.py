@@ -18,6 +18,7 @@ from types import TracebackType
 import numpy as np
 
 from hbt_jax.config import TextConfig
+from hbt_jax.data.extras import Extra
 from hbt_jax.data.false_negatives import masks
 from hbt_jax.data.packing import (
     PackedRows,
@@ -82,6 +83,7 @@ def batches(
     shares: Sequence[int],
     share_count: int,
     threads: int = 1,
+    extras: Sequence[Extra] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
     """The packed batches of the steps from `start` up to `stop`, in order, prepared ahead in other threads.
 
@@ -94,6 +96,7 @@ def batches(
       share_count: P over all hosts.
       threads: steps prepared at the same time.  The work is many short numpy calls that compete for Python's lock: one
         thread was faster than two (tests/benchmarks/pipeline_speed.py).
+      extras: add arrays to each batch.
 
     Returns:
       an iterator of `packed_batch` results.
@@ -109,18 +112,21 @@ def batches(
 
     def prepare(step: np.ndarray) -> list[np.ndarray]:
         with failure:
-            batch = _packed(plan, int(step), text, forms, tokenizer.pad_id, shares, share_count)
-            return [batch[name] for name in NAMES]
+            batch = _packed(plan, int(step), text, forms, tokenizer.pad_id, shares, share_count, extras)
+            return [batch[name] for name in names]
+
+    added = [name for extra in extras for name in extra.names]
+    names, kinds = [*NAMES, *added], [tf.int32] * len(NAMES) + [tf.float32] * len(added)
 
     def execute(step):
-        return tf.numpy_function(prepare, [step], [tf.int32] * len(NAMES), stateful=False)
+        return tf.numpy_function(prepare, [step], kinds, stateful=False)
 
     dataset = tf.data.Dataset.range(start, _ENDLESS if stop is None else stop)
     dataset = dataset.map(execute, num_parallel_calls=threads, deterministic=True).prefetch(_AHEAD)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = threads
-    return _arrays(dataset.with_options(options), failure, tf)
+    return _arrays(dataset.with_options(options), names, failure, tf)
 
 
 def packed_batch(
@@ -178,6 +184,7 @@ def _packed(
     pad_id: int,
     shares: Sequence[int],
     share_count: int,
+    extras: Sequence[Extra] = (),
 ) -> dict[str, np.ndarray]:
     batch = plan.batch(step)
     store = plan.mixture.stores[batch.store]
@@ -193,6 +200,9 @@ def _packed(
     query_places, passage_places = placement.part(own, slice(0, b)), placement.part(own, slice(b, None))
     _write(packed, queries, query_places)
     _write(packed, passages, passage_places)
+    added = {}
+    for extra in extras:
+        added |= dict(zip(extra.names, extra(batch, queries, passages, own), strict=True))
     truncated = sum((texts.count > texts.form.room).sum(1) for texts in (queries, passages))
     return {
         **packed.arrays(),
@@ -202,6 +212,7 @@ def _packed(
         "false_negatives": false_negatives,
         "truncated": truncated.astype(np.int32),
         "absent_negatives": (passages.rows[:, b:] < 0).sum(1).astype(np.int32),
+        **added,
     }
 
 
@@ -269,10 +280,10 @@ def _write(packed: PackedRows, texts: _BatchSide, places: Placement) -> None:
     packed.put(texts.form, places, order, count, values)
 
 
-def _arrays(dataset, failure: "_Failure", tf) -> Iterator[dict[str, np.ndarray]]:
+def _arrays(dataset, names: Sequence[str], failure: "_Failure", tf) -> Iterator[dict[str, np.ndarray]]:
     try:
         for values in dataset.as_numpy_iterator():
-            yield dict(zip(NAMES, values, strict=True))
+            yield dict(zip(names, values, strict=True))
     except tf.errors.OpError as error:
         if failure.first is not None:
             raise failure.first from None  # the original error, not TensorFlow's report of it

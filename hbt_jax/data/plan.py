@@ -16,6 +16,7 @@ a seed and a step determine a batch; checkpoints record its number, and a run is
 """
 
 import dataclasses
+import math
 import threading
 
 import numpy as np
@@ -128,6 +129,11 @@ class Plan:
                 f" ({', '.join(str(store.path) for store in stores)}): set --negatives=0, or build a store from a"
                 " source with negatives"
             )
+
+    def steps_of(self, epochs: float) -> int:
+        """Steps, at least 1, in which as many pairs are drawn as `epochs` passes over all stores have."""
+        different = self.config.global_batch // self.config.rows_per_pair
+        return max(1, math.ceil(epochs * int(self.mixture.sizes.sum()) / different))
 
     def _choices_of(self, kind: str) -> list[Choice]:
         mixture = self.mixture

@@ -7,7 +7,7 @@ file:///mnt/slow/store counts as remote too, so that a store on a slow disk can 
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -29,6 +29,8 @@ class RemoteFolder:
         """Raises InputError if the scheme is unknown or its package is not installed; contacts nothing yet."""
         self.place = place.rstrip("/")
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it logs, with a traceback, it raises too
+        for scheme in ("gs", "gcs"):  # Orbax's file system too: other processes write there, and a cache would not know
+            fsspec.config.conf.setdefault(scheme, {}).setdefault("use_listings_cache", False)
         with self._one_line("opened"):
             self._files, self._root = fsspec.core.url_to_fs(self.place)
         self._files.invalidate_cache()
@@ -64,6 +66,68 @@ class RemoteFolder:
             if isinstance(self._files, LocalFileSystem):  # buckets have no folders to make
                 self._files.makedirs(os.path.dirname(self._path(name)), exist_ok=True)
             self._files.put_file(os.fspath(local), self._path(name))
+
+    def get(self, name: str, local: str | os.PathLike) -> None:
+        """Copies a file of the folder to a local one."""
+        with self._one_line("read", name):
+            self._files.get_file(self._path(name), os.fspath(local))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a small file; one with that name is replaced."""
+        with self._one_line("written", name):
+            self._files.pipe_file(self._path(name), content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small file only if there is none with that name, and returns whether it did; atomic in buckets."""
+        with self._one_line("written", name):
+            try:
+                self._files.pipe_file(self._path(name), content, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    def remove(self, name: str) -> None:
+        """Removes a file; it may be gone already."""
+        with self._one_line("written", name):
+            try:
+                self._files.rm_file(self._path(name))
+            except FileNotFoundError:
+                return
+
+    def move(self, name: str, to: str) -> None:
+        """Moves a subfolder to another name, where what is there is removed: copies all of it, then removes it."""
+        with self._one_line("written", to):
+            if self._files.exists(self._path(to)):
+                self._files.rm(self._path(to), recursive=True)
+            self._files.mv(self._path(name), self._path(to), recursive=True)
+
+    def sums(self, under: str = "") -> dict[str, list]:
+        """[size, checksum] of each file below a subfolder, by its path there.
+
+        The checksum is what the file system keeps, without a download; None where it keeps none.
+        """
+        root = self._path(under).rstrip("/") + "/"
+        with self._one_line("read", under):
+            self._files.invalidate_cache()
+            found = self._files.find(root, detail=True)
+        return {path[len(root) :]: [info["size"], info.get("crc32c")] for path, info in found.items()}
+
+    def names(self, without: Sequence[str] = ()) -> list[str]:
+        """Paths of all files, in order, except hidden ones and those in the named folders at the top."""
+        with self._one_line("read"):
+            self._files.invalidate_cache()
+            try:
+                top = self._files.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return []
+        found = []
+        for entry in top:
+            name = entry["name"].rstrip("/").rpartition("/")[2]
+            if name in without or name.startswith(".") or entry["name"].rstrip("/") == self._root.rstrip("/"):
+                continue
+            below = self.sums(name) if entry["type"] == "directory" else [""]
+            found += [f"{name}/{path}".rstrip("/") for path in below]
+        return sorted(found)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

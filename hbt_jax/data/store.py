@@ -6,6 +6,7 @@
     SIDE/identity.arrow     which items are one text, and which passages answer which queries (hbt_jax/data/identity.py)
     tokenizer/              the files of the tokenizer that made the tokens
     pairs.arrow             query int64, passage int64 (row numbers), group int64, negatives large_list<int64>
+    scores.arrow            only with teacher scores: pair float32, negatives large_list<float32>, or one of the two
 
 Row r is the same item in every language, so a batch can combine any two languages at no cost.  Opening a store reads
 the manifest, the files' footers and the numbers of the pair table (0.4 s for 40 million pairs in memory); tokens are
@@ -62,7 +63,10 @@ class Pairs:
     """The pair table; pair i joins query row `query_A[i]` and passage row `passage_A[i]`.
 
     `group_A` numbers translation groups: texts of one group are never negatives of each other.  The explicit negatives
-    of pair i are the passage rows `negative_rows[negative_offsets[i]:negative_offsets[i + 1]]`.  All arrays are int64.
+    of pair i are the passage rows `negative_rows[negative_offsets[i]:negative_offsets[i + 1]]`.  These are int64.
+
+    A teacher's scores are float32 [pairs] of each query and its passage, and float32 of each query and its negatives,
+    in the order of `negative_rows`; None if the store has none.  Higher is more similar; the scale is the teacher's.
     """
 
     query_A: np.ndarray
@@ -70,6 +74,8 @@ class Pairs:
     group_A: np.ndarray
     negative_rows: np.ndarray
     negative_offsets: np.ndarray
+    score_A: np.ndarray | None = None
+    negative_scores: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.query_A)
@@ -122,6 +128,8 @@ def open_store(path: str | os.PathLike, tokenizer_fingerprint: str | None = None
     sides = {side: _open_side(folder, manifest[side], languages) for side in SIDES}
     pairs = _open_pairs(folder, manifest["pairs"])
     _check_pairs(folder / manifest["pairs"]["file"], pairs, *(sides[side].rows for side in SIDES))
+    if "scores" in manifest:
+        pairs = _with_scores(folder, manifest["scores"], pairs)
     return Store(
         path=folder,
         name=manifest["name"],
@@ -185,6 +193,29 @@ def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
     return Pairs(*columns, _mapped(negatives.values), _mapped(negatives.offsets))
 
 
+def _with_scores(folder: pathlib.Path, entry: dict, pairs: Pairs) -> Pairs:
+    """The pair table with its teacher scores, which are finite and belong to every pair, or to every negative."""
+    path, score = folder / entry["file"], pa.float32()
+    wanted = {"pairs": len(pairs), "negatives": len(pairs.negative_rows)}
+    for name, count in wanted.items():
+        if entry[name] not in (0, count):
+            raise InputError(f"{path}: scores of {entry[name]:,} of {count:,} {name}, expected all or none; {REBUILD}")
+    columns = {"pair": score} if entry["pairs"] else {}
+    columns |= {"negatives": pa.large_list(score)} if entry["negatives"] else {}
+    table = _open_table(path, entry["bytes"], columns, len(pairs))
+    found = {}
+    if entry["pairs"]:
+        found["score_A"] = _mapped(table.column("pair"))
+    if entry["negatives"]:
+        listed = table.column("negatives")
+        found["negative_scores"] = _mapped(listed.values)
+        if not np.array_equal(_mapped(listed.offsets), pairs.negative_offsets):
+            raise InputError(f"{path}: not one score for each negative of a pair; {REBUILD}")
+    if not all(np.isfinite(values).all() for values in found.values()):
+        raise InputError(f"{path}: a score is not a finite number; {REBUILD}")
+    return dataclasses.replace(pairs, **found)
+
+
 def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
     columns, lists = {}, pa.large_list(pa.int32())
     limits = {"answers": manifest["passages"]["rows"], "asked": manifest["queries"]["rows"], "groups": MOST_ROWS + 1}
@@ -210,11 +241,11 @@ def _open_identity(folder: pathlib.Path, manifest: dict) -> Identity:
 
 
 def _mapped(column: pa.Array) -> np.ndarray:
-    """A numpy view of an integer column without nulls; numpy and Arrow use the same type names, such as int64.
+    """A numpy view of a column of numbers without nulls.
 
     `to_numpy` does the same, but imports pandas if it is installed, which takes over a second.
     """
-    dtype, data = np.dtype(str(column.type)), column.buffers()[1]
+    dtype, data = np.dtype(column.type.to_pandas_dtype()), column.buffers()[1]
     if data is None:  # an empty column
         return np.zeros(0, dtype)
     return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)

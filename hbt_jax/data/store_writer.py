@@ -37,23 +37,23 @@ class StoreWriter:
       scratch: a folder for temporary files, which `finish` removes.
     """
 
-    def __init__(self, out_dir: str | os.PathLike):
-        """Starts OUT.partial.
+    def __init__(self, out_dir: str | os.PathLike, flag: str = "--out_dir"):
+        """Starts OUT.partial; `flag` is the option that names OUT, for messages.
 
         Raises:
           InputError: OUT exists, cannot be written, or another process is writing it.
         """
-        self.out = pathlib.Path(out_dir)
+        self.out, self._flag = pathlib.Path(out_dir), flag
         self._check_absent()
         self.partial = self.out.with_name(self.out.name + ".partial")
         self.scratch = self.partial / "raw"
         self._files: dict[str, object] = {}
         self._pairs = self._with_negatives = 0
         with contextlib.ExitStack() as stack:
-            stack.enter_context(held(self.out, "--out_dir", beside=True, again=False))
+            stack.enter_context(held(self.out, self._flag, beside=True, again=False))
             self._check_absent()  # again: another process may have finished it meanwhile
             stack.callback(shutil.rmtree, self.partial, ignore_errors=True)
-            with disk_errors(self.partial, "--out_dir"):
+            with disk_errors(self.partial, self._flag):
                 if self.partial.exists():  # left by a killed process
                     shutil.rmtree(self.partial)
                 for folder in ("raw", *SIDES):
@@ -62,7 +62,7 @@ class StoreWriter:
 
     def _check_absent(self) -> None:
         if self.out.exists():
-            raise InputError(f"{self.out} already exists: remove it to build it again, or name another --out_dir")
+            raise InputError(f"{self.out} already exists: remove it to build it again, or name another {self._flag}")
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -80,25 +80,39 @@ class StoreWriter:
           tokens: int32; offsets: int64 [n + 1].
         """
         name = f"{side}-{language}"
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             self._write(f"{name}.values", tokens[offsets[0] : offsets[-1]].astype(np.int32))
             self._write(f"{name}.rows", np.stack([rows, np.diff(offsets)], axis=1).astype(np.int64))
 
     def append_pairs(
-        self, query: np.ndarray, passage: np.ndarray, group: np.ndarray, negatives: np.ndarray, offsets: np.ndarray
+        self,
+        query: np.ndarray,
+        passage: np.ndarray,
+        group: np.ndarray,
+        negatives: np.ndarray,
+        offsets: np.ndarray,
+        *,
+        score: np.ndarray | None = None,
+        negative_scores: np.ndarray | None = None,
     ) -> None:
-        """Adds pairs: int64 [n] each; the negatives of pair i are `negatives[offsets[i]:offsets[i + 1]]`."""
+        """Adds pairs: int64 [n] each; the negatives of pair i are `negatives[offsets[i]:offsets[i + 1]]`.
+
+        A teacher's scores are float32 [n] and float32, one for each negative; every call has them, or none does.
+        """
         counts = np.diff(offsets)
         columns = {"query": query, "passage": passage, "group": group, "negatives": negatives, "counts": counts}
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             for name, values in columns.items():
                 self._write(f"pairs-{name}", np.asarray(values, np.int64))
+            for name, scores in (("pairs", score), ("negatives", negative_scores)):
+                if scores is not None:
+                    self._write(f"scores-{name}", np.asarray(scores, np.float32))
         self._pairs += len(query)
         self._with_negatives += int((counts > 0).sum())
 
     def relate(self, query: np.ndarray, passage: np.ndarray, group: np.ndarray) -> None:
         """Notes pairs, int64 [n] each, that are left out of the table although their passages answer their queries."""
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             for name, values in (("query", query), ("passage", passage), ("group", group)):
                 self._write(f"related-{name}", np.asarray(values, np.int64))
 
@@ -147,13 +161,14 @@ class StoreWriter:
           The manifest.
         """
         manifest = {"format": FORMAT, "version": VERSION, **description}
-        with disk_errors(self.partial, "--out_dir"):
+        with disk_errors(self.partial, self._flag):
             self._close()
             for side in SIDES:
                 files = {language: self._side_file(side, language, rows[side]) for language in description["languages"]}
                 present = {language: entry for language, entry in files.items() if entry is not None}
                 manifest[side] = {"rows": rows[side], "languages": present}
             manifest["pairs"] = self._pairs_file()
+            manifest |= self._scores_file()
             if identity is None:
                 same = same or {side: np.arange(rows[side], dtype=np.int32) for side in SIDES}
                 identity = identity_of([self._related("pairs"), self._related("related")], *(same[s] for s in SIDES))
@@ -222,6 +237,23 @@ class StoreWriter:
         columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), negatives)
         entry = _write_table(self.partial, "pairs.arrow", columns)
         return {**entry, "rows": self._pairs, "with_negatives": self._with_negatives}
+
+    def _scores_file(self) -> dict[str, dict]:
+        """The manifest's entry `scores`, after writing the file; empty if there are no scores."""
+        pair, negatives = (self._raw(f"scores-{name}", np.float32) for name in ("pairs", "negatives"))
+        offsets = offsets_of(self._raw("pairs-counts", np.int64))
+        for name, found, count in (("pairs", pair, self._pairs), ("negatives", negatives, int(offsets[-1]))):
+            if len(found) not in (0, count):
+                raise InputError(
+                    f"teacher scores for {len(found):,} of {count:,} {name}: expected all of them, or none"
+                )
+        columns = {"pair": _arrow(pair)} if len(pair) else {}
+        if len(negatives):
+            columns["negatives"] = pa.LargeListArray.from_arrays(pa.array(offsets), _arrow(negatives))
+        if not columns:
+            return {}
+        entry = _write_table(self.partial, "scores.arrow", columns)
+        return {"scores": {**entry, "pairs": len(pair), "negatives": len(negatives)}}
 
     def _related(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return tuple(self._raw(f"{name}-{column}", np.int64) for column in ("query", "passage", "group"))

@@ -46,8 +46,9 @@ DEFINITIONS = {
         " system has one run; null: not decided"
     ),
     "by_resource": (
-        "XM3600's five under-resourced languages, the others, and the first less the second: positive (rank distance:"
-        " negative) where A does more than B for the under-resourced ones"
+        "the under-resourced languages (XM3600's five, if --under_resourced states no others), the others, and the"
+        " first less the second: positive (rank distance: negative) where A does more than B for the under-resourced"
+        " ones"
     ),
 }
 _EXPECTED_TO_DIFFER = ("definitions", "step")
@@ -56,11 +57,12 @@ _EXPECTED_TO_DIFFER = ("definitions", "step")
 def compare_command(config: CompareConfig, poll: Callable[[], None]) -> None:
     """What launch/compare.py does once its flags are checked; `poll` is called often and raises to stop."""
     check_writable(config.out)
-    compared = compare(config, poll)
-    print(format_tables(compared))
     page = os.path.join(config.out, "compare.html")
-    write_page(page, compared)
-    write_latex(os.path.join(config.out, "compare.tex"), compared)
+    with languages.state_under_resourced(config.under_resourced):
+        compared = compare(config, poll)
+        print(format_tables(compared))
+        write_page(page, compared)
+        write_latex(os.path.join(config.out, "compare.tex"), compared)
     write_tsv(os.path.join(config.out, "compare.tsv"), compared)
     write_json(os.path.join(config.out, "compare.json"), compared)
     print(f"comparison: {page}")
@@ -93,6 +95,7 @@ def compare(config: CompareConfig, poll: Callable[[], None] = lambda: None) -> d
         "samples": config.samples,
         "seed": config.seed,
         "confidence": config.confidence,
+        **languages.under_resourced(),
         "definitions": DEFINITIONS,
         "notes": notes,
         "benchmarks": benchmarks,

@@ -1,5 +1,6 @@
 """What launch/eval.py does, and launch/train.py after training: evaluates models, prints tables, writes the report."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
-from hbt_jax.config import FUSIONS, EvalConfig, TrainConfig
+from hbt_jax import languages
+from hbt_jax.bucket.mirror import files_of, publish
+from hbt_jax.config import FUSIONS, WHOLE, EvalConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark
@@ -26,11 +29,13 @@ from hbt_jax.evaluation.statistics.intervals import differences
 from hbt_jax.files import check_writable
 from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.models.model import with_text
+from hbt_jax.models.projection import truncated
 from hbt_jax.training.load import is_run, load_model
 from hbt_jax.training.metrics_log import training_curve
 from hbt_jax.training.preemption import StopRequest
 
 UNTRAINED = "untrained"
+UNCOMPRESSED = "uncompressed"  # embeddings, where --truncate_dim or --quantization keeps less of them
 
 
 def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
@@ -39,7 +44,7 @@ def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None
         model=config.run.workdir,
         benchmarks=config.evaluation.benchmarks,
         data_dir=config.evaluation.data_dir,
-        out=str(Path(config.run.workdir) / "evaluation"),
+        out=os.path.join(config.run.workdir, "evaluation"),
         compute_dtype=config.mesh.compute_dtype,
         layer_probe=config.evaluation.layer_probe,
     )
@@ -52,7 +57,8 @@ def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
     devices = jax.devices()
     if config.mesh_data > len(devices):
         raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
-    evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
+    with languages.state_under_resourced(config.under_resourced):
+        evaluate_model(config, make_mesh(0, 1, devices[: config.mesh_data or None]), stop)
 
 
 def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baseline: bool = False) -> None:
@@ -69,8 +75,9 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         anything is embedded.
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
+    place, config = config.out, dataclasses.replace(config, out=str(files_of(config.out)))
     check_writable(config.out)
-    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, BM25, EXPANDED, *FUSIONS))
+    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS))
     if config.write_texts:
         on_first_process(this_job(), lambda: _write_texts(config, benchmarks))
         return
@@ -86,6 +93,11 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
     if baseline:
         out = context.out / UNTRAINED
         untrained = _results(evaluators, _loaded(config, UNTRAINED, context, out, texts), "untrained weights, ")
+    uncompressed = []
+    if config.truncate_dim or config.quantization != WHOLE:
+        whole, out = dataclasses.replace(config, truncate_dim=0, quantization=WHOLE), context.out / UNCOMPRESSED
+        evaluated = _loaded(whole, config.checkpoint, context, out, texts)
+        uncompressed = _results(evaluators, evaluated, "uncompressed embeddings, ")
     evaluated = None if config.is_other else _loaded(config, config.checkpoint, context, context.out, texts)
     results = _results(evaluators, evaluated, "")
     of_words = _results(lexical, evaluated, f"{NAME}, ")
@@ -93,18 +105,23 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         fused = [(f"{how} with {NAME}", [result.fused[how] for result in results], how) for how in config.fusion]
         beside = [
             _system(label, theirs, results, context.out, folder)
-            for label, theirs, folder in ((UNTRAINED, untrained, UNTRAINED), (NAME, of_words, BM25), *fused)
+            for label, theirs, folder in (
+                (UNTRAINED, untrained, UNTRAINED),
+                (UNCOMPRESSED, uncompressed, UNCOMPRESSED),
+                (NAME, of_words, BM25),
+                *fused,
+            )
             if theirs
         ]
-        report = os.path.join(config.out, "report.html")
         write_report(
-            report,
+            os.path.join(config.out, "report.html"),
             [result.json() for result in results],
-            training_curve=training_curve(Path(config.model)) if config.model and is_run(config.model) else None,
+            training_curve=training_curve(files_of(config.model)) if config.model and is_run(config.model) else None,
             baselines=beside,
             expanded=[result.expanded.json() for result in results if result.expanded],
         )
-        print(f"report: {report}")
+        publish(place)
+        print(f"report: {os.path.join(place, 'report.html')}")
 
 
 def _write_texts(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
@@ -124,6 +141,11 @@ def _loaded(
     model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
     if config.remove_language_directions:
         model = without_language_directions(model, texts, config.remove_language_directions, mesh, poll)
+    if config.truncate_dim:
+        model = truncated(model, config.truncate_dim)
+    if config.quantization != WHOLE:
+        name = f"{model.name}, {config.quantization} embeddings"
+        model = dataclasses.replace(model, quantization=config.quantization, name=name)
     if jax.process_index() == 0:
         for note in model.lines():
             print(note, flush=True)

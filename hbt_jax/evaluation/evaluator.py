@@ -17,7 +17,8 @@ from typing import NamedTuple, Protocol
 import jax
 from jax.sharding import Mesh
 
-from hbt_jax.config import EvalConfig
+from hbt_jax import languages
+from hbt_jax.config import WHOLE, EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.processes import Processes
@@ -127,6 +128,11 @@ class EvaluatedModel:
         }
         if self.model.removed_directions:
             settings["removed_language_directions"] = self.model.removed_directions
+        if self.model.truncate_dim:
+            settings["truncate_dim"] = self.model.truncate_dim
+        if self.model.quantization != WHOLE:
+            settings["quantization"] = self.model.quantization
+        settings |= languages.under_resourced()
         return Described(self.model.name, settings, {})
 
 

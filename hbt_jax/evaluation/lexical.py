@@ -2,6 +2,7 @@
 
 import importlib.metadata
 
+from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext, ResultFiles
 from hbt_jax.evaluation.processes import on_first_process
@@ -42,6 +43,7 @@ def evaluate_bm25(benchmark: Benchmark, written: ResultFiles, poll=lambda: None)
         "terms": bm25.TERMS,
         "statistics": bm25.STATISTICS,
         **benchmark.settings,
+        **languages.under_resourced(),
     }
     described = Described(bm25.NAME, settings, {"queries_without_match": scores.queries_without_match})
     return evaluate(ByScore(benchmark, scores), described, written, poll)

@@ -3,8 +3,9 @@
 .txt, standard input   one text a line; an empty line is an empty text, so that row n of the output is line n
 .jsonl                 one JSON object a line with the text in one field and, in all lines or none, an `id`; blank lines
                        are no rows
-.npy                   float32 [N, D]
-.parquet               columns id (where given), text, embedding (fixed-size list of D float32), a row group a part
+.npy                   float32 [N, D]; int8 [N, D]; or uint8 [N, D / 8, rounded up], a bit for each number
+.parquet               columns id (where given), text, embedding (fixed-size list of these), scale (of int8, float32), a
+                       row group a part
 """
 
 import contextlib
@@ -200,15 +201,15 @@ class _NpyFile:
     """Rows after a header, which is rewritten with their number at the end."""
 
     def __init__(self, file: BinaryIO):
-        self._file, self._shape = file, (0, 0)
+        self._file, self._shape, self._dtype = file, (0, 0), np.dtype(np.float32)
 
-    def write(self, texts: Texts, vectors_ND: np.ndarray) -> None:
-        """Appends the vectors; the texts are left out."""
-        del texts
+    def write(self, texts: Texts, vectors_ND: np.ndarray, scale_N: np.ndarray | None) -> None:
+        """Appends the vectors; texts and scales are left out."""
+        del texts, scale_N
         if not self._shape[1]:
-            self._shape = (0, vectors_ND.shape[1])
+            self._shape, self._dtype = (0, vectors_ND.shape[1]), vectors_ND.dtype
             self._header()
-        self._file.write(np.ascontiguousarray(vectors_ND, np.float32).data)
+        self._file.write(np.ascontiguousarray(vectors_ND).data)
         self._shape = (self._shape[0] + len(vectors_ND), self._shape[1])
 
     def finish(self) -> None:
@@ -218,7 +219,7 @@ class _NpyFile:
 
     def _header(self) -> None:
         # numpy reserves room for the first axis to grow, so the header's length does not depend on it.
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
         np.lib.format.write_array_header_1_0(self._file, header | {"shape": self._shape})
 
 
@@ -228,12 +229,14 @@ class _ParquetFile:
     def __init__(self, file: BinaryIO):
         self._file, self._writer = file, None
 
-    def write(self, texts: Texts, vectors_ND: np.ndarray) -> None:
-        """Appends texts and vectors, and ids if there are any."""
+    def write(self, texts: Texts, vectors_ND: np.ndarray, scale_N: np.ndarray | None) -> None:
+        """Appends texts and vectors, and ids and scales if there are any."""
         columns = {} if texts.ids is None else {"id": pa.array(texts.ids, pa.string())}
         columns["text"] = pa.array(texts.texts, pa.string())
-        flat = pa.array(np.ascontiguousarray(vectors_ND, np.float32).reshape(-1))
+        flat = pa.array(np.ascontiguousarray(vectors_ND).reshape(-1))
         columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, vectors_ND.shape[1])
+        if scale_N is not None:
+            columns["scale"] = pa.array(scale_N)
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._file, table.schema, use_dictionary=False)
@@ -265,8 +268,10 @@ def check_output(path: str) -> None:
 
 
 @contextlib.contextmanager
-def open_output(path: str) -> Iterator[Callable[[Texts, np.ndarray], None]]:
-    """Yields a function that writes one part, (texts, float32 [n, D]); the file appears once the block has succeeded.
+def open_output(path: str) -> Iterator[Callable[[Texts, np.ndarray, np.ndarray | None], None]]:
+    """Yields a function that writes one part: (texts, vectors [n, D], float32 [n] scales or None).
+
+    The file appears once the block has succeeded.
 
     Raises:
       InputError: the file cannot be written.

@@ -12,14 +12,16 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from hbt_jax.config import EmbedConfig
+from hbt_jax.config import BINARY, INT8, WHOLE, EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
+from hbt_jax.evaluation.embedding.quantization import as_compared, binary_rows, int8_rows
 from hbt_jax.holding import held
 from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table
 from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.projection import truncated
 from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
 
@@ -108,7 +110,13 @@ def _model(config: EmbedConfig, mesh: Mesh) -> Model:
         pooling=config.pooling,
         normalize=config.normalize,
     )
-    return with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    if config.quantization == INT8 and config.output.endswith(".npy") and not model.normalize:
+        raise InputError(
+            f"--output={config.output} --quantization=int8: embeddings of {model.name} are compared by inner product,"
+            " which needs the scale of each text: write .parquet, which has a column for it, or give --normalize"
+        )
+    return truncated(model, config.truncate_dim) if config.truncate_dim else model
 
 
 def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embedder: Embedder) -> _Seen:
@@ -119,12 +127,20 @@ def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embed
         for part in parts:
             vectors_ND = embedder(part.texts, config.side, bar.update)
             check_finite(vectors_ND, embedder.model, _place(source.name, part.lines))
-            seen.add(part, vectors_ND, keep=config.nearest > 0)
+            compared_ND = as_compared(vectors_ND, config.quantization, embedder.model.normalize)
+            seen.add(part, compared_ND, keep=config.nearest > 0)
             if write:
-                write(part, vectors_ND)
+                write(part, *_written(vectors_ND, config.quantization))
         if config.nearest and len(seen.texts) < 2:
             raise InputError(f"--nearest={config.nearest}: expected two texts or more that are not empty, got 1")
     return seen
+
+
+def _written(vectors_ND: np.ndarray, quantization: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The vectors as they are written, and the scales of int8."""
+    if quantization == INT8:
+        return int8_rows(vectors_ND)
+    return (binary_rows(vectors_ND) if quantization == BINARY else vectors_ND), None
 
 
 def _place(name: str, lines: list[int]) -> Callable[[int], str]:
@@ -146,8 +162,12 @@ def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> 
         lines.append(f"{seen.empty:,} of them empty: embedded as prefix and special tokens alone{left_out}")
     if config.output:
         without = "; ids are not in it, rows are in the order of the input: .parquet keeps them"
+        width = model.encoder.embedding_width
+        kind, numbers = {INT8: (INT8, width), BINARY: ("uint8", -(-width // 8)), WHOLE: ("float32", width)}[
+            config.quantization
+        ]
         lines.append(
-            f"{config.output}: float32 [{seen.count}, {model.encoder.embedding_width}], a row a text"
+            f"{config.output}: {kind} [{seen.count}, {numbers}], a row a text"
             + (without if seen.ids and config.output.endswith(".npy") else "")
         )
     return "\n".join(lines)

@@ -29,14 +29,15 @@ from hbt_jax.interchange.read_back import check_read_back
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models import lora
 from hbt_jax.models.encoder import parameter_count
-from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.huggingface import architectures, peft_adapters
 from hbt_jax.models.huggingface.tokenizer_json import write_hugging_face
 from hbt_jax.models.huggingface.written import DENSE, module_files, tokenizer_config
 from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.projection import truncated
 from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
 
-_WEIGHTS = "model.safetensors"
+_WEIGHTS, ADAPTER = "model.safetensors", "adapter"
 
 
 def export_command(config: ExportConfig, stop: StopRequest) -> None:
@@ -64,13 +65,20 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
     model = with_text(model, OF_MODEL, OF_MODEL, config.max_length)
     if config.remove_language_directions:
         model = without_language_directions(model, texts, config.remove_language_directions, mesh, poll)
+    if config.truncate_dim:
+        model = truncated(model, config.truncate_dim)
     poll()
     provenance = provenance_of(config.model, config.checkpoint, model)
     for note in (*model.lines(), *_without_results(config, provenance)):
         print(note, flush=True)
+    adapters = provenance.run.step_config.lora if provenance.run else None
+    if config.peft_adapter and adapters is None:
+        raise InputError(f"--peft_adapter: {config.model} has no low-rank adapters (--lora_rank): leave it out")
     export = _Export(
         model,
-        *_tensors(model, provenance.run.step_config.lora if provenance.run else None),
+        *_tensors(model, adapters),
+        adapters=adapters if config.peft_adapter else None,
+        base=provenance.base or "",
         card=model_card(out.resolve().name, model, provenance, config.license, model.text.longest),
         source={"name": provenance.name, "checkpoint": provenance.checkpoint, "step": model.step},
     )
@@ -89,7 +97,7 @@ def _without_results(config: ExportConfig, provenance: Provenance) -> list[str]:
     """How to get a table of results; nothing if there is one, or there can be none."""
     if provenance.run is None or provenance.results:
         return []
-    folder = evaluations(Path(config.model), config.checkpoint)
+    folder = evaluations(config.model, config.checkpoint)
     return [
         f"the model card has no results: {folder} has none of these weights, with the prefixes and lengths of training;"
         f" launch/eval.py --out={folder} puts them there"
@@ -103,6 +111,7 @@ class _Export:
     Attributes:
       model: the model; its longest text is that of the longer side.
       tensors, dense: float32 arrays of the encoder and of the dense layer by the names that the files have.
+      adapters, base: adapters to write apart too, None for none, and the model that they are for.
       card: the text of README.md.
       source: what the export's list of files says about the model.
     """
@@ -110,14 +119,19 @@ class _Export:
     model: Model
     tensors: dict[str, np.ndarray]
     dense: dict[str, np.ndarray]
+    adapters: lora.LoraConfig | None
+    base: str
     card: str
     source: dict
 
 
+def _flat(model: Model) -> dict[tuple, np.ndarray]:
+    return {path: np.asarray(leaf.get_value()) for path, leaf in nnx.to_flat_state(model.parameters)}
+
+
 def _tensors(model: Model, adapters: lora.LoraConfig | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The encoder's and the dense layer's tensors, without adapters and without the vocabulary's padding rows."""
-    flat = {path: np.asarray(leaf.get_value()) for path, leaf in nnx.to_flat_state(model.parameters)}
-    flat = lora.merged(flat, adapters)
+    flat = lora.merged(_flat(model), adapters)
     dense = {}
     if model.encoder.dense:
         kernel, bias = flat["dense", "kernel"], flat["dense", "bias"]
@@ -142,6 +156,9 @@ def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
         if arrays:
             safetensors.numpy.save_file(arrays, folder / place / _WEIGHTS, metadata={"format": "pt"})
             shutil.copymode(folder / "config.json", folder / place / _WEIGHTS)  # safetensors makes it private
+    if export.adapters:
+        (folder / ADAPTER).mkdir()
+        peft_adapters.write(folder / ADAPTER, export.base, model.encoder, export.adapters, _flat(model))
     poll()
     check_read_back(folder, model, export.tensors, export.dense)
     mark = overwrite_guard.mark(hbt_jax.__version__, export.source, folder)

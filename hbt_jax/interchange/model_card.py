@@ -13,7 +13,7 @@ from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in
 from hbt_jax.evaluation.streamed.metrics import RECALL
 from hbt_jax.interchange.model_index import model_index
 from hbt_jax.interchange.provenance import UNTRAINED, Provenance, StoreFacts
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import is_known, language
 from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
@@ -74,6 +74,8 @@ def _summary(title: str, model: Model, provenance: Provenance, max_length: int) 
     dense = f", then a dense layer to {encoder.dense} with {encoder.dense_activation}" if encoder.dense else ""
     if model.removed_directions:
         dense += f", which removes {model.removed_directions} directions of language"
+    if model.truncate_dim:
+        dense += f", which keeps the first {model.truncate_dim} numbers"
     return [
         f"# {title}",
         "",
@@ -140,7 +142,7 @@ def _data(provenance: Provenance) -> list[str]:
     """What it was trained on; nothing if it was not trained."""
     if not provenance.stores:
         return []
-    languages = [f"{LANGUAGES[code].name if code in LANGUAGES else code} (`{code}`)" for code in provenance.languages]
+    languages = [f"{language(code).name if is_known(code) else code} (`{code}`)" for code in provenance.languages]
     known = f"Languages: {', '.join(languages) or 'not known any more'}."
     return ["## Training data", "", *(_store(store) for store in provenance.stores), "", known]
 
@@ -183,7 +185,7 @@ def _settings(config: TrainConfig, model: Model, provenance: Provenance, start: 
         ),
         ("Batch", f"{plan.global_batch:,} pairs{negatives}; the other pairs' passages are negatives"),
         ("Longest text", f"{text.query_length} tokens of a query, {text.passage_length} of a passage"),
-        *_learning(config.learning),
+        *_learning(config.learning, run.steps),
         ("Dropout", f"{config.model.dropout:g}"),
         ("Products of matrices in", config.mesh.compute_dtype),
         ("Seed", str(run.seed)),
@@ -205,15 +207,20 @@ def _validation(model: Model, provenance: Provenance) -> str:
     return f", {metric.replace('_', ' ')} {record.best_value:.4f}"
 
 
-def _learning(learning: LearningConfig) -> list[tuple[str, str]]:
+def _learning(learning: LearningConfig, steps: int) -> list[tuple[str, str]]:
     sides = "queries against passages and back" if learning.symmetric else "queries against passages"
     clipped = f", gradients clipped to norm {learning.clip_norm:g}" if learning.clip_norm else ""
+    widths = ", ".join(f"{width} (weight {weight:g})" for width, weight in learning.widths().items())
+    nested = f"; also of the first numbers of embeddings (Matryoshka): {widths}" if widths else ""
+    groups = f", times {learning.layer_decay:g} a layer downwards" if learning.layer_decay != 1 else ""
+    if learning.embedding_learning_rate:
+        groups += f", {learning.embedding_learning_rate:g} for the embeddings"
     return [
-        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}"),
+        ("Loss", f"InfoNCE, {sides}, temperature {learning.temperature:g}{nested}"),
         ("Optimizer", f"AdamW, weight decay {learning.weight_decay:g}{clipped}"),
         (
             "Learning rate",
-            f"{learning.learning_rate:g}, {learning.schedule} after {learning.warmup_steps} steps of warm-up",
+            f"{learning.learning_rate:g}, {learning.schedule} after {learning.warmup(steps)} steps of warm-up{groups}",
         ),
     ]
 

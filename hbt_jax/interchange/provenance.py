@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from hbt_jax.bucket.mirror import files_of
 from hbt_jax.config import DTYPES
 from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
 from hbt_jax.data.remote import RemoteFolder
@@ -93,15 +94,15 @@ def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
     """
     if not is_run(name):
         return Provenance(model.name, checkpoint)
-    folder = Path(name)
-    run, label = read_run(folder), folder.resolve().name
-    found = _results(evaluations(folder, checkpoint), run, model)
-    tasks = _tasks(evaluations(folder, checkpoint), model)
+    run = read_run(name)
+    label = name.rstrip("/").rpartition("/")[2] if is_remote(name) else Path(name).resolve().name
+    found = _results(evaluations(name, checkpoint), run, model)
+    tasks = _tasks(evaluations(name, checkpoint), model)
     if checkpoint == UNTRAINED:
         return Provenance(label, checkpoint, run, results=found, tasks=tasks)
-    record = _record(folder, checkpoint)
+    record = _record(name, checkpoint)
     if record.step != model.step:
-        raise InputError(f"{folder}: the run has saved step {record.step} since step {model.step} was read: try again")
+        raise InputError(f"{name}: the run has saved step {record.step} since step {model.step} was read: try again")
     stores = zip(run.config.plan.stores, record.data["stores"], strict=True)
     return Provenance(
         name=label,
@@ -114,13 +115,13 @@ def provenance_of(name: str, checkpoint: str, model: Model) -> Provenance:
     )
 
 
-def evaluations(folder: Path, checkpoint: str) -> Path:
-    """The folder of a run's evaluations, where launch/train.py puts them."""
-    return folder / "evaluation" / (UNTRAINED if checkpoint == UNTRAINED else "")
+def evaluations(workdir: str, checkpoint: str) -> Path:
+    """The local folder of a run's evaluations, where launch/train.py puts them."""
+    return files_of(f"{workdir.rstrip('/')}/evaluation") / (UNTRAINED if checkpoint == UNTRAINED else "")
 
 
-def _record(folder: Path, checkpoint: str) -> Record:
-    checkpoints = Checkpoints(folder, read_only=True)
+def _record(workdir: str, checkpoint: str) -> Record:
+    checkpoints = Checkpoints(workdir, read_only=True)
     try:  # without validation there is no best checkpoint, and the last one was read
         return checkpoints.record(checkpoint if checkpoints.step(checkpoint) is not None else "last")
     finally:
@@ -167,7 +168,13 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
             settings.get("similarity", model.similarity) == model.similarity
         )  # early results do not state it
         same_directions = settings.get("removed_language_directions", 0) == model.removed_directions
-        if same_similarity and same_directions and all(settings.get(name) == value for name, value in wanted.items()):
+        same_width = settings.get("truncate_dim", 0) == model.truncate_dim and "quantization" not in settings
+        if (
+            same_similarity
+            and same_directions
+            and same_width
+            and all(settings.get(name) == value for name, value in wanted.items())
+        ):
             found.append(content)
     return tuple(found)
 

@@ -38,8 +38,9 @@ def check_read_back(folder: Path, model: Model, tensors: dict[str, np.ndarray], 
 
 
 def _differing_settings(found: pretrained.Pretrained, model: Model) -> list[str]:
-    """Token types may differ, because transformers' models have at least one, and dropout, which only training uses."""
-    encoder = dataclasses.replace(model.encoder, dropout=0.0, token_types=model.encoder.token_types or 1)
+    """Token types may differ, because BERT's families have at least one, and dropout, which only training uses."""
+    types = model.encoder.token_types or (0 if model.encoder.rotary else 1)
+    encoder = dataclasses.replace(model.encoder, dropout=0.0, token_types=types)
     meant = {
         "encoder": encoder,
         "pooling": model.pooling,

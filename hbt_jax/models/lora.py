@@ -13,7 +13,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 
 TARGETS = ("query", "key", "value", "attention_output", "expand", "contract")
-_FUSED = ("query", "key", "value")  # in the order of their columns in the shared kernel
+FUSED = ("query", "key", "value")  # in the order of their columns in the shared kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +103,10 @@ def merged(flat: Mapping[tuple, np.ndarray], lora: LoraConfig | None) -> dict[tu
         for target in lora.targets:
             a, b = (flat["layers", layer, "adapters", target, name] for name in ("lora_a", "lora_b"))
             change = np.asarray(a, np.float64) @ np.asarray(b, np.float64) * lora.scale
-            path = ("layers", layer, "query_key_value" if target in _FUSED else target, "kernel")
+            path = ("layers", layer, "query_key_value" if target in FUSED else target, "kernel")
             kernel = np.asarray(plain[path], np.float64)
-            if target in _FUSED:
-                first = _FUSED.index(target) * change.shape[1]
+            if target in FUSED:
+                first = FUSED.index(target) * change.shape[1]
                 kernel[:, first : first + change.shape[1]] += change
             else:
                 kernel += change

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from hbt_jax.config import MIN_MAX_LENGTH, TextConfig
+from hbt_jax.config import MIN_MAX_LENGTH, WHOLE, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.pooling import normalize, pool
@@ -32,6 +32,9 @@ class Model:
       said: where query_prefix, passage_prefix, query_length and passage_length come from, in words such as
         "prompts.query in FILE"; without those that a flag of the same name gave.
       removed_directions: directions of language that are projected out of its embeddings.
+      truncate_dim: first numbers of its embeddings that are kept; 0: all.
+      quantization: "none", or "int8" or "binary": its vectors are as compared in these, see
+        hbt_jax/evaluation/embedding/quantization.py.
       assumed: names of those of pooling, normalize, query_prefix, passage_prefix and max_length that have their
         default, because neither a file nor a flag states them.
     """
@@ -48,6 +51,8 @@ class Model:
     notes: tuple[str, ...] = ()
     said: Mapping[str, str] = dataclasses.field(default_factory=dict)
     removed_directions: int = 0
+    truncate_dim: int = 0
+    quantization: str = WHOLE
     assumed: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:

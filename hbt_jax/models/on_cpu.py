@@ -15,31 +15,24 @@ _HIDDEN = -1e30  # a score that no softmax sees
 
 
 class Linear(nnx.Linear):
-    """nnx.Linear with a bias."""
+    """nnx.Linear."""
+
+    wide_gradients = False
 
     def __call__(self, inputs):
         """[..., N] from [..., K]."""
-        given = inputs, self.kernel[...], self.bias[...]
-        inputs, kernel_KN, bias_N = self.promote_dtype(given, dtype=self.dtype)
-        flat_MK = inputs.reshape(-1, inputs.shape[-1])
-        return _linear(flat_MK, kernel_KN, bias_N).reshape(*inputs.shape[:-1], -1)
+        kernel_KN, bias = self.kernel[...], None if self.bias is None else self.bias[...]
+        inputs, rounded_KN, bias_N = self.promote_dtype((inputs, kernel_KN, bias), dtype=self.dtype)
+        kernel_KN = kernel_KN if self.wide_gradients else rounded_KN
+        output_MN = _product(inputs.reshape(-1, inputs.shape[-1]), kernel_KN)
+        output_MN = output_MN if bias is None else _plus_row(output_MN, bias_N)
+        return output_MN.reshape(*inputs.shape[:-1], -1)
 
 
-@jax.custom_vjp
-def _linear(inputs_MK, kernel_KN, bias_N):
-    return _dot(inputs_MK, kernel_KN, (1, 0)).astype(inputs_MK.dtype) + bias_N
+class WideGradientLinear(Linear):
+    """linear.WideGradientLinear."""
 
-
-def _linear_backward(kept, gradient_MN):
-    inputs_MK, kernel_KN = kept
-    dtype = inputs_MK.dtype
-    to_inputs_MK = _dot(gradient_MN, kernel_KN, (1, 1)).astype(dtype)
-    turned_KM = _in_memory(inputs_MK.T) if dtype == jnp.bfloat16 else inputs_MK.T
-    to_kernel_KN = _dot(turned_KM, gradient_MN, (1, 0)).astype(dtype)
-    return to_inputs_MK, to_kernel_KN, _sum_of_rows(gradient_MN).astype(dtype)
-
-
-_linear.defvjp(lambda *given: (_linear(*given), given[:2]), _linear_backward)
+    wide_gradients = True
 
 
 class LayerNorm(nnx.LayerNorm):
@@ -48,31 +41,72 @@ class LayerNorm(nnx.LayerNorm):
     def __call__(self, inputs):
         """float32 of the shape of `inputs`."""
         flat_MD = inputs.reshape(-1, inputs.shape[-1]).astype(jnp.float32)
-        return _layer_norm(flat_MD, self.scale[...], self.bias[...], self.epsilon).reshape(inputs.shape)
+        output_MD = _times_row(_standardised(flat_MD, self.epsilon), self.scale[...])
+        output_MD = output_MD if self.bias is None else _plus_row(output_MD, self.bias[...])
+        return output_MD.reshape(inputs.shape)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _layer_norm(inputs_MD, scale_D, bias_D, epsilon):
-    return _layer_norm_forward(inputs_MD, scale_D, bias_D, epsilon)[0]
+@jax.custom_vjp
+def _product(inputs_MK, kernel_KN):
+    return _dot(inputs_MK, kernel_KN.astype(inputs_MK.dtype), (1, 0)).astype(inputs_MK.dtype)
 
 
-def _layer_norm_forward(inputs_MD, scale_D, bias_D, epsilon):
-    mean_M1 = inputs_MD.mean(-1, keepdims=True)
-    variance_M1 = jnp.maximum(0.0, jnp.square(inputs_MD).mean(-1, keepdims=True) - jnp.square(mean_M1))
+def _product_backward(kept, gradient_MN):
+    inputs_MK, kernel_KN = kept
+    dtype = inputs_MK.dtype
+    turned_KM = _in_memory(inputs_MK.T) if dtype == jnp.bfloat16 else inputs_MK.T
+    to_kernel_KN = _dot(turned_KM, gradient_MN, (1, 0)).astype(kernel_KN.dtype)
+    return _dot(gradient_MN, kernel_KN.astype(dtype), (1, 1)).astype(dtype), to_kernel_KN
+
+
+_product.defvjp(lambda *given: (_product(*given), given), _product_backward)
+
+
+@jax.custom_vjp
+def _plus_row(values_MN, row_N):
+    return values_MN + row_N
+
+
+def _plus_row_backward(_, gradient_MN):
+    return gradient_MN, _sum_of_rows(gradient_MN).astype(gradient_MN.dtype)
+
+
+_plus_row.defvjp(lambda *given: (_plus_row(*given), None), _plus_row_backward)
+
+
+@jax.custom_vjp
+def _times_row(values_MN, row_N):
+    return values_MN * row_N
+
+
+def _times_row_backward(kept, gradient_MN):
+    values_MN, row_N = kept
+    return gradient_MN * row_N, _sum_of_rows(gradient_MN * values_MN).astype(gradient_MN.dtype)
+
+
+_times_row.defvjp(lambda *given: (_times_row(*given), given), _times_row_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _standardised(values_MD, epsilon):
+    return _standardised_forward(values_MD, epsilon)[0]
+
+
+def _standardised_forward(values_MD, epsilon):
+    mean_M1 = values_MD.mean(-1, keepdims=True)
+    variance_M1 = jnp.maximum(0.0, jnp.square(values_MD).mean(-1, keepdims=True) - jnp.square(mean_M1))
     factor_M1 = jax.lax.rsqrt(variance_M1 + epsilon)
-    return (inputs_MD - mean_M1) * factor_M1 * scale_D + bias_D, (inputs_MD, mean_M1, factor_M1, scale_D)
+    return (values_MD - mean_M1) * factor_M1, (values_MD, mean_M1, factor_M1)
 
 
-def _layer_norm_backward(_, kept, gradient_MD):
-    inputs_MD, mean_M1, factor_M1, scale_D = kept
-    standard_MD = (inputs_MD - mean_M1) * factor_M1
-    scaled_MD = gradient_MD * scale_D
-    along_M1 = (scaled_MD * standard_MD).mean(-1, keepdims=True)
-    to_inputs_MD = factor_M1 * (scaled_MD - scaled_MD.mean(-1, keepdims=True) - standard_MD * along_M1)
-    return to_inputs_MD, _sum_of_rows(gradient_MD * standard_MD), _sum_of_rows(gradient_MD)
+def _standardised_backward(_, kept, gradient_MD):
+    values_MD, mean_M1, factor_M1 = kept
+    standard_MD = (values_MD - mean_M1) * factor_M1
+    along_M1 = (gradient_MD * standard_MD).mean(-1, keepdims=True)
+    return (factor_M1 * (gradient_MD - gradient_MD.mean(-1, keepdims=True) - standard_MD * along_M1),)
 
 
-_layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+_standardised.defvjp(_standardised_forward, _standardised_backward)
 
 
 def attention(query_RLHd, key_RLHd, value_RLHd, mask_RLL):

@@ -1,4 +1,4 @@
-"""Directions of language, projected out of a model's embeddings by a linear map that its dense layer takes in.
+"""Linear maps that a model's dense layer takes in: directions of language removed, numbers left out.
 
 If the means of languages differ mostly along a few directions, then texts are compared across languages without their
 component along these (LSAR: Xie et al. 2024, arXiv 2401.05792; LIR: Yang et al. 2021, arXiv 2109.04727).  The map is
@@ -7,6 +7,7 @@ vector before it was scaled give one embedding.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -58,17 +59,7 @@ def without_directions(model: Model, direction_KD: np.ndarray) -> Model:
     wide_KD = direction_KD.astype(np.float64)
     width = wide_KD.shape[1]
     map_DD = np.eye(width) - wide_KD.T @ wide_KD
-    encoder = nnx.merge(model.graph, model.parameters)
-    kernel_DD, bias_D = np.eye(width), np.zeros(width)
-    if encoder.dense is not None:
-        own = encoder.dense
-        kernel_DD, bias_D = (np.asarray(leaf.get_value(), np.float64) for leaf in (own.kernel, own.bias))
-    dense = nnx.eval_shape(lambda: nnx.Linear(len(kernel_DD), width, dtype=jnp.float32, rngs=nnx.Rngs(0)))
-    place = encoder.embedding_norm.bias.get_value().sharding
-    for parameter, value in ((dense.kernel, kernel_DD @ map_DD), (dense.bias, bias_D @ map_DD)):
-        parameter.set_value(jax.device_put(value.astype(np.float32), place))
-    encoder.dense, encoder.dense_activation = nnx.data(dense), DENSE_ACTIVATIONS["identity"]
-    graph, parameters = nnx.split(encoder, nnx.Param)
+    graph, parameters = _with_dense(model, lambda kernel, bias: (kernel @ map_DD, bias @ map_DD), width, "identity")
     return dataclasses.replace(
         model,
         graph=graph,
@@ -77,3 +68,43 @@ def without_directions(model: Model, direction_KD: np.ndarray) -> Model:
         removed_directions=model.removed_directions + len(direction_KD),
         name=f"{model.name}, {len(direction_KD)} language directions removed",
     )
+
+
+def truncated(model: Model, width: int) -> Model:
+    """The model whose embeddings are the first `width` numbers, before they are scaled to unit length.
+
+    Raises:
+      InputError: its embeddings have fewer.
+    """
+    own = model.encoder.embedding_width
+    if width > own:
+        raise InputError(f"--truncate_dim={width}: embeddings of {model.name} have {own} numbers: give at most {own}")
+    activation = model.encoder.dense_activation if model.encoder.dense else "identity"
+    graph, parameters = _with_dense(model, lambda kernel, bias: (kernel[:, :width], bias[:width]), width, activation)
+    return dataclasses.replace(
+        model,
+        graph=graph,
+        parameters=parameters,
+        encoder=dataclasses.replace(model.encoder, dense=width, dense_activation=activation),
+        truncate_dim=width,
+        name=f"{model.name}, first {width} numbers",
+    )
+
+
+def _with_dense(model: Model, change: Callable, width: int, activation: str) -> tuple[nnx.GraphDef, nnx.State]:
+    """The encoder with a dense layer to `width` numbers, made by `change` of its kernel and bias (the identity's)."""
+    encoder, own = nnx.merge(model.graph, model.parameters), model.encoder.embedding_width
+    kernel_DD, bias_D = np.eye(own), np.zeros(own)
+    if encoder.dense is not None:
+        leaves = encoder.dense.kernel, encoder.dense.bias
+        kernel_DD, bias_D = (np.asarray(leaf.get_value(), np.float64) for leaf in leaves)
+    dense = nnx.eval_shape(
+        lambda: nnx.Linear(
+            len(kernel_DD), width, dtype=jnp.float32, precision=jax.lax.Precision.HIGHEST, rngs=nnx.Rngs(0)
+        )
+    )
+    place = encoder.embedding_norm.bias.get_value().sharding
+    for parameter, value in zip((dense.kernel, dense.bias), change(kernel_DD, bias_D), strict=True):
+        parameter.set_value(jax.device_put(value.astype(np.float32), place))
+    encoder.dense, encoder.dense_activation = nnx.data(dense), DENSE_ACTIVATIONS[activation]
+    return nnx.split(encoder, nnx.Param)

@@ -38,7 +38,7 @@ def update_flops(encoder: EncoderConfig, rows: int, length: int, queries: int, p
       length: L, tokens of a row.
       queries, passages: of all shares, which the loss compares.
     """
-    kernels = encoder.layers * encoder.width * (4 * encoder.width + 2 * encoder.feed_forward)
+    kernels = encoder.layers * encoder.width * (4 * encoder.width + encoder.expanded + encoder.feed_forward)
     attention = encoder.layers * 2 * length * encoder.width  # scores, and their products with the values
     forward = 2 * rows * length * (kernels + attention)
     forward += 2 * (queries + passages) * encoder.width * encoder.dense

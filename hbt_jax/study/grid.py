@@ -17,6 +17,7 @@ BATCHING, ALPHA = "batching", "mono_probability"
 UNTRAINED = "untrained"  # the baseline that is the initial weights
 NO_RESULT = {  # options that change no result: where a run is, how often it reports or saves
     "workdir", "resume", "log_every", "save_every", "save_minutes", "store_cache",
+    "trackers", "project",
 }  # fmt: skip
 _NOT_IN_A_GRID = NO_RESULT | {"seed", "benchmarks", "data_dir", "evaluate_untrained", "prepare", "prepared_dir"}
 _EXAMPLE = 'expected NAME=VALUE,VALUE;NAME=VALUE,..., such as "batching=x-x-mono,hybrid; learning_rate=1e-4,1e-3"'
@@ -24,6 +25,9 @@ _NEEDS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], bool]], ...] 
     ((ALPHA,), lambda options: options[BATCHING] == "hybrid"),
     (("joint_languages",), lambda options: options[BATCHING] == JOINT),
     (("lora_alpha", "lora_layers", "lora_targets"), lambda options: options["lora_rank"] > 0),
+    (("guide_margin",), lambda options: bool(options["guide_model"])),
+    (("distillation_weight", "teacher_temperature"), lambda options: options["distillation"] != "none"),
+    (("steps",), lambda options: not options["epochs"]),
     (("size_exponent",), lambda options: len(options["stores"]) > 1),
 )
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

@@ -14,7 +14,7 @@ from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.results.result import RESULTS
 from hbt_jax.study.grid import NO_RESULT, UNTRAINED, Variant
 
-_PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks"}
+_PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks", "guide_model"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from hbt_jax import mesh as meshes
 from hbt_jax.config import JOINT, PlanConfig, TrainConfig
 from hbt_jax.data import pipeline
+from hbt_jax.data.extras import Extra
 from hbt_jax.data.manifest import data_release
 from hbt_jax.data.mixture import CROSS, MONO, Mixture, open_mixture
 from hbt_jax.data.plan import Plan
@@ -19,7 +20,12 @@ _INPUT_THREADS = 1  # short numpy calls share the interpreter's lock: a second t
 
 
 class HostBatches:
-    """Packed host batches of one mixture, as this process and mesh need them."""
+    """Packed host batches of one mixture, as this process and mesh need them.
+
+    Attributes:
+      mesh: the devices.
+      extras: add arrays to each batch.
+    """
 
     def __init__(self, config: TrainConfig, stores: Sequence[str], tokenizer: Tokenizer, mesh: Mesh):
         self.mixture: Mixture = open_mixture(
@@ -28,6 +34,7 @@ class HostBatches:
         self.plan = Plan(self.mixture, config.plan, config.run.seed)
         self.global_batch = config.plan.global_batch
         self._text, self._tokenizer = config.text, tokenizer
+        self.mesh, self.extras = mesh, list[Extra]()
         self._shares, self._share_count = meshes.host_shares(mesh, jax.process_index()), mesh.size
 
     @property
@@ -51,6 +58,7 @@ class HostBatches:
             shares=self._shares,
             share_count=self._share_count,
             threads=_INPUT_THREADS,
+            extras=self.extras,
         )
 
     def describe(self, step: int) -> str:

@@ -14,19 +14,22 @@ import contextlib
 import dataclasses
 import errno
 import json
-import shutil
+import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
+from etils import epath
 from orbax.checkpoint.checkpoint_managers import LatestN
 
+from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, says_full
 from hbt_jax.mesh import first_process_first
+from hbt_jax.places import is_remote
 from hbt_jax.training.held_logs import HeldLogs
 from hbt_jax.training.step import TrainState
 
@@ -37,7 +40,8 @@ _EARLIER_NAMES = {  # of fields of the record, in checkpoints of earlier version
 }
 _PARAMETERS = "parameters"  # the name of the model's arrays in either checkpoint
 _FILES = "files.json"  # in the folder of a checkpoint: [size, CRC-32] of each file
-_AFTERWARDS = ("_CHECKPOINT_METADATA", "commit_success.txt")  # what Orbax writes later; not needed to read it
+_COMMITTED = "commit_success.txt"
+_AFTERWARDS = ("_CHECKPOINT_METADATA", _COMMITTED)  # what Orbax writes later; not needed to read it
 _BLOCK = 2**24  # bytes
 _WRITING = "Error writing"  # in TensorStore's ValueError: its disk errors are not OSErrors
 
@@ -75,17 +79,27 @@ class Checkpoints:
     kill.
 
     Args:
-      workdir: folder of the run.
+      workdir: folder of the run, or gs://BUCKET/FOLDER.
       keep: how many of the newest are kept, of `last` and of `best` each.
       read_only: whether nothing will be saved.
+      before_complete: called on process 0, perhaps on another thread, just before a checkpoint is declared complete.
 
     Attributes:
       unusable: step -> why its checkpoint "last" cannot be used, as far as that has been found out.
     """
 
-    def __init__(self, workdir: Path, *, keep: int = 2, read_only: bool = False):
+    def __init__(
+        self,
+        workdir: str | os.PathLike,
+        *,
+        keep: int = 2,
+        read_only: bool = False,
+        before_complete: Callable[[], None] = lambda: None,
+    ):
         self.unusable: dict[int, str] = {}
-        self._base = workdir.absolute() / "checkpoints"
+        self._base = _base(workdir)
+        self._bucket = RemoteFolder(os.fspath(self._base)) if is_remote(self._base) else None
+        self._before_complete = before_complete
         self._logs = HeldLogs(_is_of_the_disk)
         self._managers = {
             name: ocp.CheckpointManager(
@@ -116,10 +130,13 @@ class Checkpoints:
         def move() -> None:
             for name, later in newer:
                 to = self._base / "set_aside" / f"{name}-{later}"
+                if self._bucket:
+                    self._bucket.move(f"{name}/{later}", f"{to.parent.name}/{to.name}")
+                    continue
                 with disk_errors(self._base, "--workdir"):
                     to.parent.mkdir(exist_ok=True)
                     if to.exists():
-                        shutil.rmtree(to)
+                        to.rmtree()
                     self._folder(name, later).rename(to)
 
         first_process_first(move)
@@ -145,9 +162,17 @@ class Checkpoints:
 
     def _list_files(self, name: str) -> None:
         """Writes the list of a checkpoint's files into its folder, just before Orbax declares it complete."""
-        if jax.process_index() == 0:
-            for folder in (self._base / name).glob("[0-9]*.*"):  # Orbax's temporary name
-                (folder / _FILES).write_text(json.dumps(_sums(folder)), encoding="utf-8")
+        if jax.process_index() != 0:
+            return
+        self._before_complete()
+        if self._bucket:  # where it already has its name, and is complete once it has a file that says so
+            incomplete = [step for step in (self._base / name).iterdir() if not (step / _COMMITTED).exists()]
+            for step in incomplete:
+                sums = self._bucket.sums(f"{name}/{step.name}")
+                self._bucket.write(f"{name}/{step.name}/{_FILES}", json.dumps(_written_before(sums)).encode())
+            return
+        for folder in (self._base / name).glob("[0-9]*.*"):  # Orbax's temporary name
+            (folder / _FILES).write_text(json.dumps(_sums(folder)), encoding="utf-8")
 
     def damage(self, step: int) -> str | None:
         """Why the checkpoint "last" of a step is not as it was written, None if it is, or has no list of its files."""
@@ -156,13 +181,16 @@ class Checkpoints:
             if not (folder / _FILES).exists():  # of an earlier version
                 return None
             written = json.loads((folder / _FILES).read_text(encoding="utf-8"))
+            there = self._bucket.sums(f"last/{step}") if self._bucket else _sizes(folder, written)
             for file, [size, _] in written.items():
-                if not (folder / file).exists():
+                if file not in there:
                     return f"its file {file} is missing"
-                if (found := (folder / file).stat().st_size) != size:
+                if (found := there[file][0]) != size:
                     return f"its file {file} has {found:,} bytes, written were {size:,}"
-            changed = [file for file, (_, checksum) in written.items() if _checksum(folder / file) != checksum]
-            return f"the content of its file {changed[0]} has changed since it was written" if changed else None
+            for file, [_, checksum] in written.items():
+                if checksum != (there[file][1] if self._bucket else _checksum(folder / file)):
+                    return f"the content of its file {file} has changed since it was written"
+            return None
         except ValueError:
             return f"its file {_FILES} is damaged"
         except OSError as error:
@@ -215,7 +243,7 @@ class Checkpoints:
         with _readable(folder.parent), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
             return reader.restore(folder, args=ocp.args.PyTreeRestore(wanted, restore_args))[_PARAMETERS]
 
-    def _folder(self, name: str, step: int) -> Path:
+    def _folder(self, name: str, step: int) -> epath.Path:
         """The folder of a complete checkpoint."""
         return self._base / name / str(step)
 
@@ -232,8 +260,8 @@ class Checkpoints:
         manager = self._managers[name]
         try:
             yield manager
-        except (OSError, ValueError) as error:
-            if not (isinstance(error, OSError) or _is_of_the_disk(error)):
+        except Exception as error:
+            if not (self._bucket or isinstance(error, OSError) or _is_of_the_disk(error)):
                 raise
             self._logs.drop()
             raise InputError(_unwritable(manager, error)) from error
@@ -249,7 +277,7 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _readable(folder: Path) -> Iterator[None]:
+def _readable(folder: epath.Path) -> Iterator[None]:
     """Raises InputError if the enclosed code cannot read the checkpoint in this folder."""
     try:
         yield
@@ -265,16 +293,32 @@ def _readable(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _sums(folder: Path) -> dict[str, list[int]]:
-    """[size, CRC-32] of each file below a folder that Orbax does not write later, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: [path.stat().st_size, _checksum(path)] for name, path in names.items() if name not in _AFTERWARDS}
+def _base(workdir: str | os.PathLike) -> epath.Path:
+    """The folder of a run's checkpoints."""
+    place = os.fspath(workdir)
+    return epath.Path(place if is_remote(place) else os.path.abspath(place)) / "checkpoints"
 
 
-def _checksum(path: Path) -> int:
+def _written_before(sums: dict[str, list]) -> dict[str, list]:
+    """Those of a checkpoint's files that Orbax does not write later."""
+    return {name: sums[name] for name in sorted(sums) if name not in _AFTERWARDS}
+
+
+def _sums(folder: epath.Path) -> dict[str, list]:
+    """[size, CRC-32] of each file below a local folder that Orbax does not write later, by its path there."""
+    files = [Path(path) for path in Path(folder).rglob("*") if path.is_file()]
+    sums = {path.relative_to(folder).as_posix(): [path.stat().st_size, _checksum(path)] for path in files}
+    return _written_before(sums)
+
+
+def _sizes(folder: epath.Path, names: Iterable[str]) -> dict[str, list]:
+    """[size] of each of the named files that is there."""
+    return {name: [(folder / name).stat().length] for name in names if (folder / name).exists()}
+
+
+def _checksum(path: os.PathLike) -> int:
     checksum = 0
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             checksum = zlib.crc32(block, checksum)
     return checksum
@@ -305,11 +349,13 @@ def _is_of_the_disk(error: BaseException) -> bool:
     return of_tensorstore or says_full(error) or (isinstance(error, OSError) and error.errno == errno.EFBIG)
 
 
-def _unwritable(manager: ocp.CheckpointManager, error: OSError | ValueError) -> str:
+def _unwritable(manager: ocp.CheckpointManager, error: Exception) -> str:
     """Why a checkpoint could not be written, and which one is left."""
     text = "the disk is full" if says_full(error) else " ".join(str(error).split())
-    manager.reload()  # from disk: the manager still counts the failed one
-    steps = manager.all_steps()
+    steps = ()
+    with contextlib.suppress(Exception if is_remote(manager.directory) else ()):  # a bucket may be out of reach
+        manager.reload()  # from disk: the manager still counts the failed one
+        steps = manager.all_steps()
     kept = f"the last whole one is of step {max(steps)}" if steps else "there is no whole one yet"
     return f"cannot write a checkpoint in {manager.directory}: {text}; {kept}; make room or choose another --workdir"
 

@@ -8,8 +8,9 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
 from hbt_jax.models.lora import LoraConfig, layer_numbers
 
+EMBEDDINGS = ("token_table", "position_table", "type_table", "embedding_norm")  # modules of the encoder
 _PARTS = {
-    "embeddings": ("token_table", "position_table", "type_table", "embedding_norm"),
+    "embeddings": EMBEDDINGS,
     "tokens": ("token_table",),
     "dense": ("dense",),
 }
@@ -52,7 +53,8 @@ def frozen_parts(expressions: tuple[str, ...], encoder: EncoderConfig, lora: Lor
 
 def _parameter_paths(encoder: EncoderConfig) -> list[tuple]:
     """One path for each part that can be frozen."""
-    modules = [*_PARTS["embeddings"], *(["dense"] if encoder.dense else [])]
+    optional = {"dense": encoder.dense, "final_norm": encoder.pre_norm}
+    modules = [*_PARTS["embeddings"], *(name for name, there in optional.items() if there)]
     return [(module,) for module in modules] + [("layers", number) for number in range(encoder.layers)]
 
 

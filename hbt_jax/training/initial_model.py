@@ -98,6 +98,12 @@ def open_initial_model(config: TrainConfig) -> InitialModel:
             pad_id=tokenizer.pad_id,
         )
     _check_lengths(config.text, encoder)
+    too_wide = [width for width in config.learning.widths() if width > encoder.embedding_width]
+    if too_wide:
+        raise InputError(
+            f"--matryoshka_widths={','.join(config.learning.matryoshka_widths)}: {too_wide[0]} is more than the"
+            f" {encoder.embedding_width} numbers of this model's embeddings: leave it out"
+        )
     lora = lora_config(model.lora_rank, model.lora_alpha, model.lora_layers, model.lora_targets, encoder.layers)
     if lora and not pretrained:
         raise InputError(
@@ -148,6 +154,7 @@ def one_spelling(config: TrainConfig, encoder: EncoderConfig | None) -> dict[str
     """
     options, model = config.options(), config.model
     options |= {"row_length": config.text.row_tokens, "row_segments": config.text.segments}
+    options["steps"] = None if config.run.epochs else config.run.steps
     options |= {name: tuple(sorted(getattr(model, name))) for name in ("freeze", "lora_layers", "lora_targets")}
     if encoder is None:
         return options

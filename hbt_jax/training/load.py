@@ -1,12 +1,12 @@
 """Loads a model ready to embed: from a run's workdir, a folder in Hugging Face's layout, or a hub id."""
 
 import dataclasses
-from pathlib import Path
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
+from hbt_jax.bucket.mirror import files_of
 from hbt_jax.config import OF_MODEL, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import is_one_cpu, state_shardings
@@ -14,6 +14,7 @@ from hbt_jax.models.encoder import Encoder
 from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import load_tokenizer
+from hbt_jax.places import is_remote
 from hbt_jax.training import workdir
 from hbt_jax.training.initial_model import check_vocabulary, habits, unused
 from hbt_jax.training.step import placed
@@ -21,7 +22,7 @@ from hbt_jax.training.step import placed
 
 def is_run(name: str) -> bool:
     """Whether a name is the workdir of a run."""
-    return (Path(name) / workdir.MODEL_FILE).is_file()
+    return (files_of(name) / workdir.MODEL_FILE).is_file()
 
 
 def load_model(
@@ -47,12 +48,14 @@ def load_model(
       InputError: there is no such model, or a file of it is wrong.
     """
     if not is_run(name):
+        if is_remote(name):
+            raise InputError(f"--model={name}: holds no {workdir.MODEL_FILE}: expected the --workdir of a training run")
         if checkpoint != "best":
             raise InputError(
                 f"--checkpoint={checkpoint} is only for the workdir of a run, which --model={name} is not: leave it out"
             )
         return _pretrained(name, mesh, compute_dtype, pooling, normalize)
-    model = workdir.load(Path(name), checkpoint, mesh, compute_dtype)
+    model = workdir.load(name, checkpoint, mesh, compute_dtype)
     changes = {}
     if pooling != OF_MODEL:
         changes["pooling"] = pooling

@@ -6,10 +6,13 @@ where s is the cosine divided by the temperature, row i is a query, a column is 
 column of query i's own passage.  Which columns are masked is decided with the batch (hbt_jax/data/false_negatives.py).
 """
 
+from collections.abc import Callable, Mapping
+
 import jax
 import jax.numpy as jnp
 
 from hbt_jax.data.false_negatives import WORD
+from hbt_jax.models.pooling import normalize
 from hbt_jax.training.tiled_loss import MASKED, Layout, tiled_info_nce
 
 
@@ -110,3 +113,26 @@ def multi_positive(query_PbD, passage_PcD, masked_PbW, positives: int, **options
         turned_PcD = jnp.concatenate([own_PbD, passage_PcD[:, queries:]], axis=1) if shift else passage_PcD
         found.append(info_nce(query_PbD, turned_PcD, masked_PbW, **options))
     return tuple(sum(values) / positives for values in zip(*found, strict=True))
+
+
+def at_widths(query_PbD, passage_PcD, widths: Mapping[int, float], normalized: bool, loss: Callable):
+    """The weighted mean of a loss over the first numbers of embeddings (Matryoshka, arXiv 2205.13147, equation 1).
+
+    Args:
+      query_PbD, passage_PcD: whole embeddings.
+      widths: width -> weight; the whole width has the weight 1 unless it is listed.  Empty: the loss itself.
+      normalized: whether embeddings have unit length; then shorter ones are scaled to it again.
+      loss: (query_PbD, passage_PcD) -> (loss, accuracy).
+
+    Returns:
+      (loss, accuracy): the accuracy is that of the whole width.
+    """
+    whole = query_PbD.shape[-1]
+    value, accuracy = loss(query_PbD, passage_PcD)
+    weights = {whole: 1.0, **widths}
+    total = weights[whole] * value
+    for width, weight in weights.items():
+        if width != whole:
+            short = (vectors[..., :width] for vectors in (query_PbD, passage_PcD))
+            total += weight * loss(*((normalize(vectors) if normalized else vectors) for vectors in short))[0]
+    return total / sum(weights.values()), accuracy

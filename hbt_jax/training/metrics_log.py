@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hbt_jax.files import disk_errors
 from hbt_jax.training.event_file import EventFile
+from hbt_jax.training.tracking.trackers import Tracker
 
 TRAIN, VALIDATION, DEV = "train", "validation", "dev"
 _SHOWN_OF_DEV = "/multilingual/map"
@@ -27,9 +28,11 @@ class MetricsLog:
       step: the step the run resumes from; rows of later steps are removed.
       evaluated_step: step of the last validation or evaluation that its checkpoint knows of; later rows of these are
         removed.  None: `step`.
+      trackers: get every row too, and are closed with the log.
     """
 
-    def __init__(self, workdir: Path, step: int, evaluated_step: int | None = None):
+    def __init__(self, workdir: Path, step: int, evaluated_step: int | None = None, trackers: Sequence[Tracker] = ()):
+        self._trackers = tuple(trackers)
         self._path = workdir / "metrics.jsonl"
         last = {TRAIN: step, VALIDATION: step if evaluated_step is None else evaluated_step}
         kept = [row for row in read_metrics(workdir) if row["step"] <= last.get(row["split"], last[VALIDATION])]
@@ -45,15 +48,20 @@ class MetricsLog:
         with self._writing():
             self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
             self._file.flush()
-            self._events.write(step, {f"{split}/{name}": value for name, value in values.items()})
+            named = {f"{split}/{name}": value for name, value in values.items()}
+            self._events.write(step, named)
+        for tracker in self._trackers:
+            tracker.write(step, named)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         return disk_errors(self._path.parent, "--workdir", "the last complete checkpoint is kept")
 
     def close(self) -> None:
-        """Closes both files."""
+        """Closes both files and the trackers."""
         self._file.close()
         self._events.close()
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def read_metrics(workdir: Path) -> list[dict]:

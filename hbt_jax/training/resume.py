@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, TextConfig, TrainConfig
+from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, TeachingConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import any_process, from_first_process
 from hbt_jax.models.encoder import EncoderConfig
@@ -24,10 +24,15 @@ Value = TypeVar("Value")
 
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
 RELEASES = "releases of public data"  # of the stores: reported if the data differ, but not compared
-_COMPARED = {  # what changes a result; stores, tokenizer and model are compared by their fingerprints
-    *(field.name for part in (PlanConfig, TextConfig, ModelConfig, LearningConfig) for field in fields(part)),
+_PARTS = PlanConfig, TextConfig, ModelConfig, LearningConfig, TeachingConfig
+_COMPARED = {  # what changes a result; stores, tokenizer and models are compared by their fingerprints
+    *(
+        field.name
+        for part in (PlanConfig, TextConfig, ModelConfig, LearningConfig, TeachingConfig)
+        for field in fields(part)
+    ),
     *("seed", "compute_dtype", "validation_batches", "best_metric"),
-} - {"stores", "tokenizer", "model"}
+} - {"stores", "tokenizer", "model", "guide_model"}
 
 
 def first_state(

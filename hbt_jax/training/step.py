@@ -17,13 +17,16 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import LearningConfig, MemoryConfig
+from hbt_jax.config import LearningConfig, MemoryConfig, TeachingConfig
+from hbt_jax.data.extras import GUIDE_QUERIES, TEACHER_SCORES
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import embed_slots
 from hbt_jax.training import losses
 from hbt_jax.training.freezing import trainable
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
+from hbt_jax.training.teaching.distillation import distilled
+from hbt_jax.training.teaching.guide import with_guide
 
 _WHOLE_SCORES = 2**26  # of a device; several arrays of 256 MiB
 _TILE_SCORES = 2**22
@@ -54,6 +57,7 @@ class StepConfig:
       lora: the adapters, None for none.
       frozen: parts that are not trained, see freezing.py.
       positives: consecutive pairs of a batch whose passages are positives of each other's queries; 1: each has its own.
+      teaching: margin of the guide and the loss against a teacher, for batches with a guide's vectors or scores.
       memory: chunks, tiles, what is computed again and where optimizer state lies.
     """
 
@@ -68,6 +72,7 @@ class StepConfig:
     lora: LoraConfig | None = None
     frozen: tuple[str, ...] = ()
     positives: int = 1
+    teaching: TeachingConfig = TeachingConfig()
     memory: MemoryConfig = MemoryConfig()
 
     def graph(self, mesh: Mesh) -> nnx.GraphDef:
@@ -83,7 +88,11 @@ class StepConfig:
 
     def initial_optimizer(self, parameters) -> optax.OptState:
         """The optimizer state before the first update; it holds nothing for frozen parameters."""
-        return make_optimizer(self.learning, self.steps).init(self.split(parameters)[0])
+        return self.make_optimizer().init(self.split(parameters)[0])
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """The optimizer of the run."""
+        return make_optimizer(self.learning, self.steps, self.encoder.layers)
 
     def split(self, parameters) -> tuple[nnx.State, nnx.State]:
         """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
@@ -97,6 +106,7 @@ class StepConfig:
             remat=self.memory.remat,
             scan_layers=scan_layers,
             one_cpu=one_cpu,
+            wide_gradients=self.memory.gradient_dtype == "float32",
             rngs=nnx.Rngs(self.seed),
         )
 
@@ -128,16 +138,23 @@ def batch_loss(
     query_PbD, passage_PcD = (
         jnp.take_along_axis(vectors, batch[slots][:, :, None], axis=1) for slots in ("query_slots", "passage_slots")
     )
-    return losses.multi_positive(
-        query_PbD,
-        passage_PcD,
-        batch["masked"],
-        positives,
+    loss = functools.partial(
+        losses.multi_positive,
+        masked_PbW=batch["masked"],
+        positives=positives,
         temperature=config.learning.temperature,
         symmetric=config.learning.symmetric,
         tile=loss_tile(config.memory.loss_tile, query_PbD.shape[1], passage_PcD.shape[0] * passage_PcD.shape[1]),
         constrain=constrain,
     )
+    value, accuracy = losses.at_widths(query_PbD, passage_PcD, config.learning.widths(), config.normalize, loss)
+    teaching, scores = config.teaching, batch.get(TEACHER_SCORES)
+    if scores is None:
+        return value, accuracy
+    temperatures = config.learning.temperature, teaching.teacher_temperature
+    taught = distilled(teaching.distillation, query_PbD, passage_PcD, scores, *temperatures, constrain)
+    weight = teaching.distillation_weight
+    return (1 - weight) * value + weight * taught, accuracy
 
 
 def loss_tile(given: int, queries: int, passages: int) -> int:
@@ -191,9 +208,10 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
     """The jitted update: (TrainState, batch) -> (TrainState, metrics); the input state is donated.
 
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
-    `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent).
+    `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent);
+    with a guide `guide_masked`.
     """
-    graph, optimizer = config.graph(mesh), make_optimizer(config.learning, config.steps)
+    graph, optimizer = config.graph(mesh), config.make_optimizer()
     schedule = learning_rate(config.learning, config.steps)
 
     def laid_out(values):
@@ -204,6 +222,8 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
         key = jax.random.fold_in(jax.random.key(config.seed), state.step) if config.encoder.dropout else None
 
         trained, frozen = config.split(state.parameters)
+        is_guided = GUIDE_QUERIES in batch
+        batch, guided = with_guide(batch, config.teaching.guide_margin, on_mesh(mesh)["constrain"])
 
         def loss_of(trained):
             parameters = nnx.merge_state(trained, frozen)
@@ -224,6 +244,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
             "truncated_texts": jnp.sum(batch["truncated"]),
             "absent_negatives": jnp.sum(batch["absent_negatives"]),
         }
+        metrics |= {"guide_masked": guided} if is_guided else {}
         return TrainState(state.step + 1, parameters, optimizer_state), metrics
 
     shardings = state_shardings(config, mesh)

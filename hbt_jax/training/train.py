@@ -1,7 +1,10 @@
 """From a configuration to a trained model: opens the data, builds mesh and encoder, and runs the trainer."""
 
 import contextlib
-from pathlib import Path
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -9,9 +12,12 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
+from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import TrainConfig
 from hbt_jax.data import audit, pipeline
-from hbt_jax.data.plan import PLAN_SCHEME
+from hbt_jax.data.extras import Extra, GuideVectors, TeacherScores
+from hbt_jax.data.plan import PLAN_SCHEME, Plan
+from hbt_jax.data.store import Store
 from hbt_jax.errors import Interrupted
 from hbt_jax.files import check_name
 from hbt_jax.models.encoder import parameter_count
@@ -33,39 +39,55 @@ from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, Sh
 from hbt_jax.training.initial_model import InitialModel, open_initial_model
 from hbt_jax.training.metrics_log import MetricsLog
 from hbt_jax.training.preemption import StopRequest
+from hbt_jax.training.tracking.trackers import check_installed, start_trackers
 from hbt_jax.training.trainer import Trainer
 
 
-def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None) -> Mesh:
+class Guide(Protocol):
+    """Embeds the texts of stores by a guide model."""
+
+    def __call__(self, stores: Sequence[Store], mesh: Mesh) -> tuple[GuideVectors, str]:
+        """The vectors, and a digest of the model."""
+
+
+def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None, guide: Guide | None = None) -> Mesh:
     """Trains what `config` describes in its workdir and returns the mesh it ran on.
 
     Args:
       config: the configuration.
       stop: polled before every update, and in long work between updates.
       dev: evaluates the model in training, every --evaluate_every steps; None: nothing does.
+      guide: embeds the stores by --guide_model; None: there is none.
 
     Raises:
       InputError: bad data, a mesh that does not fit, or a workdir of another run.
       Interrupted: a signal came; everything up to the current step is saved.
       TrainingDiverged: see `Trainer.run`.
     """
-    folder = Path(config.run.workdir)
+    folder = config.run.workdir
     check_name(folder, "workdir", "checkpoints and event files")
+    check_installed(config.run.trackers)
     pipeline.import_tensorflow()  # first, so that its start-up notes do not reach the user through another package
     meshes.keep_compiled(config.mesh.compilation_cache_dir)
     mesh = meshes.make_mesh(config.mesh.mesh_data, config.mesh.mesh_fsdp)
     initial = open_initial_model(config)
     batches = HostBatches(initial.config, config.plan.stores, initial.tokenizer, mesh)
     batches.plan.check_negatives()
+    initial = with_steps(initial, batches.plan)
     validation = validation_batches(initial.config, initial.tokenizer, mesh)
     if is_leader():
-        notes = validation_lines(initial.config, validation)
+        notes = [*length_lines(initial, batches.plan), *validation_lines(initial.config, validation)]
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan), *notes]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
+    batches.extras = _extras(initial.config, batches, record, guide)
     check_started_alike(initial.config, record.data, batches.plan)
     with (
-        contextlib.closing(Checkpoints(folder, keep=config.checkpoints.keep_checkpoints)) as checkpoints,
+        contextlib.closing(
+            Checkpoints(
+                folder, keep=config.checkpoints.keep_checkpoints, before_complete=functools.partial(publish, folder)
+            )
+        ) as checkpoints,
         contextlib.ExitStack() as stack,
     ):
         saved = resume.check_resume(
@@ -76,7 +98,10 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         trainer = make_trainer(initial, mesh, batches, checkpoints, saved, record, stop)
         log = None
         if is_leader():
-            log = MetricsLog(folder, trainer.step, trainer.record.evaluated_step)
+            run, files = initial.config.run, files_of(folder)
+            stack.callback(publish, folder)
+            trackers = start_trackers(run.trackers, run.project, files, initial.config.options())
+            log = MetricsLog(files, trainer.step, trainer.record.evaluated_step, trackers)
             stack.enter_context(contextlib.closing(log))
         add_hooks(trainer, initial, log, measures(initial, validation, dev), dev)
         trainer.run()
@@ -88,6 +113,27 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
             at_once=trainer.compiles,
         )
     return mesh
+
+
+def _extras(config: TrainConfig, batches: HostBatches, record: Record, guide: Guide | None) -> list[Extra]:
+    """What a guide and a teacher add to the batches; the guide's digest goes into the record."""
+    stores, teaching, found = batches.mixture.stores, config.teaching, []
+    if teaching.distillation != "none":
+        flag = f"--distillation={teaching.distillation}"
+        found.append(TeacherScores(stores, flag))
+    if guide is not None:
+        vectors, record.data["guide model"] = guide(stores, batches.mesh)
+        found.append(vectors)
+    return found
+
+
+def with_steps(initial: InitialModel, plan: Plan) -> InitialModel:
+    """The same with the number of steps that --epochs stands for."""
+    run = initial.config.run
+    if not run.epochs:
+        return initial
+    run = dataclasses.replace(run, steps=plan.steps_of(run.epochs))
+    return dataclasses.replace(initial, config=dataclasses.replace(initial.config, run=run))
 
 
 def summary_line(trainer: Trainer) -> str:
@@ -145,7 +191,7 @@ def add_hooks(
     trainer.add_hook(LogMetrics(log, progress), every=log_every)
     if initial.config.memory.profile_steps and is_leader():
         first, last = map(int, initial.config.memory.profile_steps.split(":"))
-        trainer.add_hook(ProfileSteps(Path(initial.config.run.workdir) / "profile", first, last))
+        trainer.add_hook(ProfileSteps(files_of(initial.config.run.workdir) / "profile", first, last))
     best = BestMetric(validation.best_metric, dev is not None and dev.metrics.get(validation.best_metric, False))
     trainer.add_hook(Assess(measured, best, validation.patience, log))
     trainer.add_hook(SaveCheckpoints(Agreement(trainer.clock.due_by_time, log_every)))
@@ -186,6 +232,12 @@ def _weights(initial: InitialModel) -> dict[tuple, np.ndarray] | None:
         for note in notes:
             print(note, flush=True)
     return parameters
+
+
+def length_lines(initial: InitialModel, plan: Plan) -> list[str]:
+    """What --epochs stands for, in words; nothing if --steps gives the length of the run."""
+    run, pairs = initial.config.run, int(plan.mixture.sizes.sum())
+    return [f"--epochs={run.epochs:g}: {run.steps:,} steps, over {pairs:,} pairs"] if run.epochs else []
 
 
 def mesh_line(mesh: Mesh) -> str:

@@ -10,11 +10,13 @@ WORKDIR/tensorboard/       the same as event files
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 from flax import nnx
 from jax.sharding import Mesh
 
+from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
@@ -31,15 +33,19 @@ MODEL_FILE = "model.json"
 _TEXT_OF_RUN = ("query_prefix", "passage_prefix", "query_length", "passage_length")
 
 
-def write(workdir: Path, initial: InitialModel) -> None:
+def write(workdir: str | os.PathLike, initial: InitialModel) -> None:
     """Writes everything that `load` needs, except the checkpoints.
+
+    Args:
+      workdir: folder of the run, or gs://BUCKET/FOLDER.
+      initial: what the run starts from.
 
     Raises:
       InputError: the folder cannot be written.
     """
     pretrained = initial.pretrained
     model = {
-        "encoder": dataclasses.asdict(initial.encoder),
+        "encoder": initial.encoder.values(),
         "lora": dataclasses.asdict(initial.lora) if initial.lora else None,
         "frozen": initial.frozen,
         "pretrained": pretrained
@@ -50,10 +56,12 @@ def write(workdir: Path, initial: InitialModel) -> None:
         },
     }
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        _write_json(workdir / "config.json", initial.config.to_json())
-        _write_json(workdir / MODEL_FILE, model)
-        initial.tokenizer.save(workdir / "tokenizer")
+        files = files_of(os.fspath(workdir))
+        files.mkdir(parents=True, exist_ok=True)
+        _write_json(files / "config.json", initial.config.to_json())
+        _write_json(files / MODEL_FILE, model)
+        initial.tokenizer.save(files / "tokenizer")
+        publish(os.fspath(workdir))
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot write there: {error.strerror or error}") from error
 
@@ -92,6 +100,7 @@ def _step_config(
         lora=lora,
         frozen=frozen,
         positives=config.plan.rows_per_pair,
+        teaching=config.teaching,
         memory=config.memory,
     )
 
@@ -101,41 +110,44 @@ class Run:
     """The files of a run, except its checkpoints.
 
     Attributes:
-      folder: its workdir.
+      folder: its workdir, or gs://BUCKET/FOLDER.
+      files: the local folder with its files.
       config: its configuration, without options left to the model.
       step_config: its update.
       pretrained: {"name", "fingerprint", "hub": whether the name is a hub id} of the weights it started from, None for
         random ones.
     """
 
-    folder: Path
+    folder: str
+    files: Path
     config: TrainConfig
     step_config: steps.StepConfig
     pretrained: dict | None
 
 
-def read_run(workdir: Path) -> Run:
+def read_run(workdir: str | os.PathLike) -> Run:
     """The files of a run; raises InputError if the folder is not one or a file is damaged."""
-    if not workdir.is_dir():
+    files = files_of(os.fspath(workdir))
+    if not files.is_dir():
         raise InputError(f"--model={workdir}: no such folder; give the --workdir of a training run")
-    config = TrainConfig.from_json(_read_json(workdir / "config.json"))
-    model = _read_json(workdir / MODEL_FILE)
+    config = TrainConfig.from_json(_read_json(files / "config.json"))
+    model = _read_json(files / MODEL_FILE)
     try:
         encoder, lora = EncoderConfig(**model["encoder"]), model["lora"]
         adapters = LoraConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in lora.items()}) if lora else None
         step_config = _step_config(config, encoder, adapters, tuple(model["frozen"]))
-        return Run(workdir, config, step_config, model["pretrained"])
+        return Run(os.fspath(workdir), files, config, step_config, model["pretrained"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{workdir / MODEL_FILE} was not written by this version ({error}): use the version that trained it"
+            f"{files / MODEL_FILE} was not written by this version ({error}): use the version that trained it"
         ) from error
 
 
-def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Model:
+def load(workdir: str | os.PathLike, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Model:
     """The model of a run.
 
     Args:
-      workdir: folder of the run.
+      workdir: folder of the run, or gs://BUCKET/FOLDER.
       checkpoint: "best" (falls back to "last"), "last" or "untrained".
       mesh: where its parameters go.
       compute_dtype: of matrix products in the encoder.
@@ -150,18 +162,18 @@ def load(workdir: Path, checkpoint: str, mesh: Mesh, compute_dtype: str) -> Mode
     else:
         parameters, step = _trained(workdir, checkpoint, steps.abstract_state(step_config, mesh))
     encoder = step_config, step_config.graph(mesh), parameters
-    return _model(workdir, run.config.text, encoder, load_tokenizer(workdir / "tokenizer"), (checkpoint, step))
+    return _model(run.folder, run.config.text, encoder, load_tokenizer(run.files / "tokenizer"), (checkpoint, step))
 
 
 def model_at(initial: InitialModel, mesh: Mesh, parameters: nnx.State, step: int) -> Model:
     """The model of a run in training, after `step` updates, as `load` would give it."""
     config, step_config = initial.config, step_config_of(initial)
     encoder = step_config, step_config.graph(mesh), parameters
-    return _model(Path(config.run.workdir), config.text, encoder, initial.tokenizer, ("in training", step))
+    return _model(config.run.workdir, config.text, encoder, initial.tokenizer, ("in training", step))
 
 
 def _model(
-    workdir: Path,
+    workdir: str,
     text: TextConfig,
     encoder: tuple[steps.StepConfig, nnx.GraphDef, nnx.State],
     tokenizer: Tokenizer,
@@ -176,9 +188,9 @@ def _model(
         pooling=step_config.pooling,
         normalize=step_config.normalize,
         text=text,
-        said={name: f"{name} in {workdir / 'config.json'}" for name in _TEXT_OF_RUN},
+        said={name: f"{name} in {os.path.join(workdir, 'config.json')}" for name in _TEXT_OF_RUN},
         tokenizer=tokenizer,
-        name=f"{workdir.name} ({checkpoint}, step {step})",
+        name=f"{os.path.basename(workdir.rstrip('/'))} ({checkpoint}, step {step})",
         step=step,
     )
 
@@ -198,7 +210,7 @@ def _initial(run: Run, step_config: steps.StepConfig, mesh: Mesh) -> nnx.State:
     return steps.sharded_parameters(step_config, shardings, given)
 
 
-def _trained(workdir: Path, checkpoint: str, target: steps.TrainState) -> tuple[nnx.State, int]:
+def _trained(workdir: str | os.PathLike, checkpoint: str, target: steps.TrainState) -> tuple[nnx.State, int]:
     """The parameters of a checkpoint, placed as those of `target`, and its step."""
     checkpoints = Checkpoints(workdir, read_only=True)
     try:

@@ -214,6 +214,13 @@ def test_negatives_are_drawn_from_those_that_exist_in_the_passages_language(tmp_
             assert set(negatives.tolist()) <= {*there, -1}
 
 
+def test_epochs_are_counted_over_the_pairs_of_all_stores(mixture):
+    assert mixture.sizes.sum() == 110
+    assert plan_of(mixture, global_batch=12).steps_of(2) == 19  # 220 / 12, rounded up
+    assert plan_of(mixture, global_batch=12).steps_of(0.01) == 1
+    assert plan_of(mixture, global_batch=12, batching="joint", joint_languages=3).steps_of(1) == 28
+
+
 def test_negatives_that_no_store_has_are_an_error_and_each_stores_are_counted(mixture, tmp_path):
     plan = plan_of(mixture, negatives=2)
     with pytest.raises(

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from hbt_jax.data.manifest import files
 from hbt_jax.data.store import open_store, store_tokenizer
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.errors import InputError
@@ -165,6 +167,7 @@ def _without(manifest: dict, *path: str) -> dict:
     (lambda m: _without(m, "queries", "languages", "de", "sha256"), "queries.languages.de.sha256 is missing"),
     (lambda m: _without(m, "passages", "identity"), "passages.identity is missing"),
     (lambda m: _without(m, "queries", "identity", "largest"), "queries.identity.largest is missing"),
+    (lambda m: {**m, "scores": {**m["pairs"], "pairs": 2}}, "scores.negatives is missing"),
     (lambda m: {**m, "languages": "de"}, 'languages is "de", expected a list'),
     (lambda m: {**m, "languages": ["de", 3]}, r"languages\[1\] is 3, expected a text"),
     (lambda m: {**m, "pairs": []}, r"pairs is \[\], expected an object"),
@@ -314,3 +317,59 @@ def test_the_tokenizer_is_found_from_the_store(tmp_path):
         store_tokenizer(store.path)
     (tmp_path / "data" / "tokenizer").mkdir()
     assert store_tokenizer(store.path) == tmp_path / "data" / "tokenizer"
+
+
+def scored(path, score=None, negative_scores=None):
+    """A store of three pairs, of which the first has two negatives and the last has one."""
+    description = {"name": "n", "split": "train", "languages": ["de"], "tokenizer": {"path": "", "fingerprint": ""}}
+    rows = np.arange(3)
+    with StoreWriter(path) as writer:
+        for side in ("queries", "passages"):
+            writer.append(side, "de", rows, np.arange(10, 13, dtype=np.int32), np.arange(4))
+        writer.append_pairs(
+            rows, rows, rows, np.array([1, 2, 0]), np.array([0, 2, 2, 3]), score=score, negative_scores=negative_scores
+        )
+        writer.finish({"queries": 3, "passages": 3}, description)
+    return open_store(path)
+
+
+PAIR_SCORES, NEGATIVE_SCORES = np.array([0.5, -1, 20], np.float32), np.array([0.25, 0.125, 3], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("score", "negatives"), [(PAIR_SCORES, NEGATIVE_SCORES), (PAIR_SCORES, None), (None, NEGATIVE_SCORES)]
+)
+def test_teacher_scores_are_read_back_and_are_part_of_the_data(tmp_path, score, negatives):
+    plain, store = scored(tmp_path / "plain"), scored(tmp_path / "store", score, negatives)
+    assert plain.pairs.score_A is None and plain.pairs.negative_scores is None and "scores" not in plain.manifest
+    for found, wanted in ((store.pairs.score_A, score), (store.pairs.negative_scores, negatives)):
+        assert (found is None) == (wanted is None)
+        if wanted is not None:
+            assert found.dtype == np.float32 and found.tolist() == wanted.tolist()
+    entry = store.manifest["scores"]
+    assert (entry["pairs"], entry["negatives"]) == (3 * (score is not None), 3 * (negatives is not None))
+    assert entry in files(store.manifest)  # so that copies of a store have it
+    assert store.manifest["pairs"] == plain.manifest["pairs"] and store.fingerprint != plain.fingerprint
+    open_store(plain.path)
+
+
+def test_scores_of_some_pairs_alone_are_refused(tmp_path):
+    with pytest.raises(InputError, match="teacher scores for 2 of 3 pairs: expected all of them, or none"):
+        scored(tmp_path / "store", PAIR_SCORES[:2])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("columns", "changes", "message"), [
+    ({"pair": [0.5, math.nan, 1]}, {}, "a score is not a finite number"),
+    ({"pair": [0.5, 1]}, {}, r"2 rows of \['pair'\], expected 3 of \['pair'\]"),
+    ({"negatives": [[1.0], [], [2.0, 3.0]]}, {"pairs": 0, "negatives": 3}, "not one score for each negative of a pair"),
+    ({"pair": [0.5, 1, 2]}, {"pairs": 2}, "scores of 2 of 3 pairs, expected all or none"),
+])  # fmt: skip
+def test_wrong_scores_are_refused(tmp_path, columns, changes, message):
+    store = scored(tmp_path / "store", PAIR_SCORES)
+    kinds = {"pair": pa.float32(), "negatives": pa.large_list(pa.float32())}
+    store.manifest["scores"] |= changes
+    replace(store, {name: pa.array(values, kinds[name]) for name, values in columns.items()}, "scores.arrow",
+            store.manifest["scores"])  # fmt: skip
+    with pytest.raises(InputError, match=rf"scores\.arrow: {message}; build it again"):
+        open_store(store.path)

@@ -54,9 +54,17 @@ def make_tokenizer(folder: Path, pieces: int = 190) -> Path:
 
 
 def make_text_store(
-    folder: Path, tokenizer: Path, queries: list[dict[str, str]], passages: list[dict[str, str]], negatives=()
+    folder: Path,
+    tokenizer: Path,
+    queries: list[dict[str, str]],
+    passages: list[dict[str, str]],
+    negatives=(),
+    scores=(),
 ) -> dict:
-    """Builds a store of pair i of query i and passage i, each language -> text; `negatives[i]` are passage numbers."""
+    """Builds a store of pair i of query i and passage i, each language -> text; `negatives[i]` are passage numbers.
+
+    `scores[i]`, if there are any, are a teacher's scores of pair i and of each of its negatives.
+    """
     negatives = negatives or [[] for _ in queries]
     tables = {
         side: [
@@ -70,6 +78,8 @@ def make_text_store(
         {"query": str(number), "passage": str(number), "group": str(number), "negatives": [str(row) for row in rows]}
         for number, rows in enumerate(negatives)
     ]
+    for pair, (first, *others) in zip(tables["pairs"], scores, strict=False):
+        pair |= {"score": [first], "negative_scores": others}
     given = {"records": tables.__getitem__, "filters": Filters(drop_equal=False)}
     return build_store("made", "train", "unused", folder, tokenizer, **given)
 

@@ -288,6 +288,17 @@ def test_the_copy_has_no_item_that_overlaps_in_any_language(store, tokenizer, tm
     assert again["benchmarks"]["mine"]["verdict"] == "clean"
 
 
+def test_the_copy_has_the_scores_of_what_is_left(tokenizer, tmp_path):
+    scores = [[1, 10, 11], [2], [3, 30, 33], [4]]
+    make_text_store(tmp_path / "store", tokenizer, QUERIES, PASSAGES, [[1, 2], [], [0, 3], []], scores)
+    opened, read = store_rows.open_with_tokenizer(tmp_path / "store")
+    masks = {"queries": np.array([0, 0, 0, 1], np.uint64), "passages": np.array([1, 0, 0, 0], np.uint64)}
+    clean_copy.write_clean_copy(opened, masks, tmp_path / "copy", {}, read)
+    copy = open_store(tmp_path / "copy").pairs
+    assert copy.score_A.tolist() == [2, 3] and copy.negative_rows.tolist() == [2]
+    assert copy.negative_scores.tolist() == [33]
+
+
 def test_batches_are_drawn_from_the_copy(store, tokenizer, tmp_path):
     texts = [("de", QUESTIONS["de"][3]), ("en", SENTENCES["en"][0])]
     compare(store, tmp_path, texts, texts, drop=str(tmp_path / "clean"))

@@ -14,7 +14,7 @@ from data_prep.store import figures as store_figures
 from data_prep.store import letters, rows
 from data_prep.store.figures import BOUNDS, figures, same_texts
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES
+from hbt_jax.languages import LISTED, language
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 
@@ -129,7 +129,7 @@ def test_every_language_has_a_script_whose_letters_are_known():
         "Gujr": "લખાણ", "Guru": "ਪਾਠ", "Knda": "ಪಠ್ಯ", "Laoo": "ຂໍ້ຄວາມ", "Mymr": "စာသား", "Orya": "ପାଠ୍ୟ", "Sinh": "පෙළ",
         "Tibt": "ཡིག",
     }  # fmt: skip
-    assert {language.script for language in LANGUAGES.values()} == set(samples)
+    assert {language(code).script for code in LISTED} == set(samples)
     han = ("Hans", "Hant")
     for script, text in samples.items():
         for other in samples:

@@ -15,7 +15,7 @@ from data_prep.sources import registry
 from data_prep.train_sentencepiece import train_sentencepiece
 from data_prep.translate import summary, translate
 from data_prep.translation.filters import SCRIPT, UNFINISHED, Limits
-from data_prep.translation.rows import BLANK, NO_NEGATIVE, NO_SIDE, SAME
+from data_prep.translation.rows import BLANK, NO_NEGATIVE, NO_SIDE, SAME, SCORES
 from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.languages import language
@@ -190,6 +190,8 @@ def test_records_that_no_row_can_hold_are_counted_or_refused(english, tmp_path, 
     given = {**english, "translator": Speller(), "languages": ["de"]}
     report = translate(**given, out_dir=tmp_path / "out")
     assert report["rows"] == 1 and report["dropped"] == {BLANK: 1, NO_SIDE: 1}
+    tables["pairs"][0] |= {"negatives": ["p"], "score": [2.0], "negative_scores": [1.0]}
+    assert translate(**given, out_dir=tmp_path / "scored")["dropped"][SCORES] == 2
     tables["pairs"] = tables["pairs"][1:]
     with pytest.raises(InputError, match="pairs: the source has no usable pair for this split"):
         translate(**given, out_dir=tmp_path / "out")
@@ -241,7 +243,7 @@ def test_wrong_languages_and_folders_are_named(english, tmp_path):
             InputError, match="--languages=.*: expected one or more codes, each once, other than --source_"
         ):
             translate(**given, out_dir=tmp_path / "out", languages=languages)
-    with pytest.raises(InputError, match="unknown language 'xx': the known codes are acm af "):
+    with pytest.raises(InputError, match="unknown language 'xx': expected a BCP-47 or"):
         translate(**given, out_dir=tmp_path / "out", languages=["xx"])
     with pytest.raises(InputError, match="--source_language=te: this split of the source has no text in it"):
         translate(**given, out_dir=tmp_path / "out", languages=["en"], source_language="te")

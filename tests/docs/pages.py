@@ -30,7 +30,7 @@ class Command:
     @property
     def program(self) -> tuple[str, list[str]] | None:
         """(file, arguments without shell quotes) of a command of this repository; None of another one."""
-        found = re.search(r"(?:^|\| |&& )python (-m )?(\S+)(.*)$", self.text)
+        found = re.search(r"(?:^|\| |&& |-- )python (-m )?(\S+)(.*)$", self.text)
         if not found or found[2] in ("venv", "pytest"):
             return None
         file = f"{found[2].replace('.', '/')}.py" if found[1] else found[2]

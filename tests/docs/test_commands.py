@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.data_prep.few_facts import few
+from tests.docs.own_data import write_own_data
 from tests.docs.pages import ROOT, Command, commands
 from tests.docs.parse_commands import NOT_INSTALLED
 from tests.evaluation.make_outcomes import evaluated
@@ -103,6 +104,7 @@ def running(after_readme):
     (after_readme / "passages.jsonl").write_text(
         '{"id": "1", "text": "Lima is in Peru."}\n{"id": "2", "text": "bread"}\n'
     )
+    write_own_data(after_readme)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         yield {page: pool.submit(run, to_run(page), after_readme) for page in PAGES}
 
@@ -120,7 +122,8 @@ def test_the_commands_of_a_page_run(page, running):
 
 
 def test_most_guides_have_commands_that_run():
-    assert PAGES == ["docs/compare.md", "docs/data.md", "docs/evaluation.md", "docs/export.md"]
+    names = ("compare", "data", "evaluation", "export", "mining", "own_data")
+    assert [f"docs/{name}.md" for name in names] == PAGES
 
 
 def test_the_flags_of_every_command_are_taken():
@@ -140,6 +143,18 @@ def test_the_flags_of_every_command_are_taken():
     ] == []
     missing = [command.program[0] for command, said in zip(ours, wrong, strict=True) if said.startswith(NOT_INSTALLED)]
     assert all(file.startswith("tests/benchmarks/") for file in missing), missing  # of the extra `speed`
+
+
+def test_the_commands_for_cloud_tpus_print_what_they_would_run():
+    ours = [command for command in commands() if command.text.startswith("bash launch/tpu_vm/")]
+    assert len(ours) > 6
+    for command in ours:
+        script, options = command.text.split(maxsplit=2)[1:]
+        ended = subprocess.run(
+            ["bash", "-c", f"bash {script} --dry_run {options}"],
+            capture_output=True, text=True, encoding="utf-8", check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert ended.returncode == 0 and ended.stdout.startswith(("gcloud ", "git ")), f"{command}\n{ended.stderr}"
 
 
 def test_extras_that_are_installed_exist():

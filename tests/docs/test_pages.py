@@ -9,7 +9,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, commands, flags_page, name, prose
 
 OF_OTHERS = {"runner", "direct_running_mode", "direct_num_workers", "flink_master", "project"}  # Apache Beam's flags
-PROGRAMS = ("python ", "pip install ", "hf download ", "uvx ", "printf ")
+PROGRAMS = ("python ", "pip install ", "hf download ", "uvx ", "printf ", "bash launch/tpu_vm/")
 MARKERS = re.compile(r"(needs .+|takes (\d+|many) minutes)(; run by \.ci/run)?")
 pages = pytest.mark.parametrize("page", PAGES, ids=name)
 
@@ -31,6 +31,8 @@ def known_flags() -> set[str]:
     assert len(rows) > 100
     known = {"help", "flagfile", "name", "noname"} | {flag for flag, _ in rows}
     known |= {f"no{flag}" for flag, kind in rows if kind == "switch"}
+    for path in (ROOT / "launch" / "tpu_vm").glob("*.sh"):
+        known |= set(re.findall(r"--(\w+)", path.read_text(encoding="utf-8").partition("source ")[0]))
     for path in (ROOT / "tests" / "benchmarks").glob("*.py"):
         known |= set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
     return known
@@ -73,7 +75,8 @@ def test_paths_exist(page):
 
 @pages
 def test_flags_exist(page):
-    text = re.sub(r"(?m)^(hf|uvx|python -m pytest|pip) .*$|-m pytest.*$", "", page.read_text(encoding="utf-8"))
+    others = r"(?m)^(hf|uvx|python -m pytest|pip|#SBATCH|docker build) .*$|-m pytest.*$"
+    text = re.sub(rf"{others}|^(docker run|srun) .*? (?=hbt_jax:|python)", "", page.read_text(encoding="utf-8"))
     named = re.findall(r"(?<![\w-])--([a-z]\w*)", text)
     assert [flag for flag in named if flag not in known_flags() | OF_OTHERS] == []
 

@@ -54,6 +54,19 @@ def test_values_are_the_means_of_results_json_over_runs(systems, compared):
         assert row["difference"] == pytest.approx(row["a"] - row["b"])
 
 
+def test_under_resourced_languages_are_those_that_are_stated(systems, tmp_path):
+    config = CompareConfig(systems[0][:1], systems[1][:1], str(tmp_path), under_resourced=("arb", "de"), **QUICK)
+    compare.compare_command(config, lambda: None)
+    written = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
+    assert written["under_resourced"] == ["ar", "de"]
+    one, first = written["benchmarks"]["made"]["comparisons"]["multilingual"], results(systems[0][0])
+    means = {code: blocks["multilingual"]["map"] for code, blocks in first["by_query_language"].items()}
+    weak = one["by_resource"]["under_resourced"]["a_runs"][0]
+    assert weak == pytest.approx((means["ar"] + means["de"]) / 2, abs=1e-6)
+    with pytest.raises(InputError, match="--under_resourced=ha,jp: unknown language 'jp': write ja, its code here"):
+        CompareConfig(under_resourced=("ha", "jp"))
+
+
 def test_rows_are_those_of_results_json(systems, compared):
     for setting in SETTINGS[:3]:
         one, first = compared["benchmarks"]["made"]["comparisons"][setting], results(systems[0][0])

@@ -17,6 +17,7 @@ from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, RunConfig, T
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.rotary import RotaryConfig
 from hbt_jax.training import step as steps
 from hbt_jax.training import workdir
 from hbt_jax.training.checkpoint import Checkpoints, Record
@@ -46,6 +47,17 @@ LAYOUTS = {
         "pooling": "cls",
         "normalize": True,
         "prompts": {},
+    },
+    # ModernBERT: rotary positions, a local layer, no biases
+    "modernbert": {
+        "encoder": {
+            "rotary": RotaryConfig(
+                160_000.0, local_layers=(1,), local_theta=10_000.0, window=3, pre_norm=True, norm_bias=False
+            )
+        },
+        "pooling": "mean",
+        "normalize": True,
+        "prompts": {"query": "search_query: ", "passage": "search_document: "},
     },
 }
 

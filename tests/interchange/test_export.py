@@ -29,7 +29,7 @@ from hbt_jax.training.workdir import read_run
 from tests.interchange import make_models
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("xlm-roberta", "bert", "labse", "preset", "lora")
+NAMES = ("xlm-roberta", "bert", "labse", "modernbert", "preset", "lora")
 QUERY, PASSAGE = "query", "passage"
 TEXTS = [*make_models.TEXTS, "", " two  spaces ", "Nil " * 40]
 
@@ -131,6 +131,19 @@ def test_adapters_are_merged_and_the_rest_is_untouched(sources, exports):
         change[target] = lora.alpha / lora.rank * a @ b
     expected = base[path] + np.concatenate([change["query"], np.zeros((16, 16)), change["value"]], axis=1)
     np.testing.assert_array_equal(after[path], expected.astype(np.float32))
+
+
+def test_adapters_are_written_apart_too_and_read_on_their_base(sources, exports, tmp_path):
+    out = export(sources["lora"], tmp_path / "out", peft_adapter=True)
+    assert sorted(path.name for path in (out / "adapter").iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors",
+    ]  # fmt: skip
+    before, after = flat_of(exports["lora"]), flat_of(out / "adapter")
+    for path, value in before.items():
+        np.testing.assert_allclose(after[path], value, rtol=0, atol=1e-6, err_msg=str(path))
+    assert snapshot(exports["lora"]).keys() < snapshot(out).keys()
+    with pytest.raises(InputError, match="--peft_adapter: .* has no low-rank adapters .*: leave it out"):
+        export(sources["preset"], tmp_path / "none", peft_adapter=True)
 
 
 @pytest.mark.parametrize("name", ["preset", "lora"])

@@ -4,6 +4,7 @@ import pytest
 
 from data_prep import prepare_facts
 from data_prep.facts import builder
+from tests.bucket.object_store import files, store  # noqa: F401 - fixtures
 from tests.data_prep.few_facts import few
 
 

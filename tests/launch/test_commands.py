@@ -31,6 +31,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
     ("script", "arguments", "message"),
     [
         ("train.py", ["--global_bach=3"], "unknown flag --global_bach: did you mean --global_batch? --help lists"),
+        ("train.py", ["--num_train_epochs=3"], "unknown flag --num_train_epochs: here it is --epochs; --help lists"),
         ("train.py", ["--batching=x-z"], "--batching=x-z: value should be one of <hybrid|x-x-mono|x-x|x-y|joint>"),
         ("train.py", ["--steps=many"], "--steps=many"),
         ("train.py", ["--mono_probability=1.5"], "--mono_probability=1.5: expected at most 1.0"),
@@ -38,6 +39,7 @@ def run(script: str, *arguments: str, cwd=ROOT) -> subprocess.CompletedProcess:
         ("train.py", [], "--workdir is needed: folder of this run"),
         ("train.py", ["--workdir=w"], "--stores is needed: training stores"),
         ("train.py", ["--workdir=w", "--stores=s", "--patience=2"], "--patience=2 needs --validate_every"),
+        ("train.py", ["--workdir=w", "--stores=s", "--distillation=kl"], "--distillation=kl needs --negatives"),
         ("train.py", ["--workdir=w", "--stores=s", "--layer_probe=9"], "--layer_probe=9 needs --benchmarks"),
         ("train.py", ["--workdir=w", "--stores=s", "--benchmarks=facts"], "--benchmarks=facts needs --data_dir"),
         (
@@ -86,13 +88,16 @@ def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, messa
 @pytest.mark.parametrize(
     ("script", "headings"),
     [
-        ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
-                      "Checkpoints", "Devices", "Memory and speed", "Preparation", "Benchmarks", "Several processes"]),
-        ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Validation and evaluation during training",
-                      "Checkpoints", "Devices", "Memory and speed", "Preparation", "Benchmarks", "Options"]),
+        ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Guide and teacher",
+                      "Validation and evaluation during training", "Checkpoints",
+                      "Devices", "Memory and speed", "Preparation", "Benchmarks", "Several processes"]),
+        ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Guide and teacher",
+                      "Validation and evaluation during training", "Checkpoints",
+                      "Devices", "Memory and speed", "Preparation", "Benchmarks", "Options"]),
         ("eval.py", ["Model", "Language directions", "Benchmarks", "Embedding", "Evaluation", "Several processes"]),
         ("embed.py", ["Model", "Embedding", "Texts and output"]),
-        ("export.py", ["Model", "Language directions", "Export"]),
+        ("export.py", ["Model", "Embedding", "Language directions", "Export"]),
+        ("mine.py", ["Model", "Embedding", "Mining"]),
         ("compare.py", ["Comparison"]),
         ("../data_prep/build_store.py", ["Source", "Store", "Filters"]),
         ("../data_prep/decontaminate.py", ["Comparison", "Store"]),

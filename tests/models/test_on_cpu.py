@@ -40,18 +40,23 @@ def of_module(make, inputs, seed=1):
     return with_gradients(lambda given, x: nnx.merge(graph, given)(x), parameters, inputs)
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", ROUNDING)
-def test_a_linear_layer(dtype):
+def test_a_linear_layer(dtype, bias):
     own, plain = (
-        of_module(functools.partial(parts.Linear, 8, 6, dtype=jnp.dtype(dtype)), drawn(3, 5, 8))
+        of_module(functools.partial(parts.Linear, 8, 6, use_bias=bias, dtype=jnp.dtype(dtype)), drawn(3, 5, 8))
         for parts in (on_cpu, nnx)
     )
     same(own, plain, dtype)
 
 
-def test_a_layer_norm():
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_norm(bias):
     own, plain = (
-        of_module(functools.partial(parts.LayerNorm, 8, epsilon=1e-5, dtype=jnp.float32), drawn(3, 5, 8) * 3 + 1)
+        of_module(
+            functools.partial(parts.LayerNorm, 8, epsilon=1e-5, use_bias=bias, dtype=jnp.float32),
+            drawn(3, 5, 8) * 3 + 1,
+        )
         for parts in (on_cpu, nnx)
     )
     same(own, plain, "float32")

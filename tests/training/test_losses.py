@@ -192,3 +192,24 @@ def test_shares_and_tiles_leave_the_loss_of_several_positives_and_its_gradient(s
         again, other = jax.value_and_grad(loss)(*split, tile, 2)
         assert float(again) == pytest.approx(float(value), abs=1e-5)
         np.testing.assert_allclose(other, gradient, atol=1e-5)
+
+
+def test_matryoshka_is_the_weighted_mean_of_the_losses_of_cut_vectors():
+    rng = np.random.default_rng(0)
+    query, passage = (jnp.asarray(unit(rng, 1, 4, 8)) for _ in range(2))
+
+    def loss(query, passage):
+        return losses.info_nce(query, passage, nothing(4, 4), temperature=0.1)
+
+    parts = {}
+    for width in (8, 3):
+        short = [jnp.asarray(vectors[..., :width]) for vectors in (query, passage)]
+        parts[width] = loss(*(vectors / jnp.linalg.norm(vectors, axis=-1, keepdims=True) for vectors in short))
+    found = losses.at_widths(query, passage, {3: 0.5}, True, loss)
+    assert float(found[0]) == pytest.approx((float(parts[8][0]) + 0.5 * float(parts[3][0])) / 1.5, abs=1e-5)
+    assert float(found[1]) == float(parts[8][1])
+    found = losses.at_widths(query, passage, {8: 3.0, 3: 1.0}, True, loss)
+    assert float(found[0]) == pytest.approx((3 * float(parts[8][0]) + float(parts[3][0])) / 4, abs=1e-5)
+    raw = losses.at_widths(query, passage, {3: 1.0}, False, loss)
+    assert float(raw[0]) == pytest.approx((float(parts[8][0]) + float(loss(query[..., :3], passage[..., :3])[0])) / 2)
+    assert losses.at_widths(query, passage, {}, True, loss)[0] == loss(query, passage)[0]

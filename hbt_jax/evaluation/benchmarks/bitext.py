@@ -38,7 +38,7 @@ from hbt_jax.evaluation.benchmarks.benchmark import (
 )
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published, first_of_each
 from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
-from hbt_jax.languages import LANGUAGES, TATOEBA, same_language, unknown_language
+from hbt_jax.languages import TATOEBA, by_language, same_language
 
 LAYOUT = (
     "a bitext folder holds LANG.txt, one file a language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
@@ -72,7 +72,8 @@ def read(path: str, name: str) -> Benchmark:
 
 def _of_languages(path: str, name: str, files: Sequence[str]) -> Benchmark:
     """One file a language."""
-    sides = {_single_language(path, file): os.path.join(path, file) for file in files}
+    named = "a file is named by the language of its lines, such as en.txt"
+    sides = by_language({os.path.join(path, file): file.removesuffix(_SUFFIX) for file in files}, named)
     if len(sides) < 2:
         raise InputError(f"{path}: {files[0]} is the only language: expected two or more; {LAYOUT}")
     columns = _parallel(sides)
@@ -142,14 +143,6 @@ def _unjudged(english: Sequence[str], pair: Sequence[str]) -> tuple[np.ndarray, 
     elsewhere_NX = np.where(same_NX == NO_CANDIDATE, NO_CANDIDATE, elsewhere_NX)
     own_N1 = np.arange(len(english), dtype=np.int32)[:, None]
     return np.concatenate([own_N1, elsewhere_NX], axis=1), int((elsewhere_NX >= 0).any(axis=1).sum())
-
-
-def _single_language(path: str, file: str) -> str:
-    code = file.removesuffix(_SUFFIX)
-    if code not in LANGUAGES:
-        named = "a file is named by the language of its lines, such as en.txt"
-        raise InputError(f"{os.path.join(path, file)}: {unknown_language(code, named)}")
-    return code
 
 
 def _tatoeba_code(file: str) -> str:

@@ -156,8 +156,10 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
             raise InputError(f"{place}: field {field!r} is {shown(fields[field])}: expected a string")
     id_, code, text = fields["id"], fields["language"], fields["text"]
     check_id(place, "id", id_)
-    if code not in languages.LANGUAGES:
-        raise InputError(f"{place}: {languages.unknown_language(code)}")
+    try:
+        code = languages.own_code(code)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
     check_text(place, f"the text of {id_!r}", text)
     return id_, fields.get("item", id_.rpartition(":")[0] or id_), code, text
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, unknown_language
+from hbt_jax.languages import by_language
 from hbt_jax.text_identity import identity_text
 
 _SHOWN = 40  # characters of a wrong value that a message repeats
@@ -62,14 +62,10 @@ def language_files(folder: Path) -> dict[str, Path]:
     """The files LANG.json of a folder, by code in alphabetical order; there may be none.
 
     Raises:
-      InputError: a .json file is not named by a known language.
+      InputError: a .json file is not named by a known language, or two are of one.
     """
-    files = {path.stem: path for path in sorted(folder.glob("*.json"))}
-    for code, path in files.items():
-        if code not in LANGUAGES:
-            named = "a file is named by the language of its texts, such as en.json"
-            raise InputError(f"{path}: {unknown_language(code, named)}")
-    return files
+    named = "a file is named by the language of its texts, such as en.json"
+    return by_language({path: path.stem for path in sorted(folder.glob("*.json"))}, named)
 
 
 def read(path: Path, set_aside: Callable[[InputError], None] | None = None) -> list[Paragraph]:

@@ -17,6 +17,7 @@ from hbt_jax import mesh as meshes
 from hbt_jax.data.packing import PackedRows, TextFormat, text_format
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.batching import RowBlock, blocks, segments
+from hbt_jax.evaluation.embedding.quantization import as_compared
 from hbt_jax.models.model import Model, embed_slots, why_not_finite
 from hbt_jax.spans import spread
 
@@ -109,12 +110,33 @@ class Embedder:
             for start in range(0, len(texts), _TEXTS_A_PART):
                 which = range(start, min(start + _TEXTS_A_PART, len(texts)))
                 tokens = self._tokenised(texts, which, form, tokenised)
-                source = np.array([first.setdefault(digest, which[n]) for n, digest in enumerate(tokens.digests())])
-                own, again = (np.flatnonzero(is_own) for is_own in (source == which, source != which))
-                self._part(tokens.only(own), form, vectors_ND, start + own, done or bar.update)
-                vectors_ND[start + again] = vectors_ND[source[again]]
-                (done or bar.update)(len(again))
-        return vectors_ND
+                self._once(tokens, form, vectors_ND, which, first, done or bar.update)
+        return as_compared(vectors_ND, self.model.quantization, self.model.normalize)
+
+    def of_tokens(self, values: np.ndarray, offsets: np.ndarray, side: str) -> np.ndarray:
+        """The vectors of texts whose tokens are known, as of a store; see `__call__`.
+
+        Args:
+          values, offsets: as Tokenizer.encode returns them, of a tokenizer that joins the prefix of `side`.
+          side: "query" or "passage".
+        """
+        form = text_format(self.model.text, self.model.tokenizer, side, self.model.said)
+        kept = np.minimum(np.diff(offsets), form.room)
+        self.truncated += int((np.diff(offsets) > form.room).sum())
+        tokens = _Tokens(values[spread(offsets[:-1], kept)], kept)
+        vectors_ND = np.empty((len(kept), self.model.encoder.embedding_width), np.float32)
+        self._once(tokens, form, vectors_ND, range(len(kept)), {}, lambda _: None)
+        return as_compared(vectors_ND, self.model.quantization, self.model.normalize)
+
+    def _once(
+        self, tokens: "_Tokens", form: TextFormat, vectors_ND: np.ndarray, which: range, first: dict, done
+    ) -> None:
+        """Writes the vectors of the texts `which`; copies those whose tokens have come before, as `first` knows."""
+        source = np.array([first.setdefault(digest, which[n]) for n, digest in enumerate(tokens.digests())], np.int64)
+        own, again = (np.flatnonzero(is_own) for is_own in (source == which, source != which))
+        self._part(tokens.only(own), form, vectors_ND, which.start + own, done)
+        vectors_ND[which.start + again] = vectors_ND[source[again]]
+        done(len(again))
 
     def _part(
         self, tokens: "_Tokens", form: TextFormat, vectors_ND: np.ndarray, rows: np.ndarray, done: Callable[[int], None]

@@ -29,10 +29,10 @@ def read_language_texts(folder: str) -> dict[str, list[str]]:
     names = sorted({name.removesuffix(".gz") for name in os.listdir(folder)})
     found = {}
     for name in names:
-        code = name.removesuffix(".txt")
-        if name == code or code not in languages.LANGUAGES:
+        written = name.removesuffix(".txt")
+        if name == written or not languages.is_known(written):
             continue
-        texts = found[code] = []
+        texts = found.setdefault(languages.own_code(written), [])
         for _, line in read_lines(os.path.join(folder, name), _EXPECTED):
             if line.strip() and len(texts) < _MOST_TEXTS:
                 texts.append(line)

@@ -6,12 +6,15 @@ import numpy as np
 
 from hbt_jax import languages
 
-ROBUSTNESS_DEFINITION = (
-    "of a setting's map by query language: worst language, mean of the worst quarter (rounded up), population"
-    " standard deviation, means of XM3600's five under-resourced languages and of the others, gap = others -"
-    " under_resourced; scripts: the same of the means of scripts, where a script is under-resourced if all its"
-    " languages here are"
-)
+
+def robustness_definition(metric: str = "map") -> str:
+    """What `robustness` computes, in words."""
+    return (
+        f"of a setting's {metric} by query language: worst language, mean of the worst quarter (rounded up), population"
+        f" standard deviation, means of {languages.under_resourced_words()} and of the others, gap = others -"
+        " under_resourced; scripts: the same of the means of scripts, where a script is under-resourced if all its"
+        " languages here are"
+    )
 
 
 def robustness(setting: str, by_language: dict, by_script: dict, metric: str = "map") -> dict:

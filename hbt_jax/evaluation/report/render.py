@@ -34,7 +34,8 @@ def _environment(package: str):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"language": languages.language, "setting_names": names.SETTING_NAMES, "pools": names.POOLS}
+    environment.globals |= {"language": languages.language, "under_resourced": languages.under_resourced_words}
+    environment.globals |= {"setting_names": names.SETTING_NAMES, "pools": names.POOLS}
     environment.filters |= {
         "count": "{:,}".format,
         "metric_name": names.metric_name,

@@ -17,7 +17,6 @@ from hbt_jax.evaluation.measures.metrics import (
     SIMILARITY_GAP,
     STRONG_ALIGNMENT,
 )
-from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION
 
 LAYER_PROBE_DEFINITION = (
     "cosines of queries after each layer (0: the embedding layer), each text one vector by the model's pooling of its"
@@ -56,6 +55,5 @@ OF_RANKS = {
         " count there, and a text that is a query and a candidate is never a candidate of its own"
     ),
     "relevant": RELEVANT_DEFINITION,
-    "robustness": ROBUSTNESS_DEFINITION,
     "ties": TIE_RULE,
 }

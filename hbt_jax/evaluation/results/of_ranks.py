@@ -7,6 +7,7 @@ import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS, QueryMetrics
+from hbt_jax.evaluation.measures.robustness import robustness_definition
 from hbt_jax.evaluation.results.averages import averages_of, language_averages, language_rows, pair_averages
 from hbt_jax.evaluation.results.definitions import ACCURACY_DEFINITION, OF_RANKS
 from hbt_jax.evaluation.results.result import Described, Part, Result
@@ -44,7 +45,7 @@ def result_of(
         },
         notes=benchmark.notes,
         averages=averages_of(language_averages(values, by_pair), by_pair, "map"),
-        definitions={**OF_RANKS, **chosen},
+        definitions={**OF_RANKS, **chosen, "robustness": robustness_definition()},
     )
     if benchmark.is_bitext:
         return result.with_parts(Part("accuracy@1", _accuracy(by_pair), ACCURACY_DEFINITION))

@@ -18,7 +18,7 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.measures.metrics import SETTINGS
-from hbt_jax.evaluation.measures.robustness import ROBUSTNESS_DEFINITION
+from hbt_jax.evaluation.measures.robustness import robustness_definition
 from hbt_jax.evaluation.results.averages import averages_of
 from hbt_jax.evaluation.results.definitions import TIE_RULE
 from hbt_jax.evaluation.results.parts import top_languages
@@ -39,7 +39,6 @@ _DEFINITIONS = metrics.DEFINITIONS | {
         " 0, as in trec_eval"
     ),
     "relevant": RELEVANT_DEFINITION,
-    "robustness": ROBUSTNESS_DEFINITION.replace("setting's map", f"setting's {NDCG}"),
     "ties": TIE_RULE,
 }
 _UNJUDGED_DEFINITION = "share of the first 10 candidates that have no judgement; mean over all queries"
@@ -110,7 +109,7 @@ def result_of(
         },
         notes=(*benchmark.notes, *_remarks(benchmark)),
         averages=averages_of(by_language, {}, NDCG),
-        definitions=_DEFINITIONS,
+        definitions=_DEFINITIONS | {"robustness": robustness_definition(NDCG)},
     )
     columns = (
         (pool, metric, column[:, None]) for pool, block in ranked.values.items() for metric, column in block.items()

@@ -54,7 +54,7 @@ def ranking_key(model: Model, compute_dtype: str, benchmark: StreamedBenchmark, 
     queries = benchmark.queries
     described = {
         "version": [_VERSION, hbt_jax.__version__],
-        "encoder": dataclasses.asdict(model.encoder),
+        "encoder": model.encoder.values(),
         "pooling": model.pooling,
         "normalize": model.normalize,
         "text": dataclasses.asdict(model.text),

@@ -1,23 +1,24 @@
-"""Converts names and layouts of Hugging Face's BERT and XLM-RoBERTa to ours and back.
+"""Converts names and layouts of Hugging Face's encoders to ours and back.
 
-transformers stores linear weights as [outputs, inputs], and query, key and value separately; here a kernel is [inputs,
-outputs], and the three are one.  Nothing is computed on the way, so the same bits come back.
+Those of BERT and XLM-RoBERTa stand here, those with rotary positions in rotary_layouts.py.
 """
 
 import collections
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
+from hbt_jax.models.huggingface import rotary_layouts
 from hbt_jax.models.huggingface.json_files import Fields, is_size
 from hbt_jax.models.huggingface.library import transformers
+from hbt_jax.models.huggingface.tensors import Tensor, linear, norm, share, token_table, whole
 
-XLM_ROBERTA, BERT = FAMILIES = ("xlm-roberta", "bert")
+XLM_ROBERTA, BERT = _TABLES = ("xlm-roberta", "bert")  # with a table of positions
+FAMILIES = (*_TABLES, *rotary_layouts.FAMILIES)
 
 _SIZES = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
@@ -37,10 +38,15 @@ _FIXED = {  # None stands for null, if transformers treats that alike
     "quantization_config": (None,),
     "auto_map": (None,),
 }
+_WITH_OWN_CODE = {"position_embedding_type", "auto_map"}  # keys of rotary families that are told otherwise
 
 _PREFIXES = ("", "bert.", "roberta.")  # of models with a head on top
 _FIRST = "embeddings.word_embeddings.weight"
 _HEADS = ("cls", "lm_head", "pooler")  # masked-word prediction, and BERT's layer on its first token
+_ROTARY_PREFIXES = ("", "model.", "bert.", "nomic_bert.", "new.", "gte.")
+_ROTARY_FIRST = {True: "embeddings.tok_embeddings.weight", False: _FIRST}  # pre-norm or not
+_ROTARY_HEADS = (*_HEADS, "head", "decoder", "classifier")
+_ANGLES = "inv_freq"  # computed, and stored by some
 _BUFFER = "embeddings.position_ids"
 _OLD_ENDS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # of BERT's first checkpoints
 
@@ -56,39 +62,49 @@ def encoder_config(values: dict[str, Any], where: str) -> EncoderConfig:
       InputError: a family or a setting that is not supported, or a value that is missing or impossible.
     """
     fields = Fields(values, where)
-    families = f"{' or '.join(FAMILIES)}, the families that are supported"
+    families = f"{' or '.join(_TABLES)}, or {', '.join(rotary_layouts.FAMILIES)}, the families that are supported"
     family = fields.value("model_type", lambda name: name in FAMILIES, families)
+    if family in rotary_layouts.FAMILIES:
+        fields.check_fixed({key: only for key, only in _FIXED.items() if key not in _WITH_OWN_CODE})
+        return rotary_layouts.encoder_config(values, where, _common)
     fields.check_fixed(_FIXED)
     fields = Fields(_defaults_taken(values) | values, where)
-    sizes = {key: _size(fields, key) for key in _SIZES}
-    width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
-    if width % heads:
-        raise InputError(f"{where}: hidden_size {width} is not divisible by num_attention_heads {heads}")
+    common = _common(fields)
+    width = common["width"]
     narrow = f"hidden_size, {width}: tables narrower than the layers are not supported"
     fields.value("embedding_size", lambda size: size == width, narrow, absent=width, null=width)
-    pad_id = _pad_id(fields, family)
-    offset = pad_id + 1 if family == XLM_ROBERTA else 0
-    if sizes["max_position_embeddings"] <= offset:
+    offset = common["pad_id"] + 1 if family == XLM_ROBERTA else 0
+    if common["max_positions"] <= offset:
         raise InputError(
-            f"{where}: max_position_embeddings is {sizes['max_position_embeddings']}; expected more than {offset}, the"
+            f"{where}: max_position_embeddings is {common['max_positions']}; expected more than {offset}, the"
             " rows before the first position (pad_token_id + 1)"
         )
     activation = fields.value(
         "hidden_act", lambda name: name in tuple(_ACTIVATIONS), f"one of {', '.join(_ACTIVATIONS)}"
     )
-    return EncoderConfig(
-        vocab_size=sizes["vocab_size"],
-        width=width,
-        layers=sizes["num_hidden_layers"],
-        heads=heads,
-        feed_forward=sizes["intermediate_size"],
-        max_positions=sizes["max_position_embeddings"] - offset,
-        position_offset=offset,
-        token_types=_size(fields, "type_vocab_size"),
-        norm_epsilon=_epsilon(fields),
-        activation=_ACTIVATIONS[activation],
-        pad_id=pad_id,
-    )
+    positions = {"max_positions": common["max_positions"] - offset, "position_offset": offset}
+    return EncoderConfig(**common | positions, activation=_ACTIVATIONS[activation])
+
+
+def _common(fields: Fields) -> dict[str, Any]:
+    """What all families state: sizes, token types, epsilon and padding."""
+    sizes = {key: _size(fields, key) for key in _SIZES}
+    width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+    if width % heads:
+        raise InputError(f"{fields.where}: hidden_size {width} is not divisible by num_attention_heads {heads}")
+    family = fields.values["model_type"]
+    untyped = family in rotary_layouts.FAMILIES and type(fields.values["type_vocab_size"]) is int
+    return {
+        "vocab_size": sizes["vocab_size"],
+        "width": width,
+        "layers": sizes["num_hidden_layers"],
+        "heads": heads,
+        "feed_forward": sizes["intermediate_size"],
+        "max_positions": sizes["max_position_embeddings"],
+        "token_types": 0 if untyped and not fields.values["type_vocab_size"] else _size(fields, "type_vocab_size"),
+        "norm_epsilon": _epsilon(fields),
+        "pad_id": _pad_id(fields, family),
+    }
 
 
 def defaults_taken(values: dict[str, Any]) -> list[str]:
@@ -105,6 +121,8 @@ def defaults_taken(values: dict[str, Any]) -> list[str]:
 
 def _defaults_taken(values: dict[str, Any]) -> dict[str, Any]:
     """What transformers' configuration of the family has for the keys that a config.json leaves out."""
+    if values["model_type"] in rotary_layouts.FAMILIES:
+        return rotary_layouts.defaults_taken(values)
     absent = [key for key in _MAY_BE_ABSENT if key not in values]
     return {key: _defaults(values["model_type"])[key] for key in absent}
 
@@ -142,6 +160,8 @@ def config_json(encoder: EncoderConfig) -> dict[str, Any]:
 
     An encoder without token types gets one type, whose row `from_flat` writes as zeros.
     """
+    if encoder.rotary:
+        return rotary_layouts.config_json(encoder)
     offset = encoder.position_offset
     if offset and encoder.pad_id != offset - 1:
         raise ValueError(f"transformers cannot have position offset {offset} with padding id {encoder.pad_id}")
@@ -166,71 +186,35 @@ def config_json(encoder: EncoderConfig) -> dict[str, Any]:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """One of transformers' tensors: its name, the path of the parameter that holds it, and its view of the latter."""
-
-    name: str
-    path: tuple
-    view: Callable[[np.ndarray], np.ndarray]
-
-
-def _whole(parameter: np.ndarray) -> np.ndarray:
-    return parameter
-
-
-def _transposed(parameter: np.ndarray) -> np.ndarray:
-    return parameter.T
-
-
-def _first_rows(rows: int, parameter: np.ndarray) -> np.ndarray:
-    return parameter[:rows]
-
-
-def _third(number: int, parameter: np.ndarray) -> np.ndarray:
-    """Query's, key's or value's share of the fused kernel or bias."""
-    width = parameter.shape[-1] // 3
-    return parameter[..., number * width : (number + 1) * width].T
-
-
-def _tensors(encoder: EncoderConfig) -> Iterator[_Tensor]:
+def _tensors(encoder: EncoderConfig) -> Iterator[Tensor]:
     """All tensors of a model, in the order of transformers."""
-    rows = functools.partial(_first_rows, encoder.vocab_size)
-    yield _Tensor("embeddings.word_embeddings.weight", ("token_table", "embedding"), rows)
-    yield _Tensor("embeddings.position_embeddings.weight", ("position_table", "embedding"), _whole)
+    if encoder.rotary:
+        yield from rotary_layouts.tensors(encoder)
+        return
+    yield from token_table("embeddings.word_embeddings.weight", encoder.vocab_size)
+    yield Tensor("embeddings.position_embeddings.weight", ("position_table", "embedding"), whole)
     if encoder.token_types:
-        yield _Tensor("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), _whole)
-    yield from _norm("embeddings.LayerNorm", ("embedding_norm",))
+        yield Tensor("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), whole)
+    yield from norm("embeddings.LayerNorm", ("embedding_norm",))
     for number in range(encoder.layers):
         here, there = ("layers", number), f"encoder.layer.{number}"
         for third, name in enumerate(("query", "key", "value")):
-            view = functools.partial(_third, third)
-            yield _Tensor(f"{there}.attention.self.{name}.weight", (*here, "query_key_value", "kernel"), view)
-            yield _Tensor(f"{there}.attention.self.{name}.bias", (*here, "query_key_value", "bias"), view)
-        yield from _linear(f"{there}.attention.output.dense", (*here, "attention_output"))
-        yield from _norm(f"{there}.attention.output.LayerNorm", (*here, "attention_norm"))
-        yield from _linear(f"{there}.intermediate.dense", (*here, "expand"))
-        yield from _linear(f"{there}.output.dense", (*here, "contract"))
-        yield from _norm(f"{there}.output.LayerNorm", (*here, "output_norm"))
-
-
-def _linear(name: str, path: tuple) -> Iterator[_Tensor]:
-    yield _Tensor(f"{name}.weight", (*path, "kernel"), _transposed)
-    yield _Tensor(f"{name}.bias", (*path, "bias"), _whole)
-
-
-def _norm(name: str, path: tuple) -> Iterator[_Tensor]:
-    yield _Tensor(f"{name}.weight", (*path, "scale"), _whole)
-    yield _Tensor(f"{name}.bias", (*path, "bias"), _whole)
+            view = functools.partial(share, third, 3)
+            yield Tensor(f"{there}.attention.self.{name}.weight", (*here, "query_key_value", "kernel"), view)
+            yield Tensor(f"{there}.attention.self.{name}.bias", (*here, "query_key_value", "bias"), view)
+        yield from linear(f"{there}.attention.output.dense", (*here, "attention_output"))
+        yield from norm(f"{there}.attention.output.LayerNorm", (*here, "attention_norm"))
+        yield from linear(f"{there}.intermediate.dense", (*here, "expand"))
+        yield from linear(f"{there}.output.dense", (*here, "contract"))
+        yield from norm(f"{there}.output.LayerNorm", (*here, "output_norm"))
 
 
 def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
     """The shape of each of our parameters by path, without the dense layer's."""
     width, wide = encoder.width, encoder.feed_forward
-    shapes = {
-        ("token_table", "embedding"): (padded_vocabulary(encoder.vocab_size), width),
-        ("position_table", "embedding"): (encoder.max_positions + encoder.position_offset, width),
-    }
+    shapes = {("token_table", "embedding"): (padded_vocabulary(encoder.vocab_size), width)}
+    if not encoder.rotary:
+        shapes["position_table", "embedding"] = (encoder.max_positions + encoder.position_offset, width)
     if encoder.token_types:
         shapes["type_table", "embedding"] = (encoder.token_types, width)
     norms = [("embedding_norm",)]
@@ -239,13 +223,18 @@ def parameter_shapes(encoder: EncoderConfig) -> dict[tuple, tuple[int, ...]]:
         for name, inputs, outputs in (
             ("query_key_value", width, 3 * width),
             ("attention_output", width, width),
-            ("expand", width, wide),
+            ("expand", width, encoder.expanded),
             ("contract", wide, width),
         ):
-            shapes[*here, name, "kernel"], shapes[*here, name, "bias"] = (inputs, outputs), (outputs,)
-        norms += [(*here, "attention_norm"), (*here, "output_norm")]
-    for norm in norms:
-        shapes[*norm, "scale"] = shapes[*norm, "bias"] = (width,)
+            shapes[*here, name, "kernel"] = (inputs, outputs)
+            if encoder.has_bias(name):
+                shapes[*here, name, "bias"] = (outputs,)
+        norms += [(*here, "attention_norm")] * (number > 0 or not encoder.pre_norm) + [(*here, "output_norm")]
+    norms += [("final_norm",)] * encoder.pre_norm
+    for place in norms:
+        shapes[*place, "scale"] = (width,)
+        if encoder.norm_bias:
+            shapes[*place, "bias"] = (width,)
     return shapes
 
 
@@ -258,12 +247,31 @@ def tensor_shapes(encoder: EncoderConfig) -> dict[str, tuple[int, ...]]:
     }
 
 
-def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], list[str]]:
+def views(encoder: EncoderConfig, flat: Mapping[tuple, np.ndarray]) -> dict[str, np.ndarray]:
+    """transformers' tensors by name, each a view of our parameters, through which they can be changed."""
+    return {tensor.name: tensor.view(flat[tensor.path]) for tensor in _tensors(encoder)}
+
+
+def tensors_of(encoder: EncoderConfig, path: tuple) -> list[Tensor]:
+    """transformers' tensors that one of our parameters holds."""
+    return [tensor for tensor in _tensors(encoder) if tensor.path == path]
+
+
+def own_name(name: str, known: Collection[str]) -> str | None:
+    """The known name of a tensor that may have the prefix of a model with a head; None if there is none."""
+    plain = [name.removeprefix(prefix) for prefix in (*_PREFIXES, *_ROTARY_PREFIXES)]
+    return next((one for one in plain if one in known), None)
+
+
+def encoder_names(
+    names: Iterable[str], where: str, encoder: EncoderConfig | None = None
+) -> tuple[dict[str, str], list[str]]:
     """The encoder's tensors, without those of heads, which embeddings do not need.
 
     Args:
       names: all tensors of a checkpoint.
       where: its file, for messages.
+      encoder: the architecture; None for one of BERT's families.
 
     Returns:
       (own, left_out): name without prefix -> the checkpoint's name, of each tensor; and what was left out, in words
@@ -273,18 +281,24 @@ def encoder_names(names: Iterable[str], where: str) -> tuple[dict[str, str], lis
       InputError: there is no token table, or several; or a tensor occurs under both its older and its newer name.
     """
     names = list(names)
-    prefixes = [prefix for prefix in _PREFIXES if prefix + _FIRST in names]
+    rotary = encoder is not None and encoder.rotary
+    first, known, heads = _FIRST, _PREFIXES, _HEADS
+    if rotary:
+        first, known, heads = _ROTARY_FIRST[rotary.pre_norm], _ROTARY_PREFIXES, _ROTARY_HEADS
+    prefixes = [prefix for prefix in known if prefix + first in names]
     if len(prefixes) != 1:
-        found = ", ".join(prefix + _FIRST for prefix in prefixes) or ", ".join(sorted(names)[:3]) or "no tensor at all"
+        found = ", ".join(prefix + first for prefix in prefixes) or ", ".join(sorted(names)[:3]) or "no tensor at all"
+        kinds = "encoders with rotary positions" if rotary else "BERT and XLM-RoBERTa"
         raise InputError(
-            f"{where}: found {found}; expected exactly one token table, {_FIRST} with or without {_PREFIXES[1]} or"
-            f" {_PREFIXES[2]} before it, as BERT and XLM-RoBERTa have it"
+            f"{where}: found {found}; expected exactly one token table, {first} with or without"
+            f" {' or '.join(known[1:])} before it, as {kinds} have it"
         )
     own, left_out = {}, collections.Counter()
     for name in names:
         plain = name.removeprefix(prefixes[0])
         head = "position_ids" if plain == _BUFFER else plain.split(".")[0]
-        if head in (*_HEADS, "position_ids"):
+        head = _ANGLES if rotary and plain.endswith(_ANGLES) else head
+        if head in (*heads, "position_ids", _ANGLES):
             left_out[head] += 1
         else:
             for old, new in _OLD_ENDS.items():
@@ -328,6 +342,6 @@ def from_flat(encoder: EncoderConfig, flat: dict[tuple, np.ndarray]) -> dict[str
         tensor.name: np.ascontiguousarray(tensor.view(np.asarray(flat[tensor.path], np.float32)))
         for tensor in _tensors(encoder)
     }
-    if not encoder.token_types:  # transformers always has one
+    if not encoder.token_types and not encoder.rotary:  # transformers always has one
         tensors["embeddings.token_type_embeddings.weight"] = np.zeros((1, encoder.width), np.float32)
     return tensors

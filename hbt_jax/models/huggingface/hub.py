@@ -15,6 +15,7 @@ _NEEDED = (
     "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json", "tokenizer*.json",
     "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "sentencepiece.bpe.model",
     "modules.json", "config_sentence_transformers.json", "sentence_*_config.json", "adapter_config.json",
+    "adapter_model.safetensors",
     "[0-9]_*/*.json", "[0-9]_*/*.safetensors", "[0-9]_*/*.txt", "[0-9]_*/*.model",
 )  # fmt: skip
 _HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?"

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from hbt_jax.config import MIN_MAX_LENGTH
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
-from hbt_jax.models.huggingface import architectures
+from hbt_jax.models.huggingface import architectures, peft_adapters
 from hbt_jax.models.huggingface.by_transformers import OLDER_FILES, TOKENIZER
 from hbt_jax.models.huggingface.by_transformers import SETTINGS as TOKENIZER_SETTINGS
 from hbt_jax.models.huggingface.hub import EXPECTED, find
 from hbt_jax.models.huggingface.json_files import Fields, read_json
+from hbt_jax.models.huggingface.peft_adapters import Adapter
 from hbt_jax.models.huggingface.sentence_files import NO_PROMPTS, Dense, SentenceFiles, read_sentence_files
 from hbt_jax.models.huggingface.weights import INDEX, PICKLE, SINGLE, Weights, fill, find_weights, mismatch
 
@@ -43,6 +45,7 @@ class Pretrained:
       weights: the encoder's weights.
       dense: the dense layer after pooling; None for none.
       dense_weights: its weights.
+      adapter: PEFT adapters that are added to the weights; None for none.
     """
 
     name: str
@@ -59,12 +62,14 @@ class Pretrained:
     weights: Weights
     dense: Dense | None
     dense_weights: Weights | None
+    adapter: Adapter | None = None
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Identifies the weights: "sha256:" and a digest of all their files."""
         digests = []
-        for file in (*self.weights.files, *(self.dense_weights.files if self.dense_weights else ())):
+        others = [one.files for one in (self.dense_weights, self.adapter) if one]
+        for file in itertools.chain(self.weights.files, *others):
             with file.open("rb") as content:
                 digests.append(hashlib.file_digest(content, "sha256").hexdigest())
         return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()
@@ -83,13 +88,11 @@ def read(name: str) -> Pretrained:
     sentence = read_sentence_files(root)
     folder = sentence.transformer if sentence else root
     config = folder / "config.json"
+    adapter = peft_adapters.read(folder)
+    if adapter and not config.is_file():
+        return _on_its_base(name, sentence, adapter)
     if not config.is_file():
         raise InputError(f"--model={name}: no config.json in {folder}; {EXPECTED}")
-    if (folder / "adapter_config.json").is_file():
-        raise InputError(
-            f"{folder}: has adapter_config.json, a PEFT adapter, which is not applied here: merge it into its model"
-            " (PEFT's merge_and_unload), save that, and give its folder"
-        )
     encoder = architectures.encoder_config(read_json(config), str(config))
     dense = sentence.dense if sentence else None
     if sentence:
@@ -126,9 +129,28 @@ def read(name: str) -> Pretrained:
         unstated=tuple(key for key, value in stated.items() if value is None),
         notes=(*notes, *_default_notes(folder, encoder, max_length, said["max_length"])),
         weights=weights,
+        adapter=adapter,
         dense=dense,
         dense_weights=dense_weights,
     )
+
+
+def _on_its_base(name: str, sentence: SentenceFiles | None, adapter: Adapter) -> Pretrained:
+    """What an adapter without a model beside it and its base are together; the base says how texts are embedded."""
+    if sentence:
+        raise InputError(
+            f"{adapter.folder}: has {peft_adapters.CONFIG} and no config.json in a folder with modules.json: copy the"
+            f" base model's config.json and weights ({adapter.base or 'not stated'}) beside it"
+        )
+    if not adapter.base:
+        raise InputError(
+            f"{adapter.folder / peft_adapters.CONFIG}: base_model_name_or_path is not stated: write the folder or hub"
+            " id of the model that the adapter was trained on"
+        )
+    base = read(adapter.base)
+    if base.adapter:
+        raise InputError(f"{adapter.folder}: its base, {base.name}, is an adapter itself: merge that one first")
+    return dataclasses.replace(base, name=name, adapter=adapter)
 
 
 def _check_widths(encoder: EncoderConfig, sentence: SentenceFiles) -> None:
@@ -237,7 +259,7 @@ def read_parameters(pretrained: Pretrained) -> tuple[dict[tuple, np.ndarray], li
     """
     source, dense, encoder = pretrained.weights, pretrained.dense, pretrained.encoder
     tensors = source.tensors()
-    names, left_out = architectures.encoder_names(tensors, str(source.source))
+    names, left_out = architectures.encoder_names(tensors, str(source.source), encoder)
     own = {name: tensors[given] for name, given in names.items()}
     dense_tensors = pretrained.dense_weights.tensors() if dense else {}
     problems = {
@@ -254,4 +276,6 @@ def read_parameters(pretrained: Pretrained) -> tuple[dict[tuple, np.ndarray], li
         fill(dense_tensors["linear.weight"], flat["dense", "kernel"].T)
         if dense.bias:
             fill(dense_tensors["linear.bias"], flat["dense", "bias"])
+    if pretrained.adapter:
+        peft_adapters.merge(pretrained.adapter, encoder, flat)
     return flat, left_out

@@ -25,13 +25,10 @@ def module_files(model: Model, max_length: int) -> dict[str, object]:
       max_length: tokens of the longest text, prefix and special tokens included.
     """
     places = [("Transformer", ""), ("Pooling", POOLING)]
+    # BERT's own pooler is not part of the model: without this it is initialised at random, with a warning.
+    arguments = {} if model.encoder.rotary else {"model_args": {"add_pooling_layer": False}}
     files = {
-        "sentence_bert_config.json": {
-            "max_seq_length": max_length,
-            "do_lower_case": False,
-            # BERT's own pooler is not part of the model: without this it is initialised at random, with a warning.
-            "model_args": {"add_pooling_layer": False},
-        },
+        "sentence_bert_config.json": {"max_seq_length": max_length, "do_lower_case": False, **arguments},
         f"{POOLING}/config.json": _pooling(model),
     }
     if model.encoder.dense:

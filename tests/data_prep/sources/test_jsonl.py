@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_prep.build_store import build_store, summary
-from data_prep.builders.row import BadRow, item_id
+from data_prep.builders.row import BadRow, Respelled, item_id
 from data_prep.sources import registry
 from data_prep.sources.jsonl import rows
 from data_prep.train_sentencepiece import train_sentencepiece
@@ -20,6 +20,7 @@ from hbt_jax.data.store import open_store
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.models.tokenizer import load_tokenizer
+from tests.data_prep import small_stores
 
 ROOT = Path(__file__).resolve().parents[3]
 PERU = {"en": "capital of Peru?", "de": "Hauptstadt von Peru?"}
@@ -92,15 +93,16 @@ def line(**changes):
     ('{"query": {"en": "q", "en": "r"}, "passage": {"en": "p"}}', "'en' occurs twice in one object"),
     (line(query="q"), 'query is "q": expected an object such as {"en": "text"}'),
     (line(passage={}), "passage has no language: expected at least one"),
-    (line(query={"xx": "q"}), "query has the unknown language 'xx': the known codes are acm .*zu; add .*languages.py"),
-    (line(query={"zh-CN": "q"}), "query has the unknown language 'zh-CN': write zh, its code here$"),
+    (line(query={"xx": "q"}), "query has the unknown language 'xx': expected a BCP-47 or ISO 639-3 code such as de, "),
+    (line(query={"zh-CN": "q", "zho": "r"}), "query has 'zh-CN' and 'zho', which are one language, 'zh': expected one"),
+    (line(query={"zh-CHS": "q"}), "query has the unknown language 'zh-CHS': write zh, its code here$"),
     (line(passage={"sh": "p"}), "passage has the unknown language 'sh': write bs or hr or sr, whichever it is$"),
     (line(query="q", passage="p", language="jp"), "language has the unknown language 'jp': write ja, its code here$"),
     (line(negatives=None), "negatives is null: expected a list of objects like passage"),
     (line(query="q", passage="p", language="en", negatives=None), "negatives is null: expected a list"),
     (line(group=None), "group is null: expected a string"),
     (line(id=None), "id is null: expected a string"),
-    (line(query="q", passage="p", language=None), "language has the unknown language None: the known codes are"),
+    (line(query="q", passage="p", language=None), "language has the unknown language None: expected a BCP-47 or"),
     (line(query={"en": 3}), "query.en is 3: expected a string"),
     (line(passage={"en": "p", "de": " "}), "passage.de is empty: fill it in, or leave out 'de'"),
     (line(passage={"en": "\ud800"}), r"passage.en holds '\\ud800': expected whole characters"),
@@ -113,8 +115,8 @@ def line(**changes):
     (line(group=""), "group is empty: fill it in, or leave out 'group'"),
     (line(query="q" * 99), 'query is "q{59}...: expected an object'),
     (line(language="en"), 'query is {"en": "q"}: expected a string'),
-    (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': the known codes are acm af"),
-    (line(query="q", passage="p", language=["en"]), r"language has the unknown language \['en'\]: the known codes are"),
+    (line(query="q", passage="p", language="xx"), "language has the unknown language 'xx': expected a BCP-47 or"),
+    (line(query="q", passage="p", language=["en"]), r"language has the unknown language \['en'\]: expected a BCP"),
     (line(query="q", passage=" ", language="en"), "passage is empty: fill it in, or leave out 'passage'"),
     (line(query="q", passage="p", language="en", negatives=["p"]), r"negatives\[0\] equals the row's own passage"),
     (line(query="q", passage="p", language="en", negatives=[{"en": "n"}]), r"negatives\[0\] is .*: expected a string"),
@@ -256,3 +258,25 @@ def test_commands_need_the_folder_for_jsonl_and_refuse_it_for_facts(name, tmp_pa
         2, "error: --input_dir is needed for --source=jsonl: the folder with its files")  # fmt: skip
     assert ended("--source=facts", "--input_dir=x") == (
         2, "error: --input_dir=x is not supported by --source=facts: leave it out")  # fmt: skip
+
+
+def test_two_spellings_of_a_language_are_one_language_and_it_is_said(tmp_path):
+    """pt-BR and pt, zh-TW and zh-Hant: one store has one language each, and its summary names the other code."""
+    lines = [
+        {"query": {"pt": "uma"}, "passage": {"zh-TW": "一"}},
+        {"query": {"pt-BR": "duas"}, "passage": {"zh-Hant": "二"}},
+        {"query": "três", "passage": "quatro", "language": "por", "group": "g"},
+        {"query": "three", "passage": "four", "language": "eng-Latn", "group": "g"},
+    ]
+    write(tmp_path / "in", train=lines)
+    found = list(rows(tmp_path / "in" / "train.jsonl"))
+    assert found[-4:] == [
+        Respelled("eng-Latn", "en", 1), Respelled("por", "pt", 1), Respelled("pt-BR", "pt", 1),
+        Respelled("zh-TW", "zh-Hant", 1),
+    ]  # fmt: skip
+    assert [row.query for row in found[:-4]] == [{"pt": "uma"}, {"pt": "duas"}, {"en": "three", "pt": "três"}]
+    tokenizer = small_stores.make_tokenizer(tmp_path / "tokenizer")
+    manifest = build_store("jsonl", "train", tmp_path / "raw", tmp_path / "store", tokenizer, input_dir=tmp_path / "in")
+    assert manifest["languages"] == ["en", "pt", "zh-Hant"]
+    said = [line for line in summary(manifest) if "counted as" in line]
+    assert said[0] == "  rows with texts in 'eng-Latn': 1, counted as en, the same language" and len(said) == 4

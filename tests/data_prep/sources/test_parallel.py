@@ -45,16 +45,35 @@ def test_wrong_folders_are_named(tmp_path):
     (folder / "fi.txt").rename(folder / "xx.txt")
     with pytest.raises(InputError, match="xx.txt: unknown language 'xx': files are named after the language"):
         made()
-    (folder / "xx.txt").rename(folder / "zh_CN.txt")
-    with pytest.raises(InputError, match="zh_CN.txt: unknown language 'zh_CN': write zh, its code here$"):
+    (folder / "xx.txt").rename(folder / "jp.txt")
+    with pytest.raises(InputError, match="jp.txt: unknown language 'jp': write ja, its code here$"):
         made()
-    (folder / "zh_CN.txt").unlink()
+    (folder / "jp.txt").rename(folder / "deu.txt")
+    with pytest.raises(InputError, match="de.txt and .*deu.txt are both in 'de': expected one; join or remove one$"):
+        made()
+    (folder / "deu.txt").unlink()
     (folder / "de.txt").unlink()
     with pytest.raises(InputError, match="en.txt: no other language in train: expected at least two LANG.txt files"):
         made()
     (folder / "en.txt").unlink()
     with pytest.raises(InputError, match="in holds no data: expected LANG.txt files, such as en.txt and de.txt, or fo"):
         made()
+
+
+def test_files_and_columns_by_any_code_of_their_language_are_in_that_language(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for code, text in (("eng_Latn", "one"), ("zh_CN", "一")):
+        (folder / f"{code}.txt").write_text(f"{text}\n", encoding="utf-8")
+    assert [row[0] for row in rows("parallel", tmp_path / "raw", input_dir=folder)] == [{"en": "one", "zh": "一"}]
+    metadata = registry.builder("parallel", "pairs", tmp_path / "raw", input_dir=folder).info.metadata
+    assert metadata["respelled"] == {
+        "train": {"eng_Latn": {"language": "en", "rows": 1}, "zh_CN": {"language": "zh", "rows": 1}}
+    }
+    words = tmp_path / "words"
+    words.mkdir()
+    (words / "a.tsv").write_text("en\ttl\nwater\ttubig\n")
+    assert [row[0] for row in rows("wordpairs", tmp_path / "raw", input_dir=words)] == [{"en": "water", "fil": "tubig"}]
 
 
 @pytest.mark.skipif(not (Path(REAL) / "ntrex-parallel").is_dir() or not REAL, reason="HBT_JAX_DATA: no ntrex-parallel")
@@ -78,8 +97,8 @@ def test_words_that_share_a_translation_share_a_group(tmp_path):
     assert dropped("wordpairs", tmp_path) == {wordpairs.TWICE: 1}
 
 
-@pytest.mark.parametrize("first", ["water\tmaji", "en", "en\ten", "en\txx"])
+@pytest.mark.parametrize("first", ["water\tmaji", "en", "en\ten", "en\txx", "pt-BR\tpt", "en\txx\tde"])
 def test_the_first_line_of_word_pairs_names_two_languages(tmp_path, first):
     (tmp_path / "words.tsv").write_text(f"{first}\nwater\tmaji\n", encoding="utf-8")
-    with pytest.raises(InputError, match="words.tsv:1: the first line is .*: expected two different codes of acm"):
+    with pytest.raises(InputError, match="words.tsv:1: the first line is .*: expected two different codes of lang"):
         registry.builder("wordpairs", "pairs", tmp_path / "raw", input_dir=tmp_path)

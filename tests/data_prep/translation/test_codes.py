@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.translation.codes import FAMILIES, family_of, language_token
 from hbt_jax.errors import InputError
-from hbt_jax.languages import LANGUAGES, XM3600
+from hbt_jax.languages import LISTED, XM3600, language
 
 NLLB, M2M = FAMILIES["NLLB-200"], FAMILIES["M2M-100"]
 
@@ -13,7 +13,7 @@ def test_every_language_of_xm3600_but_those_without_training_data_has_a_token():
     assert set(XM3600) - set(NLLB) == {"quz"}
     assert set(XM3600) - set(M2M) == {"mi", "quz", "te"}
     for tokens in FAMILIES.values():
-        assert set(tokens) <= set(LANGUAGES)
+        assert set(tokens) <= LISTED
         same = {code for code, token in tokens.items() if list(tokens.values()).count(token) > 1}
         assert same == {"fil", "tl"}  # two codes of one language
 
@@ -25,13 +25,13 @@ def test_the_tokens_are_those_of_the_models():
     assert set(NLLB.values()) <= set(nllb.FAIRSEQ_LANGUAGE_CODES)
     known = set(m2m.FAIRSEQ_LANGUAGE_CODES["m2m100"])
     assert {token.strip("_") for token in M2M.values()} <= known
-    assert {code for code in LANGUAGES if code in known} == set(M2M) - {"fil"}
+    assert {code for code in LISTED if code in known} == set(M2M) - {"fil"}
 
 
 def test_scripts_are_ours():
     for code, token in NLLB.items():
         script = token.partition("_")[2]
-        assert script == {"Kore": "Hang"}.get(LANGUAGES[code].script, LANGUAGES[code].script)
+        assert script == {"Kore": "Hang"}.get(language(code).script, language(code).script)
 
 
 def test_a_model_is_known_by_its_vocabulary():

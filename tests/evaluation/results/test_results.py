@@ -8,6 +8,7 @@ import pytest
 from hbt_jax import languages
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.measures.metrics import METRICS, QueryMetrics
+from hbt_jax.evaluation.measures.robustness import robustness, robustness_definition
 from hbt_jax.evaluation.report.cards.summary import settings_card
 from hbt_jax.evaluation.results.of_ranks import result_of
 from hbt_jax.evaluation.results.result import Described, write_json
@@ -81,8 +82,17 @@ def test_robustness(summary):
     assert summary["settings"]["similarity"] == "cosine"
 
 
-def test_a_language_with_a_dash_keeps_its_own_pairs(monkeypatch):
-    monkeypatch.setitem(languages.LANGUAGES, "zh-TW", languages.Language("zh-TW", "Chinese, Taiwan", "Hant"))
+def test_other_under_resourced_languages_are_stated():
+    by_language = {code: {"multilingual": {"map": value}} for code, value in (("de", 0.3), ("sw", 0.1), ("zh", 0.5))}
+    with languages.state_under_resourced(["deu", "zh"]):
+        block = robustness("multilingual", by_language, {"Latn": {"multilingual": {"map": 0.2}}})
+        assert "of the under-resourced languages (de zh) and of" in robustness_definition()
+    assert (block["under_resourced"], block["others"]) == (pytest.approx(0.4), 0.1)
+    assert "setting's ndcg by query" in robustness_definition("ndcg")
+    assert "of XM3600's five under-resourced languages and of the others" in robustness_definition()
+
+
+def test_a_language_with_a_dash_keeps_its_own_pairs():
     codes = ["zh", "zh-TW"]
     benchmark = Benchmark(
         "two", BenchmarkTexts(codes, codes, codes, codes), BenchmarkTexts(codes, codes, codes, codes), np.zeros((2, 1))

@@ -449,9 +449,9 @@ def test_missing_files_of_the_encoder(bert):
     refused(bert, r"--model=.*: no config.json in .*; expected a preset \(tiny, small\) to train")
 
 
-def test_an_adapter_is_refused(bert):
+def test_half_an_adapter_is_refused(bert):
     (bert / "adapter_config.json").write_text("{}")
-    refused(bert, "has adapter_config.json, a PEFT adapter, which is not applied here: merge it")
+    refused(bert, "adapter_config.json: no adapter_model.safetensors beside it: copy or download the adapter again")
 
 
 @pytest.mark.peer

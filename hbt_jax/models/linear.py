@@ -1,0 +1,35 @@
+"""Linear layers whose weight gradient keeps the float32 in which a product adds up."""
+
+import jax
+from flax import nnx
+
+
+class WideGradientLinear(nnx.Linear):
+    """nnx.Linear, but the gradient of its kernel has the kernel's dtype from the product on.
+
+    nnx.Linear rounds kernels to the dtype of its products, and so their gradients, before devices sum them.
+    """
+
+    def __call__(self, inputs):
+        """[..., N] from [..., K]."""
+        bias = None if self.bias is None else self.bias[...]
+        inputs, bias_N = self.promote_dtype((inputs, bias), dtype=self.dtype)
+        output = _product(inputs, self.kernel[...])
+        return output if bias is None else output + bias_N
+
+
+@jax.custom_vjp
+def _product(inputs, kernel_KN):
+    return inputs @ kernel_KN.astype(inputs.dtype)
+
+
+def _backward(kept, gradient):
+    inputs, kernel_KN = kept
+    outer = tuple(range(inputs.ndim - 1))
+    to_kernel_KN = jax.lax.dot_general(
+        inputs, gradient, ((outer, outer), ((), ())), preferred_element_type=kernel_KN.dtype
+    )
+    return gradient @ kernel_KN.astype(inputs.dtype).T, to_kernel_KN
+
+
+_product.defvjp(lambda *given: (_product(*given), given), _backward)

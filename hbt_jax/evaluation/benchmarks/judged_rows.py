@@ -11,10 +11,10 @@ Rows = Mapping[str, tuple[str, str]]  # id -> (language, text)
 
 
 def check_language(place: str, code: object) -> str:
-    """The language code; raises InputError if it is unknown."""
-    if code not in languages.LANGUAGES:
+    """The language's own code; raises InputError if it is unknown."""
+    if not languages.is_known(code):
         raise InputError(f"{place}: {languages.unknown_language(code)}")
-    return code
+    return languages.own_code(code)
 
 
 def benchmark_of(

@@ -14,15 +14,25 @@ from hbt_jax.places import check_local, check_scheme, is_remote
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {  # command -> flags and arguments that name paths, those that take a scheme
     "launch/train.py": (
-        ["model", "tokenizer", "prepared_dir", "store_cache", "data_dir", "benchmarks", "dev_benchmarks"],
+        [
+            "model",
+            "tokenizer",
+            "prepared_dir",
+            "store_cache",
+            "data_dir",
+            "benchmarks",
+            "dev_benchmarks",
+            "guide_model",
+        ],
         ["workdir", "stores", "validation_stores"],
     ),
     "launch/sweep.py": (["workdir", "model", "store_cache"], ["stores", "validation_stores"]),
     "launch/eval.py": (
-        ["data_dir", "benchmarks", "query_expansions", "language_texts", "compilation_cache_dir"],
+        ["data_dir", "benchmarks", "query_expansions", "language_texts", "compilation_cache_dir", "run", "embeddings"],
         ["model", "out"],
     ),
     "launch/compare.py": (["a", "b", "out"], []),
+    "launch/mine.py": (["stores", "out", "cross_encoder"], ["model"]),
     "launch/export.py": (["out", "language_texts"], ["model"]),
     "launch/compile_check.py": (["json", "report", "program_cache"], []),
     "launch/embed.py": (["input", "output"], ["model"]),
@@ -131,7 +141,7 @@ def test_every_command_refuses_it_of_every_path_at_once(command, tmp_path):
 def test_no_flag_that_names_a_path_is_left_out_above():
     """By their helps: a flag whose help has `folder`, `file` or `stores` names a path, with exceptions."""
     no_paths = {"query_prefix", "passage_prefix", "field", "pooling", "normalize", "miracl_languages", "prepare"}
-    no_paths |= {"profile_steps"}
+    no_paths |= {"profile_steps", "language", "distillation"}
     tested = {name for local, remote in COMMANDS.values() for name in (*local, *remote)}
     found = set()
     for part in (value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"):

@@ -149,22 +149,31 @@ def _groups(attributes: str, chips: int) -> list[list[int]]:
     if listed:
         found = [[int(chip) for chip in group.split(",")] for group in re.findall(r"\{([\d,]+)\}", listed[1])]
         return found or [list(range(chips))]
-    iota = re.search(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", attributes)
+    iota = re.search(r"replica_groups=\[([\d,]+)\]<=(\[[\d,]+\](?:T\([\d,]+\))?)", attributes)
     if iota:
-        shape, sides = ([int(side) for side in text.split(",")] for text in iota.groups()[:2])
-        order = [int(axis) for axis in iota[3].split(",")] if iota[3] else range(len(sides))
-        return np.arange(math.prod(sides)).reshape(sides).transpose(order).reshape(shape).tolist()
-    named = re.search(r"replica_groups=mesh\[([^\]]*)\]\s*\{([^}]*)\}", attributes)
+        return _counted(iota[2]).reshape([int(side) for side in iota[1].split(",")]).tolist()
+    named = re.search(r"replica_groups=mesh\[([^\]]*)\](?:,\s*device_ids=\((.*?)\)\s)?\s*\{([^}]*)\}", attributes)
     return _named_groups(*named.groups()) if named else []
 
 
-def _named_groups(mesh: str, taking_part: str) -> list[list[int]]:
-    """Groups written with the axes of a mesh: mesh['a'=4,'b'=2] {'b'}."""
+def _counted(text: str) -> np.ndarray:
+    """Chips in the order of "[2,4]T(1,0)": counted in that shape, transposed; or of a list of numbers."""
+    sides, order = re.fullmatch(r"\[?([\d,]+)\]?(?:T\(([\d,]+)\))?", text).groups()
+    sides = [int(side) for side in sides.split(",")]
+    if not text.startswith("["):
+        return np.array(sides)
+    axes = [int(axis) for axis in order.split(",")] if order else range(len(sides))
+    return np.arange(math.prod(sides)).reshape(sides).transpose(axes).reshape(-1)
+
+
+def _named_groups(mesh: str, order: str | None, taking_part: str) -> list[list[int]]:
+    """Groups written with the axes of a mesh: mesh['a'=4,'b'=2] {'b'}, perhaps with the order of its chips."""
     sides = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", mesh)}
     names = re.findall(r"'(\w+)'", taking_part)
     if ":(" in taking_part or not set(names) <= set(sides):  # parts of an axis
         return []
-    chips = np.arange(math.prod(sides.values())).reshape(tuple(sides.values()))
+    count = math.prod(sides.values())
+    chips = (_counted(order) if order else np.arange(count)).reshape(tuple(sides.values()))
     places = [list(sides).index(name) for name in names]
     last = np.moveaxis(chips, places, range(-len(places), 0))
     return last.reshape(-1, math.prod(sides[name] for name in names)).tolist()

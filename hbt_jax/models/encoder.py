@@ -102,7 +102,10 @@ DENSE_ACTIVATIONS = {"tanh": jnp.tanh, "identity": lambda values: values}
 
 REMAT = {  # what a layer keeps for its backward pass
     "none": jax.checkpoint_policies.everything_saveable,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+        jax.checkpoint_policies.save_only_these_names(linear.PRODUCT),
+    ),
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 

@@ -2,6 +2,9 @@
 
 import jax
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
+
+PRODUCT = "product with a kernel"  # what a layer may keep for its backward pass, see encoder.REMAT
 
 
 class WideGradientLinear(nnx.Linear):
@@ -14,7 +17,7 @@ class WideGradientLinear(nnx.Linear):
         """[..., N] from [..., K]."""
         bias = None if self.bias is None else self.bias[...]
         inputs, bias_N = self.promote_dtype((inputs, bias), dtype=self.dtype)
-        output = _product(inputs, self.kernel[...])
+        output = checkpoint_name(_product(inputs, self.kernel[...]), PRODUCT)
         return output if bias is None else output + bias_N
 
 

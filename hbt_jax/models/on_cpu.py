@@ -10,6 +10,9 @@ import functools
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
+
+from hbt_jax.models.linear import PRODUCT
 
 _HIDDEN = -1e30  # a score that no softmax sees
 
@@ -24,7 +27,7 @@ class Linear(nnx.Linear):
         kernel_KN, bias = self.kernel[...], None if self.bias is None else self.bias[...]
         inputs, rounded_KN, bias_N = self.promote_dtype((inputs, kernel_KN, bias), dtype=self.dtype)
         kernel_KN = kernel_KN if self.wide_gradients else rounded_KN
-        output_MN = _product(inputs.reshape(-1, inputs.shape[-1]), kernel_KN)
+        output_MN = checkpoint_name(_product(inputs.reshape(-1, inputs.shape[-1]), kernel_KN), PRODUCT)
         output_MN = output_MN if bias is None else _plus_row(output_MN, bias_N)
         return output_MN.reshape(*inputs.shape[:-1], -1)
 

@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from hbt_jax.bucket.mirror import files_of
 from hbt_jax.config import OF_MODEL, TextConfig
 from hbt_jax.errors import InputError
-from hbt_jax.mesh import is_one_cpu, state_shardings
+from hbt_jax.mesh import has_one_cpu, state_shardings
 from hbt_jax.models.encoder import Encoder
 from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model
@@ -69,7 +69,7 @@ def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normali
     tokenizer = load_tokenizer(source.folder)
     check_vocabulary(source, tokenizer)
     own = habits(source, TextConfig(), pooling, normalize)
-    options = {"dtype": jnp.dtype(compute_dtype), "one_cpu": is_one_cpu(mesh)}
+    options = {"dtype": jnp.dtype(compute_dtype), "one_cpu": has_one_cpu(mesh)}
     abstract = nnx.eval_shape(lambda: Encoder(source.encoder, **options, rngs=nnx.Rngs(0)))
     graph, shapes = nnx.split(abstract, nnx.Param)
     weights, left_out = files.read_parameters(source)

@@ -79,7 +79,7 @@ class StepConfig:
         """The encoder without its parameters; the mesh's platform decides what --scan_layers leaves open."""
         scan = self.memory.scan_layers
         scan = mesh.devices.flat[0].platform != "cpu" if scan is None else scan
-        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan, meshes.is_one_cpu(mesh))))
+        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan, meshes.has_one_cpu(mesh))))
 
     def initial_state(self) -> TrainState:
         """The state before the first update, from the seed alone."""

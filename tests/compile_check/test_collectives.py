@@ -1,5 +1,7 @@
 """Collectives are counted with their bytes and axis, however their groups are written."""
 
+import pytest
+
 from hbt_jax.compile_check import hlo
 from hbt_jax.compile_check.collectives import Collective, collectives, moving_logits
 from tests.compile_check import recorded
@@ -46,6 +48,22 @@ def test_a_transfer_in_a_loop_counts_for_each_trip():
     (permute,) = collectives(hlo.parse(recorded.LOOPS), {"data": 4, "fsdp": 1})
     assert (permute.kind, permute.axis, permute.times) == ("collective-permute", "data x fsdp", 48)
     assert permute.bytes == 48 * 2 * 48 * 768
+
+
+@pytest.mark.parametrize(
+    ("written", "axis"),
+    [
+        ("mesh['a'=4,'b'=2] {'b'}", "fsdp"),
+        ("mesh['a'=2,'b'=1,'c'=4], device_ids=([4,2]T(1,0)) {'c'}", "data"),
+        ("mesh['a'=2,'b'=1,'c'=4], device_ids=([4,2]T(1,0)) {'a'}", "fsdp"),
+        ("mesh['a'=4,'b'=2], device_ids=(0,1,2,3,4,5,6,7) {'a'}", "data"),
+        ("mesh['a'=8,'b'=1], device_ids=([4,2]T(1,0)) {'a','b'}", "data x fsdp"),
+    ],
+)
+def test_groups_with_the_names_of_axes(written, axis):
+    text = recorded.COLLECTIVES.replace("[4,2]<=[8]", written)
+    (one,) = [each for each in collectives(hlo.parse(text), MESH) if each.bytes == 4 * 64 * 128]
+    assert one.axis == axis
 
 
 def test_groups_that_cannot_be_read_are_shown_as_written():

@@ -54,7 +54,7 @@ def test_an_export_embeds_as_projecting_afterwards_does(name, sources, folder, t
         model=str(sources[name]), out=str(tmp_path / "out"), remove_language_directions=2, language_texts=str(folder)
     )
     export_command(config, StopRequest())
-    np.testing.assert_allclose(vectors(tmp_path / "out"), projected(sources[name], 2), atol=2e-6)
+    np.testing.assert_allclose(vectors(tmp_path / "out"), projected(sources[name], 2), atol=1e-5)
     assert (tmp_path / "out" / "2_Dense" / "model.safetensors").is_file()
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "which removes 2 directions of language" in card
@@ -82,7 +82,7 @@ def test_directions_of_a_linear_dense_layer_are_removed_in_it(sources, folder, t
             language_texts=str(folder),
         )  # fmt: skip
         export_command(config, StopRequest())
-    np.testing.assert_allclose(vectors(tmp_path / "2"), projected(tmp_path / "1", 1), atol=2e-6)
+    np.testing.assert_allclose(vectors(tmp_path / "2"), projected(tmp_path / "1", 1), atol=1e-5)
 
 
 def test_a_dense_layer_with_an_activation_is_refused(sources, folder, tmp_path):
@@ -92,6 +92,12 @@ def test_a_dense_layer_with_an_activation_is_refused(sources, folder, tmp_path):
     with pytest.raises(InputError, match="the dense layer of .*labse is followed by tanh, after which nothing linear"):
         export_command(config, StopRequest())
     assert not (tmp_path / "out").exists()
+
+
+def scores(runs) -> dict[tuple[str, str], float]:
+    """Of each query and candidate in the pool of all languages."""
+    lines = (line.split() for line in (runs / "multilingual.trec").read_text().splitlines())
+    return {(query, candidate): float(score) for query, _, candidate, _, score, _ in lines}
 
 
 def test_an_evaluation_without_the_directions_is_that_of_the_export(sources, folder, tmp_path):
@@ -107,12 +113,12 @@ def test_an_evaluation_without_the_directions_is_that_of_the_export(sources, fol
     ):  # fmt: skip
         evaluate_command(EvalConfig(model=str(model), out=str(tmp_path / name), **settings, **more), StopRequest())
         results[name] = json.loads((tmp_path / name / "few" / "results.json").read_text())
-    assert results["removed"]["metrics"] == results["exported"]["metrics"]
     assert results["removed"]["settings"]["removed_language_directions"] == 2
     assert results["removed"]["model"].endswith(", 2 language directions removed")
     assert "removed_language_directions" not in results["whole"]["settings"]
-    runs = [(tmp_path / name / "few" / "runs" / "multilingual.trec").read_text() for name in ("removed", "whole")]
-    assert runs[0] != runs[1]
+    removed, exported, whole = (scores(tmp_path / name / "few" / "runs") for name in ("removed", "exported", "whole"))
+    assert removed == pytest.approx(exported, abs=5e-7)
+    assert removed != pytest.approx(whole, abs=5e-7)
 
 
 def test_texts_that_cannot_be_used(folder, tmp_path):

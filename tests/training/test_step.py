@@ -85,7 +85,7 @@ def test_the_mesh_and_not_this_machine_decides_whether_layers_are_scanned():
 
     def scans(config):
         parameters = config.initial_state().parameters
-        meshes = [SimpleNamespace(devices=found, size=1) for found in devices.values()]
+        meshes = [SimpleNamespace(devices=found, local_devices=list(found.flat)) for found in devices.values()]
         return [nnx.merge(config.graph(mesh), parameters).scan_layers for mesh in meshes]
 
     assert scans(config) == [False, True, True]

@@ -245,7 +245,8 @@ def _mapped(column: pa.Array) -> np.ndarray:
 
     `to_numpy` does the same, but imports pandas if it is installed, which takes over a second.
     """
-    dtype, data = np.dtype(column.type.to_pandas_dtype()), column.buffers()[1]
+    name = str(column.type)
+    dtype, data = np.dtype({"float": "float32"}.get(name, name)), column.buffers()[1]
     if data is None:  # an empty column
         return np.zeros(0, dtype)
     return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)

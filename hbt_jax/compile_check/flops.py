@@ -61,7 +61,9 @@ def _product(equation: core.JaxprEqn) -> Flops:
 def _repetitions(equation: core.JaxprEqn) -> int:
     """Trips of a scan; devices that each run the body of a shard_map."""
     if equation.primitive.name == "shard_map":
-        return math.prod(equation.params["mesh"].shape[axis] for axis in equation.params["newly_manual_axes"])
+        given = equation.params
+        axes = given["newly_manual_axes"] if "newly_manual_axes" in given else given["manual_axes"]  # jax 0.10.0's name
+        return math.prod(given["mesh"].shape[axis] for axis in axes)
     return equation.params.get("length", 1)
 
 

@@ -28,9 +28,8 @@ from hbt_jax.evaluation.results.result import Result
 from hbt_jax.evaluation.statistics.intervals import differences
 from hbt_jax.files import check_writable
 from hbt_jax.mesh import keep_compiled, make_mesh
-from hbt_jax.models.model import with_text
 from hbt_jax.models.projection import truncated
-from hbt_jax.training.load import is_run, load_model
+from hbt_jax.training.load import is_run, load_as_asked
 from hbt_jax.training.metrics_log import training_curve
 from hbt_jax.training.preemption import StopRequest
 
@@ -75,8 +74,20 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
         anything is embedded.
       Interrupted: a signal came; results of benchmarks already done are kept.
     """
-    place, config = config.out, dataclasses.replace(config, out=str(files_of(config.out)))
-    check_writable(config.out)
+    local = dataclasses.replace(config, out=str(files_of(config.out)))
+    check_writable(local.out)
+    leads = this_job().index == 0
+    try:
+        _evaluate(local, mesh, stop, baseline)
+    finally:  # what is done is kept
+        if leads:
+            publish(config.out)
+    if leads and not config.write_texts:
+        print(f"report: {os.path.join(config.out, 'report.html')}")
+
+
+def _evaluate(config: EvalConfig, mesh: Mesh, stop: StopRequest, baseline: bool) -> None:
+    """`evaluate_model` with a local OUT."""
     benchmarks = read_benchmarks(config, reserved=(UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS))
     if config.write_texts:
         on_first_process(this_job(), lambda: _write_texts(config, benchmarks))
@@ -120,8 +131,6 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
             baselines=beside,
             expanded=[result.expanded.json() for result in results if result.expanded],
         )
-        publish(place)
-        print(f"report: {os.path.join(place, 'report.html')}")
 
 
 def _write_texts(config: EvalConfig, benchmarks: Sequence[Benchmark | StreamedBenchmark]) -> None:
@@ -135,10 +144,7 @@ def _loaded(
 ) -> EvaluatedModel:
     """The model at a checkpoint, with the prefixes and lengths that are asked for; `texts` by language."""
     mesh, poll = context.mesh, context.poll_together
-    model = load_model(
-        config.model, checkpoint, mesh, config.compute_dtype, pooling=config.pooling, normalize=config.normalize
-    )
-    model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    model = load_as_asked(config, checkpoint, mesh)
     if config.remove_language_directions:
         model = without_language_directions(model, texts, config.remove_language_directions, mesh, poll)
     if config.truncate_dim:

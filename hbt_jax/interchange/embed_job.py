@@ -20,9 +20,9 @@ from hbt_jax.holding import held
 from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table
 from hbt_jax.mesh import keep_compiled, make_mesh
-from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.model import Model
 from hbt_jax.models.projection import truncated
-from hbt_jax.training.load import load_model
+from hbt_jax.training.load import load_as_asked
 from hbt_jax.training.preemption import StopRequest
 
 _TEXTS_A_PART = 16_384  # read, embedded and written together
@@ -102,15 +102,7 @@ def _mesh(mesh_data: int) -> Mesh:
 
 
 def _model(config: EmbedConfig, mesh: Mesh) -> Model:
-    model = load_model(
-        config.model,
-        config.checkpoint,
-        mesh,
-        config.compute_dtype,
-        pooling=config.pooling,
-        normalize=config.normalize,
-    )
-    model = with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
+    model = load_as_asked(config, config.checkpoint, mesh)
     if config.quantization == INT8 and config.output.endswith(".npy") and not model.normalize:
         raise InputError(
             f"--output={config.output} --quantization=int8: embeddings of {model.name} are compared by inner product,"

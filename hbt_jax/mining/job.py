@@ -17,7 +17,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 from tqdm import tqdm
 
 from hbt_jax.config import MineConfig
@@ -36,9 +35,9 @@ from hbt_jax.mining.found import Found, Searched, negatives_of, texts_of
 from hbt_jax.mining.guide import digest_of
 from hbt_jax.mining.report import Tally, lines
 from hbt_jax.mining.with_negatives import own_negatives, write_with_negatives
-from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.model import Model
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
-from hbt_jax.training.load import load_model
+from hbt_jax.training.load import load_as_asked
 from hbt_jax.training.preemption import StopRequest
 
 QUERIES = 2048  # whose pairs are done before progress is noted
@@ -67,7 +66,7 @@ def mine_command(config: MineConfig, stop: StopRequest) -> None:
         raise InputError(f"--mesh_data={config.mesh_data}: there are only {len(devices)} devices; 0 takes all")
     mesh = make_mesh(0, 1, devices[: config.mesh_data or None])
     scorer = CrossEncoder(config.cross_encoder, config.cross_encoder_batch) if config.cross_encoder else None
-    model = _model(config, mesh)
+    model = load_as_asked(config, config.checkpoint, mesh)
     for note in model.lines():
         print(note, flush=True)
 
@@ -85,18 +84,6 @@ def _check_languages(config: MineConfig, stores: list[Store]) -> None:
     unknown = [code for code in config.query_languages if code not in known]
     if unknown:
         raise InputError(f"--query_languages: no store has {', '.join(unknown)}: expected some of {', '.join(known)}")
-
-
-def _model(config: MineConfig, mesh: Mesh) -> Model:
-    model = load_model(
-        config.model,
-        config.checkpoint,
-        mesh,
-        config.compute_dtype,
-        pooling=config.pooling,
-        normalize=config.normalize,
-    )
-    return with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
 
 
 def _mine(

@@ -7,12 +7,12 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax.bucket.mirror import files_of
-from hbt_jax.config import OF_MODEL, TextConfig
+from hbt_jax.config import OF_MODEL, EmbedConfig, EvalConfig, MineConfig, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import has_one_cpu, state_shardings
 from hbt_jax.models.encoder import Encoder
 from hbt_jax.models.huggingface import pretrained as files
-from hbt_jax.models.model import Model
+from hbt_jax.models.model import Model, with_text
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.places import is_remote
 from hbt_jax.training import workdir
@@ -62,6 +62,17 @@ def load_model(
     if normalize is not None:
         changes["normalize"] = normalize
     return dataclasses.replace(model, **changes)
+
+
+def load_as_asked(config: EmbedConfig | EvalConfig | MineConfig, checkpoint: str, mesh: Mesh) -> Model:
+    """The model of a command, at a checkpoint, with the pooling, prefixes and lengths that its flags ask for.
+
+    Raises:
+      InputError: see `load_model` and `with_text`.
+    """
+    options = {"pooling": config.pooling, "normalize": config.normalize}
+    model = load_model(config.model, checkpoint, mesh, config.compute_dtype, **options)
+    return with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
 
 
 def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normalize: bool | None) -> Model:

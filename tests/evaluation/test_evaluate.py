@@ -76,7 +76,7 @@ def test_each_checkpoint_has_its_own_results_with_expansions(models, expansions,
 
 def test_the_report_beside_the_untrained_weights_shows_the_models_own(models, expansions, tmp_path, monkeypatch):
     shown = {}
-    monkeypatch.setattr(evaluate, "load_model", lambda name, checkpoint, *args, **options: models[checkpoint])
+    monkeypatch.setattr(evaluate, "load_as_asked", lambda config, checkpoint, mesh: models[checkpoint])
     monkeypatch.setattr(evaluators, "load_benchmark", lambda name, *args, **given: benchmark(name))
     monkeypatch.setattr(evaluate, "is_run", lambda name: True)
     monkeypatch.setattr(evaluate, "training_curve", lambda folder: None)

@@ -24,7 +24,7 @@ from hbt_jax.interchange.embed_files import TextInput, check_output
 from hbt_jax.interchange.embed_job import embed_command
 from hbt_jax.interchange.nearest import nearest
 from hbt_jax.mesh import make_mesh
-from hbt_jax.training.load import load_model
+from hbt_jax.training.load import load_as_asked, load_model
 from tests.interchange import make_models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -263,12 +263,12 @@ def test_vectors_that_are_no_numbers_are_not_written(folder, lines, tmp_path, mo
 
 def test_the_parameter_that_makes_vectors_no_numbers_is_named(folder, lines, tmp_path, monkeypatch):
     def broken(*arguments, **options):
-        model = load_model(*arguments, **options)
+        model = load_as_asked(*arguments, **options)
         kernel = model.parameters["layers"][1]["expand"]["bias"]
         kernel.set_value(kernel.get_value().at[3].set(np.inf))
         return model
 
-    monkeypatch.setattr(embed_job, "load_model", broken)
+    monkeypatch.setattr(embed_job, "load_as_asked", broken)
     message = (
         r"texts.txt:1: the vector of this text is not finite: parameter layers.1.expand.bias of .*tiny is not finite"
     )

@@ -212,7 +212,7 @@ def test_broken_weights_and_a_stop_end_it(gaps, mesh):
 def test_an_evaluation_carries_it_into_results_terminal_and_report(gaps, mesh, tmp_path, monkeypatch, capsys):
     from hbt_jax.evaluation import evaluate, evaluators
 
-    monkeypatch.setattr(evaluate, "load_model", lambda *args, **options: tiny_model())
+    monkeypatch.setattr(evaluate, "load_as_asked", lambda *args, **options: tiny_model())
     monkeypatch.setattr(evaluators, "load_benchmark", lambda *args, **given: gaps)
     stop = SimpleNamespace(requested=False)
     config = EvalConfig(model="m", benchmarks=("gaps",), out=str(tmp_path), eval_batch=8, layer_probe=12)

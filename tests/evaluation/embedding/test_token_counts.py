@@ -69,7 +69,9 @@ def test_an_evaluation_writes_them_and_tokenises_no_text_twice(model, small_benc
         pad_id=0, unk_id=6, bos_id=1, eos_id=2, prefix_ids=tokenizer.prefix_ids, joins=tokenizer.joins,
         encode=lambda some: texts.extend(some) or tokenizer.encode([str(len(text)) for text in some]),
     )  # fmt: skip
-    monkeypatch.setattr(evaluate, "load_model", lambda *args, **options: dataclasses.replace(model, tokenizer=counted))
+    monkeypatch.setattr(
+        evaluate, "load_as_asked", lambda *args, **options: dataclasses.replace(model, tokenizer=counted)
+    )
     monkeypatch.setattr(evaluators, "load_benchmark", lambda *args, **given: small_benchmark)
     config = EvalConfig(model="m", benchmarks=("small",), out=str(tmp_path))
     evaluate.evaluate_model(config, embedder(model).mesh, SimpleNamespace(requested=False))

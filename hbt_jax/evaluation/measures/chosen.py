@@ -33,17 +33,22 @@ def names(text: str) -> tuple[str, ...]:
 
 def definitions(text: str) -> dict[str, str]:
     """What each measure is, by name."""
+    parsed = _parsed(text)
+    if not parsed:
+        return {}
     by = f"by ir-measures {importlib.metadata.version('ir-measures')}, with the grades of the benchmark's files"
     return {
         name: f"{measure.SHORT_DESC if hasattr(measure, 'SHORT_DESC') else measure} ({by}"
         f"{'' if str(measure) == name else f', as {measure}'}); a query that lists no candidate scores 0"
-        for name, measure in _parsed(text).items()
+        for name, measure in parsed.items()
     }
 
 
 @functools.lru_cache(maxsize=8)
 def _parsed(text: str) -> Mapping[str, object]:
     """Name as given -> the measure."""
+    if not text.split():
+        return {}
     if importlib.util.find_spec("ir_measures") is None:
         raise InputError("--measures needs the library ir-measures: pip install -e '.[measures]'")
     found = {}

@@ -10,7 +10,7 @@ import pytest
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import folder
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
-from hbt_jax.evaluation.measures.chosen import check_measures, names
+from hbt_jax.evaluation.measures.chosen import check_measures, definitions, names
 from hbt_jax.evaluation.results.table import format_table
 from tests.evaluation.ranked_small import evaluate
 
@@ -87,5 +87,8 @@ def test_wrong_measures_are_named(text, message):
 
 def test_without_the_library(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: pytest.fail(f"asked for {name}"))
+    check_measures("")
+    assert definitions("") == {}
     with pytest.raises(InputError, match=r"--measures needs the library ir-measures: pip install -e '.\[measures\]'"):
         check_measures("P@7")

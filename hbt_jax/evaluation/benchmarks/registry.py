@@ -1,5 +1,6 @@
 """The benchmarks by name, one line each: a new one is a reader beside this file and a line in BENCHMARKS."""
 
+import functools
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -46,6 +47,7 @@ BENCHMARKS = {
     "mldr": Entry(mldr.read),
     "neuclir": Entry(neuclir.read),
 }
+SQUAD_R = Entry(functools.partial(squad_r.read, official=False), ("candidate_text",))
 BEIR, IRDS = (Entry(reader.read, ("language",)) for reader in (beir, irds))
 NAMES = tuple(BENCHMARKS)
 WITH_CONTEXT = tuple(name for name, entry in BENCHMARKS.items() if "candidate_text" in entry.options)
@@ -97,8 +99,8 @@ def load_benchmark(name: str, data_dir: str, **options) -> Benchmark | StreamedB
 
     Args:
       name: one of NAMES, read from `data_dir`/name; or a path (it contains a "/") to a folder with queries.jsonl,
-        candidates.jsonl and qrels.trec, see folder.py, or in BEIR's layout, see beir.py; or "irds:" and an id of
-        ir_datasets, see irds.py.
+        candidates.jsonl and qrels.trec, see folder.py, or in the layout of BEIR or of XQuAD-R, see beir.py and
+        squad_r.py; or "irds:" and an id of ir_datasets, see irds.py.
       data_dir: the folder that holds one folder for each named benchmark; not used for a path.
       options: fields of EvalConfig that some readers take; each reader gets its own ones.
 
@@ -125,4 +127,6 @@ def _entry(name: str) -> Entry:
         return IRDS
     if not _is_path(name):
         return BENCHMARKS[name]
-    return BEIR if beir.is_beir(name) else Entry(folder.read)
+    if beir.is_beir(name):
+        return BEIR
+    return SQUAD_R if squad_r.is_squad_r(name) else Entry(folder.read)

@@ -31,6 +31,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
+from hbt_jax.evaluation.benchmarks.folder import QUERIES
 
 PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statistics" of the official repository
     "xquad-r": {
@@ -47,13 +48,19 @@ _AS_PUBLISHED = "they stay apart and are judged as the files say, as LAReQA coun
 _ORIGIN = "the official files are those of https://github.com/google-research-datasets/lareqa"
 
 
-def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
-    """Reads the folder `path` as the benchmark `name`, a key of PUBLISHED.
+def is_squad_r(path: str) -> bool:
+    """Whether a folder holds .json files, and none of the folder of a benchmark of one's own."""
+    return any(Path(path).glob("*.json")) and not (Path(path) / QUERIES).exists()
+
+
+def read(path: str, name: str, candidate_text: str = "sentence", official: bool = True) -> Benchmark:
+    """Reads the folder `path` as the benchmark `name`.
 
     Args:
       path: folder with one file a language.
-      name: determines the languages and the counts that they must have.
+      name: if official, a key of PUBLISHED, which has the languages and the counts that they must have.
       candidate_text: one of CANDIDATE_TEXTS.
+      official: False: any files in this layout, such as a held-out part of them.
 
     Raises:
       InputError: a language's file is missing, wrong or unexpected, or its counts are not the published ones.
@@ -63,11 +70,12 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
         raise ValueError(f"candidate text {candidate_text!r}: expected one of {', '.join(CANDIDATE_TEXTS)}")
     queries, candidates = [], []  # (id, item, language, text) each
     golds: dict[str, list[int]] = {}  # question -> its relevant candidates, one in each language that has it
-    for code, file in _files(Path(path), name).items():
+    for code, file in _files(Path(path), name, official).items():
         paragraphs = squad_layout.read(file)
         answers = [answer for paragraph in paragraphs for answer in _questions(paragraph, code)]
         sentences = [row for paragraph in paragraphs for row in _sentences(paragraph, code, candidate_text)]
-        _check_counts(name, code, file, (len(answers), len(sentences)))
+        if official:
+            _check_counts(name, code, file, (len(answers), len(sentences)))
         number = {row[0]: len(candidates) + index for index, row in enumerate(sentences)}
         for question, text, sentence in answers:
             queries.append((f"{question}:{code}", question, code, text))
@@ -82,9 +90,11 @@ def read(path: str, name: str, candidate_text: str = "sentence") -> Benchmark:
     return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=notes, settings=settings)
 
 
-def _files(folder: Path, name: str) -> dict[str, Path]:
+def _files(folder: Path, name: str, official: bool) -> dict[str, Path]:
     """The file of each language of the benchmark, in alphabetical order of the codes."""
     files = squad_layout.language_files(folder)
+    if not official:
+        return files
     codes = " ".join(PUBLISHED[name])
     for code in PUBLISHED[name]:
         if code not in files:

@@ -43,6 +43,17 @@ def relevant(benchmark):
     return {query: [ids[n] for n in row if n >= 0] for query, row in rows}
 
 
+def test_a_folder_of_ones_own_may_have_any_languages_and_counts(data_dir):
+    (data_dir / "mlqa-r").rename(data_dir / "mine")
+    (data_dir / "mine" / "zh.json").unlink()
+    read = load_benchmark(str(data_dir / "mine"), "", candidate_text="sentence+context")
+    assert read.name == "mine" and read.queries.count_by_language() == {"ar": 5, "en": 5}
+    assert read.candidates.texts[6].startswith("Nobody lives there today. ")
+    (data_dir / "mine" / "queries.jsonl").write_text("")
+    with pytest.raises(InputError, match="queries.jsonl: the file is empty"):
+        load_benchmark(str(data_dir / "mine"), "")
+
+
 def test_every_sentence_of_every_language_is_a_candidate(data_dir):
     (data_dir / "mlqa-r" / "LICENSE").write_text("")
     read = load_benchmark("mlqa-r", str(data_dir))

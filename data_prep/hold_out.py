@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Holds out a part of a folder in SQuAD's layout: writes OUT_DIR/train and OUT_DIR/validation, LANG.json files in each.
+
+    python data_prep/hold_out.py --input_dir=data/mlqa-r --out_dir=runs/mlqa-held-out --part=0.2
+
+build_store.py and write_benchmark.py then take the two as splits, by --source=squad --input_dir=OUT_DIR.  Whole
+paragraphs are held out, as they stand, with all paragraphs that ask one of their questions in another language.
+Whether they are is a matter of their ids and the seed, so a question stays where it is when others are added.
+"""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
+from hbt_jax import connected  # noqa: E402
+from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.errors import InputError  # noqa: E402
+from hbt_jax.evaluation.benchmarks import squad_layout  # noqa: E402
+from hbt_jax.files import utf8  # noqa: E402
+
+SPLITS = ("train", "validation")
+
+
+def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int = 0) -> dict[str, int]:
+    """Writes OUT_DIR completely or not at all.
+
+    Args:
+      input_dir: folder of LANG.json files.
+      out_dir: folder to write; replaced if it exists.
+      part: about this share of the questions goes to `validation`; above 0, below 1.
+      seed: of the draw.
+
+    Returns:
+      split -> how many questions it has; translations count as one.
+
+    Raises:
+      InputError: no files, a malformed one, nothing in one of the splits, or OUT_DIR holds other files.
+    """
+    files = squad_layout.language_files(Path(input_dir))
+    if not files:
+        raise InputError(f"--input_dir={input_dir}: no file such as en.json: expected one per language")
+    paragraphs = {code: squad_layout.read(path) for code, path in files.items()}
+    # Paragraphs that share a question are connected through it.
+    asked = {
+        f"{code} {one.number}": [question.id for question in one.questions]
+        for code, of_language in paragraphs.items()
+        for one in of_language
+    }
+    first_question: dict[str, str] = {}
+    group = connected.groups(asked)
+    for name, ids in asked.items():
+        first_question[group[name]] = min([*ids, first_question.get(group[name], "~")])
+    split_of = {name: SPLITS[_fraction(first_question[group[name]], seed) < part] for name in asked}
+    counts = {split: len({id_ for name in asked if split_of[name] == split for id_ in asked[name]}) for split in SPLITS}
+    for split, count in counts.items():
+        if not count:
+            raise InputError(f"--part={part:g}: no question of {input_dir} goes to {split}: give another part or seed")
+    with whole_folder(out_dir, SPLITS) as folder:
+        for split in SPLITS:
+            (folder / split).mkdir()
+            for code, path in files.items():
+                kept = _kept(path, lambda number, name=code, wanted=split: split_of[f"{name} {number}"] == wanted)
+                if kept["data"]:
+                    (folder / split / f"{code}.json").write_bytes(utf8(json.dumps(kept, ensure_ascii=False)))
+    return counts
+
+
+def _kept(path: Path, wanted: Callable[[int], bool]) -> dict:
+    """The content of a file with the wanted paragraphs, by number from 1; articles without one are left out."""
+    content, number, articles = json.loads(path.read_text(encoding="utf-8-sig")), 0, []
+    for article in content["data"]:
+        numbers = range(number + 1, number + 1 + len(article["paragraphs"]))
+        number += len(article["paragraphs"])
+        paragraphs = [one for one, n in zip(article["paragraphs"], numbers, strict=True) if wanted(n)]
+        if paragraphs:
+            articles.append(article | {"paragraphs": paragraphs})
+    return content | {"data": articles}
+
+
+def _fraction(id_: str, seed: int) -> float:
+    """A number in [0, 1) for an id, evenly distributed."""
+    digest = hashlib.blake2b(f"{seed} {id_}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
+
+
+@dataclasses.dataclass(frozen=True)
+class HoldOutOptions(Part):
+    """What to hold out."""
+
+    title: ClassVar[str] = "Held-out part"
+
+    input_dir: str = option("", "folder of LANG.json files in SQuAD's layout")
+    out_dir: str = option("", "folder to write; an earlier division there is replaced")
+    part: float = option(0.1, "share of the questions that is held out", above=0, maximum=0.9)
+    seed: int = option(0, "of the draw", minimum=0)
+
+
+def main(_: list[str]) -> None:
+    """Divides what the flags say and prints the counts."""
+    require(("input_dir", "out_dir"))
+    given = values(HoldOutOptions)
+    counts = hold_out(given.input_dir, given.out_dir, given.part, given.seed)
+    print(f"{given.out_dir}: " + ", ".join(f"{count:,} questions in {split}" for split, count in counts.items()))
+
+
+if __name__ == "__main__":
+    from hbt_jax.flags import define, require, run_command, values
+
+    define(HoldOutOptions)
+    run_command(main)

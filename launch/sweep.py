@@ -29,7 +29,7 @@ from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.study import grid  # noqa: E402
 from hbt_jax.study.pairing import Pairing, pairings  # noqa: E402
-from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs  # noqa: E402
+from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs, sharing_starts  # noqa: E402
 from hbt_jax.study.table import table  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
@@ -74,7 +74,7 @@ def main(_: list[str]) -> None:
     command.require_data_dir(options["benchmarks"], options["data_dir"])
     for benchmark in options["benchmarks"]:
         check_known(benchmark)
-    wanted = runs(variants, flags.FLAGS.seeds, options, Path(flags.FLAGS.workdir))
+    wanted = sharing_starts(runs(variants, flags.FLAGS.seeds, options, Path(flags.FLAGS.workdir)))
     if flags.FLAGS.print_commands:
         print_commands(wanted)
         return

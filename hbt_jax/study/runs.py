@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hbt_jax.config import TrainConfig
+from hbt_jax.config import TRAIN_PARTS, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.results.result import RESULTS
@@ -17,13 +17,25 @@ from hbt_jax.study.grid import NO_RESULT, UNTRAINED, Variant
 _PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks", "guide_model"}
 
 
+# Parts without a say in the initial weights and in how they are evaluated.
+_OF_TRAINING = ("learning", "teaching", "validation", "checkpoints", "memory", "preparation")
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training: a configuration of the grid with a seed."""
+    """One training: a configuration of the grid with a seed.
+
+    Attributes:
+      variant: the configuration.
+      seed: of the run.
+      config: the run's options.
+      start: the workdir of the run that evaluates the same initial weights; None for this one.
+    """
 
     variant: Variant
     seed: int
     config: TrainConfig
+    start: Path | None = None
 
     @property
     def workdir(self) -> Path:
@@ -32,7 +44,7 @@ class Run:
 
     def outcome(self, benchmark: str, untrained: bool = False) -> Outcome | None:
         """What it scored on a benchmark (a name or a path); None if it has not been evaluated."""
-        folder = self.workdir / "evaluation" / (UNTRAINED if untrained else "")
+        folder = (self.start or self.workdir) / "evaluation" / UNTRAINED if untrained else self.workdir / "evaluation"
         file = folder / benchmark_name(benchmark) / RESULTS
         return Outcome(file.parent, json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
@@ -54,6 +66,41 @@ def runs(variants: Sequence[Variant], seeds: int, told: Mapping[str, Any], root:
             own = {"seed": seed, "workdir": str(root / f"{variant.name}-seed{seed}")}
             found.append(Run(variant, seed, TrainConfig.from_options(dict(told) | dict(variant.options) | own)))
     return found
+
+
+def sharing_starts(wanted: Sequence[Run]) -> list[Run]:
+    """The same runs, where of all that start from the same weights only one evaluates them (--evaluate_untrained).
+
+    It is the one whose results are there, else the first that is not finished, else the first.
+    """
+    of_start: dict[tuple, list[Run]] = {}
+    for run in wanted:
+        if run.config.evaluation.evaluate_untrained:
+            of_start.setdefault(_start(run.config), []).append(run)
+    chosen: dict[Path, Path] = {}
+    for alike in of_start.values():
+        benchmarks = alike[0].config.evaluation.benchmarks
+        there = [run for run in alike if all(run.outcome(benchmark, untrained=True) for benchmark in benchmarks)]
+        one = next(iter([*there, *(run for run in alike if not run.finished(benchmarks)), *alike]))
+        chosen |= {run.workdir: one.workdir for run in alike}
+    return [_sharing(run, chosen.get(run.workdir, run.workdir)) for run in wanted]
+
+
+def _sharing(run: Run, start: Path) -> Run:
+    if start == run.workdir:
+        return run
+    evaluation = dataclasses.replace(run.config.evaluation, evaluate_untrained=False)
+    return dataclasses.replace(run, config=dataclasses.replace(run.config, evaluation=evaluation), start=start)
+
+
+def _start(config: TrainConfig) -> tuple:
+    """What decides the initial weights and the results of their evaluation."""
+    # This imports jax, which a wrong flag need not wait for.
+    from hbt_jax.models.encoder import PRESETS
+
+    parts = [part for part in TRAIN_PARTS if part not in (*_OF_TRAINING, "run", "plan")]
+    drawn = (config.run.seed, config.plan.stores) if config.model.model in PRESETS else ()  # the stores' tokenizer
+    return (*(getattr(config, part) for part in parts), *drawn)
 
 
 def arguments(config: TrainConfig, differing: bool = False) -> list[str]:
@@ -91,7 +138,8 @@ def check_kept(config: TrainConfig) -> None:
         raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
     encoder = architecture(config)
     before, wanted = (one_spelling(each, encoder) for each in (found, resolved(config)))
-    names = [name for name in sorted(wanted) if name not in NO_RESULT and _differ(name, before[name], wanted[name])]
+    ignored = NO_RESULT | {"evaluate_untrained"}  # another run may have done it, see sharing_starts
+    names = [name for name in sorted(wanted) if name not in ignored and _differ(name, before[name], wanted[name])]
     if names:
         changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)
         raise InputError(f"{workdir} holds a run with another {changes}: give the same flags, or another --workdir")

@@ -8,7 +8,8 @@ import pytest
 
 from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
-from hbt_jax.study.runs import arguments, check_kept, command_line
+from hbt_jax.study.grid import Variant
+from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs, sharing_starts
 from hbt_jax.training.initial_model import resolved
 from tests.interchange import make_models
 
@@ -96,3 +97,60 @@ def test_a_printed_command_gives_the_same_configuration():
     everything = dict(part.removeprefix("--").split("=", 1) for part in arguments(config))
     defaults = dict(part.removeprefix("--").split("=", 1) for part in arguments(TrainConfig()))
     assert defaults | given == everything
+
+
+def wanted(root, model="small", seeds=2, **told) -> list[Run]:
+    """Runs of two batch kinds."""
+    variants = [Variant({"batching": batching}, batching, batching) for batching in ("x-y", "hybrid")]
+    told = {"model": model, "evaluate_untrained": True, "benchmarks": ("facts",), **told}
+    return sharing_starts(runs(variants, seeds, told, root))
+
+
+def evaluating(found: list[Run]) -> list[str]:
+    return [run.workdir.name for run in found if run.config.evaluation.evaluate_untrained]
+
+
+def score(run: Run, untrained: str = "") -> None:
+    """Writes results of a run, or those of its initial weights."""
+    folder = run.workdir / "evaluation" / untrained / "facts"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps({"of": run.workdir.name}), encoding="utf-8")
+
+
+def test_initial_weights_are_evaluated_once(tmp_path):
+    assert evaluating(wanted(tmp_path)) == ["x-y-seed0", "x-y-seed1"]  # random ones depend on the seed
+    assert evaluating(wanted(tmp_path, "org/encoder")) == ["x-y-seed0"]
+    assert evaluating(wanted(tmp_path, evaluate_untrained=False)) == []
+    other = runs([Variant({"dropout": rate}, str(rate), str(rate)) for rate in (0.0, 0.1)], 1,
+                 {"model": "org/encoder", "evaluate_untrained": True, "benchmarks": ("facts",)}, tmp_path)  # fmt: skip
+    assert len(evaluating(sharing_starts(other))) == 2  # an option of the model
+
+
+def test_results_of_initial_weights_are_those_of_the_run_that_evaluates_them(tmp_path):
+    first, _, _, last = found = wanted(tmp_path, "org/encoder")
+    for run in found:
+        assert run.outcome("facts", untrained=True) is None
+    score(first, "untrained")
+    assert [run.outcome("facts", untrained=True).summary["of"] for run in found] == ["x-y-seed0"] * 4
+    score(last)
+    assert last.outcome("facts").summary["of"] == "hybrid-seed1" and last.outcome("facts").folder.is_relative_to(
+        last.workdir
+    )
+
+
+def test_a_run_without_results_evaluates_them_rather_than_a_finished_one(tmp_path):
+    first, second, *_ = wanted(tmp_path, "org/encoder")
+    score(first)  # finished, by an earlier command without --evaluate_untrained
+    assert evaluating(wanted(tmp_path, "org/encoder")) == ["x-y-seed1"]
+    score(second)
+    score(second, "untrained")
+    assert evaluating(wanted(tmp_path, "org/encoder")) == ["x-y-seed1"]
+
+
+def test_a_kept_run_may_have_evaluated_its_initial_weights_or_not(tmp_path):
+    for run in runs(
+        [Variant({}, "a", "a")], 1, {"stores": ("s",), "evaluate_untrained": True, "benchmarks": ("facts",)}, tmp_path
+    ):
+        keep(run.workdir, run.config)
+        options = run.config.options() | {"evaluate_untrained": False}
+        check_kept(TrainConfig.from_options(options))

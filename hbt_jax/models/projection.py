@@ -19,26 +19,26 @@ from hbt_jax.models.encoder import DENSE_ACTIVATIONS
 from hbt_jax.models.model import Model
 
 
-def top_directions(mean_LD: np.ndarray, count: int) -> np.ndarray:
+def top_directions(mean_JD: np.ndarray, count: int) -> np.ndarray:
     """float32 [count, D], orthonormal: the directions in which the means of L languages vary most.
 
     They are the first right singular vectors of the means less their mean, which is the top of their covariance.
 
     Args:
-      mean_LD: the mean embedding of each language.
+      mean_JD: the mean embedding of each language.
       count: at most L - 1.
 
     Raises:
       InputError: there are not so many directions.
     """
-    languages = len(mean_LD)
+    languages = len(mean_JD)
     if count > languages - 1:
         raise InputError(
             f"--remove_language_directions={count}: the means of {languages} languages span at most {languages - 1}"
             " directions: give fewer, or texts of more languages"
         )
-    centred_LD = mean_LD.astype(np.float64) - mean_LD.mean(axis=0, dtype=np.float64)
-    return np.linalg.svd(centred_LD, full_matrices=False)[2][:count].astype(np.float32)
+    centred_JD = mean_JD.astype(np.float64) - mean_JD.mean(axis=0, dtype=np.float64)
+    return np.linalg.svd(centred_JD, full_matrices=False)[2][:count].astype(np.float32)
 
 
 def without_directions(model: Model, direction_KD: np.ndarray) -> Model:

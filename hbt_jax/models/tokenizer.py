@@ -332,6 +332,6 @@ def _check_joining(tokenizer: Tokenizer) -> None:
         raise InputError(
             f"tokenizer {tokenizer.path}: the ids of {prefix + text!r} are {together}, but those of its prefix and of"
             f" its text apart are {apart}; expected the same, as WordPiece and SentencePiece give: a byte-level BPE"
-            " needs add_prefix_space set in tokenizer.json, a SentencePiece model needs add_dummy_prefix set when it is"
-            " trained; or choose another tokenizer"
+            " needs add_prefix_space set in tokenizer_config.json, a SentencePiece model needs add_dummy_prefix set"
+            " when it is trained; or choose another tokenizer"
         )

@@ -154,7 +154,9 @@ if __name__ == "__main__":
     flags.DEFINE_integer("depth", 100, "candidates that each query asks for")
     flags.DEFINE_integer("clusters", 1000, "clusters of the clustered data")
     flags.DEFINE_list("data", ["random", "clustered"], "kinds of data to search")
-    flags.DEFINE_list("methods", ["auto"], "methods of hbt_jax to time: auto, or names in evaluation/search_pass.py")
+    flags.DEFINE_list(
+        "methods", ["auto"], "methods of hbt_jax to time: auto, or those of hbt_jax/evaluation/search/first_pass.py"
+    )
     flags.DEFINE_integer("rounds", 3, "measurements of each")
     flags.DEFINE_integer("threads", 2, "cores that a measurement may use")
     flags.DEFINE_string("child", "", "used by the script itself: faiss, or the method to time")

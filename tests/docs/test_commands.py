@@ -116,6 +116,7 @@ def test_the_readme_runs_and_ends_in_what_it_promises(after_readme):
     assert len(to_run("README.md")) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run(page, running):
     running[page].result()

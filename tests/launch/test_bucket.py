@@ -7,8 +7,12 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.bucket.object_store import BUCKET
 from tests.launch.test_commands import ROOT, SMALL
+
+pytestmark = pytest.mark.slow
 
 STEPS = ["--steps=24", "--save_every=4", "--log_every=4", "--validate_every=0"]
 

@@ -153,6 +153,7 @@ def small_run(facts: Path, workdir: Path, *more: str) -> list[str]:
             "--benchmarks=facts", f"--data_dir={facts}/benchmarks", *more]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_end(few_facts, tmp_path):
     straight = run("train.py", *small_run(few_facts, tmp_path / "straight", "--evaluate_untrained"))
     assert straight.returncode == 0, straight.stderr
@@ -186,6 +187,7 @@ def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_end(few_facts, t
     assert last.startswith("error: ") and "with batches of plan scheme 1 (no scheme on record), but" in last
 
 
+@pytest.mark.slow
 def test_eval_repeats_what_training_measured_and_refuses_another_model(few_facts, tmp_path):
     trained = run("train.py", *small_run(few_facts, tmp_path / "run"))
     assert trained.returncode == 0, trained.stderr

@@ -18,6 +18,8 @@ from hbt_jax.training.metrics_log import read_metrics, training_curve
 from hbt_jax.training.step import abstract_state
 from tests.launch.test_commands import ROOT, run, small_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -10,6 +10,8 @@ import pytest
 
 from tests.launch.test_commands import ROOT
 
+pytestmark = pytest.mark.slow
+
 _ROUNDING = 2e-6
 _MODEL = ROOT / "tests" / "models" / "golden" / "xlm_r"
 

@@ -16,6 +16,8 @@ from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import ROOT, small_run
 from tests.launch.test_processes import start_two
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = {**os.environ, "XLA_FLAGS": ""}
 
 

@@ -14,6 +14,8 @@ from tests.evaluation import make_miracl
 from tests.interchange import make_models
 from tests.launch.test_commands import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def arguments(tmp_path_factory):

@@ -14,6 +14,8 @@ from tests.data_prep.source_rows import FIXTURES
 from tests.interchange import make_models
 from tests.launch.test_commands import ROOT
 
+pytestmark = pytest.mark.slow
+
 SETS = ("wikiqa", "mrtydi", "duorc", "newsqa", "nq", "yahoo", "entityquestions", "mfaq", "mmarco")
 SMALL = ["--steps=4", "--validate_every=2", "--validation_batches=2", "--query_length=16", "--passage_length=24",
          "--log_every=1", "--dropout=0"]  # fmt: skip

@@ -14,6 +14,8 @@ import pytest
 from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import ROOT, small_run
 
+pytestmark = pytest.mark.slow
+
 
 def start(arguments: list[str], devices: int) -> subprocess.Popen:
     environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}

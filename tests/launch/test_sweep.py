@@ -22,6 +22,8 @@ from tests.data_prep.few_facts import few
 from tests.interchange import make_models
 from tests.launch.test_commands import ROOT
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("x-x-mono", "hybrid")
 SMALL = ["--global_batch=16", "--query_length=24", "--passage_length=24", "--steps=40", "--log_every=2", "--dropout=0",
          "--learning_rate=1e-3", "--seeds=1", f"--batching={','.join(KINDS)}",

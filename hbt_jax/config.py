@@ -918,6 +918,18 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
         "write the low-rank adapters of a run that trained some as PEFT files too, into OUT/adapter, for the model that"
         " it started from",
     )
+    dtype: str = option(
+        "float32",
+        "precision of the weights that are written; the embeddings of bfloat16 differ in the third digit",
+        choices=("float32", "bfloat16"),
+    )
+    push: str = option(
+        "",
+        "id OWNER/NAME on the Hugging Face hub to upload the folder to, once it is written; the login is that of"
+        " huggingface_hub (`hf auth login`, or HF_TOKEN)",
+    )
+    push_dry_run: bool = option(False, "print what --push would upload, and contact nobody")
+    push_private: bool = option(False, "make the repository private if --push has to create it")
     license: str = option(
         "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
     )
@@ -929,6 +941,11 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
                 f"--license={self.license!r}: expected the hub's name of a licence, in small letters without spaces,"
                 " such as apache-2.0, mit, cc-by-4.0, other or unknown"
             )
+        if self.push and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", self.push, re.ASCII):
+            raise InputError(f"--push={self.push}: expected OWNER/NAME on the Hugging Face hub, such as acme/retriever")
+        for name in ("push_dry_run", "push_private"):
+            if getattr(self, name) and not self.push:
+                raise InputError(f"--{name} needs --push=OWNER/NAME")
 
 
 @dataclasses.dataclass(frozen=True)

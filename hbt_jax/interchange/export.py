@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 from flax import nnx
@@ -25,6 +26,7 @@ from hbt_jax.holding import held
 from hbt_jax.interchange import overwrite_guard
 from hbt_jax.interchange.model_card import model_card
 from hbt_jax.interchange.provenance import Provenance, evaluations, provenance_of
+from hbt_jax.interchange.push import described, push
 from hbt_jax.interchange.read_back import check_read_back
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models import lora
@@ -55,6 +57,8 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
 
     with held(config.out, "--out", beside=True):
         _load_and_write(config, poll)
+        if config.push:
+            _push(config)
 
 
 def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
@@ -76,7 +80,8 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
         raise InputError(f"--peft_adapter: {config.model} has no low-rank adapters (--lora_rank): leave it out")
     export = _Export(
         model,
-        *_tensors(model, adapters),
+        *_tensors(model, adapters, config.dtype),
+        dtype=config.dtype,
         adapters=adapters if config.peft_adapter else None,
         base=provenance.base or "",
         card=model_card(out.resolve().name, model, provenance, config.license, model.text.longest),
@@ -91,6 +96,14 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
         raise InputError(f"--out={out}: cannot be written: {reason}; make room or choose another --out") from error
     count = parameter_count(model.encoder)
     print(f"exported {model.name} to {out}: {count:,} parameters, {size / 1e6:,.1f} MB, read back and compared")
+
+
+def _push(config: ExportConfig) -> None:
+    folder = Path(config.out).resolve()
+    if config.push_dry_run:
+        print("\n".join(described(folder, config.push)))
+    else:
+        print(f"uploaded to {push(folder, config.push, config.push_private, f'hbt_jax {hbt_jax.__version__}')}")
 
 
 def _without_results(config: ExportConfig, provenance: Provenance) -> list[str]:
@@ -110,7 +123,8 @@ class _Export:
 
     Attributes:
       model: the model; its longest text is that of the longer side.
-      tensors, dense: float32 arrays of the encoder and of the dense layer by the names that the files have.
+      tensors, dense: arrays of the encoder and of the dense layer by the names that the files have.
+      dtype: theirs, by name.
       adapters, base: adapters to write apart too, None for none, and the model that they are for.
       card: the text of README.md.
       source: what the export's list of files says about the model.
@@ -119,6 +133,7 @@ class _Export:
     model: Model
     tensors: dict[str, np.ndarray]
     dense: dict[str, np.ndarray]
+    dtype: str
     adapters: lora.LoraConfig | None
     base: str
     card: str
@@ -129,20 +144,26 @@ def _flat(model: Model) -> dict[tuple, np.ndarray]:
     return {path: np.asarray(leaf.get_value()) for path, leaf in nnx.to_flat_state(model.parameters)}
 
 
-def _tensors(model: Model, adapters: lora.LoraConfig | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _tensors(
+    model: Model, adapters: lora.LoraConfig | None, dtype: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The encoder's and the dense layer's tensors, without adapters and without the vocabulary's padding rows."""
     flat = lora.merged(_flat(model), adapters)
     dense = {}
     if model.encoder.dense:
         kernel, bias = flat["dense", "kernel"], flat["dense", "bias"]
         dense = {"linear.weight": np.ascontiguousarray(kernel.T), "linear.bias": bias}
-    return architectures.from_flat(model.encoder, flat), dense
+    return tuple(
+        {name: value.astype(jnp.dtype(dtype)) for name, value in arrays.items()}
+        for arrays in (architectures.from_flat(model.encoder, flat), dense)
+    )
 
 
 def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
     """Writes and checks the whole folder; returns its size in bytes."""
     model = export.model
-    contents = {"config.json": architectures.config_json(model.encoder), **module_files(model, model.text.longest)}
+    encoder = architectures.config_json(model.encoder) | {"dtype": export.dtype}
+    contents = {"config.json": encoder, **module_files(model, model.text.longest)}
     texts = {"README.md": export.card} | {name: _json(content) for name, content in contents.items()}
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)

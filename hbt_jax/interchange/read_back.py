@@ -53,13 +53,13 @@ def _differing_settings(found: pretrained.Pretrained, model: Model) -> list[str]
 
 
 def _differing_arrays(found: dict[str, np.ndarray], meant: dict[str, np.ndarray]) -> list[str]:
-    """Names of float32 arrays whose bits differ."""
+    """Names of arrays whose bits differ as float32."""
     names = sorted(set(found) | set(meant))
     return [name for name in names if name not in found or name not in meant or not _same(found[name], meant[name])]
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    bits = (np.ascontiguousarray(array).view(np.uint32) for array in (one, other))
+    bits = (np.ascontiguousarray(array, np.float32).view(np.uint32) for array in (one, other))
     return one.shape == other.shape and np.array_equal(*bits)
 
 

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
 from flax import nnx
+from huggingface_hub import errors
 from safetensors import SafetensorError
 
 from hbt_jax.config import OF_MODEL, ExportConfig
@@ -380,3 +382,76 @@ def test_the_command(sources, tmp_path):
     assert "read back and compared" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["o"]
     assert 'license: "mit"' in (tmp_path / "o" / "README.md").read_text()
+
+
+def test_weights_in_bfloat16_are_half_as_large_and_read_as_rounded(exports, sources, tmp_path):
+    out = export(sources["labse"], tmp_path / "half", dtype="bfloat16")
+    assert content(out / "config.json")["dtype"] == "bfloat16"
+    whole, half = flat_of(exports["labse"]), flat_of(out)
+    assert whole.keys() == half.keys() and ("dense", "kernel") in half
+    for path, value in whole.items():
+        np.testing.assert_array_equal(half[path], value.astype(jnp.bfloat16).astype(np.float32), err_msg=str(path))
+    for weights in ("model.safetensors", "2_Dense/model.safetensors"):
+        sizes = [(folder / weights).stat().st_size for folder in (out, exports["labse"])]
+        assert sizes[0] < 0.6 * sizes[1]
+    again = export(out, tmp_path / "again", dtype="bfloat16")
+    assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+class Hub:
+    """Stands for huggingface_hub's HfApi; a failure is raised by the upload."""
+
+    failure: Exception | None = None
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def create_repo(self, place, private, exist_ok):
+        self.calls.append(("create", place, private, exist_ok))
+
+    def upload_folder(self, repo_id, folder_path, commit_message):
+        if self.failure:
+            raise self.failure
+        self.calls.append(("upload", repo_id, sorted(path.name for path in folder_path.iterdir()), commit_message))
+        return f"https://hub/{repo_id}"
+
+
+def test_an_export_is_pushed_once_it_is_complete(sources, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: Hub(calls))
+    out = export(sources["bert"], tmp_path / "out", push="acme/retriever", push_private=True)
+    assert calls[0] == ("create", "acme/retriever", True, True)
+    assert calls[1][:2] == ("upload", "acme/retriever") and {"README.md", "model.safetensors"} <= set(calls[1][2])
+    assert capsys.readouterr().out.endswith("uploaded to https://hub/acme/retriever\n")
+    before = snapshot(out)
+    monkeypatch.setattr(Hub, "failure", ConnectionError("no route"))
+    with pytest.raises(InputError, match=r"--push=acme/retriever: the hub refused the upload: no route; the export is"):
+        export(sources["bert"], out, push="acme/retriever")
+    assert snapshot(out).keys() == before.keys()
+    monkeypatch.setattr(Hub, "failure", errors.LocalTokenNotFoundError("no token"))
+    with pytest.raises(InputError, match=r"not logged in: run `hf auth login`, or set HF_TOKEN; the export is"):
+        export(sources["bert"], out, push="acme/retriever")
+
+
+def test_a_dry_run_contacts_nobody(sources, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: pytest.fail("contacted"))
+    out = export(sources["bert"], tmp_path / "out", push="acme/retriever", push_dry_run=True)
+    lines = capsys.readouterr().out.splitlines()
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert f"would upload {len(files)} files of {out} to https://huggingface.co/acme/retriever:" in lines
+    size = (out / "model.safetensors").stat().st_size
+    assert f"  model.safetensors  {size:,} bytes" in lines
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"push": "acme"}, "--push=acme: expected OWNER/NAME on the Hugging Face hub"),
+        ({"push_dry_run": True}, "--push_dry_run needs --push=OWNER/NAME"),
+        ({"push_private": True}, "--push_private needs --push=OWNER/NAME"),
+        ({"dtype": "float8"}, "--dtype"),
+    ],
+)
+def test_wrong_flags_of_an_export(flags, message):
+    with pytest.raises(InputError, match=message):
+        ExportConfig(model="m", out="o", **flags)

@@ -921,7 +921,7 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     dtype: str = option(
         "float32",
         "precision of the weights that are written; the embeddings of bfloat16 differ in the third digit",
-        choices=("float32", "bfloat16"),
+        choices=DTYPES,
     )
     push: str = option(
         "",

@@ -48,7 +48,7 @@ LAYERS = {  # folder -> its folders and modules, lowest first: each imports only
         {"builders", "store"},
         {"reading", "translation", "overlap"},
         {"sources", "facts"},
-        {"build_store", "decontaminate", "train_sentencepiece", "translate", "write_benchmark"},
+        {"build_store", "decontaminate", "hold_out", "train_sentencepiece", "translate", "write_benchmark"},
         {"inspect_store", "prepare_facts"},
     ),
     "hbt_jax.evaluation": (

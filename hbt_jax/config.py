@@ -923,6 +923,9 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
         "precision of the weights that are written; the embeddings of bfloat16 differ in the third digit",
         choices=DTYPES,
     )
+    onnx: bool = option(
+        False, "write OUT/onnx/model.onnx too, in float32, and compare it in ONNX Runtime; needs the extra `onnx`"
+    )
     push: str = option(
         "",
         "id OWNER/NAME on the Hugging Face hub to upload the folder to, once it is written; the login is that of"

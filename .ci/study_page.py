@@ -4,26 +4,31 @@
     python .ci/study_page.py --write                              # fills docs/study.md, draws docs/study/*.svg
     python .ci/study_page.py                                      # prints the filled page
 
-A place to fill begins with `<!-- VIEW STUDY BENCHMARK [AXIS SETTING] -->` and ends with `<!-- end -->`, where VIEW is
-results, tests, languages, robustness or picture, and STUDY is a file of docs/study/ without .json.
+A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<!-- end -->`, where VIEW is
+results, tests, languages, robustness, groups or picture, and STUDY is a file of docs/study/ without .json.
+The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr.
 """
 
 import argparse
 import json
 import re
+import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE  # noqa: E402
 from hbt_jax.evaluation.report.names import SETTING_NAMES, number  # noqa: E402
 from hbt_jax.study import curves, table  # noqa: E402
 
 PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
 NOT_RUN = "*Not run yet: no study `{}` was kept.*"
-_PLACE = re.compile(r"(<!-- (results|tests|languages|robustness|picture) (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(
+    r"(<!-- (results|tests|languages|robustness|groups|picture) (.+?) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 _STYLE = """
 svg { font: 11px system-ui, sans-serif; background: #fff; }
 text { fill: #1b2430; } text.faint { fill: #5d6b7a; } .grid-line { stroke: #dde2e8; }
@@ -60,6 +65,8 @@ def filled(text: str, folder: Path = FOLDER) -> tuple[str, dict[str, str]]:
             picture = f"{name}-{benchmark}-{'-'.join(more)}.svg"
             pictures[picture], caption = _picture(study, benchmark, *more)
             return f"{start}![{caption}](study/{picture})\n{end}"
+        if view == "groups":
+            return f"{start}{_groups(study['benchmarks'][benchmark], benchmark, more)}\n{end}"
         return f"{start}{_VIEWS[view](study['benchmarks'][benchmark], benchmark)}\n{end}"
 
     return _PLACE.sub(fill, text), pictures
@@ -87,6 +94,24 @@ def _robustness(block: Mapping, benchmark: str) -> str:
         for label, kinds in of_label.items()
     ]
     return table.markdown(heads, rows)
+
+
+def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
+    """Means over the query languages of groups such as "seen=ar,de", and over seeds."""
+    codes_of = {name: codes.split(",") for name, codes in (group.split("=") for group in groups)}
+    columns = [(setting, name) for setting in block["by_query_language"] for name in codes_of]
+    names = SETTING_NAMES | {RANK_DISTANCE: "rank distance"}
+    heads = [f"{benchmark}: batches", *(f"{names[setting]}, {name}" for setting, name in columns)]
+    labels = dict.fromkeys(label for of_label in block["by_query_language"].values() for label in of_label)
+
+    def cell(label: str, setting: str, name: str) -> str:
+        of_language = block["by_query_language"][setting].get(label, {})
+        found = [of_language[code] for code in codes_of[name] if code in of_language]
+        return number(
+            statistics.fmean(found) if found else None, setting if setting == RANK_DISTANCE else block["metric"]
+        )
+
+    return table.markdown(heads, [[label, *(cell(label, *column) for column in columns)] for label in labels])
 
 
 _VIEWS = {"results": _results, "tests": _tests, "languages": _languages, "robustness": _robustness}

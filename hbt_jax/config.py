@@ -921,7 +921,10 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     dtype: str = option(
         "float32",
         "precision of the weights that are written; the embeddings of bfloat16 differ in the third digit",
-        choices=("float32", "bfloat16"),
+        choices=DTYPES,
+    )
+    onnx: bool = option(
+        False, "write OUT/onnx/model.onnx too, in float32, and compare it in ONNX Runtime; needs the extra `onnx`"
     )
     push: str = option(
         "",

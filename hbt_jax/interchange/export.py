@@ -23,7 +23,7 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
 from hbt_jax.files import atomic_folder, utf8
 from hbt_jax.holding import held
-from hbt_jax.interchange import overwrite_guard
+from hbt_jax.interchange import onnx_export, overwrite_guard
 from hbt_jax.interchange.model_card import model_card
 from hbt_jax.interchange.provenance import Provenance, evaluations, provenance_of
 from hbt_jax.interchange.push import described, push
@@ -55,6 +55,8 @@ def export_command(config: ExportConfig, stop: StopRequest) -> None:
         if stop.requested:
             raise Interrupted(f"during the export; {config.out} is as it was before")
 
+    if config.onnx:
+        onnx_export.check_packages()
     with held(config.out, "--out", beside=True):
         _load_and_write(config, poll)
         if config.push:
@@ -82,6 +84,7 @@ def _load_and_write(config: ExportConfig, poll: Callable[[], None]) -> None:
         model,
         *_tensors(model, adapters, config.dtype),
         dtype=config.dtype,
+        onnx=config.onnx,
         adapters=adapters if config.peft_adapter else None,
         base=provenance.base or "",
         card=model_card(out.resolve().name, model, provenance, config.license, model.text.longest),
@@ -125,6 +128,7 @@ class _Export:
       model: the model; its longest text is that of the longer side.
       tensors, dense: arrays of the encoder and of the dense layer by the names that the files have.
       dtype: theirs, by name.
+      onnx: whether to write ONNX too.
       adapters, base: adapters to write apart too, None for none, and the model that they are for.
       card: the text of README.md.
       source: what the export's list of files says about the model.
@@ -134,6 +138,7 @@ class _Export:
     tensors: dict[str, np.ndarray]
     dense: dict[str, np.ndarray]
     dtype: str
+    onnx: bool
     adapters: lora.LoraConfig | None
     base: str
     card: str
@@ -182,6 +187,9 @@ def _write(folder: Path, export: _Export, poll: Callable[[], None]) -> int:
         peft_adapters.write(folder / ADAPTER, export.base, model.encoder, export.adapters, _flat(model))
     poll()
     check_read_back(folder, model, export.tensors, export.dense)
+    if export.onnx:
+        difference = onnx_export.write_onnx(folder, model, export.dense, poll)
+        print(f"{onnx_export.FILE}: embeddings in ONNX Runtime differ by at most {difference:.1e}", flush=True)
     mark = overwrite_guard.mark(hbt_jax.__version__, export.source, folder)
     (folder / overwrite_guard.MARK).write_bytes(utf8(_json(mark)))
     poll()

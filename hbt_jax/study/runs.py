@@ -96,10 +96,10 @@ def _sharing(run: Run, start: Path) -> Run:
 def _start(config: TrainConfig) -> tuple:
     """What decides the initial weights and the results of their evaluation."""
     # This imports jax, which a wrong flag need not wait for.
-    from hbt_jax.models.encoder import PRESETS
+    from hbt_jax.training.initial_model import has_random_weights
 
     parts = [part for part in TRAIN_PARTS if part not in (*_OF_TRAINING, "run", "plan")]
-    drawn = (config.run.seed, config.plan.stores) if config.model.model in PRESETS else ()  # the stores' tokenizer
+    drawn = (config.run.seed, config.plan.stores) if has_random_weights(config) else ()
     return (*(getattr(config, part) for part in parts), *drawn)
 
 

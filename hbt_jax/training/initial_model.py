@@ -210,8 +210,13 @@ def _check_lengths(text: TextConfig, encoder: EncoderConfig) -> None:
             )
 
 
+def has_random_weights(config: TrainConfig) -> bool:
+    """Whether --model is a preset, so that its weights are drawn by the seed, and its vocabulary is the stores'."""
+    return config.model.model in PRESETS
+
+
 def _pretrained(config: TrainConfig) -> Pretrained | None:
-    return None if config.model.model in PRESETS else files.read(config.model.model)
+    return None if has_random_weights(config) else files.read(config.model.model)
 
 
 def _resolved(config: TrainConfig, pretrained: Pretrained | None) -> TrainConfig:

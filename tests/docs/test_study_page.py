@@ -29,6 +29,10 @@ def made(label: str, value: float) -> dict:
     block = {
         "metric": "map",
         "metrics": {name: [{"multilingual": {"map": value, "rank_distance": 3.0}}] for name in (label, "x-y")},
+        "by_query_language": {
+            "multilingual": {label: {"ar": value, "de": value + 0.25, "el": 0.5}, "x-y": {"ar": 0.75}},
+            "rank_distance": {label: {"ar": 3.0, "de": 4.0, "el": 9.0}},
+        },
         "robustness": {"multilingual": {label: {"languages": {"worst": value, "worst_quarter": 0.25}}}},
         "comparisons": [{"claims": [f"{label} > x-y"], "details": ["better in 2"], "comparisons": {}}],
     }
@@ -44,11 +48,15 @@ def test_places_are_filled_from_the_study_that_they_name(study_page, tmp_path):
     views = ("results", "tests", "languages", "robustness")
     text = "".join(f"<!-- {view} small facts -->\nold\n<!-- end -->\n" for view in views)
     text += "<!-- picture small facts mono_probability multilingual -->\n<!-- end -->\n"
+    text += "<!-- groups small facts seen=ar,de unseen=el -->\n<!-- end -->\n"
     text += "<!-- results none facts -->\n<!-- end -->"
     page, pictures = study_page.filled(text, tmp_path)
     assert "old" not in page
     assert "| hybrid | 1 | 0.125 | 3.0 |" in page and "- hybrid > x-y\n" in page and "- better in 2\n" in page
     assert "| hybrid | multilingual | 0.1250 | 0.2500 |" in page
+    heads = "multilingual, seen | multilingual, unseen | rank distance, seen | rank distance, unseen |"
+    assert f"| facts: batches | {heads}" in page
+    assert "| hybrid | 0.2500 | 0.5000 | 3.5 | 9.0 |" in page and "| x-y | 0.7500 |  |  |  |" in page
     assert page.endswith("*Not run yet: no study `none` was kept.*\n<!-- end -->")
     assert study_page.filled(page, tmp_path) == (page, pictures)
     (svg,) = pictures.values()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hbt_jax.config import EvalConfig
+from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import evaluate, evaluators
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.evaluator import EvaluatedModel, make_context
@@ -87,6 +88,29 @@ def test_the_report_beside_the_untrained_weights_shows_the_models_own(models, ex
     assert [(one["benchmark"], one["settings"]["step"]) for one in shown["expanded"]] == [("one", 7), ("two", 7)]
     (untrained,) = shown["baselines"]
     assert {one["settings"]["step"] for one in untrained.results} == {0}
+
+
+def test_what_a_stopped_evaluation_has_done_reaches_its_bucket(models, tmp_path, monkeypatch):
+    published = []
+    monkeypatch.setattr(evaluate, "load_as_asked", lambda config, checkpoint, mesh: models[checkpoint])
+    monkeypatch.setattr(evaluators, "load_benchmark", lambda name, *args, **given: benchmark(name))
+    monkeypatch.setattr(evaluate, "files_of", lambda place: tmp_path)
+
+    def publish(place):
+        published.append((place, sorted(path.parent.name for path in tmp_path.rglob("results.json"))))
+
+    class StopAfterOne:
+        """Asks to stop once the first benchmark has its results."""
+
+        @property
+        def requested(self):
+            return (tmp_path / "one" / "results.json").exists()
+
+    monkeypatch.setattr(evaluate, "publish", publish)
+    config = EvalConfig(model="m", benchmarks=("one", "two"), out="gs://bucket/out")
+    with pytest.raises(Interrupted):
+        evaluate.evaluate_model(config, embedder(models["best"]).mesh, StopAfterOne())
+    assert published == [("gs://bucket/out", ["one"])]
 
 
 def test_without_expansions_there_are_none(models, tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -396,6 +397,39 @@ def test_weights_in_bfloat16_are_half_as_large_and_read_as_rounded(exports, sour
         assert sizes[0] < 0.6 * sizes[1]
     again = export(out, tmp_path / "again", dtype="bfloat16")
     assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_embeds_as_the_model_does(name, sources, exports, tmp_path, capsys):
+    for package in ("torch", "onnx", "onnxscript"):
+        pytest.importorskip(package, exc_type=ImportError)
+    runtime = pytest.importorskip("onnxruntime", exc_type=ImportError)
+    out = export(exports[name], tmp_path / "out", onnx=True)
+    said = re.search(r"onnx/model.onnx: embeddings in ONNX Runtime differ by at most (\S+)", capsys.readouterr().out)
+    assert float(said[1]) <= 1e-4
+    session = runtime.InferenceSession(str(out / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"])
+    assert [one.name for one in session.get_outputs()] == ["last_hidden_state", "sentence_embedding"]
+    ids = np.full((3, 5), 7)
+    states, vectors = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    assert states.shape[:2] == (3, 5) and vectors.shape == (3, loaded(out).encoder.embedding_width)
+    export(exports[name], out, onnx=True)  # an unmodified export is overwritten
+
+
+def test_onnx_that_embeds_otherwise_is_not_kept(sources, tmp_path, monkeypatch):
+    for package in ("torch", "onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, exc_type=ImportError)
+    monkeypatch.setattr("hbt_jax.interchange.onnx_export._run", lambda file, given: np.ones(1, np.float32))
+    with pytest.raises(InputError, match=r"differs from the model's by \S+, expected at most 1e-04"):
+        export(sources["bert"], tmp_path / "out", onnx=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_onnx_needs_its_extra(sources, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=r"--onnx needs torch, onnx, onnxscript, onnxruntime: pip install -e '.\[onnx\]'"
+    ):
+        export(sources["bert"], tmp_path / "out", onnx=True)
 
 
 class Hub:

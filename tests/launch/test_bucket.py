@@ -81,3 +81,10 @@ def test_a_killed_run_resumes_from_the_bucket_and_is_evaluated_there(few_facts, 
         for name in ("last/28", "set_aside/last-24")
     ]
     assert kept == [True, True] and not os.path.exists("gs:")
+
+
+def test_the_texts_of_a_benchmark_are_written_to_the_bucket(few_facts, store, files):
+    run(store, "eval.py", "--write_texts", f"--benchmarks={few_facts}/benchmarks/facts", f"--out={BUCKET}/texts")
+    files.invalidate_cache()
+    names = [name.removeprefix("bucket/texts/") for name in files.find("bucket/texts")]
+    assert sorted(names) == ["facts/candidates.jsonl", "facts/qrels.trec", "facts/queries.jsonl"]

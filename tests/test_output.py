@@ -64,7 +64,8 @@ def test_every_entry_point_goes_through_it():
         path
         for folder in ("launch", "data_prep", "hbt_jax", "tests/benchmarks", ".ci")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if "__main__" in path.read_text(encoding="utf-8") or folder == ".ci"
+        if "__main__" in path.read_text(encoding="utf-8")
+        or (folder == ".ci" and path.name != "site_files.py")  # a hook of mkdocs
     ]
     assert len(runnable) > 25
     wrong = [

@@ -61,6 +61,12 @@ def test_every_page_is_in_the_index_and_reached_from_the_readme():
     assert docs - reached == set()
 
 
+def test_every_page_is_in_the_menu_of_the_site():
+    settings = (ROOT / ".ci" / "mkdocs.yml").read_text(encoding="utf-8")
+    menu = re.findall(r"(?m)^ +- (?:[\w ]+: )?(\S+\.md)$", settings.partition("\nnav:")[2])
+    assert sorted(menu) == sorted(name(page) for page in PAGES if page.parent.name != "data_prep")
+
+
 @pages
 def test_paths_exist(page):
     text = page.read_text(encoding="utf-8")

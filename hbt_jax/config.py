@@ -735,6 +735,12 @@ class OtherSystem(Part):
         return (*(f"--{name}={value}" for name, value in given.items() if value), *["--write_texts"] * self.write_texts)
 
 
+_WITH_MTEB = {  # options of an evaluation that tasks of mteb go by
+    "mteb_tasks", "model", "checkpoint", "out", "query_prefix", "passage_prefix", "max_length", "pooling", "normalize",
+    "compute_dtype", "eval_batch", "compilation_cache_dir",
+}  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True)
 class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSystem, SavedModel):
     """What launch/eval.py evaluates."""
@@ -854,9 +860,9 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
         given = f"--mteb_tasks={','.join(self.mteb_tasks)}"
         if self.mteb_tasks and self.is_other:
             raise InputError(f"{given} needs a model of this package; mteb itself runs others")
-        for name in ("benchmarks", "measures", "fusion", "lexical_baseline", "remove_language_directions"):
-            if self.mteb_tasks and getattr(self, name):
-                raise InputError(f"{given} is not for --{name}: run them apart")
+        for field in dataclasses.fields(self) if self.mteb_tasks else ():
+            if field.name not in _WITH_MTEB and getattr(self, field.name) != field.default:
+                raise InputError(f"{given} is not for --{field.name}: run them apart")
 
     def _check_fusion(self) -> None:
         """Raises InputError for fusions that do not exist, or options that do not go with one."""
@@ -946,6 +952,8 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
             )
         if self.push and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", self.push, re.ASCII):
             raise InputError(f"--push={self.push}: expected OWNER/NAME on the Hugging Face hub, such as acme/retriever")
+        if self.onnx and self.dtype != "float32":
+            raise InputError(f"--onnx is written in float32, --dtype={self.dtype} is not: export them apart")
         for name in ("push_dry_run", "push_private"):
             if getattr(self, name) and not self.push:
                 raise InputError(f"--{name} needs --push=OWNER/NAME")

@@ -44,7 +44,7 @@ class LeftOut:
     def add(self, value: BadRow | Dropped | Respelled) -> None:
         """Counts one; raises a BadRow if that is to stop the build."""
         if isinstance(value, Respelled):
-            self.respelled[value.written] = {"language": value.code, "rows": value.count}
+            self.respelled.setdefault(value.written, {"language": value.code, "rows": 0})["rows"] += value.count
             return
         if isinstance(value, Dropped):
             self.counts[value.reason] += value.count

@@ -19,6 +19,7 @@ from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, typ
 from data_prep.scratch.id_index import IdIndex
 
 ONE_TEXT = "Texts that differ only in normal form, spaces or invisible characters are one item."  # a release note
+NEGATIVES_AGAIN = "negatives that their row has already"
 _BATCH = 4096  # rows whose items are looked up together
 
 
@@ -61,11 +62,18 @@ class RowsBuilder(SourceBuilder, skip_registration=True):
             for row in self.read(files):
                 if isinstance(row, Row):
                     empty = False
+                    if again := _repeated(row.negatives):
+                        left_out.add(Dropped(NEGATIVES_AGAIN, again))
                     yield row
                 else:
                     left_out.add(row)
             if empty:
                 raise self._nothing_left(split, left_out.counts)
+
+
+def _repeated(negatives: Sequence[dict[str, str]]) -> int:
+    """How many of them are the same item as an earlier one."""
+    return len(negatives) - len(set(map(item_id, negatives))) if len(negatives) > 1 else 0
 
 
 class DistinctItems:

@@ -484,6 +484,10 @@ def test_a_dry_run_contacts_nobody(sources, tmp_path, monkeypatch, capsys):
         ({"push_dry_run": True}, "--push_dry_run needs --push=OWNER/NAME"),
         ({"push_private": True}, "--push_private needs --push=OWNER/NAME"),
         ({"dtype": "float8"}, "--dtype"),
+        (
+            {"dtype": "bfloat16", "onnx": True},
+            "--onnx is written in float32, --dtype=bfloat16 is not: export them apart",
+        ),
     ],
 )
 def test_wrong_flags_of_an_export(flags, message):

@@ -72,6 +72,9 @@ def test_what_is_wrong_is_named(config, made, monkeypatch, tmp_path):
         mteb_tasks.run_tasks(unknown, GO_ON)
     for options, message in (
         ({"benchmarks": ("facts",)}, "--mteb_tasks=x is not for --benchmarks: run them apart"),
+        ({"truncate_dim": 8}, "--mteb_tasks=x is not for --truncate_dim: run them apart"),
+        ({"quantization": "int8"}, "--mteb_tasks=x is not for --quantization: run them apart"),
+        ({"layer_probe": 4}, "--mteb_tasks=x is not for --layer_probe: run them apart"),
         ({"model": "st:m"}, "--mteb_tasks=x needs a model of this package"),
     ):
         with pytest.raises(InputError, match=message):

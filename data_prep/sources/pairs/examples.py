@@ -1,11 +1,12 @@
 """Examples of one or more files as rows, after what they say of each other is checked: ids and teacher scores."""
 
+import collections
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, respelled
 from data_prep.sources.pairs.layouts import Example, Passage
 from data_prep.sources.pairs.texts_by_id import TextsById
 from hbt_jax.text_identity import identity_text
@@ -14,7 +15,7 @@ OWN = "negatives that are a positive of their own row"
 _BATCH = 1024  # examples in memory
 
 
-def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | BadRow | Dropped]:
+def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | BadRow | Dropped | Respelled]:
     """Yields a row for each query and passage that answers it.
 
     An id stands for one text in a language.  Either every pair has a teacher's score or none, and likewise every
@@ -24,10 +25,12 @@ def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | 
       examples: of all files of a split.
       scratch: existing folder for what grows with the ids.
     """
+    written: collections.Counter[str] = collections.Counter()
     for example in _consistent(examples, scratch):
         if isinstance(example, BadRow):
             yield example
             continue
+        written.update(set(example.written))
         asked, answers = example.languages
         query = {asked: example.query}
         own = {identity_text(passage.text) for passage in example.positives}
@@ -39,6 +42,7 @@ def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | 
         scores = tuple(passage.score for passage in negatives if passage.score is not None)
         for passage in example.positives:
             yield Row(query, {answers: passage.text}, texts, group, passage.score, scores)
+    yield from respelled(written)
 
 
 def _consistent(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Example | BadRow]:
@@ -56,7 +60,7 @@ def _consistent(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator
             )
             for example in batch:
                 if isinstance(example, Example):
-                    problem = wrong.get(example.place) or _scores_differ(example, scored)
+                    problem = wrong.get(example.place) or _scores_differ(example, scored) or _two_scores(example)
                     yield BadRow(f"{example.place}: {problem}") if problem else example
                 else:
                     yield example
@@ -86,6 +90,18 @@ def _other_texts(known: TextsById, named: list[tuple[Example, int, Passage]]) ->
 def other_text(earlier: str) -> str:
     """The end of a message about an id that has another text at an earlier place."""
     return f"{earlier}: an id stands for one text: correct the text, or give it an id of its own"
+
+
+def _two_scores(example: Example) -> str:
+    """What is wrong if a negative is there twice with different scores; empty if nothing."""
+    scores: dict[str, float | None] = {}
+    for passage in example.negatives:
+        if scores.setdefault(identity_text(passage.text), passage.score) != passage.score:
+            return (
+                f"the negative {passage.text[:40]!r} is there twice, with the scores"
+                f" {scores[identity_text(passage.text)]:g} and {passage.score:g}: expected one"
+            )
+    return ""
 
 
 def _scores_differ(example: Example, scored: dict[str, tuple[bool, str]]) -> str:

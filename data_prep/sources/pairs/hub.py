@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import re
 from pathlib import Path
 
 from hbt_jax.errors import InputError
@@ -18,6 +19,8 @@ def hub_files(name: str, split: str) -> tuple[Path, ...]:
     Raises:
       InputError: `datasets` is not installed, or has no such data set, configuration or split.
     """
+    if not re.fullmatch(r"\w+([.-]\w+)*", split):
+        raise InputError(f"--hub_split={split}: expected the name of a split, such as train, without a slice")
     if importlib.util.find_spec("datasets") is None:
         raise InputError(
             "--hub_split needs the package `datasets`: install this project with the extra `datasets` (pip install -e"

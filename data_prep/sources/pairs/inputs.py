@@ -135,6 +135,8 @@ def _lines(split: str, found: Split) -> Iterator[str]:
         others = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
         line = f"{split}: {files[0].path.name}{others}: {MSMARCO if headless else name}, "
         line += f"{'without a header, as' if headless else 'from'} the columns {', '.join(used)}"
+        if headless:
+            line += f", the first row {' | '.join(cell[:40] for cell in first_line(files[0].path))!r}"
         yield line + (f"; not read: {', '.join(unused)}" if unused else "")
     for one in found.judged:
         layout = MSMARCO if one.corpus[0].name.startswith("collection") else BEIR

@@ -9,6 +9,7 @@ Files may be .gz.  Of qrels, each query and passage with a grade above 0 is a ro
 negatives.  Of triples, each line is a row.  Texts and ids are kept on disk.
 """
 
+import collections
 import contextlib
 import dataclasses
 import itertools
@@ -16,7 +17,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from data_prep.builders.row import BadRow, Dropped, Row, item_id
+from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, respelled
 from data_prep.reading.fields import language, text
 from data_prep.reading.line_files import decoded, lines
 from data_prep.scratch.id_index import IdIndex
@@ -53,7 +54,7 @@ class Judged:
     language: str
 
 
-def rows(judged: Judged, scratch: Path) -> Iterator[Row | BadRow | Dropped]:
+def rows(judged: Judged, scratch: Path) -> Iterator[Row | BadRow | Dropped | Respelled]:
     """Yields the rows of a split; see the module's docstring.
 
     Args:
@@ -70,6 +71,7 @@ def rows(judged: Judged, scratch: Path) -> Iterator[Row | BadRow | Dropped]:
             wanted[1].add(ids([name for _, _, passages, _ in batch for name in passages]))
         for side, index in zip((queries, corpus), wanted, strict=True):
             yield from side.read(index)
+        yield from respelled(queries.written + corpus.written)
         yield from (_from_triples if judged.triples else _from_grades)(judged, queries, corpus, scratch)
 
 
@@ -78,6 +80,7 @@ class _Texts:
 
     def __init__(self, judged: Judged, scratch: Path, side: str):
         self._judged, self._side, self._texts = judged, side, TextsById(scratch, side)
+        self.written: collections.Counter[str] = collections.Counter()  # code in the files -> its texts
 
     def close(self) -> None:
         self._texts.close()
@@ -118,10 +121,18 @@ class _Texts:
                 place, record = row
                 try:
                     name = text(place, "_id", record.get("_id"))
-                    code = judged.language or language(place, "language", record.get("language"))
+                    code = judged.language or self._language(place, record)
                     yield place, name, f"{code}\n{document_text(place, 'row', record)}"
                 except BadRow as bad:
                     yield bad
+
+    def _language(self, place: str, record: Mapping) -> str:
+        written = record.get("language")
+        if written is None:
+            raise BadRow(f"{place}: no 'language': give the language of all texts by --language, such as --language=en")
+        code = language(place, "language", written)
+        self.written[written] += 1
+        return code
 
 
 def _judgements(judged: Judged) -> Iterator[tuple[str, str, tuple[str, ...], float] | BadRow]:

@@ -50,6 +50,7 @@ class Example:
       place: FILE:LINE or FILE: row NUMBER.
       query, query_id: the text, and the file's id of it or "".
       languages: codes of the query and of the passages.
+      written: the codes in the file; empty if --language says it.
       positives, negatives: the passages.
     """
 
@@ -57,6 +58,7 @@ class Example:
     query: str
     query_id: str
     languages: tuple[str, str]
+    written: tuple[str, ...]
     positives: tuple[Passage, ...]
     negatives: tuple[Passage, ...]
 
@@ -86,7 +88,9 @@ class Layout:
         key = next((name for name in _IDS if name in self.used), "")
         query_id = _id(place, key, record.get(key)) if key else ""
         query = text(place, asked, _needed(place, record, asked))
-        return Example(place, query, query_id, self.languages(place, record), tuple(positives), tuple(negatives))
+        languages = self.languages(place, record)
+        written = tuple(record[name] for name in LANGUAGES if name in self.used)
+        return Example(place, query, query_id, languages, written, tuple(positives), tuple(negatives))
 
     def languages(self, place: str, record: Mapping) -> tuple[str, str]:
         """The codes of query and passages."""

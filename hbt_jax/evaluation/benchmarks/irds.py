@@ -41,13 +41,16 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
     except (OSError, RuntimeError) as error:
         raise InputError(f"{flag}: ir_datasets cannot get its files: {error}") from error
     grades: dict[str, dict[str, int]] = {}
-    unknown = 0
+    unknown = again = 0
     for one in judgements:
         if one.query_id in queries and one.doc_id in documents:
-            grades.setdefault(one.query_id, {})[one.doc_id] = one.relevance
+            again += one.doc_id in grades.setdefault(one.query_id, {})
+            grades[one.query_id].setdefault(one.doc_id, one.relevance)
         else:
             unknown += 1
     notes = [f"{unknown:,} judgements are of queries or documents that the data set does not have"] if unknown else []
+    if again:
+        notes.append(f"{again:,} judgements repeat an earlier one of the same query and document, which counts")
     return benchmark_of(name, queries, documents, grades, (f"ir_datasets' {id_}", *notes))
 
 

@@ -61,7 +61,10 @@ def _judgements(path: str) -> dict[tuple[str, str], dict[str, int]]:
         fields = line.split()
         if len(fields) != 4 or fields[1] not in LANGUAGES or not fields[3].isdecimal():
             raise InputError(f"{place}: {line[:60]!r}: expected TOPIC LANG DOCID GRADE, LANG of {' '.join(LANGUAGES)}")
-        found.setdefault((fields[0], LANGUAGES[fields[1]]), {})[fields[2]] = int(fields[3])
+        judged = found.setdefault((fields[0], LANGUAGES[fields[1]]), {})
+        if fields[2] in judged:
+            raise InputError(f"{place}: topic {fields[0]!r} and document {fields[2]!r} are judged twice: keep one line")
+        judged[fields[2]] = int(fields[3])
     return found
 
 

@@ -174,14 +174,16 @@ def test_wrong_lines_can_be_set_aside_counted_and_listed(tmp_path):
     for table, records in (("queries", 3), ("passages", 5), ("pairs", 3)):
         assert len(list(registry.records("jsonl", table, "train", tmp_path / "raw", **settings))) == records
     said = "rows that cannot be used, listed in rejects-train.jsonl"
-    assert registry.dropped_lines("jsonl", tmp_path / "raw", **settings) == [f"  dropped from train: 2 {said}"]
+    again = "1 negatives that their row has already"
+    lines = registry.dropped_lines("jsonl", tmp_path / "raw", **settings)
+    assert lines == [f"  dropped from train: {one}" for one in (again, f"2 {said}")]
     made = registry.builder("jsonl", "pairs", tmp_path / "raw", **settings)
     listed = [json.loads(row)["row"] for row in (Path(made.data_dir) / "rejects-train.jsonl").read_text().splitlines()]
     assert [row[row.index("train.jsonl") :][:14] for row in listed] == ["train.jsonl:2:", "train.jsonl:5:"]
     assert not (Path(made.data_dir) / "rejects-test.jsonl").exists()
     train_sentencepiece("jsonl", tmp_path / "raw", tmp_path / "tokenizer", 50, **settings)
     built = build_store("jsonl", "train", tmp_path / "raw", tmp_path / "store", tmp_path / "tokenizer", **settings)
-    assert built["dropped"] == {said: 2}
+    assert built["dropped"] == {again[2:]: 1, said: 2}
     with pytest.raises(InputError, match="or with other flags: --on_bad_row is changed from skip to stop"):
         registry.builder("jsonl", "pairs", tmp_path / "raw", input_dir=folder)
     with pytest.raises(InputError, match="--on_bad_row=drop: expected one of stop, skip"):
@@ -220,11 +222,12 @@ def test_from_lines_to_a_store(mine, tmp_path):
     report = train_sentencepiece("jsonl", mine[1], tmp_path / "tokenizer", 50, input_dir=mine[0])
     assert report["texts_by_language"] == {"de": 2, "en": 5, "fr": 1}
     manifest = build_store("jsonl", "train", mine[1], tmp_path / "train", tmp_path / "tokenizer", input_dir=mine[0])
-    assert "pairs: 3, 1 of them with explicit negatives" in "\n".join(summary(manifest)) and not manifest["dropped"]
+    assert "pairs: 3, 1 of them with explicit negatives" in "\n".join(summary(manifest))
+    assert manifest["dropped"] == {"negatives that their row has already": 1}
     digests = {
         f"{split}.jsonl": hashlib.sha256((mine[0] / f"{split}.jsonl").read_bytes()).hexdigest() for split in SPLITS
     }
-    assert manifest["source"]["metadata"] == {"files": digests, "on_bad_row": "stop", "dropped": {}}
+    assert manifest["source"]["metadata"] == {"files": digests, "on_bad_row": "stop", "dropped": {"train": manifest["dropped"]}}
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("de", "en", "fr")

@@ -34,7 +34,7 @@ class DataSet:
         return iter([Text("query_id", "q1", "capital of Peru?")])
 
     def qrels_iter(self):
-        return iter([Judgement("q1", "d1", 2, "0"), Judgement("q1", "d9", 1, "0")])
+        return iter([Judgement("q1", "d1", 2, "0"), Judgement("q1", "d9", 1, "0"), Judgement("q1", "d1", 0, "0")])
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def test_a_data_set_is_read(library):
     assert benchmark.notes == (
         "ir_datasets' some/test",
         "1 judgements are of queries or documents that the data set does not have",
+        "1 judgements repeat an earlier one of the same query and document, which counts",
     )
     assert load_benchmark("irds:no-lang", "", language="de").queries.languages == ["de"]
 

@@ -65,6 +65,10 @@ def test_topics_are_asked_in_the_language_of_the_documents(tmp_path):
             "2022-qrels.all:1: '0 0 f-1 3': expected TOPIC LANG DOCID GRADE, LANG of fas rus zho",
         ),
         ({"qrels": ["9 fas f-1 3"]}, "no topic is judged in a language of data/: fetch topics and qrels of one year"),
+        (
+            {"qrels": [*QRELS, "0 fas f-1 0"]},
+            "2022-qrels.all:5: topic '0' and document 'f-1' are judged twice: keep one",
+        ),
         ({"topics": [{"topic_id": "0"}]}, "topics.0720.utf8.jsonl:1: topics is null: expected a list"),
         ({"topics": [{"topic_id": "0", "topics": []}]}, "topic '0' is judged in 'fa' but has no version in it"),
     ],

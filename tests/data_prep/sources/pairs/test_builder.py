@@ -46,6 +46,29 @@ def test_scores_of_a_file_are_in_the_store(tmp_path, tokenizer, capsys):
     assert f"{path}:5: no scores" in json.loads(rejected)["row"]
 
 
+def test_spellings_of_a_language_and_repeated_negatives_are_said(tmp_path, tokenizer):
+    rows = [
+        {**row, "language": code, "neg": row["neg"] * 2, "neg_scores": row["neg_scores"] * 2}
+        for row, code in zip(ROWS, ("de", "deu", "de-DE", "deu"), strict=True)
+    ]
+    path = write(tmp_path / "in" / "train.jsonl", rows)
+    given = {"input": [str(path)]}
+    manifest = build_store("pairs", "train", tmp_path / "raw", tmp_path / "store", tokenizer, **given)
+    assert open_store(tmp_path / "store").languages == ("de",)
+    assert manifest["source"]["metadata"]["respelled"]["train"] == {
+        "de-DE": {"language": "de", "rows": 1},
+        "deu": {"language": "de", "rows": 2},
+    }
+    assert any("deu" in line for line in summary(manifest))
+    assert manifest["dropped"] == {"negatives that their row has already": 4}
+    rows[2]["neg_scores"] = [1, 2]
+    write(path, rows)
+    with pytest.raises(
+        InputError, match=rf"{path}:3: the negative '.*' is there twice, with the scores 1 and 2: expec"
+    ):
+        build_store("pairs", "train", tmp_path / "raw2", tmp_path / "store2", tokenizer, **given)
+
+
 def test_several_inputs_are_one_source_and_other_settings_another(tmp_path, tokenizer):
     beir = write_beir(
         tmp_path / "beir",
@@ -98,6 +121,10 @@ def test_a_data_set_of_the_hub_is_read_from_the_librarys_cache(tmp_path, monkeyp
         "language": "en",
     }  # a folder as if from the hub
     assert len(list(registry.records("pairs", "pairs", "train", tmp_path / "raw", **given))) == 2
+    with pytest.raises(
+        InputError, match=r"--hub_split=validation\[:1\]: expected the name of a split, .* without a slic"
+    ):
+        registry.builder("pairs", "pairs", tmp_path / "raw", **{**given, "hub_split": "validation[:1]"})
     with pytest.raises(InputError, match=r"hub --hub_split=dev: ValueError: Unknown split \"dev\""):
         registry.builder("pairs", "pairs", tmp_path / "raw", **{**given, "hub_split": "dev"})
 

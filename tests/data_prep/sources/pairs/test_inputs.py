@@ -52,7 +52,17 @@ def test_a_tsv_without_a_header_is_ms_marcos(tmp_path, content, columns):
     (tmp_path / "triples.tsv").write_text(content)
     rows, wrong, notes = read(tmp_path / "s", tmp_path / "triples.tsv")
     assert len(rows) == content.count("\n") and not wrong
-    assert notes == [f"train: triples.tsv: msmarco, without a header, as the columns {columns}"]
+    first = repr(" | ".join(content.partition("\n")[0].split("\t")))
+    said = f"train: triples.tsv: msmarco, without a header, as the columns {columns}, the first row {first}"
+    assert notes == [said]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_columns_of_one_name_are_refused(tmp_path, name):
+    separator = "\t" if name.endswith(".tsv") else ","
+    (tmp_path / name).write_text(separator.join(["anchor", "positive", "positive"]) + "\n")
+    with pytest.raises(InputError, match=rf"{name}(:1)?: two columns are called 'positive': give each column a name"):
+        read(tmp_path / "s", tmp_path / name)
 
 
 def test_a_tsv_whose_first_line_could_be_a_header_needs_the_format(tmp_path):

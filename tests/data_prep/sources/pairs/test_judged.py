@@ -46,6 +46,11 @@ def test_each_text_of_beir_may_name_its_language(tmp_path):
     assert (*found.query, *found.passage) == ("sw", "de")
 
 
+def test_texts_of_beir_without_a_language_need_the_flag(tmp_path):
+    rows, wrong, _ = read(tmp_path / "s", beir(tmp_path / "b"), language="")
+    assert not rows and "queries.jsonl:1: no 'language': give the language of all texts by --language" in str(wrong[0])
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"corpus": [*CORPUS, {"_id": "d1", "text": "Else."}]}, r"corpus.jsonl:5: id 'd1' has another text than in \S+:1"),
     ({"corpus": [*CORPUS, {"_id": "d5", "title": "", "text": " "}]}, "corpus.jsonl:5: row is empty"),

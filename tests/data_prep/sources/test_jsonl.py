@@ -227,7 +227,11 @@ def test_from_lines_to_a_store(mine, tmp_path):
     digests = {
         f"{split}.jsonl": hashlib.sha256((mine[0] / f"{split}.jsonl").read_bytes()).hexdigest() for split in SPLITS
     }
-    assert manifest["source"]["metadata"] == {"files": digests, "on_bad_row": "stop", "dropped": {"train": manifest["dropped"]}}
+    assert manifest["source"]["metadata"] == {
+        "files": digests,
+        "on_bad_row": "stop",
+        "dropped": {"train": manifest["dropped"]},
+    }
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
     store = open_store(tmp_path / "train", tokenizer.fingerprint)
     assert store.languages == ("de", "en", "fr")

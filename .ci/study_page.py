@@ -6,7 +6,8 @@
 
 A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<!-- end -->`, where VIEW is
 results, tests, languages, robustness, groups or picture, and STUDY is a file of docs/study/ without .json.
-The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr.
+The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr; that of tests and languages the
+baselines to show, such as batching=x-y.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,26 +66,33 @@ def filled(text: str, folder: Path = FOLDER) -> tuple[str, dict[str, str]]:
             picture = f"{name}-{benchmark}-{'-'.join(more)}.svg"
             pictures[picture], caption = _picture(study, benchmark, *more)
             return f"{start}![{caption}](study/{picture})\n{end}"
-        if view == "groups":
-            return f"{start}{_groups(study['benchmarks'][benchmark], benchmark, more)}\n{end}"
-        return f"{start}{_VIEWS[view](study['benchmarks'][benchmark], benchmark)}\n{end}"
+        return f"{start}{_VIEWS[view](study['benchmarks'][benchmark], benchmark, more)}\n{end}"
 
     return _PLACE.sub(fill, text), pictures
 
 
-def _results(block: Mapping, benchmark: str) -> str:
+def _results(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
     return table.table(benchmark, block["metrics"])
 
 
-def _tests(block: Mapping, _: str) -> str:
-    return "\n".join(f"- {claim}" for one in block["comparisons"] for claim in one["claims"])
+def _tests(block: Mapping, _: str, baselines: Sequence[str]) -> str:
+    return "\n".join(f"- {claim}" for one in _compared(block, baselines) for claim in one["claims"])
 
 
-def _languages(block: Mapping, _: str) -> str:
-    return "\n".join(f"- {sentence}" for one in block["comparisons"] for sentence in one["details"])
+def _languages(block: Mapping, _: str, baselines: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for one in _compared(block, baselines) for sentence in one["details"])
 
 
-def _robustness(block: Mapping, benchmark: str) -> str:
+def _compared(block: Mapping, baselines: Sequence[str]) -> Iterator[Mapping]:
+    """The comparisons with these baselines, all if none is named; of two configurations only once."""
+    done = set()
+    for one in block["comparisons"]:
+        if (one["b"], one["a"]) not in done and (not baselines or one["baseline"] in baselines):
+            done.add((one["a"], one["b"]))
+            yield one
+
+
+def _robustness(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
     heads = [f"{benchmark}: batches", "setting", "worst language", "worst quarter", "standard deviation",
              "under-resourced", "others"]  # fmt: skip
     measures = ("worst", "worst_quarter", "standard_deviation", "under_resourced", "others")
@@ -114,7 +122,8 @@ def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
     return table.markdown(heads, [[label, *(cell(label, *column) for column in columns)] for label in labels])
 
 
-_VIEWS = {"results": _results, "tests": _tests, "languages": _languages, "robustness": _robustness}
+_VIEWS = {"results": _results, "tests": _tests, "languages": _languages, "robustness": _robustness,
+          "groups": _groups}  # fmt: skip
 
 
 def _picture(study: Mapping, benchmark: str, axis: str, setting: str) -> tuple[str, str]:

@@ -34,7 +34,24 @@ def made(label: str, value: float) -> dict:
             "rank_distance": {label: {"ar": 3.0, "de": 4.0, "el": 9.0}},
         },
         "robustness": {"multilingual": {label: {"languages": {"worst": value, "worst_quarter": 0.25}}}},
-        "comparisons": [{"claims": [f"{label} > x-y"], "details": ["better in 2"], "comparisons": {}}],
+        "comparisons": [
+            {
+                "a": label,
+                "b": "x-y",
+                "baseline": "batching=x-y",
+                "claims": [f"{label} > x-y"],
+                "details": ["better in 2"],
+                "comparisons": {},
+            },
+            {
+                "a": "x-y",
+                "b": label,
+                "baseline": "batching=hybrid",
+                "claims": ["the reverse"],
+                "details": ["worse in 2"],
+                "comparisons": {},
+            },
+        ],
     }
     variants = {
         label: {"options": {"batching": "hybrid", "mono_probability": 0.5}},
@@ -48,11 +65,13 @@ def test_places_are_filled_from_the_study_that_they_name(study_page, tmp_path):
     views = ("results", "tests", "languages", "robustness")
     text = "".join(f"<!-- {view} small facts -->\nold\n<!-- end -->\n" for view in views)
     text += "<!-- picture small facts mono_probability multilingual -->\n<!-- end -->\n"
+    text += "<!-- languages small facts batching=hybrid -->\n<!-- end -->\n"
     text += "<!-- groups small facts seen=ar,de unseen=el -->\n<!-- end -->\n"
     text += "<!-- results none facts -->\n<!-- end -->"
     page, pictures = study_page.filled(text, tmp_path)
     assert "old" not in page
     assert "| hybrid | 1 | 0.125 | 3.0 |" in page and "- hybrid > x-y\n" in page and "- better in 2\n" in page
+    assert "the reverse" not in page and page.count("worse in 2") == 1
     assert "| hybrid | multilingual | 0.1250 | 0.2500 |" in page
     heads = "multilingual, seen | multilingual, unseen | rank distance, seen | rank distance, unseen |"
     assert f"| facts: batches | {heads}" in page
@@ -69,10 +88,11 @@ def test_a_kept_study_is_without_its_many_rows(study_page, tmp_path, monkeypatch
     monkeypatch.setattr(study_page, "FOLDER", tmp_path / "study")
     study = made("hybrid", 0.5)
     rows = {"overall": {"all": {"p": 0.5}}, "by_query_language": {"ar": {}}, "by_script": {"Arab": {}}}
-    study["benchmarks"]["facts"]["comparisons"][0]["comparisons"] = {"multilingual": rows}
+    for one in study["benchmarks"]["facts"]["comparisons"]:
+        one["comparisons"] = {"multilingual": rows}
     (tmp_path / "study.json").write_text(json.dumps(study))
     study_page.keep("facts", tmp_path / "study.json")
     kept = json.loads((tmp_path / "study" / "facts.json").read_text())
-    (one,) = kept["benchmarks"]["facts"]["comparisons"]
+    one, _ = kept["benchmarks"]["facts"]["comparisons"]
     assert one["comparisons"] == {"multilingual": {"overall": {"all": {"p": 0.5}}}}
     assert kept["benchmarks"]["facts"]["metrics"] == study["benchmarks"]["facts"]["metrics"]

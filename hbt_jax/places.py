@@ -39,7 +39,7 @@ def check_local(name: str, value: str | os.PathLike, remote: Sequence[str] = ())
 
 
 def check_scheme(name: str, value: str | os.PathLike, only: str = "") -> None:
-    """Raises InputError if a value that may have a scheme has only one slash after it, which would be a local path.
+    """Raises InputError if a value that may have a scheme has one slash after it, a local path, or names no bucket.
 
     Args:
       name: the flag or argument that gave it.
@@ -52,5 +52,7 @@ def check_scheme(name: str, value: str | os.PathLike, only: str = "") -> None:
         raise InputError(f"{name}={value}: expected two slashes after the scheme: write {meant}")
     if found and only and found[1] != only:
         raise InputError(f"{name}={value}: expected a local path or {only}://BUCKET/FOLDER: no other scheme works here")
+    if found and found[1].lower() != "file" and (len(found[2]) > 2 or not os.fspath(value)[found.end() :].strip()):
+        raise InputError(f"{name}={value}: it names no bucket: expected {found[1]}://BUCKET/FOLDER")
     if found and only:  # before anything asks etils for its file system: fsspec's, which names a bucket's errors
         os.environ.setdefault("EPATH_USE_TF", "false")

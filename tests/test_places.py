@@ -90,6 +90,12 @@ def test_the_message_says_what_takes_a_scheme():
         check_local("--out", "gs://b", ("--stores", "STORE"))
 
 
+@pytest.mark.parametrize("value", ["gs://", "gs:///", "gs:///b/r", " s3:// "])
+def test_a_scheme_without_a_bucket_is_refused(value):
+    with pytest.raises(InputError, match=rf"--workdir={value}: it names no bucket: expected (gs|s3)://BUCKET/FOLDER"):
+        check_scheme("--workdir", value)
+
+
 def test_one_slash_is_a_slip_where_a_scheme_is_taken():
     for value in ("gs://b/r", "file:///a", "a/b"):
         check_scheme("--stores", value)

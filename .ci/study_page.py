@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE  # noqa: E402
-from hbt_jax.evaluation.report.names import SETTING_NAMES, number  # noqa: E402
+from hbt_jax.evaluation.report.names import SETTING_NAMES, metric_name, number  # noqa: E402
 from hbt_jax.study import curves, table  # noqa: E402
 
 PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
@@ -108,7 +108,7 @@ def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
     """Means over the query languages of groups such as "seen=ar,de", and over seeds."""
     codes_of = {name: codes.split(",") for name, codes in (group.split("=") for group in groups)}
     columns = [(setting, name) for setting in block["by_query_language"] for name in codes_of]
-    names = SETTING_NAMES | {RANK_DISTANCE: "rank distance"}
+    names = SETTING_NAMES | {RANK_DISTANCE: metric_name(RANK_DISTANCE)}
     heads = [f"{benchmark}: batches", *(f"{names[setting]}, {name}" for setting, name in columns)]
     labels = dict.fromkeys(label for of_label in block["by_query_language"].values() for label in of_label)
 

@@ -8,11 +8,11 @@ paragraphs are held out, as they stand, with all paragraphs that ask one of thei
 Whether they are is a matter of their ids and the seed, so a question stays where it is when others are added.
 """
 
+import collections
 import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -53,11 +53,11 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
         for code, of_language in paragraphs.items()
         for one in of_language
     }
-    first_question: dict[str, str] = {}
-    group = connected.groups(asked)
+    group, asked_by = connected.groups(asked), collections.defaultdict(set)
     for name, ids in asked.items():
-        first_question[group[name]] = min([*ids, first_question.get(group[name], "~")])
-    split_of = {name: SPLITS[_fraction(first_question[group[name]], seed) < part] for name in asked}
+        asked_by[group[name]].update(ids)
+    drawn = {name: SPLITS[_fraction(min(ids, default=""), seed) < part] for name, ids in asked_by.items()}
+    split_of = {name: drawn[group[name]] for name in asked}
     counts = {split: len({id_ for name in asked if split_of[name] == split for id_ in asked[name]}) for split in SPLITS}
     for split, count in counts.items():
         if not count:
@@ -65,23 +65,19 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
     with whole_folder(out_dir, SPLITS) as folder:
         for split in SPLITS:
             (folder / split).mkdir()
-            for code, path in files.items():
-                kept = _kept(path, lambda number, name=code, wanted=split: split_of[f"{name} {number}"] == wanted)
-                if kept["data"]:
-                    (folder / split / f"{code}.json").write_bytes(utf8(json.dumps(kept, ensure_ascii=False)))
+        for code, path in files.items():
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            splits = (split_of[f"{code} {one.number}"] for one in paragraphs[code])  # in the order of the file
+            split_paragraphs = [[(next(splits), one) for one in article["paragraphs"]] for article in content["data"]]
+            for split in SPLITS:
+                kept = [[one for its, one in article if its == split] for article in split_paragraphs]
+                articles = [
+                    article | {"paragraphs": ones} for article, ones in zip(content["data"], kept, strict=True) if ones
+                ]
+                if articles:
+                    whole = json.dumps(content | {"data": articles}, ensure_ascii=False)
+                    (folder / split / f"{code}.json").write_bytes(utf8(whole))
     return counts
-
-
-def _kept(path: Path, wanted: Callable[[int], bool]) -> dict:
-    """The content of a file with the wanted paragraphs, by number from 1; articles without one are left out."""
-    content, number, articles = json.loads(path.read_text(encoding="utf-8-sig")), 0, []
-    for article in content["data"]:
-        numbers = range(number + 1, number + 1 + len(article["paragraphs"]))
-        number += len(article["paragraphs"])
-        paragraphs = [one for one, n in zip(article["paragraphs"], numbers, strict=True) if wanted(n)]
-        if paragraphs:
-            articles.append(article | {"paragraphs": paragraphs})
-    return content | {"data": articles}
 
 
 def _fraction(id_: str, seed: int) -> float:

@@ -857,10 +857,12 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
 
     def _check_mteb(self) -> None:
         """Raises InputError for what does not go with tasks of mteb."""
+        if not self.mteb_tasks:
+            return
         given = f"--mteb_tasks={','.join(self.mteb_tasks)}"
-        if self.mteb_tasks and self.is_other:
+        if self.is_other:
             raise InputError(f"{given} needs a model of this package; mteb itself runs others")
-        for field in dataclasses.fields(self) if self.mteb_tasks else ():
+        for field in dataclasses.fields(self):
             if field.name not in _WITH_MTEB and getattr(self, field.name) != field.default:
                 raise InputError(f"{given} is not for --{field.name}: run them apart")
 

@@ -144,12 +144,7 @@ def test_rooms_import_in_one_direction():
             inside = parts[0] == "hbt_jax" and len(parts) > 1 and ".".join(parts[:2]) not in BASE
             if inside and parts[1] not in MAY_IMPORT[room] | ({"training"} if path == ROOT / EVALUATE else set()):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
-            if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in {
-                TENSORFLOW,
-                TRANSFORMERS,
-                ONNX,
-                *ABSL,
-            }:
+            if parts[0] in FORBIDDEN[room] and str(path.relative_to(ROOT)) not in APART:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong
 

@@ -15,8 +15,6 @@ from hbt_jax.evaluation.results.result import RESULTS
 from hbt_jax.study.grid import NO_RESULT, UNTRAINED, Variant
 
 _PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks", "guide_model"}
-
-
 # Parts without a say in the initial weights and in how they are evaluated.
 _OF_TRAINING = ("learning", "teaching", "validation", "checkpoints", "memory", "preparation")
 

@@ -133,9 +133,8 @@ def test_results_of_initial_weights_are_those_of_the_run_that_evaluates_them(tmp
     score(first, "untrained")
     assert [run.outcome("facts", untrained=True).summary["of"] for run in found] == ["x-y-seed0"] * 4
     score(last)
-    assert last.outcome("facts").summary["of"] == "hybrid-seed1" and last.outcome("facts").folder.is_relative_to(
-        last.workdir
-    )
+    assert last.outcome("facts").summary["of"] == "hybrid-seed1"
+    assert last.outcome("facts").folder.is_relative_to(last.workdir)
 
 
 def test_a_run_without_results_evaluates_them_rather_than_a_finished_one(tmp_path):

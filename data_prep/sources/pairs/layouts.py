@@ -88,17 +88,10 @@ class Layout:
         key = next((name for name in _IDS if name in self.used), "")
         query_id = _id(place, key, record.get(key)) if key else ""
         query = text(place, asked, _needed(place, record, asked))
-        languages = self.languages(place, record)
-        written = tuple(record[name] for name in LANGUAGES if name in self.used)
-        return Example(place, query, query_id, languages, written, tuple(positives), tuple(negatives))
-
-    def languages(self, place: str, record: Mapping) -> tuple[str, str]:
-        """The codes of query and passages."""
-        if self.language:
-            return self.language, self.language
-        found = [name for name in LANGUAGES if name in self.used]
-        codes = [language(place, name, _needed(place, record, name)) for name in found]
-        return (codes[0], codes[0]) if len(codes) == 1 else (codes[0], codes[1])
+        written = {name: _needed(place, record, name) for name in LANGUAGES if name in self.used}
+        codes = [language(place, name, code) for name, code in written.items()] or [self.language]
+        languages = codes[0], codes[-1]  # one column is for both sides
+        return Example(place, query, query_id, languages, (*written.values(),), tuple(positives), tuple(negatives))
 
 
 def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> Layout:
@@ -111,8 +104,11 @@ def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> Lay
       code: the language of every row; empty: columns say it.
 
     Raises:
-      InputError: no layout fits, or more than one column has the same part; the message lists the columns.
+      InputError: no layout fits, or more than one column has the same part or name; the message lists the columns.
     """
+    for name in columns:
+        if columns.count(name) > 1:
+            raise InputError(f"{place}: two columns are called {name!r}: give each column a name of its own")
     found = f"{place}: the columns are {', '.join(map(repr, columns))}"
     for name in [wanted] if wanted else _NEEDED:
         used = _USED[name](found, columns)

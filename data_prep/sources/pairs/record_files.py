@@ -122,7 +122,7 @@ def _tsv(path: Path, names: Sequence[str] = ()) -> Iterator[Record | BadRow]:
     for number, (place, line) in enumerate(lines(path)):
         try:
             if not number and not names:
-                names = _distinct(place, decoded(place, line).split("\t"))
+                names = decoded(place, line).split("\t")
                 continue
             yield place, dict(zip(names, columns(place, line, names), strict=True))
         except BadRow as bad:
@@ -131,16 +131,8 @@ def _tsv(path: Path, names: Sequence[str] = ()) -> Iterator[Record | BadRow]:
 
 def _csv(path: Path) -> Iterator[Record | BadRow]:
     names: list[str] = []
-    for place, row in csv_rows(path, lambda place, found: names.extend(_distinct(place, found))):
+    for place, row in csv_rows(path, lambda _, found: names.extend(found)):
         yield BadRow(f"{place}: more or fewer columns than {', '.join(names)}") if row is None else (place, row)
-
-
-def _distinct(place: str, names: Sequence[str]) -> Sequence[str]:
-    """The names of columns; raises InputError if one is there twice."""
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{place}: two columns are called {name!r}: give each column a name of its own")
-    return names
 
 
 def _parquet_rows(path: Path) -> Iterator[Record]:
@@ -179,7 +171,6 @@ def _numbered(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Record]
     number = 0
     try:
         for batch in batches:
-            _distinct(str(path), batch.schema.names)
             for record in batch.to_pylist():
                 number += 1
                 yield f"{path}: row {number}", record

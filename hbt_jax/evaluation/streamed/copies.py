@@ -75,9 +75,8 @@ def _of_language(benchmark: StreamedBenchmark, code: str, folder: str, poll: Cal
         for id_ in own:
             text = text_R[place[id_]]
             group = slice(*(int(np.searchsorted(hits.text_M, text, side)) for side in ("left", "right")))
-            others = ~np.isin(
-                hits.id_M[group], own_digests, kind="sort"
-            )  # numpy 2.0 counts ids above 2**63 wrongly otherwise
+            # Sorted: numpy 2.0's table of integers overflows on ids above 2**63.
+            others = ~np.isin(hits.id_M[group], own_digests, kind="sort")
             is_copy_M[group] |= others
             if others.any() and not example:
                 file = os.path.basename(shards[hits.shard_M[group][others][0]].path)

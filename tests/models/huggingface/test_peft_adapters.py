@@ -179,7 +179,7 @@ def with_adapters(source, adapters: LoraConfig) -> dict:
     generator = np.random.default_rng(5)
     for path, leaf in nnx.to_flat_state(nnx.state(shapes, nnx.Param)):
         if "adapters" in path:
-            flat[path] = generator.normal(size=leaf.shape).astype(np.float32)
+            flat[path] = generator.normal(scale=0.3, size=leaf.shape).astype(np.float32)
     return flat
 
 

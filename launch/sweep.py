@@ -5,7 +5,8 @@
     python launch/sweep.py --flagfile=... --grid="batching=x-x-mono,hybrid; mono_probability=0.25,0.5" --seeds=3
 
 Runs are in WORKDIR/CONFIGURATION-seedN.  Run the same command again to resume: finished runs are kept, an interrupted
-or killed one continues from its last checkpoint.  --print_commands prints the commands of the runs that are not
+or killed one continues from its last checkpoint, and a benchmark that is new in --benchmarks is evaluated with the
+finished ones too.  --print_commands prints the commands of the runs that are not
 finished, one a line, for the tasks of a job array; the same command without it then writes the results.
 Writes WORKDIR/sweep.json, sweep.md, study.json and study.html.
 """
@@ -55,7 +56,7 @@ def train(run: Run, stop: StopRequest) -> None:
       InputError: it failed and has printed why.
       Interrupted: a signal arrived; the run has saved.
     """
-    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(run.config)]
+    script = [sys.executable, str(ROOT / "launch" / "train.py"), *arguments(run.unfinished_part())]
     code = run_child(script, stop)
     if stop.requested or code == command.EXIT_INTERRUPTED:
         raise Interrupted(f"during {run.workdir}; run the same command again to resume")
@@ -87,7 +88,7 @@ def print_commands(wanted: Sequence[Run]) -> None:
     for run in wanted:
         check_kept(run.config)
         if not run.finished(flags.FLAGS.benchmarks):
-            print(command_line(run.config))
+            print(command_line(run.unfinished_part()))
 
 
 def sweep(wanted: Sequence[Run], varying: Mapping[str, Sequence], pairs: Sequence[Pairing]) -> None:

@@ -47,8 +47,21 @@ class Run:
         return Outcome(file.parent, json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
     def finished(self, benchmarks: Sequence[str]) -> bool:
-        """Whether all of its results are there."""
-        return all(self.outcome(benchmark) for benchmark in benchmarks)
+        """Whether all of its results are there, those of the initial weights too if it evaluates them."""
+        return not self._missing(benchmarks)
+
+    def unfinished_part(self) -> TrainConfig:
+        """Its options, with only those benchmarks whose results are not there yet.
+
+        What a finished training has, it does not do again: one more benchmark costs its own evaluation alone.
+        """
+        missing = self._missing(self.config.evaluation.benchmarks)
+        evaluation = dataclasses.replace(self.config.evaluation, benchmarks=missing)
+        return dataclasses.replace(self.config, evaluation=evaluation)
+
+    def _missing(self, benchmarks: Sequence[str]) -> tuple[str, ...]:
+        sides = (False, True) if self.config.evaluation.evaluate_untrained else (False,)
+        return tuple(name for name in benchmarks if not all(self.outcome(name, untrained) for untrained in sides))
 
 
 def benchmark_name(benchmark: str) -> str:
@@ -69,19 +82,21 @@ def runs(variants: Sequence[Variant], seeds: int, told: Mapping[str, Any], root:
 def sharing_starts(wanted: Sequence[Run]) -> list[Run]:
     """The same runs, where of all that start from the same weights only one evaluates them (--evaluate_untrained).
 
-    It is the one whose results are there, else the first that is not finished, else the first.
+    It is the one that has results of them, else the first that is not finished, else the first.
     """
     of_start: dict[tuple, list[Run]] = {}
     for run in wanted:
         if run.config.evaluation.evaluate_untrained:
             of_start.setdefault(_start(run.config), []).append(run)
-    chosen: dict[Path, Path] = {}
-    for alike in of_start.values():
-        benchmarks = alike[0].config.evaluation.benchmarks
-        there = [run for run in alike if all(run.outcome(benchmark, untrained=True) for benchmark in benchmarks)]
-        one = next(iter([*there, *(run for run in alike if not run.finished(benchmarks)), *alike]))
-        chosen |= {run.workdir: one.workdir for run in alike}
+    chosen = {run.workdir: max(alike, key=_first_to_evaluate).workdir for alike in of_start.values() for run in alike}
     return [_sharing(run, chosen.get(run.workdir, run.workdir)) for run in wanted]
+
+
+def _first_to_evaluate(run: Run) -> tuple[int, bool]:
+    """The largest of a list is the run that evaluates the initial weights; the first of several."""
+    benchmarks = run.config.evaluation.benchmarks
+    there = sum(run.outcome(benchmark, untrained=True) is not None for benchmark in benchmarks)
+    return there, not all(run.outcome(benchmark) for benchmark in benchmarks)
 
 
 def _sharing(run: Run, start: Path) -> Run:
@@ -136,7 +151,9 @@ def check_kept(config: TrainConfig) -> None:
         raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
     encoder = architecture(config)
     before, wanted = (one_spelling(each, encoder) for each in (found, resolved(config)))
-    ignored = NO_RESULT | {"evaluate_untrained"}  # another run may have done it, see sharing_starts
+    # Benchmarks change no training, and are evaluated where they are missing; another run may have evaluated the
+    # initial weights (see sharing_starts).
+    ignored = NO_RESULT | {"evaluate_untrained", "benchmarks"}
     names = [name for name in sorted(wanted) if name not in ignored and _differ(name, before[name], wanted[name])]
     if names:
         changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)

@@ -110,9 +110,9 @@ def evaluating(found: list[Run]) -> list[str]:
     return [run.workdir.name for run in found if run.config.evaluation.evaluate_untrained]
 
 
-def score(run: Run, untrained: str = "") -> None:
+def score(run: Run, untrained: str = "", benchmark: str = "facts") -> None:
     """Writes results of a run, or those of its initial weights."""
-    folder = run.workdir / "evaluation" / untrained / "facts"
+    folder = run.workdir / "evaluation" / untrained / benchmark
     folder.mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps({"of": run.workdir.name}), encoding="utf-8")
 
@@ -146,10 +146,28 @@ def test_a_run_without_results_evaluates_them_rather_than_a_finished_one(tmp_pat
     assert evaluating(wanted(tmp_path, "org/encoder")) == ["x-y-seed1"]
 
 
-def test_a_kept_run_may_have_evaluated_its_initial_weights_or_not(tmp_path):
+def test_a_further_benchmark_is_evaluated_alone_with_runs_that_are_kept(tmp_path):
+    both = ("facts", "xm3600")
+    for run in wanted(tmp_path, "org/encoder"):
+        score(run)
+    score(wanted(tmp_path, "org/encoder")[1], "untrained")
+    assert evaluating(wanted(tmp_path, "org/encoder", benchmarks=both)) == ["x-y-seed1"]  # has half of them
+    first, second, *others = found = wanted(tmp_path, "org/encoder", benchmarks=both)
+    for run in found:
+        assert run.finished(("facts",)) and not run.finished(both)
+        assert run.unfinished_part().evaluation.benchmarks == ("xm3600",)
+        assert run.unfinished_part().plan == run.config.plan
+    score(second, "", "xm3600")
+    assert not second.finished(both)  # the initial weights are missing
+    score(second, "untrained", "xm3600")
+    assert second.finished(both)
+    assert not first.finished(both) and not any(run.finished(both) for run in others)
+
+
+def test_a_kept_run_may_have_evaluated_its_initial_weights_or_not_and_other_benchmarks(tmp_path):
     for run in runs(
         [Variant({}, "a", "a")], 1, {"stores": ("s",), "evaluate_untrained": True, "benchmarks": ("facts",)}, tmp_path
     ):
         keep(run.workdir, run.config)
-        options = run.config.options() | {"evaluate_untrained": False}
-        check_kept(TrainConfig.from_options(options))
+        for changed in ({"evaluate_untrained": False}, {"benchmarks": ("facts", "xm3600")}):
+            check_kept(TrainConfig.from_options(run.config.options() | changed))

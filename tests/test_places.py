@@ -11,6 +11,8 @@ from hbt_jax import config
 from hbt_jax.errors import InputError
 from hbt_jax.places import check_local, check_scheme, is_remote
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {  # command -> flags and arguments that name paths, those that take a scheme
     "launch/train.py": (

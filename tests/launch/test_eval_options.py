@@ -9,6 +9,8 @@ from tests.evaluation import make_miracl
 from tests.interchange import make_models
 from tests.launch.test_pretrained import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):

@@ -16,6 +16,8 @@ from hbt_jax.models.lora import LoraConfig
 from hbt_jax.training import step as steps
 from tests.training import toy
 
+pytestmark = pytest.mark.slow
+
 WAYS = {
     "chunks": {"encode_chunk": 1},
     "chunks that do not divide": {"encode_chunk": 3},

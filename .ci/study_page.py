@@ -5,9 +5,10 @@
     python .ci/study_page.py                                      # prints the filled page
 
 A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<!-- end -->`, where VIEW is
-results, tests, languages, robustness, groups or picture, and STUDY is a file of docs/study/ without .json.
+results, tests, languages, robustness, groups, picture or forest, and STUDY is a file of docs/study/ without .json.
 The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr; that of tests and languages the
-baselines to show, such as batching=x-y.
+baselines to show, such as batching=x-y; that of a picture an axis and a setting; that of a forest a setting and the two
+configurations, whose rows by language and script alone are kept.
 """
 
 import argparse
@@ -22,29 +23,35 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE  # noqa: E402
+from hbt_jax.evaluation.report.forest import forest_plot  # noqa: E402
 from hbt_jax.evaluation.report.names import SETTING_NAMES, metric_name, number  # noqa: E402
 from hbt_jax.study import curves, table  # noqa: E402
 
 PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
+FOREST = "forest"
+_FOREST_STYLE = ROOT / "hbt_jax" / "evaluation" / "report" / "templates" / "compare.css"
 NOT_RUN = "*Not run yet: no study `{}` was kept.*"
 _PLACE = re.compile(
-    r"(<!-- (results|tests|languages|robustness|groups|picture) (.+?) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (results|tests|languages|robustness|groups|picture|forest) (.+?) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 _STYLE = """
 svg { font: 11px system-ui, sans-serif; background: #fff; }
 text { fill: #1b2430; } text.faint { fill: #5d6b7a; } .grid-line { stroke: #dde2e8; }
 .series { fill: none; stroke-width: 2; }
-:root { --series-1: #0072b2; --series-2: #d55e00; --series-3: #009e73; --series-4: #b0609a; }
+:root { --series-1: #0072b2; --series-2: #d55e00; --series-3: #009e73; --series-4: #b0609a; --card: #fff; }
+:root { --ink: #1b2430; --faint: #5d6b7a; }
 """
 
 
 def keep(name: str, source: Path) -> None:
-    """Copies a study without its rows by language and script, whose sentences stay."""
+    """Copies a study without those rows by language and script that the page does not draw; their sentences stay."""
     study = json.loads(source.read_text(encoding="utf-8"))
-    for block in study["benchmarks"].values():
+    places = [given.split() for _, view, given, _ in _PLACE.findall(PAGE.read_text(encoding="utf-8")) if view == FOREST]
+    for benchmark, block in study["benchmarks"].items():
         for one in block["comparisons"]:
-            for setting in one["comparisons"].values():
-                del setting["by_query_language"], setting["by_script"]
+            for setting, rows in one["comparisons"].items():
+                if [name, benchmark, setting, one["a"], one["b"]] not in places:
+                    del rows["by_query_language"], rows["by_script"]
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(study, separators=(",", ":")) + "\n", encoding="utf-8")
 
@@ -62,9 +69,9 @@ def filled(text: str, folder: Path = FOLDER) -> tuple[str, dict[str, str]]:
         study = json.loads(file.read_text(encoding="utf-8"))
         if benchmark not in study["benchmarks"]:
             raise SystemExit(f"{PAGE}: {file} has no {benchmark}, but {', '.join(study['benchmarks'])}")
-        if view == "picture":
+        if view in _PICTURES:
             picture = f"{name}-{benchmark}-{'-'.join(more)}.svg"
-            pictures[picture], caption = _picture(study, benchmark, *more)
+            pictures[picture], caption = _PICTURES[view](study, benchmark, *more)
             return f"{start}![{caption}](study/{picture})\n{end}"
         return f"{start}{_VIEWS[view](study['benchmarks'][benchmark], benchmark, more)}\n{end}"
 
@@ -127,12 +134,30 @@ _VIEWS = {"results": _results, "tests": _tests, "languages": _languages, "robust
 
 
 def _picture(study: Mapping, benchmark: str, axis: str, setting: str) -> tuple[str, str]:
-    """A curve as a file of its own, with the style that a page would give it; and its title."""
+    """A curve and its title."""
     found = {title.replace(" ", "_"): (title, drawn) for title, drawn in curves.panels(study, benchmark, axis)}
     (title, drawn) = next(value for key, value in found.items() if key.startswith(setting))
+    return _alone(drawn, _STYLE), f"{benchmark}: {title} over {curves.axis_name(axis)}"
+
+
+def _forest(study: Mapping, benchmark: str, setting: str, a: str, b: str) -> tuple[str, str]:
+    """The differences of two configurations by script and language, and what A and B are."""
+    one = next(one for one in study["benchmarks"][benchmark]["comparisons"] if (one["a"], one["b"]) == (a, b))
+    block = one["comparisons"][setting]
+    metric = metric_name(block["metric"])
+    measured = metric if setting == RANK_DISTANCE else f"{SETTING_NAMES[setting]} {metric}"
+    caption = f"{benchmark}: {measured}, A: {a}, B: {b}"
+    return _alone(forest_plot(setting, block), _STYLE + _FOREST_STYLE.read_text(encoding="utf-8")), caption
+
+
+def _alone(drawn: str, style: str) -> str:
+    """A picture as a file of its own, with the style that a page would give it."""
     opening = '<svg xmlns="http://www.w3.org/2000/svg" width="510" '
-    svg = str(drawn).replace("<svg ", opening, 1).replace(">", f"><style>{_STYLE}</style>", 1)
-    return svg + "\n", f"{benchmark}: {title} over {curves.axis_name(axis)}"
+    svg = str(drawn).replace("<svg ", opening, 1).replace(">", f"><style>{style}</style>", 1)
+    return svg + "\n"
+
+
+_PICTURES = {"picture": _picture, FOREST: _forest}
 
 
 def main() -> None:

@@ -89,10 +89,38 @@ def test_a_kept_study_is_without_its_many_rows(study_page, tmp_path, monkeypatch
     study = made("hybrid", 0.5)
     rows = {"overall": {"all": {"p": 0.5}}, "by_query_language": {"ar": {}}, "by_script": {"Arab": {}}}
     for one in study["benchmarks"]["facts"]["comparisons"]:
-        one["comparisons"] = {"multilingual": rows}
+        one["comparisons"] = {"multilingual": rows, "cross_lingual": rows}
     (tmp_path / "study.json").write_text(json.dumps(study))
+    monkeypatch.setattr(study_page, "PAGE", tmp_path / "page.md")
+    study_page.PAGE.write_text("<!-- forest facts facts cross_lingual hybrid x-y -->\n<!-- end -->")
     study_page.keep("facts", tmp_path / "study.json")
     kept = json.loads((tmp_path / "study" / "facts.json").read_text())
-    one, _ = kept["benchmarks"]["facts"]["comparisons"]
-    assert one["comparisons"] == {"multilingual": {"overall": {"all": {"p": 0.5}}}}
+    few = {"overall": {"all": {"p": 0.5}}}
+    one, reverse = (each["comparisons"] for each in kept["benchmarks"]["facts"]["comparisons"])
+    assert one == {"multilingual": few, "cross_lingual": rows}  # which the page draws
+    assert reverse == {"multilingual": few, "cross_lingual": few}
     assert kept["benchmarks"]["facts"]["metrics"] == study["benchmarks"]["facts"]["metrics"]
+
+
+def test_a_forest_is_drawn_of_the_comparison_that_is_named(study_page, tmp_path):
+    def row(difference: float, better: str | None) -> dict:
+        return {"difference": difference, "low": difference - 0.25, "high": difference + 0.25, "better": better}
+
+    study = made("hybrid", 0.5)
+    study["benchmarks"]["facts"]["comparisons"][0]["comparisons"] = {
+        "cross_lingual": {
+            "metric": "map",
+            "higher_is_better": True,
+            "overall": {"all": row(0.5, "a")},
+            "by_resource": {},
+            "by_script": {},
+            "by_query_language": {"ar": row(0.5, "a"), "de": row(-0.125, None)},
+        }
+    }
+    (tmp_path / "small.json").write_text(json.dumps(study))
+    place = "<!-- forest small facts cross_lingual hybrid x-y -->\n<!-- end -->"
+    page, pictures = study_page.filled(place, tmp_path)
+    name = "small-facts-cross_lingual-hybrid-x-y.svg"
+    assert f"![facts: cross-lingual mAP, A: hybrid, B: x-y](study/{name})" in page
+    said = ElementTree.fromstring(pictures[name]).get("aria-label")
+    assert "A is better in 1, B in 0" in said and "-0.1250" in pictures[name]

@@ -4,8 +4,9 @@
     python data_prep/hold_out.py --input_dir=data/mlqa-r --out_dir=runs/mlqa-held-out --part=0.2
 
 build_store.py and write_benchmark.py then take the two as splits, by --source=squad --input_dir=OUT_DIR.  Whole
-paragraphs are held out, as they stand, with all paragraphs that ask one of their questions in another language.
-Whether they are is a matter of their ids and the seed, so a question stays where it is when others are added.
+paragraphs are held out, as they stand, with all paragraphs, of any language, that have one of their question ids, the
+text of one of their questions, or their text (hbt_jax/text_identity.py says when texts are the same).  Whether they are
+is a matter of these ids and the seed, so a question stays where it is when others that share none of these are added.
 """
 
 import collections
@@ -24,6 +25,7 @@ from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import squad_layout  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
+from hbt_jax.text_identity import JUDGED, identity_text  # noqa: E402
 
 SPLITS = ("train", "validation")
 
@@ -47,19 +49,24 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
     if not files:
         raise InputError(f"--input_dir={input_dir}: no file such as en.json: expected one per language")
     paragraphs = {code: squad_layout.read(path) for code, path in files.items()}
-    # Paragraphs that share a question are connected through it.
     asked = {
         f"{code} {one.number}": [question.id for question in one.questions]
         for code, of_language in paragraphs.items()
         for one in of_language
     }
-    group, asked_by = connected.groups(asked), collections.defaultdict(set)
+    shared = {f"{code} {one.number}": _shared(one) for code, of in paragraphs.items() for one in of}
+    group, asked_by = connected.groups(shared), collections.defaultdict(set)
     for name, ids in asked.items():
         asked_by[group[name]].update(ids)
     drawn = {name: SPLITS[_fraction(min(ids, default=""), seed) < part] for name, ids in asked_by.items()}
     split_of = {name: drawn[group[name]] for name in asked}
     counts = {split: len({id_ for name in asked if split_of[name] == split for id_ in asked[name]}) for split in SPLITS}
     for split, count in counts.items():
+        if not count and len(asked_by) == 1:
+            raise InputError(
+                f"{input_dir}: all paragraphs share ids, questions or texts with each other, directly or transitively,"
+                " so none can be held out: add paragraphs that share none of these with them"
+            )
         if not count:
             raise InputError(f"--part={part:g}: no question of {input_dir} goes to {split}: give another part or seed")
     with whole_folder(out_dir, SPLITS) as folder:
@@ -78,6 +85,16 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
                     whole = json.dumps(content | {"data": articles}, ensure_ascii=False)
                     (folder / split / f"{code}.json").write_bytes(utf8(whole))
     return counts
+
+
+def _shared(paragraph: squad_layout.Paragraph) -> set[tuple[str, str]]:
+    """What no paragraph of the other split may have: the ids and texts of the questions, and the context."""
+    questions = {pair for one in paragraph.questions for pair in (("id", one.id), ("question", _same(one.text)))}
+    return questions | {("context", _same(paragraph.context))}
+
+
+def _same(text: str) -> str:
+    return identity_text(text, JUDGED)  # as in the benchmark that a split becomes
 
 
 def _fraction(id_: str, seed: int) -> float:

@@ -7,6 +7,9 @@ Lines are read as absl reads them: surrounding spaces are dropped, a line that b
 
 Quotes are removed only if they enclose the whole value, and nothing inside is changed: no escapes, no variables.  Files
 are UTF-8 regardless of the machine's encoding.
+
+A value must stand on the line of its flag, after `=`.  absl also takes a flag's value from the next line, without the
+spaces at its ends; here that is an error.
 """
 
 import os
@@ -27,8 +30,8 @@ def expanded(arguments: Sequence[str], takes_value: Callable[[str], bool], space
       spaces_count: whether spaces at the ends of this flag's values mean something.
 
     Raises:
-      InputError: a file cannot be read or includes itself, or a value whose spaces count ends in an unquoted space,
-        which would be lost.
+      InputError: a file cannot be read or includes itself; a value is not on the line of its flag, after `=`; or a
+        value whose spaces count ends in an unquoted space, which would be lost.
     """
     made, waiting = [], list(arguments)
     while waiting:
@@ -46,7 +49,7 @@ def expanded(arguments: Sequence[str], takes_value: Callable[[str], bool], space
             if not waiting:
                 raise InputError("--flagfile without a name: expected --flagfile=FILE, one flag per line")
             file = waiting.pop(0)
-        made += _lines(file, spaces_count, ())
+        made += _lines(file, takes_value, spaces_count, ())
     return made
 
 
@@ -65,7 +68,9 @@ def _file_of(argument: str) -> str | None:
     return value if name in _NAMES and (equals or not value) else None
 
 
-def _lines(file: str, spaces_count: Callable[[str], bool], within: tuple[str, ...]) -> Iterator[str]:
+def _lines(
+    file: str, takes_value: Callable[[str], bool], spaces_count: Callable[[str], bool], within: tuple[str, ...]
+) -> Iterator[str]:
     if not file:  # as in absl: --flagfile= reads nothing
         return
     path = os.path.expanduser(file)
@@ -82,16 +87,44 @@ def _lines(file: str, spaces_count: Callable[[str], bool], within: tuple[str, ..
         flag = line.strip()
         if not flag or line.startswith(("#", "//")):
             continue
+        _check_on_one_line(f"{file}:{number}", line, lines[number:], takes_value, spaces_count)
         other = _file_of(flag)
         if other is not None:
-            yield from _lines(other.strip(), spaces_count, (*within, path))
+            yield from _lines(other.strip(), takes_value, spaces_count, (*within, path))
         else:
             yield _unquoted(f"{file}:{number}", line, spaces_count)
 
 
+def _check_on_one_line(
+    place: str,
+    line: str,
+    after: Sequence[str],
+    takes_value: Callable[[str], bool],
+    spaces_count: Callable[[str], bool],
+) -> None:
+    """Raises InputError for a flag whose value is on the next line, or after a space, or missing."""
+    flag, *rest = line.rstrip("\r").split(maxsplit=1)
+    name = flag.lstrip("-")
+    if not flag.startswith("-") or "=" in flag or not (takes_value(name) or flag in _NAMES):
+        return
+    if rest:
+        value, found = rest[0].removeprefix("=").lstrip(), "a space after the flag's name"
+    else:
+        value, found = after[0].rstrip("\r") if after else "", "no value on the line of the flag"
+    if value.lstrip().startswith("-") or not value.strip():
+        value = "VALUE"
+    keeps_spaces = spaces_count(name) and not _is_quoted(value.strip())
+    written = quoted(name, value) if keeps_spaces else f"--{name}={value.strip()}"
+    raise InputError(f"{place}: {flag}: {found}: write {written}, on one line")
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] in _QUOTES and value[-1] == value[0] and value[0] not in value[1:-1]
+
+
 def _unquoted(place: str, line: str, spaces_count: Callable[[str], bool]) -> str:
     name, equals, value = line.strip().partition("=")
-    if equals and len(value) > 1 and value[0] in _QUOTES and value[-1] == value[0] and value[0] not in value[1:-1]:
+    if equals and _is_quoted(value):
         return f"{name}={value[1:-1]}"
     ending = line.rstrip("\r")
     if equals and value and ending != ending.rstrip() and spaces_count(name.lstrip("-")):

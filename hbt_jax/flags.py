@@ -18,7 +18,7 @@ from hbt_jax.flag_elsewhere import flag_here
 from hbt_jax.flag_help import OTHERS, help_text
 from hbt_jax.flagfile import expanded
 from hbt_jax.output import escape_what_cannot_be_shown
-from hbt_jax.places import check_local, check_scheme
+from hbt_jax.places import check_ends, check_local, check_scheme
 
 flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
@@ -111,7 +111,7 @@ def require_data_dir(benchmarks: Iterable[str], data_dir: str) -> None:
 
 
 def _check_places(given: Mapping[str, str], remote: Iterable[str], local: Container[str]) -> None:
-    """Raises InputError for a value that begins with a scheme where only a local path works.
+    """Raises InputError for a value that begins with a scheme where only a local path works, or with white space.
 
     Args:
       given: the arguments that are not flags, by name.
@@ -127,6 +127,7 @@ def _check_places(given: Mapping[str, str], remote: Iterable[str], local: Contai
             text = text.removeprefix(_PREFIXES.get(name, ""))
             if name in _NAMED_FOLDERS and not text.partition(":")[2].startswith("//"):
                 text = text.partition(":")[2]
+            check_ends(called, text)
             if name in takes:
                 check_scheme(called, text, _remote.get(name, ""))
             else:

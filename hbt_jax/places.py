@@ -18,6 +18,18 @@ def is_remote(place: str | os.PathLike) -> bool:
     return "://" in os.fspath(place)
 
 
+def check_ends(name: str, value: str | os.PathLike) -> None:
+    """Raises InputError if a place begins or ends with white space, which would become part of a folder's name.
+
+    Args:
+      name: the flag or argument that gave it.
+      value: the place.
+    """
+    text = os.fspath(value)
+    if text != text.strip():
+        raise InputError(f"{name}={text!r}: white space at its start or end: write {text.strip()!r}")
+
+
 def check_local(name: str, value: str | os.PathLike, remote: Sequence[str] = ()) -> None:
     """Raises InputError if a value that must be a local path begins with a scheme.
 

@@ -9,8 +9,11 @@ estimate of the time of a step.  The flags of launch/train.py describe the confi
 file in launch/flagfiles/tpu.
 """
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +23,8 @@ from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.compile_check.chips import known_topologies, open_slice, set_environment  # noqa: E402
 from hbt_jax.config import TRAIN_PARTS, CompileCheckConfig, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
-from hbt_jax.files import atomic_file  # noqa: E402
+from hbt_jax.files import atomic_file, utf8  # noqa: E402
+from hbt_jax.holding import held  # noqa: E402
 
 
 def check_one(config: TrainConfig, options: CompileCheckConfig) -> dict:
@@ -38,11 +42,23 @@ def check_one(config: TrainConfig, options: CompileCheckConfig) -> dict:
     return values(case, where, mesh, found, options.headroom)
 
 
+@contextlib.contextmanager
+def output(path: str, flag: str) -> Iterator[None]:
+    """Holds the file that a flag names, if any, while the block runs; raises InputError if it cannot be written."""
+    if not path:
+        yield
+        return
+    if os.path.isdir(path):
+        raise InputError(f"{flag}={path}: a folder: expected the name of a file")
+    with held(path, flag, beside=True):
+        yield
+
+
 def write(path: str, text: str) -> None:
     """Writes a file; raises InputError if it cannot be written."""
     try:
         with atomic_file(path) as file:
-            file.write(text.encode())
+            file.write(utf8(text))
     except OSError as error:
         raise InputError(f"{path}: cannot write there: {error.strerror or error}") from error
 
@@ -54,10 +70,16 @@ def main(_: list[str]) -> None:
     if options.report:
         from hbt_jax.compile_check.report import report
 
-        write(options.report, report(ROOT, options.program_cache, lambda text: print(text, flush=True)))
+        with output(options.report, "--report"):
+            write(options.report, report(ROOT, options.program_cache, lambda text: print(text, flush=True)))
         return
     if not options.topology:
         raise InputError(f"--topology is needed: {known_topologies()}")
+    with output(options.json, "--json"):
+        _check_one(options)
+
+
+def _check_one(options: CompileCheckConfig) -> None:
     found = check_one(TrainConfig(**{part: command.values(kind) for part, kind in TRAIN_PARTS.items()}), options)
     from hbt_jax.compile_check.table import lines
 

@@ -26,7 +26,7 @@ from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
-from hbt_jax.files import utf8  # noqa: E402
+from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.study import grid  # noqa: E402
 from hbt_jax.study.pairing import Pairing, pairings  # noqa: E402
@@ -108,6 +108,11 @@ def sweep(wanted: Sequence[Run], varying: Mapping[str, Sequence], pairs: Sequenc
         write(wanted, benchmarks, varying, pairs, poll)
 
 
+def _write(path: Path, text: str) -> None:
+    with atomic_file(str(path)) as file:
+        file.write(utf8(text))
+
+
 def write(wanted: Sequence[Run], benchmarks: Sequence[str], varying: Mapping, pairs: Sequence[Pairing], poll) -> None:
     """Writes and prints the results of finished runs."""
     # These import scipy and the templates: only when there is something to write.
@@ -123,8 +128,8 @@ def write(wanted: Sequence[Run], benchmarks: Sequence[str], varying: Mapping, pa
     text = "\n\n".join(filter(None, texts)) + "\n"
     metrics = {given: block["metrics"] for given, block in zip(benchmarks, blocks.values(), strict=True)}
     for name, content in (("sweep", metrics), ("study", found)):
-        (root / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (root / "sweep.md").write_bytes(utf8(text))
+        _write(root / f"{name}.json", json.dumps(content, indent=2) + "\n")
+    _write(root / "sweep.md", text)
     write_page(str(root / "study.html"), found)
     print(f"study: {root / 'study.html'}")
     print(text, end="")

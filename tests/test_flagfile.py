@@ -59,6 +59,50 @@ def test_a_space_that_would_be_lost_is_told_and_the_advice_works(tmp_path):
     assert arguments(f"--flagfile={file}") == ["--query_prefix=query: "]
 
 
+@pytest.mark.parametrize(("lines", "number", "written", "argument"), [
+    ("--query_prefix\nquery: \n", 1, "--query_prefix='query: '", "--query_prefix=query: "),
+    ("--lora\n\n -query_prefix  \r\n  为：  \r\n--steps=3", 3, "--query_prefix='  为：  '", "--query_prefix=  为：  "),
+    ("--query_prefix\nsay \"x\": \n", 1, "--query_prefix='say \"x\": '", '--query_prefix=say "x": '),
+    ("--query_prefix query: \n", 1, "--query_prefix='query: '", "--query_prefix=query: "),
+    ("--query_prefix = query: \n", 1, "--query_prefix='query: '", "--query_prefix=query: "),
+    ("--query_prefix\n--steps=3\n", 1, "--query_prefix='VALUE'", "--query_prefix=VALUE"),
+    ("# x\n--query_prefix", 2, "--query_prefix='VALUE'", "--query_prefix=VALUE"),
+    ("--query_prefix\n\nquery: \n", 1, "--query_prefix='VALUE'", "--query_prefix=VALUE"),
+    ('--query_prefix\n "query: " \n', 1, '--query_prefix="query: "', "--query_prefix=query: "),
+    ("--query_prefix\tquery: \n", 1, "--query_prefix='query: '", "--query_prefix=query: "),
+    ("--steps\n 3 \n", 1, "--steps=3", "--steps=3"),
+    ("--steps 3\n", 1, "--steps=3", "--steps=3"),
+    ("--steps =3\n", 1, "--steps=3", "--steps=3"),
+    ("--stores a=1 \n", 1, "--stores=a=1", "--stores=a=1"),
+    ("--model\n", 1, "--model=VALUE", "--model=VALUE"),
+])  # fmt: skip
+def test_a_value_that_is_not_on_the_line_of_its_flag_is_told_and_the_advice_works(
+    tmp_path, lines, number, written, argument
+):
+    (tmp_path / "some.flags").write_bytes(lines.encode())
+    (tmp_path / "outer.flags").write_text(f"--flagfile={tmp_path}/some.flags\n")
+    for file in ("some.flags", "outer.flags"):
+        with pytest.raises(InputError) as told:
+            arguments(f"--flagfile={tmp_path / file}")
+        assert str(told.value).startswith(f"{tmp_path}/some.flags:{number}: -")
+        assert str(told.value).endswith(f": write {written}, on one line") and "\n" not in str(told.value)
+    (tmp_path / "some.flags").write_text(f"{written}\n", encoding="utf-8")
+    assert arguments(f"--flagfile={tmp_path}/some.flags") == [argument]
+
+
+@pytest.mark.parametrize("line", ["--flagfile\nother.flags\n", "--flagfile other.flags"])
+def test_a_file_that_is_not_named_on_the_line_of_its_flag_is_told(tmp_path, line):
+    (tmp_path / "some.flags").write_text(line)
+    with pytest.raises(InputError, match=r"some.flags:1: --flagfile: .*: write --flagfile=other.flags, on one line"):
+        arguments(f"--flagfile={tmp_path}/some.flags")
+
+
+def test_arguments_that_take_no_value_stand_alone(tmp_path):
+    (tmp_path / "some.flags").write_text("--lora\n--nolora\n--unknown\nplace of a store\n--unknown x\n")
+    found = ["--lora", "--nolora", "--unknown", "place of a store", "--unknown x"]
+    assert arguments(f"--flagfile={tmp_path}/some.flags") == found
+
+
 def test_files_within_files_and_places(tmp_path):
     inner, outer = tmp_path / "inner.flags", tmp_path / "outer.flags"
     inner.write_text("\ufeff--steps=1\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from hbt_jax import config
 from hbt_jax.errors import InputError
-from hbt_jax.places import check_local, check_scheme, is_remote
+from hbt_jax.places import check_ends, check_local, check_scheme, is_remote
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +97,43 @@ def test_the_message_says_what_takes_a_scheme():
 def test_a_scheme_without_a_bucket_is_refused(value):
     with pytest.raises(InputError, match=rf"--workdir={value}: it names no bucket: expected (gs|s3)://BUCKET/FOLDER"):
         check_scheme("--workdir", value)
+
+
+@pytest.mark.parametrize(
+    "value", [" gs://b/r", "gs://b/r ", "\tgs://b/r", "\ngs://b/r\n", " runs/x", "runs/x ", "\u3000x"]
+)
+def test_white_space_at_the_ends_of_a_place_is_refused(value):
+    with pytest.raises(InputError) as caught:
+        check_ends("--workdir", value)
+    assert str(caught.value) == f"--workdir={value!r}: white space at its start or end: write {value.strip()!r}"
+    assert "\n" not in str(caught.value)
+    for right in (value.strip(), "", "a b", Path("a b/c d")):
+        check_ends("--workdir", right)
+
+
+@pytest.mark.parametrize(("command", "argument", "shown"), [
+    ("launch/train.py", "--workdir= gs://b/r", "--workdir=' gs://b/r'"),
+    ("launch/train.py", "--workdir=runs/x ", "--workdir='runs/x '"),
+    ("launch/train.py", "--dev_benchmarks=name: runs/x", "--dev_benchmarks=' runs/x'"),
+    ("launch/eval.py", "--out= runs/x", "--out=' runs/x'"),
+    ("data_prep/inspect_store.py", " gs://b/s", "STORE=' gs://b/s'"),
+])  # fmt: skip
+def test_commands_refuse_white_space_at_the_ends_of_places_in_one_line(command, argument, shown, tmp_path):
+    process = subprocess.run(
+        [sys.executable, str(ROOT / command), argument], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 2 and process.stderr.startswith(f"error: {shown}: white space"), process.stderr
+    assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_the_value_of_a_flag_file_is_refused_alike(tmp_path):
+    (tmp_path / "some.flags").write_text("--workdir= gs://b/r\n")
+    process = subprocess.run(
+        [sys.executable, str(ROOT / "launch/train.py"), "--flagfile=some.flags"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert process.stderr == "error: --workdir=' gs://b/r': white space at its start or end: write 'gs://b/r'\n"
 
 
 def test_one_slash_is_a_slip_where_a_scheme_is_taken():

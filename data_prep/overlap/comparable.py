@@ -9,15 +9,19 @@ ligatures, Arabic presentation forms).  In detail:
 - Vowel signs, viramas, tone marks and voicing marks of Indic scripts, Thai, Lao, Khmer, Burmese, Tibetan and kana
   count.  Accents, Hebrew points, Arabic vowel marks, hamzas and maddas above or below a letter, and tatweel do not:
   capitals are often written without accents, and many texts without points.
+- Thai and Lao syllables are the same in whatever order and from whatever parts their signs are typed: U+0E33 (sara am)
+  as U+0E4D U+0E32 with a tone mark before, between or behind, a tone mark before the vowel sign, U+0E41 as two U+0E40.
 - A digit counts as its value, in any script.
 
 A text without any letter is compared by its other visible characters.
 
 Characters are folded one by one, so the letters of a text are the letters of its parts, concatenated; except for marks
-whose order Unicode defines, see `needs_order`.  What could not be read is kept as a position, see `Letters.holes`.
+that have an order, see `needs_order`.  What could not be read is kept as a position, see `Letters.holes`.
 """
 
 import dataclasses
+import functools
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -31,6 +35,22 @@ UNKNOWN = "\ufffd"  # stands for what a tokenizer, or an earlier decoder of the 
 _DOTLESS_I = "\u0131"
 _MODIFIERS = ("\u02b0", "\u02ff")  # apostrophes and the like that Unicode calls letters
 _ELONGATIONS = "\u0640\u07fa"
+_PARTS = {"\u0e41": "\u0e40\u0e40", "\u0ec1": "\u0ec0\u0ec0"}  # vowels that look the same typed as two
+# The order of Thai and Lao signs to which Unicode gives none (combining class 0), as a class among those that it gives:
+# vowel signs below 103 and 118, tone marks 107 and 122.  Nikhahit stands behind the tone mark, as it does in U+0E33.
+_CLASSES = {
+    104: "\u0e31\u0e34\u0e35\u0e36\u0e37\u0e47",  # vowel signs above
+    107: "\u0e4c\u0e4e",  # killers
+    108: "\u0e4d",
+    109: "\u0e30\u0e32",  # vowels behind the consonant
+    117: "\u0ebc",  # lo below a consonant
+    119: "\u0eb1\u0eb4\u0eb5\u0eb6\u0eb7\u0ebb",
+    122: "\u0ecc",
+    123: "\u0ecd",
+    124: "\u0eb0\u0eb2",
+}
+_CLASS_OF = {sign: number for number, signs in _CLASSES.items() for sign in signs}
+_THAI_OR_LAO = re.compile("[\u0e30-\u0ecd]")
 # Beginnings of the names of characters that are worth several Latin letters: ideographs and syllables say more.
 _IDEOGRAPHS = ("CJK UNIFIED", "CJK COMPATIBILITY", "TANGUT", "NUSHU", "KHITAN", "CUNEIFORM", "EGYPTIAN", "ANATOLIAN")
 _SYLLABLES = ("HIRAGANA", "KATAKANA", "ETHIOPIC", "YI SYLLABLE", "CANADIAN SYLLABICS", "CHEROKEE", "VAI SYLLABLE")
@@ -106,16 +126,34 @@ def mixed(codes: np.ndarray) -> np.ndarray:
 
 
 def needs_order(codes: np.ndarray) -> np.ndarray:
-    """uint8: Unicode's combining class of each code point; 0 if it keeps its place."""
+    """uint8: the class of each code point, by which signs that follow each other are sorted; 0 if it keeps its place.
+
+    It is Unicode's combining class, and `_CLASSES` for signs of Thai and Lao that have none.
+    """
     different, number = np.unique(codes, return_inverse=True)
-    return np.array([unicodedata.combining(chr(code)) for code in different], np.uint8)[number]
+    return np.array([_class_of(chr(code)) for code in different], np.uint8)[number]
 
 
 HOLE = mixed(codes_of(UNKNOWN))[0]
 
 
+def _class_of(sign: str) -> int:
+    return _CLASS_OF.get(sign) or unicodedata.combining(sign)
+
+
+@functools.cache
+def _runs_with_order() -> re.Pattern:
+    """Two or more signs that have an order; none of Unicode's marks is beyond U+1F000."""
+    return re.compile(f"[{''.join(sign for sign in map(chr, range(0x300, 0x1F000)) if _class_of(sign))}]{{2,}}")
+
+
 def _in_order(folded: str) -> str:
-    return folded if folded.isascii() else unicodedata.normalize("NFD", folded)
+    if folded.isascii():
+        return folded
+    folded = unicodedata.normalize("NFD", folded)
+    if not _THAI_OR_LAO.search(folded):
+        return folded
+    return _runs_with_order().sub(lambda run: "".join(sorted(run[0], key=_class_of)), folded)
 
 
 def _decomposed(sign: str) -> str:
@@ -123,7 +161,7 @@ def _decomposed(sign: str) -> str:
     before, sign = "", unicodedata.normalize("NFKD", sign)
     while sign != before:
         before, sign = sign, unicodedata.normalize("NFKD", sign.casefold())
-    return sign.replace(_DOTLESS_I, "i")
+    return _PARTS.get(sign, sign.replace(_DOTLESS_I, "i"))
 
 
 def _is_visible(sign: str) -> bool:

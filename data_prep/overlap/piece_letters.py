@@ -21,8 +21,8 @@ class PieceLetters:
     """Reads token ids as letters: the same letters that `comparable.fold` finds in the decoded text.
 
     The letters of a text are those of its pieces, concatenated, except in three kinds of texts, which are decoded:
-    those with a piece that is part of a character's bytes; those with two marks in another order than Unicode's; and
-    those without letters, whose other characters count.
+    those with a piece that is part of a character's bytes; those with two marks in another order than that of
+    `comparable.needs_order`; and those without letters, whose other characters count.
     """
 
     def __init__(self, tokenizer: Tokenizer):

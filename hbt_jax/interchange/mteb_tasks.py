@@ -11,7 +11,7 @@ import mteb
 
 from hbt_jax.config import EvalConfig
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.files import check_writable
+from hbt_jax.files import PARTIAL, atomic_file, check_writable, utf8
 from hbt_jax.interchange.mteb_model import HbtModel
 from hbt_jax.interchange.revision import FOLDER
 from hbt_jax.mesh import keep_compiled
@@ -45,13 +45,16 @@ def run_tasks(config: EvalConfig, stop: StopRequest) -> None:
     )
     folder = Path(config.out) / FOLDER / str(model.mteb_model_meta.revision)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model_meta.json").write_text(model.mteb_model_meta.model_dump_json(indent=1), encoding="utf-8")
+    with atomic_file(str(folder / "model_meta.json")) as file:
+        file.write(utf8(model.mteb_model_meta.model_dump_json(indent=1)))
     for task in tasks:
         if stop.requested:
             raise Interrupted(f"between two tasks; finished ones are in {folder}; the same command does the others")
         path = folder / f"{task.metadata.name}.json"
         if not path.is_file():
-            _run(model, task).to_disk(path)
+            partial = path.with_name(path.name + PARTIAL)  # a file by its own name is read as finished
+            _run(model, task).to_disk(partial)
+            partial.replace(path)
         result = mteb.results.TaskResult.from_disk(path)
         print(f"{task.metadata.name}: {task.metadata.main_score} {result.get_score():.4f}", flush=True)
     print(f"results: {folder}")

@@ -76,3 +76,26 @@ def test_messages(arguments, message):
     ended = run(*TINY, *arguments)
     assert ended.returncode == 2 and ended.stdout == ""
     assert ended.stderr.startswith(f"error: {message}") and len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "given", ["--json={}/found.json", "--report={}/found.json/no/report.md", "--json={}", "--json="]
+)
+def test_a_check_that_fails_leaves_files_as_they_were(given, tmp_path):
+    """No slice is named v9, and neither a folder nor what is below a file can be written."""
+    (tmp_path / "found.json").write_text("earlier")
+    ended = run("--stand_in", "--model=tiny", "--topology=v9", given.format(tmp_path))
+    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
+    assert (tmp_path / "found.json").read_text() == "earlier"
+    if given == "--json={}":
+        assert ended.stderr == f"error: --json={tmp_path}: a folder: expected the name of a file\n"
+
+
+def test_the_result_replaces_an_earlier_one(tmp_path):
+    pytest.importorskip("libtpu")
+    (tmp_path / "found.json").write_text("earlier")
+    ended = run(*TINY, f"--json={tmp_path / 'found.json'}")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((tmp_path / "found.json").read_text())["update"]["fits"]
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]

@@ -80,6 +80,67 @@ def test_what_is_added_moves_nothing_and_another_seed_does(folder, tmp_path):
     assert asked(tmp_path / "out") != before
 
 
+def one_file(folder, code, rows):
+    """A file LANG.json with a paragraph for each (id, question, context)."""
+    paragraphs = [
+        {"context": context, "qas": [{"id": id_, "question": asked_, "answers": []}]} for id_, asked_, context in rows
+    ]
+    folder.mkdir(exist_ok=True)
+    (folder / f"{code}.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}), encoding="utf-8")
+
+
+def ids_of(folder):
+    """split -> code -> the ids of its questions."""
+    return {
+        split: {
+            path.stem: {question.id for one in squad_layout.read(path) for question in one.questions}
+            for path in (folder / split).glob("*.json")
+        }
+        for split in ("train", "validation")
+    }
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("Où est Líma ?", "Où est Li\u0301ma ?"),
+    ("Où est Líma ?", " Où  est Líma\u00a0? "), ("Lima", "Ｌｉｍａ"), ("東京", "東\u200b京"),
+])  # fmt: skip
+@pytest.mark.parametrize("codes", [("fr", "fr"), ("fr", "de")])
+@pytest.mark.parametrize("field", ["question", "context"])
+def test_paragraphs_of_one_text_are_in_one_split_whatever_their_ids_and_languages(field, codes, one, other, tmp_path):
+    # Each of 30 texts occurs in two paragraphs, typed differently, under two ids and with two other texts.
+    rows = {code: [] for code in codes}
+    for number in range(30):
+        for code, copy, text in zip(codes, "ab", (one, other), strict=True):
+            same, own = f"{number} {text}", f"{number} {copy}"
+            rows[code].append((f"{copy}{number}", same, own) if field == "question" else (f"{copy}{number}", own, same))
+    for code, its in rows.items():
+        one_file(tmp_path / "in", code, its)
+    counts = hold_out(tmp_path / "in", tmp_path / "out", 0.5)
+    ids = {split: of.get("fr", set()) | of.get("de", set()) for split, of in ids_of(tmp_path / "out").items()}
+    assert all(counts.values()) and sum(counts.values()) == 60
+    for of in ids.values():
+        assert {id_[1:] for id_ in of if id_[0] == "a"} == {id_[1:] for id_ in of if id_[0] == "b"}
+
+
+def test_paragraphs_are_connected_transitively_by_ids_questions_and_contexts(tmp_path):
+    # a-b by a question, b-c by a context, c-d by an id in another language.
+    english = [row for n in range(40) for row in (
+        (f"a{n}", f"asked {n}", f"a {n}"), (f"b{n}", f"asked {n}", f"told {n}"), (f"c{n}", f"c {n}", f"told {n}"),
+    )]  # fmt: skip
+    one_file(tmp_path / "in", "en", english)
+    one_file(tmp_path / "in", "de", [(f"c{n}", f"d {n}", f"d {n}") for n in range(40)])
+    hold_out(tmp_path / "in", tmp_path / "out", 0.5)
+    for of in ids_of(tmp_path / "out").values():
+        numbers = {id_[1:] for id_ in of["en"]}
+        assert 0 < len(numbers) < 40
+        assert of == {"en": {f"{sign}{n}" for sign in "abc" for n in numbers}, "de": {f"c{n}" for n in numbers}}
+
+
+def test_a_question_that_is_another_paragraphs_context_connects_nothing(tmp_path):
+    one_file(tmp_path / "in", "en", [(f"q{n}", f"text {n}", f"text {n + 1}") for n in range(40)])
+    assert all(hold_out(tmp_path / "in", tmp_path / "out", 0.5).values())
+
+
 def test_a_split_is_a_benchmark_by_its_path(folder, tmp_path):
     counts = hold_out(folder, tmp_path / "out", 0.4)
     read = load_benchmark(str(tmp_path / "out" / "validation"), "")
@@ -89,8 +150,15 @@ def test_a_split_is_a_benchmark_by_its_path(folder, tmp_path):
 
 
 def test_nothing_is_written_where_a_split_would_be_empty(folder, tmp_path):
-    one = write(tmp_path / "one", {"en": [["a"]]})
-    with pytest.raises(InputError, match=r"--part=0.5: no question of \S+one goes to (train|validation): give another"):
+    two = write(tmp_path / "two", {"en": [["a"], ["b"]]})
+    with pytest.raises(
+        InputError, match=r"--part=0.001: no question of \S+two goes to validation: give another part or"
+    ):
+        hold_out(two, tmp_path / "out", 0.001)
+    one = write(tmp_path / "one", {"en": [["a"], ["b"]], "de": [["a", "b"]]})
+    with pytest.raises(
+        InputError, match=r"one: all paragraphs share ids, questions or texts with each other, directly"
+    ):
         hold_out(one, tmp_path / "out", 0.5)
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match=r"--input_dir=\S+: no file such as en.json"):

@@ -44,6 +44,8 @@ def refused(ended: subprocess.CompletedProcess, folder: Path, process: int = os.
         ("launch/compare.py", ["--a=a", "--b=b", "--out={}"], "", False),
         ("launch/export.py", ["--model=m", "--out={}"], "", True),
         ("launch/embed.py", ["--model=m", "--output={}/texts.npy"], "texts.npy", True),
+        ("launch/compile_check.py", ["--topology=v5e:2x2", "--json={}/found.json"], "found.json", True),
+        ("launch/compile_check.py", ["--report={}/report.md"], "report.md", True),
         ("data_prep/prepare_facts.py", ["--out_dir={}"], "", False),
         (
             "data_prep/write_benchmark.py",

@@ -24,15 +24,16 @@ from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.ranking.layout import Layout, top_slots
 from hbt_jax.evaluation.ranking.rank import RankedQueries
+from hbt_jax.files import atomic_file
 
 TAG = "hbt_jax"
 
 
 def write_qrels(path: str, benchmark: Benchmark) -> None:
     """Writes every judgement of the benchmark."""
-    with open(path, "w", encoding="utf-8") as file:
+    with atomic_file(path) as file:
         for query in range(len(benchmark.queries)):
-            file.writelines(_judgements(benchmark, query, _relevant(benchmark, query)))
+            file.writelines(map(str.encode, _judgements(benchmark, query, _relevant(benchmark, query))))
 
 
 def _relevant(benchmark: Benchmark, query: int) -> list[int]:
@@ -49,7 +50,7 @@ class RunWriter(contextlib.AbstractContextManager):
     """Writes the runs of the chosen settings block by block; a context manager that closes the files.
 
     Args:
-      folder: an existing folder.
+      folder: an existing folder, one that gets its name when the runs are complete (files.atomic_folder).
       benchmark: queries and candidates.
       layout: of its candidates.
       depth: candidates per query; 0 for all.

@@ -29,6 +29,7 @@ from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, column
 from hbt_jax.evaluation.streamed import metrics
 from hbt_jax.evaluation.streamed.check import ShardContent
 from hbt_jax.evaluation.streamed.metrics import NDCG, UNJUDGED
+from hbt_jax.files import atomic_file
 
 _POOLS = ("monolingual", "multilingual")
 _TOP = 10
@@ -178,15 +179,19 @@ def query_blocks(ranked: Ranked) -> Iterator[dict[str, dict[str, float]]]:
 def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
     """Writes every judgement, with ids that are unique across languages."""
     queries = benchmark.queries
-    with open(path, "w", encoding="utf-8") as file:
+    with atomic_file(path) as file:
         for id_, code, grades in zip(queries.ids, queries.languages, benchmark.grades, strict=True):
-            file.writelines(f"{id_} 0 {joint_id(code, passage)} {grade}\n" for passage, grade in grades.items())
+            lines = (f"{id_} 0 {joint_id(code, passage)} {grade}\n" for passage, grade in grades.items())
+            file.writelines(map(str.encode, lines))
 
 
 def write_runs(
     folder: str, benchmark: StreamedBenchmark, ranked: Ranked, depth: int, poll: Callable[[], None] = lambda: None
 ) -> None:
-    """Writes the runs of both pools, `depth` candidates per query, and the qrels of each language."""
+    """Writes the runs of both pools, `depth` candidates per query, and the qrels of each language.
+
+    `folder` is one that gets its name when the runs are complete (files.atomic_folder).
+    """
     queries = benchmark.queries
     for code in benchmark.languages:
         poll()

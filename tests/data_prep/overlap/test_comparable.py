@@ -41,6 +41,7 @@ def test_these_are_one(one, other):
 
 @pytest.mark.parametrize(("one", "other"), [
     ("कि", "की"), ("क", "क्"), ("कं", "क"), ("ดี", "ดิ"), ("ไก่", "ไก้"), ("ກິ", "ກີ"), ("កិ", "កី"), ("ကိ", "ကီ"),
+    ("แก", "เก"), ("น้ำ", "น้า"), ("นำ", "นา"), ("ນ້ຳ", "ນ້າ"),
     ("か", "が"), ("は", "ぱ"), ("カ", "か"),
     ("コー", "コ"), ("人々", "人"), ("日", "目"), ("a1", "a2"), ("ł", "l"), ("ø", "o"), ("đ", "d"),
     ("ދި", "ދު"), ("한", "하"), ("?", "!"), ("👍", "👎"),
@@ -48,6 +49,40 @@ def test_these_are_one(one, other):
 ])  # fmt: skip
 def test_these_are_two(one, other):
     assert fold(one) != fold(other)
+
+
+THAI_TONES, LAO_TONES = "\u0e48\u0e49\u0e4a\u0e4b", "\u0ec8\u0ec9\u0eca\u0ecb"
+
+
+@pytest.mark.parametrize(("consonant", "tone", "am", "nikhahit", "aa"), [
+    *(("น", tone, "\u0e33", "\u0e4d", "\u0e32") for tone in THAI_TONES),
+    *(("ນ", tone, "\u0eb3", "\u0ecd", "\u0eb2") for tone in LAO_TONES),
+])  # fmt: skip
+def test_sara_am_and_its_tone_are_the_same_in_any_order_and_from_any_parts(consonant, tone, am, nikhahit, aa):
+    ways = [tone + am, am + tone, tone + nikhahit + aa, nikhahit + tone + aa, nikhahit + aa + tone]
+    folded = {fold(f"{consonant}{way}{consonant}") for way in ways}
+    assert folded == {consonant + tone + nikhahit + aa + consonant}
+    others = [am, *(other + am for other in THAI_TONES + LAO_TONES if other != tone), tone + aa, tone + nikhahit, tone]
+    assert folded.isdisjoint(fold(f"{consonant}{other}{consonant}") for other in others)
+    assert fold(f"{consonant}{consonant}{tone}{am}") not in folded  # the tone of another consonant
+
+
+@pytest.mark.parametrize(("right", "otherwise"), [
+    ("ที่", "ท\u0e48\u0e35"), ("พันธุ์", "พันธ\u0e4c\u0e38"), ("สิทธิ์", "สิทธ\u0e4c\u0e34"), ("ข้าว", "ขา\u0e49ว"),
+    ("เล็่น", "เล\u0e48\u0e47น"), ("แม่", "เเม่"), ("สฺมิํ", "สฺม\u0e4d\u0e34"),
+    ("ທີ່", "ທ\u0ec8\u0eb5"), ("ຂໍ້", "ຂ\u0ec9\u0ecd"), ("ເຈົ້າ", "ເຈ\u0ec9\u0ebbາ"), ("ຫຼ້າ", "ຫ\u0ec9\u0ebcາ"), ("ແມ່", "ເເມ່"),
+])  # fmt: skip
+def test_signs_of_thai_and_lao_syllables_are_the_same_in_any_order(right, otherwise):
+    assert right != otherwise and fold(right) == fold(otherwise) == fold(fold(right))
+
+
+@pytest.mark.parametrize("text", [
+    "\u0e4d\u0f71\u0e4d\u0e48", "\u0f71\u0e4d\u0e48\u0e38", "ก\u0e32\u0f72\u0e4d\u3099\u0ec8\u0e48",
+])  # fmt: skip
+def test_marks_of_several_scripts_are_in_order_after_one_pass(text):
+    assert fold(fold(text)) == fold(text)
+    order = comparable.needs_order(comparable.codes_of(fold(text)))
+    assert all(one <= other or not other for one, other in zip(order[:-1], order[1:], strict=True))
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u200b\u00a0", "\ufeff\ufe0f", "\x00\x1f"])

@@ -61,7 +61,7 @@ def test_texts_of_every_language_and_awkward_ones(kind):
 
 SIGNS = st.sampled_from(sorted({sign for code in XM3600 for text in texts_of(code) for sign in text}))
 MARKS = st.sampled_from(
-    "\u0e38\u0e48\u0e3a\u0eb8\u0ec8\u093c\u094d\u09bc\u09cd\u3099\u309a\u0301\u0323\u0345\u064e\u0651\u1039\u1037\u17d2\u0f71\u0f72"
+    "\u0e38\u0e48\u0e3a\u0e4d\u0e32\u0e33\u0e34\u0e4c\u0eb8\u0ec8\u0ecd\u0eb2\u0eb3\u0ebc\u093c\u094d\u09bc\u09cd\u3099\u309a\u0301\u0323\u0345\u064e\u0651\u1039\u1037\u17d2\u0f71\u0f72"
 )
 ODD = st.sampled_from(" \u200b\u200d\u00ad.,!?#▁Ġ\ufffdİıſßẞσςΣ①ﬁﷺ㍿ｶﾞ가각ᄀ\u1161\u11a8東😀𝔘\n")
 
@@ -118,6 +118,8 @@ class Pieces:
     (("the", " The", ",", "?"), "thethe"), (("ก", "\u0e48", "\u0e38"), "ก\u0e38\u0e48"),
     (("ก", "\u0e48", "\u200b", "\u0e38"), "ก\u0e38\u0e48"), (("か", "\u3099"), "かか\u3099"), (("?", "!"), "?!"),
     (("ab", "\ufffd", "c"), "ab\ufffdc"), (("\u0e48", "\u0e38"), "\u0e38\u0e48"), (("I", "\u0307", "ı"), "ii"),
+    (("น", "\u0e4d", "\u0e49", "\u0e32"), "น\u0e49\u0e4d\u0e32"), (("น้", "\u0e33"), "น\u0e49\u0e4d\u0e32"),
+    (("นำ", "\u0e49"), "น\u0e49\u0e4d\u0e32"), (("ນໍ", "\u0ec9າ"), "ນ\u0ec9\u0ecd\u0eb2"), (("เ", "เม"), "เเม"),
 ])  # fmt: skip
 def test_what_pieces_are_together(pieces, folded):
     found = PieceLetters(Pieces(*pieces, "a")).letters(np.arange(1, len(pieces) + 1), np.array([0, len(pieces)]))

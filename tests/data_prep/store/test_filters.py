@@ -90,6 +90,37 @@ def test_case_and_spaces_make_no_other_content_and_other_forms_only_where_the_to
     assert {one, *same} == {one} and one != third
 
 
+@pytest.mark.parametrize(("one", "other"), [
+    ("IŞIK", "ışık"), ("Işık", "ışık"), ("İSTANBUL", "istanbul"), ("ISTANBUL", "istanbul"), ("İstanbul", "Istanbul"),
+    ("I\u0307zmir", "İZMİR"), ("i\u0307zmir", "izmir"), ("İSTANBUL".lower(), "istanbul"), ("ışık".upper(), "ışık"),
+    ("QIZIL İL", "qızıl il"), ("Ìlẹ̀", "ìlẹ̀"),
+])  # fmt: skip
+@pytest.mark.parametrize("folding", [Folding(), Folding(compatibility=True), Folding(case=True, accents=True)])
+def test_the_case_of_the_turkic_i_makes_no_other_content(one, other, folding):
+    first, second, another = content_keys([one, other, one + "s"], folding)
+    assert first == second != another
+
+
+@pytest.mark.parametrize(("one", "other"), [("ilk", "elk"), ("ışık", "ısık"), ("Íl", "il"), ("Ïl", "il"), ("ił", "il")])
+def test_other_letters_beside_the_turkic_i_make_another_content(one, other):
+    first, second = content_keys([one, other], Folding())
+    assert first != second
+
+
+def test_pairs_are_equal_by_the_turkic_i_in_the_language_that_has_them(tmp_path, tokenizer_folder):  # noqa: F811
+    queries = {"a": {"tr": "Işık İLİ"}, "b": {"tr": "Deniz", "az": "QIZIL İL"}, "c": {"tr": "Ev", "az": "dağ"}}
+    passages = {"a": {"tr": "ışık ili"}, "b": {"tr": "Bir su", "az": "qızıl il"}, "c": {"tr": "Bir yer", "az": "Uca"}}
+
+    def records(table):
+        if table == "pairs":
+            return [{"query": id_, "passage": id_, "group": id_, "negatives": []} for id_ in queries]
+        items = queries if table == "queries" else passages
+        return [{"id": id_, "language": code, "text": text} for id_, by in items.items() for code, text in by.items()]
+
+    manifest = build_store("made", "train", "raw", tmp_path / "store", tokenizer_folder, records=records)
+    assert manifest["dropped"] == {EQUAL: 2} and manifest["pairs"]["rows"] == 1
+
+
 def test_the_order_of_negatives_makes_no_other_pair_but_any_other_row_does():
     query, passage = np.array([1, 1, 1, 2, 1, 1]), np.array([5, 5, 5, 5, 6, 5])
     negatives, counts = np.array([8, 9, 9, 8, 8, 8, 9, 8, 9]), np.array([2, 2, 1, 2, 2, 0])

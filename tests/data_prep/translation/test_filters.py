@@ -36,6 +36,13 @@ def test_a_failure_is_counted_at_the_first_filter(target, translation, failed):
     assert failures([ASKED], [translation], "en", target, Limits()) == [failed]
 
 
+def test_a_copy_with_its_case_changed_by_the_rule_of_turkish_is_a_copy():
+    turkish = "Iğdır ilinin en kalabalık ilçesi hangisidir"
+    for copy in (turkish, turkish.upper(), "IĞDIR İLİNİN EN KALABALIK İLÇESİ HANGİSİDİR", "ığdır" + turkish[5:]):
+        assert failures([turkish], [copy], "tr", "az", Limits()) == [COPIED]
+    assert failures([turkish], ["Iğdır vilayətinin ən sıx rayonu hansıdır"], "tr", "az", Limits()) == [None]
+
+
 def test_names_and_numbers_may_stay_as_they_are():
     sources = ["Lima", "1990", "John von Neumann", "1, 2, 3, 4"]
     assert failures(sources, sources, "en", "de", Limits()) == [None, None, None, COPIED]

@@ -14,7 +14,7 @@ import contextvars
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import langcodes
@@ -46,7 +46,7 @@ class Language:
     @property
     def under_resourced(self) -> bool:
         """Whether it is among UNDER_RESOURCED, or the languages that `state_under_resourced` states."""
-        return self.code in _stated.get()
+        return canonical(self.code) in _stated.get()
 
 
 XM3600 = (
@@ -151,7 +151,9 @@ def is_known(code: object) -> bool:
 
 
 def own_code(code: str) -> str:
-    """The code of an evaluation's language: a benchmark's own codes stay, such as Tatoeba's tl; others are canonical.
+    """A code as results have it: those of published benchmarks stay, such as Tatoeba's tl; others are canonical.
+
+    What users name is read by `canonical`, so that two spellings of a language are one.
 
     Raises:
       InputError: as `canonical`.
@@ -159,13 +161,12 @@ def own_code(code: str) -> str:
     return code if code in LISTED else canonical(code)
 
 
-def by_language(codes: Mapping[Place, str], named: str, of: Callable[[str], str] = own_code) -> dict[str, Place]:
-    """{code: place}, from the code that each place names, in the order of the places.
+def by_language(codes: Mapping[Place, str], named: str) -> dict[str, Place]:
+    """{canonical code: place}, from the code that each place names, in the order of the places.
 
     Args:
       codes: place, such as a file -> the code it names.
       named: how places are named, for the message on an unknown code.
-      of: `own_code` or `canonical`.
 
     Raises:
       InputError: a code is unknown, or two places name one language.
@@ -173,7 +174,7 @@ def by_language(codes: Mapping[Place, str], named: str, of: Callable[[str], str]
     found = {}
     for place, written in codes.items():
         try:
-            code = of(written)
+            code = canonical(written)
         except InputError as error:
             raise InputError(f"{place}: {unknown_language(written, named)}") from error
         if code in found:
@@ -192,8 +193,8 @@ def language(code: str) -> Language:
 
 @contextlib.contextmanager
 def state_under_resourced(codes: Iterable[str]) -> Iterator[None]:
-    """Within the context, `codes` are the under-resourced languages; raises InputError for an unknown code."""
-    token = _stated.set(tuple(language(code).code for code in codes))
+    """Within the context, `codes` are the under-resourced languages, in any spelling; raises InputError if unknown."""
+    token = _stated.set(tuple(dict.fromkeys(map(canonical, codes))))
     try:
         yield
     finally:

@@ -16,10 +16,10 @@ _AS_PUBLISHED = "they are judged by their ids alone, as published numbers count"
 
 
 def check_language(place: str, code: object) -> str:
-    """The language's own code; raises InputError if it is unknown."""
+    """The canonical code of a language; raises InputError if it is unknown."""
     if not languages.is_known(code):
         raise InputError(f"{place}: {languages.unknown_language(code)}")
-    return languages.own_code(code)
+    return languages.canonical(code)
 
 
 def benchmark_of(

@@ -59,6 +59,12 @@ def test_copies_are_reported_and_judged_as_published(tmp_path):
     )
 
 
+def test_spellings_of_a_language_are_one_language(tmp_path):
+    corpus = [{"_id": "d1", "text": "isa", "language": "tl"}, {"_id": "d2", "text": "dalawa", "language": "tgl_Latn"}]
+    benchmark = load_benchmark(str(write(tmp_path / "mine", corpus, QUERIES[:1], ["q1\td1\t1"])), "", language="fil")
+    assert benchmark.languages == ("fil",)
+
+
 def test_copies_of_queries_without_an_answer_and_of_no_text_do_not_count(tmp_path):
     queries = [QUERIES[0], {**QUERIES[0], "_id": "q9"}]
     blank = [{"_id": id_, "text": ""} for id_ in ("d1", "d2")]

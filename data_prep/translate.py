@@ -42,7 +42,7 @@ from data_prep.translation.work import translate_missing  # noqa: E402
 from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402
-from hbt_jax.languages import own_code  # noqa: E402
+from hbt_jax.languages import canonical  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 
 SHARD_TEXTS = 2048
@@ -89,8 +89,7 @@ def translate(
         one of the languages there.
       Interrupted: `stop` was requested; finished shards are kept.
     """
-    source_language, languages = own_code(source_language), tuple(map(own_code, languages))
-    _check_languages(source_language, languages, translator)
+    source_language, languages = _languages(source_language, languages, translator)
     stop = stop or StopRequest()
 
     def records(table: str) -> Iterator[dict]:
@@ -117,14 +116,26 @@ def translate(
     return report
 
 
-def _check_languages(source_language: str, languages: Sequence[str], translator: Translator) -> None:
-    if not languages or len(set(languages)) < len(languages) or source_language in languages:
-        raise InputError(
-            f"--languages={','.join(languages)}: expected one or more codes, each once, other than"
-            f" --source_language={source_language}"
-        )
-    for code in (source_language, *languages):
+def _languages(source: str, languages: Sequence[str], translator: Translator) -> tuple[str, tuple[str, ...]]:
+    """The canonical codes of the language to translate from, and of those to translate to; says which they respell."""
+    expected = (
+        f"--languages={','.join(languages)}: expected one or more codes, each once, other than"
+        f" --source_language={source}"
+    )
+    written: dict[str, str] = {}
+    for code in (source, *languages):
+        known = canonical(code)
+        if known in written:
+            raise InputError(f"{expected}; {written[known]!r} and {code!r} are both {known}")
+        written[known] = code
+    if not languages:
+        raise InputError(expected)
+    for code in written:
         translator.check(code)
+    for known, code in written.items():
+        if code != known:
+            print(f"{code!r} is counted as {known}, the same language", flush=True)
+    return canonical(source), tuple(map(canonical, languages))
 
 
 def _write_rows(

@@ -4,7 +4,7 @@
     python data_prep/upload_store.py STORE gs://BUCKET/FOLDER
 
 launch/train.py then reads it by `--stores=gs://BUCKET/FOLDER`.  A complete store is never overwritten; the remains of
-an interrupted upload are.
+an interrupted upload are.  The place is held meanwhile (hbt_jax/bucket/hold.py), so that two uploads never mix.
 """
 
 import concurrent.futures
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, files, read_manifest  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.data.store import open_store  # noqa: E402
@@ -34,20 +35,28 @@ _FILES = 4  # files uploaded at a time
 def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterator[pathlib.Path]:
     """Yields the folder to write a store to: OUT_DIR, or a temporary one that is uploaded there when the block ends.
 
-    If the upload fails, the store is kept and the user is told where it is.
+    A place in a bucket is held from the start, so that a second command for it ends before its work.  If the upload
+    fails, the store is kept and the user is told where it is.
 
     Args:
       out_dir: folder, or gs://BUCKET/FOLDER.
       flag: the flag that gave it.
 
     Raises:
-      InputError: OUT_DIR is in a bucket and already holds a store, or it cannot be reached or written.
+      InputError: OUT_DIR is in a bucket and already holds a store, is in use by another process, or it cannot be
+        reached or written.
     """
     if not is_remote(out_dir):
         yield pathlib.Path(out_dir)
         return
     place = os.fspath(out_dir)
     check_absent(RemoteFolder(place), flag)  # before hours of work
+    with held_anywhere(place, flag):
+        yield from _uploaded(place, flag)
+
+
+def _uploaded(place: str, flag: str) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder and then uploads the store in it, see `local_output`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="store_"))
     try:
         yield folder / "store"
@@ -61,7 +70,7 @@ def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterato
         raise
     command = f"python data_prep/upload_store.py {folder / 'store'} {place}"
     try:
-        upload_store(folder / "store", place, flag)
+        _upload(folder / "store", place, flag)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"the store is complete in {folder / 'store'}, but not uploaded; to upload it: {command}"
@@ -92,9 +101,18 @@ def upload_store(store: str | os.PathLike, place: str, given: str = "PLACE") -> 
     """Copies a complete local store to a bucket, and compares the sizes there.
 
     Raises:
-      InputError: the store is not complete, the place already holds one, or it cannot be written.
+      InputError: the store is not complete, the place already holds one, is in use by another process, or it cannot be
+        written.
     """
-    folder, remote = pathlib.Path(store), RemoteFolder(place)
+    open_store(pathlib.Path(store))
+    check_absent(RemoteFolder(place), given)
+    with held_anywhere(place, given):
+        _upload(pathlib.Path(store), place, given)
+
+
+def _upload(folder: pathlib.Path, place: str, given: str) -> None:
+    """Copies a store to a place that this process holds."""
+    remote = RemoteFolder(place)
     open_store(folder)
     check_absent(remote, given)
     manifest = read_manifest(folder)
@@ -110,7 +128,7 @@ def upload_store(store: str | os.PathLike, place: str, given: str = "PLACE") -> 
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    check_absent(remote, given)  # another upload may have finished meanwhile
+    check_absent(remote, given)  # something that does not hold the place may have written a store meanwhile
     _put(remote, folder, MANIFEST, (folder / MANIFEST).stat().st_size)
     print(f"uploaded {size / 1e9:,.2f} GB to {remote.place}", flush=True)
     if "files" not in manifest["tokenizer"]:

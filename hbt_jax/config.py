@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hbt_jax.errors import InputError
-from hbt_jax.languages import UNDER_RESOURCED, own_code
+from hbt_jax.languages import UNDER_RESOURCED, canonical
 
 JOINT = "joint"
 BATCHINGS = ("hybrid", "x-x-mono", "x-x", "x-y", JOINT)
@@ -180,7 +180,7 @@ def _check_languages(flag: str, codes: tuple[str, ...]) -> None:
     """Raises InputError for a code that is no language's."""
     for code in codes:
         try:
-            own_code(code)
+            canonical(code)
         except InputError as error:
             raise InputError(f"--{flag}={','.join(codes)}: {error}") from error
 

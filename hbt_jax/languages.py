@@ -14,11 +14,12 @@ import contextvars
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import langcodes
 from babel.core import get_global
+from langcodes.registry_parser import parse_registry
 
 from hbt_jax.errors import InputError
 
@@ -45,7 +46,7 @@ class Language:
     @property
     def under_resourced(self) -> bool:
         """Whether it is among UNDER_RESOURCED, or the languages that `state_under_resourced` states."""
-        return self.code in _stated.get()
+        return canonical(self.code) in _stated.get()
 
 
 XM3600 = (
@@ -102,10 +103,21 @@ BELEBELE = {
 LISTED = frozenset({*XM3600, *XQUAD_R, *MLQA_R, *MIRACL, *TATOEBA.values(), *BELEBELE.values()})
 
 _EXPECTED = "expected a BCP-47 or ISO 639-3 code such as de, zh-Hant, ha or arb_Arab"
-_SPECIAL = ("mis", "mul", "und", "zxx")  # ISO 639's codes for what is no one language
+_SPECIAL = ("mis", "mul", "und", "zxx", "i-default")  # codes for what is no one language
 _OURS = {"nb": "no", "pbt": "ps"}  # standard forms that benchmarks name by the wider code, beside CLDR's
 _VARIETIES = ("fat", "mhr", "quz", "tw")  # CLDR names them by the wider code; data sets have them beside it
 _FAMILIES = {"ber": "ber_Latn_DZ"}  # LASER's texts; CLDR has no likely script of a family
+# Names that are no BCP-47 codes, or codes of something else, as others use them -> our code.
+_NAMED_ELSEWHERE = {
+    # Wikipedia's
+    "bat-smg": "sgs", "be-x-old": "be", "cbk-zam": "cbk", "fiu-vro": "vro", "map-bms": "jv", "roa-rup": "rup",
+    "roa-tara": "nap", "simple": "en", "sr-ec": "sr", "sr-el": "sr-Latn", "zh-classical": "lzh",
+    # Microsoft's, Tesseract's, mBART's
+    "zh-chs": "zh", "zh-cht": "zh-Hant", "chi-sim": "zh", "chi-tra": "zh-Hant", "ar-ar": "ar",
+    # CC-100's
+    "bn-rom": "bn-Latn", "hi-rom": "hi-Latn", "ta-rom": "ta-Latn", "te-rom": "te-Latn", "ur-rom": "ur-Latn",
+}  # fmt: skip
+_NO_REGION = re.compile("AA|Q[M-Z]|X[A-JL-Z]|ZZ")  # for private use, such as mBART's en_XX; XK is Kosovo
 _NO_SCRIPT = "Zzzz"
 _NOT_ONE = {"sh": ("bs", "hr", "sr"), "hbs": ("bs", "hr", "sr"), "chs": ("zh",)}  # of several languages, or of none
 _PART_OF = {"Hang": "Kore"}  # a script -> the combined script that CLDR has for the language written in it
@@ -117,7 +129,9 @@ def canonical(code: str) -> str:
     Codes that another replaces, overlong codes and codes of standard forms become the code that CLDR has for the
     language; a script or region is left out where CLDR's likely subtags give it anyway (Unicode Technical Standard 35,
     "Remove Likely Subtags", favouring the script).  Variants, extensions, POSIX encodings and modifiers do not name a
-    language and are left out.
+    language and are left out.  A code for private use alone (x-klingon) names none.  Wikipedia's and some other names
+    that are no codes are known (map-bms).  Of two languages (zh-yue) the second counts, if IANA's registry has it as a
+    part of the first; otherwise they are a pair, and no code.
 
     Raises:
       InputError: no language has the code; the message names the code that was probably meant.
@@ -137,7 +151,9 @@ def is_known(code: object) -> bool:
 
 
 def own_code(code: str) -> str:
-    """The code of an evaluation's language: a benchmark's own codes stay, such as Tatoeba's tl; others are canonical.
+    """A code as results have it: those of published benchmarks stay, such as Tatoeba's tl; others are canonical.
+
+    What users name is read by `canonical`, so that two spellings of a language are one.
 
     Raises:
       InputError: as `canonical`.
@@ -145,13 +161,12 @@ def own_code(code: str) -> str:
     return code if code in LISTED else canonical(code)
 
 
-def by_language(codes: Mapping[Place, str], named: str, of: Callable[[str], str] = own_code) -> dict[str, Place]:
-    """{code: place}, from the code that each place names, in the order of the places.
+def by_language(codes: Mapping[Place, str], named: str) -> dict[str, Place]:
+    """{canonical code: place}, from the code that each place names, in the order of the places.
 
     Args:
       codes: place, such as a file -> the code it names.
       named: how places are named, for the message on an unknown code.
-      of: `own_code` or `canonical`.
 
     Raises:
       InputError: a code is unknown, or two places name one language.
@@ -159,7 +174,7 @@ def by_language(codes: Mapping[Place, str], named: str, of: Callable[[str], str]
     found = {}
     for place, written in codes.items():
         try:
-            code = of(written)
+            code = canonical(written)
         except InputError as error:
             raise InputError(f"{place}: {unknown_language(written, named)}") from error
         if code in found:
@@ -178,8 +193,8 @@ def language(code: str) -> Language:
 
 @contextlib.contextmanager
 def state_under_resourced(codes: Iterable[str]) -> Iterator[None]:
-    """Within the context, `codes` are the under-resourced languages; raises InputError for an unknown code."""
-    token = _stated.set(tuple(language(code).code for code in codes))
+    """Within the context, `codes` are the under-resourced languages, in any spelling; raises InputError if unknown."""
+    token = _stated.set(tuple(dict.fromkeys(map(canonical, codes))))
     try:
         yield
     finally:
@@ -246,25 +261,44 @@ def unknown_language(code: object, expected: str = "", known: Collection[str] | 
 @functools.lru_cache(maxsize=4096)
 def _canonical(code: str) -> str | None:
     """See `canonical`; None for what is no code of one language."""
+    plain = re.split("[.@]", code.strip())[0].replace("_", "-")
+    plain = _NAMED_ELSEWHERE.get(plain.casefold(), plain)
     try:
-        narrow = langcodes.Language.get(re.split("[.@]", code.strip())[0])
+        narrow = langcodes.Language.get(plain)
     except langcodes.LanguageTagError:
         return None
-    written = re.split("[-_.@]", code.strip())[0].casefold()
     tag = narrow if narrow.language in _VARIETIES else narrow.prefer_macrolanguage()
     own = tag.language
     script, region = _PART_OF.get(tag.script, tag.script), tag.territory
     for extension in tag.extlangs or ():  # ar-arz is arz; a region of three letters looks alike: ar-EGY
-        if alias := get_global("territory_aliases").get(extension.upper()):
+        alias = get_global("territory_aliases").get(extension.upper())
+        if alias and extension.upper() in plain.split("-"):
             region = alias[0]
-        else:
-            own = extension
+            continue
+        part = langcodes.Language.get(extension).language  # nn for nno
+        if not {(extension, narrow.language), (part, narrow.language), (extension, own)} & _registered_parts():
+            return None  # a pair of languages, or a name by a standard that is not known here
+        return _canonical("-".join(filter(None, (extension, tag.script, tag.territory))))
+    region = None if region and _NO_REGION.fullmatch(region) else region
     stated = [part for part in (own, script, region) if part]
-    if own is None or written in (*_SPECIAL, *_NOT_ONE) or "qaa" <= own <= "qtz":
+    first = plain.casefold().partition("-")[0]
+    if own is None or {first, plain.casefold()} & {*_SPECIAL, *_NOT_ONE, "x"} or "qaa" <= own <= "qtz":
         return None
     if not langcodes.tag_is_valid("-".join(stated)):
         return None
     return _shortest(_OURS.get(own, own), script, region)
+
+
+@functools.cache
+def _registered_parts() -> frozenset[tuple[str, str]]:
+    """(language, wider language) for all that IANA's registry has, and the languages that may stand after another."""
+    return frozenset(
+        (entry["Subtag"], wider)
+        for entry in parse_registry()
+        if entry["Type"] in ("language", "extlang")
+        for wider in (entry.get("Macrolanguage"), *entry.get("Prefix", ()))
+        if wider
+    )
 
 
 def _shortest(own: str, script: str | None, region: str | None) -> str:
@@ -305,7 +339,7 @@ def _meant(code: str) -> tuple[str, ...]:
         and (of_country := get_global("likely_subtags").get(f"und_{plain.upper()}"))
     ):
         return (canonical(of_country),)
-    if "".join(others).isalpha() and (found := _canonical(plain)):  # zh-CHS
+    if "".join(others).isalpha() and not any(map(is_known, others)) and (found := _canonical(plain)):  # de_frak
         return (found,)
     return _named(code.partition("(")[0].strip())
 

@@ -22,6 +22,7 @@ from data_prep.overlap.shingles import Found, Rules, rules, unsure
 from data_prep.store.rows import Rows, read_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
+from hbt_jax.languages import canonical, is_known
 from hbt_jax.models.tokenizer import Tokenizer
 
 MOST_UNKNOWN = (
@@ -167,8 +168,9 @@ class _Comparing:
     def _not_compared(self, of_benchmark: dict[tuple[str, str], Count]) -> dict[str, str]:
         reasons: dict[str, list[str]] = collections.defaultdict(list)
         own, theirs = _by_language(self._counts), _by_language(of_benchmark)
+        there = {canonical(code) for code in own if is_known(code)}
         for code in self._benchmark.languages:
-            if code not in own:
+            if code not in own and canonical(code) not in there:  # Belebele's tl is fil in stores
                 reasons[code].append("the store has no text in this language")
             reasons[code] += _lost(theirs.get(code, []))
         for code, first in self._first_unsure.items():

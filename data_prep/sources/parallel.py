@@ -17,7 +17,7 @@ from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.line_files import decoded, lines
 from hbt_jax.errors import InputError
-from hbt_jax.languages import by_language, canonical
+from hbt_jax.languages import by_language
 from hbt_jax.text_identity import identity_text
 
 BLANK = "blank lines, counted per language"
@@ -73,7 +73,7 @@ class Parallel(RowsBuilder):
 def _of_languages(files: Sequence[Path]) -> dict[str, Path]:
     """Language -> its file, in the order of the files."""
     named = "files are named after the language of their lines, such as en.txt"
-    return by_language({path: path.stem for path in files}, named, canonical)
+    return by_language({path: path.stem for path in files}, named)
 
 
 def _lengths(files: Sequence[Path]) -> dict[Path, int]:

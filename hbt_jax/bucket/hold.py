@@ -33,10 +33,11 @@ def held_anywhere(place: str, flag: str) -> contextlib.AbstractContextManager[No
     """Holds a folder while the block runs, in a bucket or not; raises InputError if it is in use or cannot be written.
 
     Args:
-      place: the folder.
+      place: the folder; file:// is held as the local folder that it is.
       flag: the option that names another place, for messages.
     """
-    return _held(place, flag) if is_remote(place) else held(place, flag)
+    local = RemoteFolder(place).local if is_remote(place) else place
+    return _held(place, flag) if local is None else held(local, flag)
 
 
 @contextlib.contextmanager

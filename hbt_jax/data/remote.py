@@ -35,6 +35,11 @@ class RemoteFolder:
             self._files, self._root = fsspec.core.url_to_fs(self.place)
         self._files.invalidate_cache()
 
+    @property
+    def local(self) -> str | None:
+        """The local folder that the place is (file://); None for all others."""
+        return self._root if isinstance(self._files, LocalFileSystem) else None
+
     def size(self, name: str) -> int | None:
         """The size of a file in bytes; None if it does not exist."""
         with self._one_line("read", name):
@@ -78,12 +83,19 @@ class RemoteFolder:
             self._files.pipe_file(self._path(name), content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a small file only if there is none with that name, and returns whether it did; atomic in buckets."""
+        """Writes a small file only if there is none with that name, and returns whether it did.
+
+        This is atomic in buckets of Google and Amazon; other file systems may have to look first and then write.
+        """
         with self._one_line("written", name):
             try:
                 self._files.pipe_file(self._path(name), content, mode="create")
             except FileExistsError:
                 return False
+            except (TypeError, NotImplementedError):  # the file system has no such mode
+                if self._files.exists(self._path(name)):
+                    return False
+                self._files.pipe_file(self._path(name), content)
             return True
 
     def remove(self, name: str) -> None:

@@ -195,6 +195,16 @@ def test_what_was_not_compared_is_not_called_clean(store, tmp_path, capsys, lang
     assert re.search(f"not compared: {language}: {reason}", printed)
 
 
+def test_a_language_that_a_benchmark_names_by_another_code_is_compared(tokenizer, tmp_path):
+    queries = [{"fil": text["en"]} for text in QUERIES]
+    make_text_store(tmp_path / "store", tokenizer, queries, PASSAGES)
+    for code, missing in (("tl", False), ("fil", False), ("fr", True)):  # Belebele's and Tatoeba's code is tl
+        texts = BenchmarkTexts(["1"], ["1"], [code], [OTHER])
+        opened, used = open_with_tokenizer(tmp_path / "store")
+        overlap = Comparison(used, SHINGLE, NEAR).compare(opened, Benchmark("mine", texts, texts, pad_relevant([[0]])))
+        assert ("the store has no text in this language" in overlap.not_compared.get(code, "")) is missing
+
+
 @pytest.mark.parametrize(("text", "verdict"), [
     ("совсем другие буквы", "not known"), ("WHEN ΔΙΔ THE ΗΑΡΒΟΥΡ FREEZE?", "not known"), ("日", "not known"),
     ("👍", "not known"), ("the harbour 日", "not known"), (f"{OTHER} 日 {OTHER}", "clean"), (OTHER, "clean"),

@@ -236,12 +236,32 @@ def test_other_settings_and_damage_are_refused(english, tmp_path):
         translate(**given | {"raw_dir": tmp_path / "raw2"}, translator=Speller())
 
 
+def test_languages_by_any_code_are_translated_to_as_one(english, tmp_path, capsys):
+    speller = Speller()
+    given = {**english, "out_dir": tmp_path / "out", "translator": speller, "source_language": "eng"}
+    report = translate(**given, languages=["tl", "rus"])
+    assert list(report["languages"]) == ["fil", "ru"] and {target for target, _ in speller.seen} == {"fil", "ru"}
+    said = capsys.readouterr().out
+    for written, code in (("eng", "en"), ("tl", "fil"), ("rus", "ru")):
+        assert f"{written!r} is counted as {code}, the same language" in said
+    assert set(read(tmp_path / "out" / "train.jsonl")[0]["query"]) <= {"en", "fil", "ru"}
+    seen = len(speller.seen)
+    translate(**given, languages=["fil"])
+    assert len(speller.seen) == seen
+
+
 def test_wrong_languages_and_folders_are_named(english, tmp_path):
     given = {**english, "translator": Speller()}
     for languages in ([], ["de", "de"], ["en"]):
         with pytest.raises(
             InputError, match="--languages=.*: expected one or more codes, each once, other than --source_"
         ):
+            translate(**given, out_dir=tmp_path / "out", languages=languages)
+    for languages, said in (
+        (["tl", "fil"], "'tl' and 'fil' are both fil"), (["zh-CN", "de", "zh"], "'zh-CN' and 'zh' are both zh"),
+        (["eng"], "'en' and 'eng' are both en"), (["kzj", "dtp"], "'kzj' and 'dtp' are both dtp"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"expected one or more codes, .* than --source_language=en; {said}$"):
             translate(**given, out_dir=tmp_path / "out", languages=languages)
     with pytest.raises(InputError, match="unknown language 'xx': expected a BCP-47 or"):
         translate(**given, out_dir=tmp_path / "out", languages=["xx"])

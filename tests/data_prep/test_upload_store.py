@@ -2,11 +2,13 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from data_prep.decontaminate import decontaminate
 from data_prep.inspect_store import inspect_store
 from data_prep.store.rows import open_with_tokenizer
 from data_prep.upload_store import local_output, upload_store
+from hbt_jax.bucket.hold import held_anywhere
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store import open_store
 from hbt_jax.data.store_cache import local_store
@@ -79,6 +82,29 @@ def test_a_store_that_is_there_is_refused_and_one_that_is_there_in_part_is_not(t
         upload_store(store, place)
     with pytest.raises(InputError, match=f"--out_dir={place}: already holds a store"), local_output(place):
         raise AssertionError("built for nothing")
+
+
+def test_a_second_process_for_a_place_in_use_ends_at_once(tmp_path, store, place):
+    command = [sys.executable, "data_prep/upload_store.py", str(store), place]
+    local = tmp_path / "bucket" / "store"
+    with held_anywhere(place, "--out_dir"):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert [path.name for path in local.iterdir()] == [".held"]  # the record of the local folder that it is
+    assert done.returncode == 2
+    assert f"error: {local} is in use by process {os.getpid()} on host" in done.stderr
+    assert done.stderr.rstrip().endswith("wait until it has ended, or choose another PLACE")
+    assert not (tmp_path / "bucket").exists()
+    upload_store(store, place)
+    assert not (local / ".held").exists()
+
+
+def test_a_file_system_that_cannot_create_alone_looks_first(monkeypatch):
+    memory = type(fsspec.filesystem("memory"))
+    whole = memory.pipe_file
+    monkeypatch.setattr(memory, "pipe_file", lambda self, path, value: whole(self, path, value))  # takes no mode
+    folder = RemoteFolder("memory://made/alone")
+    assert folder.create("x", b"one") and not folder.create("x", b"two") and folder.read("x") == b"one"
+    folder.remove("x")
 
 
 def test_bytes_that_did_not_arrive_are_noticed(store, place, monkeypatch):

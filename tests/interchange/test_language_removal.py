@@ -129,6 +129,11 @@ def test_texts_that_cannot_be_used(folder, tmp_path):
     (tmp_path / "zz9.txt").write_text("one\n")
     with pytest.raises(InputError, match="texts of 1 known languages: expected LANGUAGE.txt"):
         read_language_texts(str(tmp_path))
+    (tmp_path / "tl.txt").write_text("isa\n")
+    assert read_language_texts(str(tmp_path)) == {"en": ["one"], "fil": ["isa"]}
+    (tmp_path / "fil.txt").write_text("dalawa\n")
+    with pytest.raises(InputError, match="fil.txt and .*tl.txt are both in 'fil': expected one; join or remove one"):
+        read_language_texts(str(tmp_path))
     with pytest.raises(InputError, match="--remove_language_directions=1 needs --language_texts, a folder"):
         EvalConfig(remove_language_directions=1)
     with pytest.raises(InputError, match="--language_texts=x: no other flag uses it: leave it out"):

@@ -30,10 +30,10 @@ def first_of_each(languages: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     array([0, 1, 0, 3])
     """
     first: dict[tuple[str, str], int] = {}
-    found = [
-        first.setdefault((code, identity_text(text, JUDGED)), n)
-        for n, (code, text) in enumerate(zip(languages, texts, strict=True))
-    ]
+    found = []
+    for n, (code, text) in enumerate(zip(languages, texts, strict=True)):
+        same = identity_text(text, JUDGED)
+        found.append(first.setdefault((code, text if same == text else same), n))  # no second copy in memory
     return np.array(found, np.int64)
 
 

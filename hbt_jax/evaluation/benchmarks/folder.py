@@ -4,6 +4,7 @@
     candidates.jsonl  the same fields
     qrels.trec        QUERY_ID 0 CANDIDATE_ID GRADE        relevant where GRADE is above 0
 
+`language` is any code of it: texts in "tl" and in "fil" are in one language, which the notes say.
 `item` connects translations; if it is absent, the item is the part of the id before the last ":".  Other fields are
 ignored.  Ids are unique within a file and contain no white space.  Every query has at least one relevant candidate.
 made_from.json, which data_prep/write_benchmark.py also writes, may say what the texts were made from.
@@ -44,12 +45,17 @@ def read(path: str, name: str) -> Benchmark:
     Raises:
       InputError: a file is missing, empty, damaged or not UTF-8, or a line is wrong; the message names file and line.
     """
-    queries = _read_texts(os.path.join(path, QUERIES))
-    candidates = _read_texts(os.path.join(path, CANDIDATES))
+    respelled: Counter = Counter()  # (code in the files, canonical code) -> texts
+    queries = _read_texts(os.path.join(path, QUERIES), respelled)
+    candidates = _read_texts(os.path.join(path, CANDIDATES), respelled)
     judged = _read_judgements(os.path.join(path, QRELS), queries, candidates)
     alike = judge_alike(queries, candidates, judged.relevant, judged.rejected)
     _check_answered(os.path.join(path, QRELS), queries, alike)
-    notes = (*_notes(queries, candidates, judged.grades), *_copy_notes(queries, candidates, alike))
+    spelt = (
+        f"{count:,} texts in {written!r}, counted as {code}, the same language"
+        for (written, code), count in sorted(respelled.items())
+    )
+    notes = (*_notes(queries, candidates, judged.grades), *spelt, *_copy_notes(queries, candidates, alike))
     return Benchmark(
         name,
         dataclasses.replace(queries, items=joined_items(queries.items, alike.queries)),
@@ -126,18 +132,21 @@ def _notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, grades: dict[str
     return tuple(notes)
 
 
-def _read_texts(path: str) -> BenchmarkTexts:
+def _read_texts(path: str, respelled: Counter) -> BenchmarkTexts:
+    """The texts of a file, in its order; counts those whose language is written as another code of it."""
     ids, items, codes, texts = [], [], [], []
     first_place = {}
     for place, line in read_lines(path, LAYOUT):
         if not line.strip():
             continue
-        id_, item, code, text = _parse_text(place, line)
+        id_, item, written, code, text = _parse_text(place, line)
         if id_ in first_place:
             raise InputError(
                 f"{place}: duplicate id {id_!r}, first at {first_place[id_]}: ids must be unique in a file"
             )
         first_place[id_] = place
+        if code != written:
+            respelled[written, code] += 1
         ids.append(id_)
         items.append(item)
         codes.append(code)
@@ -145,8 +154,8 @@ def _read_texts(path: str) -> BenchmarkTexts:
     return BenchmarkTexts(ids, items, codes, texts)
 
 
-def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
-    """Returns (id, item, language code, text) of one JSON line."""
+def _parse_text(place: str, line: str) -> tuple[str, str, str, str, str]:
+    """Returns (id, item, language as written, its canonical code, text) of one JSON line."""
     fields = json_object(place, line, "id, language and text")
     for field in ("id", "language", "text"):
         if field not in fields:
@@ -154,14 +163,14 @@ def _parse_text(place: str, line: str) -> tuple[str, str, str, str]:
     for field in ("id", "language", "text", "item"):
         if field in fields and not isinstance(fields[field], str):
             raise InputError(f"{place}: field {field!r} is {shown(fields[field])}: expected a string")
-    id_, code, text = fields["id"], fields["language"], fields["text"]
+    id_, written, text = fields["id"], fields["language"], fields["text"]
     check_id(place, "id", id_)
     try:
-        code = languages.own_code(code)
+        code = languages.canonical(written)
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     check_text(place, f"the text of {id_!r}", text)
-    return id_, fields.get("item", id_.rpartition(":")[0] or id_), code, text
+    return id_, fields.get("item", id_.rpartition(":")[0] or id_), written, code, text
 
 
 @dataclasses.dataclass(frozen=True)

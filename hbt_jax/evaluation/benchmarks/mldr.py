@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
-from hbt_jax.evaluation.benchmarks.judged_rows import check_language
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, passage_reader
 from hbt_jax.evaluation.benchmarks.text_lines import check_id, json_object, read_lines, shown, text_field
+from hbt_jax.languages import by_language
 
 _PREFIX, SPLIT = "mldr-v1.0-", "test"
 _FIELDS = ("docid", "text")
@@ -26,11 +26,11 @@ def read(path: str, name: str) -> StreamedBenchmark:
     """Reads the queries, and lists the corpora; no document is read.
 
     Raises:
-      InputError: no language, a missing file, or a wrong line, which the message names.
+      InputError: no language, two folders of one, a missing file, or a wrong line, which the message names.
     """
     rows, grades, shards, seen = [], [], [], set()
-    for folder in sorted(Path(path).glob(f"{_PREFIX}*")):
-        code = check_language(str(folder), folder.name.removeprefix(_PREFIX))
+    folders = {folder: folder.name.removeprefix(_PREFIX) for folder in sorted(Path(path).glob(f"{_PREFIX}*"))}
+    for code, folder in by_language(folders, f"a folder is named {_PREFIX}LANG").items():
         corpus = next((folder / f"corpus.jsonl{end}" for end in (".gz", "") if _has(folder, end)), None)
         if corpus is None:
             raise InputError(f"{folder}: no corpus.jsonl.gz in it: {_LAYOUT}")

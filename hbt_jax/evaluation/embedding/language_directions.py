@@ -22,18 +22,17 @@ def read_language_texts(folder: str) -> dict[str, list[str]]:
     """Language -> the first texts of its file, without blank lines.
 
     Raises:
-      InputError: there is no such folder, it has fewer than two languages, or a file is not text.
+      InputError: there is no such folder, it has fewer than two languages, two files are of one, or a file is not text.
     """
     if not os.path.isdir(folder):
         raise InputError(f"--language_texts={folder}: no such folder: {_EXPECTED}")
     names = sorted({name.removesuffix(".gz") for name in os.listdir(folder)})
+    named = {name: name.removesuffix(".txt") for name in names if name.endswith(".txt")}
+    known = {os.path.join(folder, name): code for name, code in named.items() if languages.is_known(code)}
     found = {}
-    for name in names:
-        written = name.removesuffix(".txt")
-        if name == written or not languages.is_known(written):
-            continue
-        texts = found.setdefault(languages.own_code(written), [])
-        for _, line in read_lines(os.path.join(folder, name), _EXPECTED):
+    for code, path in languages.by_language(known, _EXPECTED).items():
+        texts = found.setdefault(code, [])
+        for _, line in read_lines(path, _EXPECTED):
             if line.strip() and len(texts) < _MOST_TEXTS:
                 texts.append(line)
     if len(found) < 2:

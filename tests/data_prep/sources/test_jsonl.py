@@ -95,7 +95,7 @@ def line(**changes):
     (line(passage={}), "passage has no language: expected at least one"),
     (line(query={"xx": "q"}), "query has the unknown language 'xx': expected a BCP-47 or ISO 639-3 code such as de, "),
     (line(query={"zh-CN": "q", "zho": "r"}), "query has 'zh-CN' and 'zho', which are one language, 'zh': expected one"),
-    (line(query={"zh-CHS": "q"}), "query has the unknown language 'zh-CHS': write zh, its code here$"),
+    (line(query={"chs": "q"}), "query has the unknown language 'chs': write zh, its code here$"),
     (line(passage={"sh": "p"}), "passage has the unknown language 'sh': write bs or hr or sr, whichever it is$"),
     (line(query="q", passage="p", language="jp"), "language has the unknown language 'jp': write ja, its code here$"),
     (line(negatives=None), "negatives is null: expected a list of objects like passage"),

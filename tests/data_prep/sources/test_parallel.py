@@ -51,6 +51,13 @@ def test_wrong_folders_are_named(tmp_path):
     (folder / "jp.txt").rename(folder / "deu.txt")
     with pytest.raises(InputError, match="de.txt and .*deu.txt are both in 'de': expected one; join or remove one$"):
         made()
+    for one, other in (("fil", "tl"), ("dtp", "kzj")):
+        (folder / "de.txt").rename(folder / f"{one}.txt")
+        (folder / "deu.txt").rename(folder / f"{other}.txt")
+        with pytest.raises(InputError, match=f"/{one}.txt and .*/{other}.txt are both in '{one}': expected one; join"):
+            made()
+        (folder / f"{one}.txt").rename(folder / "de.txt")
+        (folder / f"{other}.txt").rename(folder / "deu.txt")
     (folder / "deu.txt").unlink()
     (folder / "de.txt").unlink()
     with pytest.raises(InputError, match="en.txt: no other language in train: expected at least two LANG.txt files"):

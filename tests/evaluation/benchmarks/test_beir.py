@@ -38,6 +38,41 @@ def test_a_folder_is_read(tmp_path):
     )
 
 
+COPIES = [  # the same but for full width, a zero-width space and decomposition; another language; no text at all
+    {"_id": "d1", "title": "Caf\u00e9", "text": "Lima"}, {"_id": "d2", "text": "Cafe\u0301  Li\u200bma"},
+    {"_id": "d3", "text": "Ｃａｆé Lima"}, {"_id": "d4", "text": "Café Lima", "language": "de"},
+    {"_id": "d5", "text": ""}, {"_id": "d6", "text": " "}, {"_id": "d7", "text": "café lima"},
+]  # fmt: skip
+
+
+def test_copies_are_reported_and_judged_as_published(tmp_path):
+    queries = [{"_id": "q1", "text": "where?"}, {"_id": "q2", "text": "where? "}, {"_id": "q3", "text": "Where?"}]
+    folder = write(tmp_path / "mine", COPIES, queries, ["q1\td2\t1", "q2\td7\t1", "q3\td1\t1"])
+    benchmark = load_benchmark(str(folder), "", language="en")
+    assert benchmark.relevant_QG.tolist() == [[1], [6], [0]] and benchmark.judged == [{1: 1}, {6: 1}, {0: 1}]
+    assert benchmark.counts["copies"] == {"queries": 1, "candidates": 2} and len(benchmark.candidates) == 7
+    why = "they are judged by their ids alone, as published numbers count"
+    assert benchmark.notes[1:] == (
+        "2 candidates have no text; they are ranked all the same",
+        f"1 queries have the text of another one of their language, such as q2 that of q1: {why}",
+        f"2 candidates have the text of another one of their language, such as d2 that of d1: {why}",
+    )
+
+
+def test_spellings_of_a_language_are_one_language(tmp_path):
+    corpus = [{"_id": "d1", "text": "isa", "language": "tl"}, {"_id": "d2", "text": "dalawa", "language": "tgl_Latn"}]
+    benchmark = load_benchmark(str(write(tmp_path / "mine", corpus, QUERIES[:1], ["q1\td1\t1"])), "", language="fil")
+    assert benchmark.languages == ("fil",)
+
+
+def test_copies_of_queries_without_an_answer_and_of_no_text_do_not_count(tmp_path):
+    queries = [QUERIES[0], {**QUERIES[0], "_id": "q9"}]
+    blank = [{"_id": id_, "text": ""} for id_ in ("d1", "d2")]
+    benchmark = load_benchmark(str(write(tmp_path / "mine", blank, queries, ["q1\td1\t1"])), "", language="en")
+    assert benchmark.counts == {"queries_left_out": 1, "empty_candidates": 2, "copies": {"queries": 0, "candidates": 0}}
+    assert not [note for note in benchmark.notes if "text of another" in note]
+
+
 @pytest.mark.parametrize(
     ("changes", "language", "message"),
     [

@@ -180,6 +180,8 @@ def test_other_files_are_named_in_a_note(read):
             PARALLEL | {"xx.txt": "eins\nzwei\n"},
             r"xx\.txt: unknown language 'xx': a file is named by the language of its lines, such as en\.txt;",
         ),
+        (PARALLEL | {"fil.txt": "isa\n", "tl.txt": "isa\n"}, r"fil\.txt and .*tl\.txt are both in 'fil': expected one"),
+        (PARALLEL | {"zh-CHT.txt": "一\n", "zh-TW.txt": "一\n"}, r"zh-CHT\.txt and .*zh-TW\.txt are both in 'zh-Hant'"),
         (PARALLEL | {"deu.txt": "eins\nzwei\n"}, r"de\.txt and .*deu\.txt are both in 'de': expected one; join or"),
         (PARALLEL | {"cn.txt": "eins\nzwei\n"}, r"cn\.txt: unknown language 'cn': write zh, its code here$"),
         ({"tatoeba.zh-eng.zh": "x\n", "tatoeba.zh-eng.eng": "x\n"}, r"tatoeba\.XXX-eng\.eng with XXX cmn$"),

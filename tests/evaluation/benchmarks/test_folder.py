@@ -55,6 +55,22 @@ def test_reads_the_folder(folder):
     assert benchmark.relevant_QG.tolist() == [[0, 1], [2, -1]]
 
 
+@pytest.mark.parametrize(
+    ("codes", "known"), [(("tl", "fil"), "fil"), (("kzj", "dtp"), "dtp"), (("zh_CN", "zho"), "zh")]
+)
+def test_spellings_of_a_language_are_one_language_and_the_notes_say_so(folder, codes, known):
+    one, other = codes
+    queries = [{"id": "q", "language": one, "text": "isa?"}, {"id": "r", "language": "en", "text": "one?"}]
+    candidates = [{"id": "a", "language": other, "text": "isa"}, {"id": "b", "language": one, "text": " isa"}]
+    replaced = {"queries": as_lines(queries), "candidates": as_lines(candidates), "qrels": "q 0 a 1\nr 0 a 1\n"}
+    benchmark = load_benchmark(folder(**replaced), "")
+    assert benchmark.languages == tuple(sorted(("en", known))) and benchmark.candidates.languages == [known] * 2
+    assert benchmark.relevant_QG.tolist() == [[0, 1]] * 2  # copies of one language
+    said = [note for note in benchmark.notes if "the same language" in note]
+    assert f"2 texts in {one!r}, counted as {known}, the same language" in said
+    assert len(said) == sum(code != known for code in codes)
+
+
 def test_a_named_benchmark_is_read_from_the_data_folder(folder, tmp_path):
     folder()
     (tmp_path / "mine").rename(tmp_path / "facts")

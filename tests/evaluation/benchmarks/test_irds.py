@@ -56,6 +56,21 @@ def test_a_data_set_is_read(library):
     assert load_benchmark("irds:no-lang", "", language="de").queries.languages == ["de"]
 
 
+def test_copies_are_reported_and_judged_as_published(library, monkeypatch):
+    documents = [Text("doc_id", f"d{n}", text) for n, text in enumerate(("ﬁn", "fin", "Lima", "f in", "fi\u00adn"))]
+    queries = [Text("query_id", f"q{n}", text) for n, text in enumerate(("x y", "x\u00a0y"))]
+    judged = [Judgement("q0", "d1", 2, "0"), Judgement("q1", "d2", 1, "0")]
+    for name, rows in (("docs_iter", documents), ("queries_iter", queries), ("qrels_iter", judged)):
+        monkeypatch.setattr(DataSet, name, lambda _, rows=rows: iter(rows))
+    benchmark = load_benchmark("irds:some/test", "", language="")
+    assert benchmark.relevant_QG.tolist() == [[1], [2]]
+    assert benchmark.counts["copies"] == {"queries": 1, "candidates": 2}
+    assert [note.partition(":")[0] for note in benchmark.notes[1:]] == [
+        "1 queries have the text of another one of their language, such as q1 that of q0",
+        "2 candidates have the text of another one of their language, such as d1 that of d0",
+    ]
+
+
 @pytest.mark.parametrize(
     ("id_", "message"),
     [

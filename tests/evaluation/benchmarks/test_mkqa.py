@@ -26,13 +26,49 @@ def read(root, rows):
 def test_questions_find_their_answers_in_every_language(tmp_path):
     benchmark = read(tmp_path, ROWS)
     assert benchmark.queries.ids == ["1:en", "1:zh_hk", "1:zh_cn", "2:en"]
-    assert benchmark.queries.languages == ["en", "zh-Hant", "zh", "en"]
-    assert benchmark.candidates.ids == ["en:a0", "zh-Hant:a1", "zh:a2", "en:a3"]
+    assert benchmark.queries.languages == ["en", "zh-HK", "zh", "en"]
+    assert benchmark.candidates.ids == ["en:a0", "zh-HK:a1", "zh:a2", "en:a3"]
     assert benchmark.relevant_QG.tolist() == [[0, 1, 2]] * 3 + [[0, 3, -1]]
     assert benchmark.notes == (
         "1 of 3 questions have no short answer and are left out",
         "not the published MKQA: 3 of 10,000 questions",
     )
+
+
+def test_the_three_kinds_of_chinese_are_languages_of_their_own(tmp_path):
+    texts = {"zh_cn": "何时?", "zh_hk": "何時?", "zh_tw": "何時?"}
+    row = {"example_id": 1, "queries": texts,
+           "answers": {lang: [{"type": "entity", "text": "香港"}] for lang in texts}}  # fmt: skip
+    benchmark = read(tmp_path, [row])
+    assert benchmark.languages == ("zh", "zh-HK", "zh-Hant")
+    assert benchmark.candidates.languages == ["zh", "zh-HK", "zh-Hant"] == benchmark.queries.languages
+    assert benchmark.counts["copies"] == {"queries": 0}
+
+
+def test_equal_queries_of_a_language_are_reported_and_judged_as_published(tmp_path):
+    rows = [
+        {"example_id": n, "queries": queries, "answers": {"en": [{"type": "entity", "text": f"answer {n}"}]}}
+        for n, queries in enumerate(
+            (
+                {"en": "how high?", "de": "wie hoch?"},
+                {"en": "how  hi\u00adgh?"},
+                {"en": "How high?", "de": "wie hoch？"},
+                {"en": "how high?"},
+            )
+        )
+    ]
+    benchmark = read(tmp_path, rows)
+    assert benchmark.relevant_QG[:, 0].tolist() == [0, 0, 1, 2, 2, 3] and benchmark.counts["copies"] == {"queries": 3}
+    assert benchmark.notes[-1] == (
+        "3 queries have the text of another one of their language, such as 1:en that of 0:en:"
+        " they stay apart, and only the answers of a question's own line are relevant to it"
+    )
+
+
+@pytest.mark.parametrize("type_", ["unanswerable", "binary", "long_answer"])
+def test_answers_without_a_text_leave_a_question_out(type_, tmp_path):
+    without = {"example_id": 9, "queries": {"en": "why?"}, "answers": {"en": [{"type": type_, "text": None}]}}
+    assert read(tmp_path, [*ROWS[:2], without]).counts["questions_left_out"] == 1
 
 
 @pytest.mark.parametrize(
@@ -42,6 +78,25 @@ def test_questions_find_their_answers_in_every_language(tmp_path):
         ({"example_id": 7, "answers": ROWS[0]["answers"]}, "mkqa.jsonl:1: queries is null: expected an object"),
         ({**ROWS[0], "answers": {"en": "1990"}}, "mkqa.jsonl:1: answers in 'en' are \"1990\": expected a list"),
         ({**ROWS[0], "queries": {"qq": "?"}}, "mkqa.jsonl:1: unknown language 'qq'"),
+        (
+            {**ROWS[0], "queries": {"no": "når?", "nb": "når?"}},
+            "queries in 'no' and in 'nb' are both in 'no': keep one",
+        ),
+        ({**ROWS[0], "answers": {"zh_tw": [], "zh-Hant": []}}, "answers in 'zh_tw' and in 'zh-Hant' are both in 'zh-"),
+        *(
+            (
+                {**ROWS[0], "answers": {"de": [answer]}},
+                f"mkqa.jsonl:1: the type of an answer in 'de' is {said}: expected",
+            )
+            for answer, said in (
+                ({"type": None, "text": "x"}, "null"),
+                ({"type": None, "text": None}, "null"),
+                ({"text": "x"}, "null"),
+                ({"type": "year", "text": "x"}, '"year"'),
+                ({"type": ["date"], "text": "x"}, '["date"]'),
+            )
+        ),
+        ({**ROWS[0], "answers": {"de": [{"type": "date", "text": None}]}}, "field 'text' is null: expected a string"),
         (ROWS[2], "no question has an answer text"),
     ],
 )

@@ -33,6 +33,14 @@ def test_queries_judgements_and_corpora(tmp_path):
             benchmark.passage(wrong)
 
 
+@pytest.mark.parametrize(("codes", "known"), [(("zh", "zh-CN"), "zh"), (("fil", "tl"), "fil")])
+def test_two_folders_of_one_language_are_refused(tmp_path, codes, known):
+    for code in codes:
+        write(tmp_path, code)
+    with pytest.raises(InputError, match=f"v1.0-{codes[0]} and .*v1.0-{codes[1]} are both in '{known}': expected one"):
+        load_benchmark("mldr", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

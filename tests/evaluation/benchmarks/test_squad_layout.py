@@ -176,6 +176,12 @@ def test_files_are_named_by_their_language(tmp_path):
     for other in ("zh-CN", "eng", "iw"):
         (tmp_path / f"{other}.json").write_text("")
     assert list(squad_layout.language_files(tmp_path)) == ["en", "he", "zh"]
-    (tmp_path / "en.json").write_text("")
-    with pytest.raises(InputError, match="en.json and .*eng.json are both in 'en': expected one; join or remove one$"):
-        squad_layout.language_files(tmp_path)
+    for code, other, known in (("en", "eng", "en"), ("fil", "tl", "fil"), ("jv", "map-bms", "jv")):
+        (tmp_path / f"{code}.json").write_text("")
+        (tmp_path / f"{other}.json").write_text("")
+        with pytest.raises(
+            InputError, match=f"/{code}.json and .*/{other}.json are both in '{known}': expected one; join"
+        ):
+            squad_layout.language_files(tmp_path)
+        (tmp_path / f"{code}.json").unlink()
+    assert list(squad_layout.language_files(tmp_path)) == ["en", "he", "jv", "fil", "zh"]

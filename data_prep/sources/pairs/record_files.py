@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from data_prep.builders.row import BadRow
-from data_prep.reading.fields import shown
+from data_prep.reading.fields import Repeated, shown
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import columns, csv_rows, decoded, json_value, lines, open_bytes
 from hbt_jax.errors import InputError
@@ -113,6 +113,8 @@ def _json(path: Path) -> Iterator[Record | BadRow]:
 
 
 def _object(place: str, value: object) -> dict:
+    if isinstance(value, Repeated):
+        raise value.error(place)
     if not isinstance(value, dict):
         raise BadRow(f"{place}: found {shown(value)}: expected an object, column -> value")
     return value

@@ -24,6 +24,12 @@ def test_flat_rows_are_the_same_from_any_kind_of_file(tmp_path, name):
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor"\n', "a.jsonl:2: not JSON"),
+    ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor": "q", "anchor": "r", "positive": "p"}\n',
+     "a.jsonl:2: 'anchor' occurs twice in one object: keep one of them"),
+    ("a.json", b'[{"anchor": "q", "positive": "p"},\n{"anchor": "q", "anchor": "r", "positive": "p"}]',
+     "a.json:2: 'anchor' occurs twice in one object: keep one of them"),
+    ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor": ' + b"1" * 5000 + b"}\n", "a.jsonl:2: not JSON (a"),
+    ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n' + b"[" * 100_000, "a.jsonl:2: not JSON (brackets are nested"),
     ("a.tsv", b"anchor\tpositive\nq\tp\nq\tp\tn\n", "a.tsv:3: 3 columns: expected 2 separated by tabs, anchor, "),
     ("a.csv", b'anchor,positive\nq,p\n"q\nr"\n', "a.csv:3: more or fewer columns than anchor, positive"),
     ("a.tsv", b"anchor\tpositive\nq\tp\n\xff\tp\n", "a.tsv:3: not UTF-8 text"),
@@ -32,6 +38,17 @@ def test_a_malformed_row_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     rows, wrong, _ = read(tmp_path / "s", tmp_path / name)
     assert len(rows) == 1 and message in wrong[0]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "tsv", "csv"])
+@pytest.mark.parametrize("pack", ["gz", "bz2"])
+def test_a_file_that_is_not_packed_as_it_says_is_refused(tmp_path, ending, pack):
+    path = write(tmp_path / f"a.{ending}", TRIPLETS)
+    path = path.rename(tmp_path / f"a.{ending}.{pack}")
+    with pytest.raises(
+        InputError, match=rf"a\.{ending}\.{pack}: damaged .*: expected a complete \w+ file; download it"
+    ):
+        read(tmp_path / "s", path)
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])

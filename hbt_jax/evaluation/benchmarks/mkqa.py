@@ -13,7 +13,7 @@
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.judged_rows import check_language
-from hbt_jax.evaluation.benchmarks.text_lines import json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read_lines, shown, text_field
 from hbt_jax.text_identity import JUDGED, identity_text
 
 CODES = {"zh_cn": "zh", "zh_hk": "zh-Hant", "zh_tw": "zh-Hant"}  # others are our codes
@@ -34,9 +34,9 @@ def read(path: str, name: str) -> Benchmark:
         if not line.strip():
             continue
         row = json_object(place, line, "example_id, queries and answers")
-        example = str(row.get("example_id") or "")
-        if not example or example in seen:
-            raise InputError(f"{place}: example_id {example!r} is missing or occurs twice: keep one line for each")
+        example = id_field(place, row, "example_id")
+        if example in seen:
+            raise InputError(f"{place}: example_id {example!r} occurs twice: keep one line for each")
         seen.add(example)
         texts = _answers(place, row)
         if not texts:

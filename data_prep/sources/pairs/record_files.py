@@ -149,7 +149,9 @@ def _arrow_rows(path: Path) -> Iterator[Record]:
 def _parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # an error of the system, such as a missing file
         raise _damaged(path, "Parquet", error) from error
 
 
@@ -176,7 +178,7 @@ def _numbered(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Record]
             for record in batch.to_pylist():
                 number += 1
                 yield f"{path}: row {number}", record
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, kind(path).capitalize(), error) from error
 
 

@@ -56,9 +56,14 @@ def test_rows_of_tables_are_named_by_number_and_damaged_files_are_refused(tmp_pa
     path = write(tmp_path / name, [TRIPLETS[0], {**TRIPLETS[1], "positive": None}])
     rows, wrong, _ = read(tmp_path / "s", path)
     assert len(rows) == 1 and wrong == [f"{path}: row 2: positive is null: expected a string"]
-    path.write_bytes(b"PAR1 this is nothing of the kind")
-    with pytest.raises(InputError, match=rf"{name}: not a readable \w+ file \(.*: download or write it again"):
-        read(tmp_path / "t", path)
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    for number, damaged in enumerate(
+        (b"PAR1 this is nothing of the kind", whole[:half] + b"\xff" * 99 + whole[half + 99 :])
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=rf"{name}: not a readable \w+ file \(.*: download or write it again"):
+            read(tmp_path / str(number), path)
 
 
 @pytest.mark.parametrize(("content", "columns"), [

@@ -20,7 +20,7 @@ from typing import ClassVar
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
-from hbt_jax import connected  # noqa: E402
+from hbt_jax import connected, json_text  # noqa: E402
 from hbt_jax.config import Part, option  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import squad_layout  # noqa: E402
@@ -73,7 +73,7 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
         for split in SPLITS:
             (folder / split).mkdir()
         for code, path in files.items():
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            content = json_text.read(path)
             splits = (split_of[f"{code} {one.number}"] for one in paragraphs[code])  # in the order of the file
             split_paragraphs = [[(next(splits), one) for one in article["paragraphs"]] for article in content["data"]]
             for split in SPLITS:

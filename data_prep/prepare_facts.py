@@ -25,6 +25,7 @@ from data_prep.facts.groups import Group, all_groups, groups_by_split  # noqa: E
 from data_prep.facts.names import LANGUAGES, cldr_version  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
+from hbt_jax import json_text  # noqa: E402
 from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
@@ -147,6 +148,16 @@ def _other_release(out_dir: Path, earlier: str) -> str:
     )
 
 
+def _read_settings(path: Path) -> dict:
+    try:
+        found = json_text.read(path)
+    except json_text.NotJson as error:
+        raise InputError(f"{path}: not JSON ({error}): remove the folder, or choose {_ANOTHER_FOLDER}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: not the settings of facts: remove the folder, or choose {_ANOTHER_FOLDER}")
+    return found
+
+
 def _claim(out_dir: Path, settings: dict) -> dict:
     """Writes the settings before the first result, or checks the settings that are already there.
 
@@ -155,7 +166,7 @@ def _claim(out_dir: Path, settings: dict) -> dict:
     """
     path = out_dir / "settings.json"
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = _read_settings(path)
         of_release = {"cldr", "facts"} if found.get("cldr") != settings.get("cldr") else set()
         changed = changes(*({k: v for k, v in each.items() if k not in of_release} for each in (found, settings)))
         if changed:

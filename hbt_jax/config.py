@@ -1170,6 +1170,8 @@ class TrainConfig:
         """
         options = {}
         for part, given in values.items():
+            if not isinstance(given, dict):
+                raise InputError(f"configuration has {given!r} as part {part!r}, expected an object of its options")
             unknown = sorted(set(given) - _PART_OF.keys())
             if unknown:
                 raise InputError(f"configuration has unknown fields {unknown} in part {part!r}")

@@ -33,6 +33,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_writable, disk_errors
 
@@ -280,7 +281,7 @@ def _is_at(file: int, path: Path) -> bool:
 def _read(record: Path) -> Holder | None:
     """The holder in a record; None if there is none, or the record is incomplete."""
     try:
-        values, _ = json.JSONDecoder().raw_decode(record.read_text(encoding="utf-8"))
+        values, _ = json_text.first(record.read_text(encoding="utf-8"), 0)
         holder = Holder(**{field.name: values[field.name] for field in dataclasses.fields(Holder)})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

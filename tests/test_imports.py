@@ -12,6 +12,7 @@ BASE = {
     "hbt_jax.errors",
     "hbt_jax.files",
     "hbt_jax.holding",
+    "hbt_jax.json_text",
     "hbt_jax.languages",
     "hbt_jax.config",
     "hbt_jax.draws",

@@ -1,8 +1,9 @@
 """Checks the fields of a source's rows: a wrong one raises a BadRow that names its place."""
 
-import json
+import dataclasses
 
 from data_prep.builders.row import BadRow
+from hbt_jax import json_text
 from hbt_jax.languages import canonical, is_known, unknown_language
 from hbt_jax.text_identity import identity_text
 
@@ -10,14 +11,26 @@ _SHOWN = 60  # characters shown of a wrong value
 _KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}
 
 
+@dataclasses.dataclass(frozen=True)
+class Repeated:
+    """What a reader yields in place of a JSON value in which an object has this name twice."""
+
+    name: str
+
+    def error(self, place: str) -> BadRow:
+        """The error for such a value."""
+        return BadRow(f"{place}: {self.name!r} occurs twice in one object: keep one of them")
+
+
 def shown(value: object) -> str:
     """A wrong value as messages show it: as JSON, shortened."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return json_text.shown(value, _SHOWN)
 
 
 def field(place: str, fields: object, name: str, kind: type):
     """The field `name` of a JSON object; raises BadRow if it is missing or of another type."""
+    if isinstance(fields, Repeated):
+        raise fields.error(place)
     if not isinstance(fields, dict):
         raise BadRow(f"{place}: found {shown(fields)}: expected an object with the field {name!r}")
     if name not in fields:

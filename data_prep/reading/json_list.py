@@ -5,13 +5,14 @@ the elements that are complete in it, and reads on; memory holds one piece and t
 because ijson gives neither the line of an element nor that of an error.
 """
 
-import gzip
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_prep.reading.fields import Repeated
 from data_prep.reading.line_files import open_bytes
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 _PIECE = 1 << 20  # characters read at a time
@@ -20,7 +21,9 @@ _TAIL = 16  # more characters than a number, literal or escape that the end of a
 
 
 def elements(path: Path, piece: int = _PIECE, *, under: str = "") -> Iterator[tuple[str, object]]:
-    """Yields (FILE:LINE, value) for each element of the list in a file, plain or gzip.
+    """Yields (FILE:LINE, value) for each element of the list in a file, plain, gzip or bzip2.
+
+    The value is a Repeated where an object in it has one name twice.
 
     Args:
       path: the file.
@@ -37,8 +40,6 @@ def elements(path: Path, piece: int = _PIECE, *, under: str = "") -> Iterator[tu
             yield from read.under(under) if under else read.whole()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error}): download the file again") from error
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: damaged ({error}): expected a complete gzip file; download it again") from error
 
 
 class _List:
@@ -47,7 +48,8 @@ class _List:
     def __init__(self, path: Path, file: io.TextIOWrapper, piece: int):
         self._path, self._file, self._piece = path, file, piece
         self._text, self._at, self._line, self._ended = "", 0, 1, False
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
+        self._repeated: str | None = None  # a name that an object of the element has twice
 
     def whole(self) -> Iterator[tuple[str, object]]:
         yield from self._elements()
@@ -81,16 +83,23 @@ class _List:
         place = f"{self._path}:{self._line}"
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
-            except json.JSONDecodeError as error:
-                cut = error.pos + _TAIL >= len(self._text) or error.msg.startswith("Unterminated string")
-                if cut and self._more():
+                self._repeated = None
+                value, end = json_text.first(self._text, self._at, self._decoder)
+            except json_text.NotJson as error:
+                cut = error.position + _TAIL >= len(self._text) or error.reason.startswith("Unterminated string")
+                if error.syntax and cut and self._more():
                     continue
-                self._advance(min(error.pos, len(self._text)))
-                raise self._wrong(error.msg, "an element of a JSON list") from error
+                self._advance(min(error.position, len(self._text)))
+                raise self._wrong(error.reason, "an element of a JSON list") from error
             if end + _TAIL < len(self._text) or not self._more():  # a number may continue in the next piece
                 self._advance(end)
-                return place, value
+                return place, value if self._repeated is None else Repeated(self._repeated)
+
+    def _object(self, pairs: list[tuple[str, object]]) -> dict:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            self._repeated = json_text.repeated(pairs)
+        return made
 
     def _next(self) -> str:
         """Skips white space and returns the next character; empty at the end of the file."""

@@ -1,37 +1,48 @@
 """Reads files with one row per line, plain, gzip or bzip2; a malformed line raises a BadRow that names it."""
 
 import bz2
+import contextlib
 import csv
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from data_prep.builders.row import BadRow
+from data_prep.reading.fields import Repeated
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 _BOM = b"\xef\xbb\xbf"
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """Opens a file for reading; .gz and .bz2 files are unpacked."""
-    return gzip.open(path) if path.suffix == ".gz" else bz2.open(path) if path.suffix == ".bz2" else path.open("rb")
+_PACKED = {".gz": ("gzip", gzip.open), ".bz2": ("bzip2", bz2.open)}  # suffix -> form, and what opens it
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file for reading; .gz and .bz2 files are unpacked.
+
+    Raises:
+      InputError: a .gz or .bz2 file is damaged or cut off, or is not packed; it is raised where the block reads.
+    """
+    form, opened = _PACKED.get(path.suffix.lower(), ("", lambda plain: plain.open("rb")))
+    try:
+        with opened(path) as file:
+            yield file
+    except (EOFError, OSError, zlib.error) as error:
+        if not form or getattr(error, "errno", None) is not None:
+            raise  # an error of the system, such as a missing file
+        raise InputError(f"{path}: damaged ({error}): expected a complete {form} file; download it again") from error
 
 
 def lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yields (FILE:LINE, line without its line end); raises InputError for a damaged .gz or .bz2 file."""
-    try:
-        with open_bytes(path) as file:
-            for number, line in enumerate(file, start=1):
-                yield f"{path}:{number}", (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
-    except (EOFError, OSError, zlib.error) as error:
-        if getattr(error, "errno", None) is not None:
-            raise  # an error of the system, such as a missing file
-        kind = "bzip2" if path.suffix == ".bz2" else "gzip"
-        raise InputError(f"{path}: damaged ({error}): expected a complete {kind} file; download it again") from error
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            yield f"{path}:{number}", (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
 
 
 def decoded(place: str, line: bytes) -> str:
@@ -56,19 +67,23 @@ def columns(place: str, line: bytes, names: Sequence[str], separator: str | None
     return found
 
 
-def json_value(place: str, line: bytes, kind: str = "object", pairs: Callable[[list[tuple]], dict] = dict) -> object:
-    """The JSON value of a line; raises BadRow for a line that is not JSON.
+def json_value(place: str, line: bytes, kind: str = "object") -> object:
+    """The JSON value of a line; raises BadRow for a line that is not JSON, or has an object with one name twice.
 
     Args:
       kind: what a line holds, for the message.
-      pairs: makes the value of each object from its names and values.
     """
     try:
-        return json.loads(decoded(place, line).rstrip(), object_pairs_hook=pairs)
-    except json.JSONDecodeError as error:
-        raise BadRow(
-            f"{place}: not JSON ({error.msg} at column {error.colno}): expected one {kind} per line"
-        ) from error
+        return json_text.parsed(decoded(place, line).rstrip(), lambda pairs: _object(place, pairs))
+    except json_text.NotJson as error:
+        raise BadRow(f"{place}: not JSON ({error}): expected one {kind} per line") from error
+
+
+def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
+    made = dict(pairs)
+    if len(made) < len(pairs):  # the JSON reader would silently keep the last one
+        raise Repeated(json_text.repeated(pairs)).error(place)
+    return made
 
 
 def check_header(place: str, found: Sequence[str], names: Sequence[str]) -> None:
@@ -99,5 +114,5 @@ def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tu
             for row in reader:
                 place, before = f"{path}:{before + 1}", reader.line_num
                 yield place, dict(zip(names, row, strict=True)) if len(row) == len(names) else None
-    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV file of UTF-8 text ({error}): download or write it again") from error

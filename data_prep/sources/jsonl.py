@@ -130,7 +130,7 @@ def _joined(place: str, before: Row | None, row: Row) -> Row:
 
 
 def _fields(place: str, line: bytes) -> dict:
-    fields = json_value(place, line, pairs=lambda pairs: _object(place, pairs))
+    fields = json_value(place, line)
     expected = f"expected the fields {', '.join(_NEEDED)} and optionally {', '.join((*_OPTIONAL, _ONE_LANGUAGE))}"
     if not isinstance(fields, dict):
         raise BadRow(f"{place}: found {shown(fields)}: expected a JSON object with query and passage")
@@ -141,15 +141,6 @@ def _fields(place: str, line: bytes) -> dict:
         if name not in (*_NEEDED, *_OPTIONAL, _ONE_LANGUAGE):
             raise BadRow(f"{place}: unknown field {name!r}: {expected}; remove or rename it")
     return fields
-
-
-def _object(place: str, pairs: list[tuple]) -> dict:
-    made = dict(pairs)
-    if len(made) < len(pairs):  # the JSON reader would silently keep the last one
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadRow(f"{place}: {twice!r} occurs twice in one object: keep one of them")
-    return made
 
 
 def _row(place: str, fields: dict, line_name: str) -> Row:

@@ -23,7 +23,6 @@ The .json file has one element per story, with one agreed answer per question:
 
 import collections
 import functools
-import json
 import re
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
@@ -37,12 +36,13 @@ from data_prep.reading.fields import field, shown, text, text_field
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import check_header, csv_rows
 from data_prep.sources.answer_window import sentences, window
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 NEEDED = ("story_id", "question", "answer_char_ranges", "validated_answers", "story_text")
 NO_ANSWER = "questions to which most people found no answer"
 BLANK = "questions whose answer is only white space"
-_RANGES = re.compile(r"\d+:\d+(,\d+:\d+)*")
+_RANGES = re.compile(r"\d{1,9}:\d{1,9}(,\d{1,9}:\d{1,9})*")
 
 
 def rows(combined: Path, ids: Path) -> Iterator[Row | BadRow | Dropped]:
@@ -135,8 +135,8 @@ def _validated(place: str, validated: str) -> dict[str, int]:
     if not validated.strip():
         return {}
     try:
-        votes = json.loads(validated)
-    except json.JSONDecodeError:
+        votes = json_text.parsed(validated)
+    except json_text.NotJson:
         votes = None
     if not (isinstance(votes, dict) and all(type(count) is int for count in votes.values())):
         raise BadRow(f"{place}: validated_answers is {shown(validated)}: expected an object of votes, or nothing")

@@ -3,7 +3,6 @@
 Both families read `LANGUAGE pieces </s>` and write `LANGUAGE pieces </s>`, with the pieces of one SentencePiece model.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import sentencepiece
 
 from data_prep.builders.unchanged import digest
 from data_prep.translation.codes import family_of, language_token
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -175,9 +175,12 @@ def _vocabulary(path: Path) -> dict[str, None]:
     """The tokens, in order."""
     try:
         text = path.read_text(encoding="utf-8")
-        return dict.fromkeys(json.loads(text) if path.suffix == ".json" else text.split("\n"))
+        tokens = json_text.parsed(text) if path.suffix == ".json" else text.split("\n")
     except ValueError as error:
         raise InputError(f"{path}: not the vocabulary of a model ({error}): convert the model anew") from error
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise InputError(f"{path}: not the vocabulary of a model (no list of texts): convert the model anew")
+    return dict.fromkeys(tokens)
 
 
 def _one_line(error: Exception) -> str:

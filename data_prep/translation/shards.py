@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.builders.unchanged import changes
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file, utf8
 from hbt_jax.holding import held
@@ -44,13 +45,15 @@ class Shards:
                 if not path.exists():
                     with atomic_file(str(path)) as file:
                         file.write(utf8(json.dumps(settings, indent=1, ensure_ascii=False) + "\n"))
-            before = json.loads(path.read_text(encoding="utf-8"))
+            before = json_text.read(path)
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise InputError(
                 f"--out_dir={folder.parent}: cannot be written ({error.strerror}: {error.filename}): choose another"
             ) from error
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}): remove {folder}, or choose another --out_dir") from error
+        if not isinstance(before, dict):
+            raise InputError(f"{path}: not the settings of translations: remove {folder}, or choose another --out_dir")
         found = changes(before, settings)
         if found:
             raise InputError(
@@ -79,11 +82,12 @@ class Shards:
           InputError: the shard is of other texts, or was changed since it was written.
         """
         path = self._path(language, number)
-        with path.open(encoding="utf-8", newline="\n") as file:
+        with path.open("rb") as file:
             lines = list(file)
         try:
-            rows = [json.loads(line) for line in lines]
+            rows = [json_text.parsed(line) for line in lines]
             same = [row["text"] for row in rows] == list(texts)
+            same = same and all(isinstance(row["translation"], str | None) for row in rows)
         except (ValueError, KeyError, TypeError):
             same = False
         if not same:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from hbt_jax import json_text
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.errors import InputError
 from hbt_jax.holding import RECORD, Holder, has_ended, held, this_process
@@ -124,7 +125,7 @@ class _Lease:
 def _holder(content: bytes) -> Holder | None:
     """The holder in a record; None if it is damaged."""
     try:
-        values = json.loads(content)
+        values = json_text.parsed(content)
         return Holder(**{field.name: values[field.name] for field in dataclasses.fields(Holder)})
     except (ValueError, KeyError, TypeError):
         return None

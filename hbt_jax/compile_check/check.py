@@ -8,6 +8,7 @@ import json
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from hbt_jax import json_text
 from hbt_jax import mesh as meshes
 from hbt_jax.compile_check import hlo
 from hbt_jax.compile_check.chips import Slice, quiet
@@ -23,6 +25,7 @@ from hbt_jax.compile_check.flops import Flops, matmul_flops
 from hbt_jax.compile_check.roofline import Roofline, roofline
 from hbt_jax.compile_check.stand_in import Case
 from hbt_jax.compile_check.traffic import hbm_bytes
+from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.batching import row_lengths
 from hbt_jax.evaluation.embedding.embed import encoding, share_tokens
 from hbt_jax.files import atomic_file
@@ -202,8 +205,11 @@ def _compiled(function: Callable, where: Slice, *arguments) -> Compilation:
     key = hashlib.sha256(f"{versions}\n{lowered.as_text()}".encode()).hexdigest()[:32]
     path = Path(where.cache) / f"{key}.json.gz"
     if path.is_file():
-        kept = json.loads(gzip.decompress(path.read_bytes()))
-        return Compilation(**kept | {"memory": Memory(**kept["memory"])})
+        try:
+            kept = json_text.parsed(gzip.decompress(path.read_bytes()))
+            return Compilation(**kept | {"memory": Memory(**kept["memory"])})
+        except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not what an earlier check wrote ({error}): remove it") from error
     made = _compile(lowered, where, arguments)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(str(path)) as file:

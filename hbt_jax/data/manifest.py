@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 FORMAT, VERSION, MANIFEST = "hbt_jax store", 2, "manifest.json"
@@ -54,7 +55,7 @@ def parse_manifest(content: bytes, file: str) -> dict:
       InputError: it is not JSON, it is of another version, or a key is missing or has the wrong type.
     """
     try:
-        manifest = json.loads(content)
+        manifest = json_text.parsed(content)
     except ValueError as error:
         raise InputError(f"{file}: not JSON ({error}); {REBUILD}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

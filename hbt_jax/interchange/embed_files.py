@@ -11,7 +11,6 @@
 import contextlib
 import dataclasses
 import itertools
-import json
 import os
 import select
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
 
@@ -131,16 +131,9 @@ class TextInput:
     def _row(self, place: str, line: str) -> tuple[str, str | None]:
         """The text and id of one JSON line."""
         try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
-            ) from error
-        except (ValueError, RecursionError) as error:  # Python's limits on a number's digits and on nesting
-            raise InputError(
-                f"{place}: cannot be read as JSON ({error}): expected an object with a text, shallow and with short"
-                " numbers"
-            ) from error
+            fields = json_text.parsed(line, lambda pairs: _object(place, pairs))
+        except json_text.NotJson as error:
+            raise InputError(f"{place}: not JSON ({error}): expected one object a line, with a text") from error
         if not isinstance(fields, dict):
             raise InputError(f"{place}: found {_shown(fields)}: expected a JSON object with the field {self.field!r}")
         if self.field not in fields:
@@ -192,9 +185,15 @@ def _read(file: BinaryIO, poll: Callable[[], None]) -> bytes:
     return file.read(_READ_BYTES)
 
 
+def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
+    twice = json_text.repeated(pairs)
+    if twice is not None:
+        raise InputError(f"{place}: field {twice!r} occurs twice in one object: keep one")
+    return dict(pairs)
+
+
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:40] + "..."
+    return json_text.shown(value, 40, ascii_only=False)
 
 
 class _NpyFile:

@@ -5,9 +5,9 @@ weights that were trained further is somebody's work, and is never overwritten.
 """
 
 import hashlib
-import json
 from pathlib import Path
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 MARK = "hbt_jax.json"
@@ -62,7 +62,7 @@ def _check_unchanged(out: Path) -> None:
 def _written(out: Path) -> dict[str, str] | None:
     """The digests of the files that an earlier export wrote; None if there is no such list."""
     try:
-        values = json.loads((out / MARK).read_text(encoding="utf-8"))
+        values = json_text.read(out / MARK)
         return dict(values["files"]) if values["format"] == _FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,9 +1,9 @@
 """Where an exported model comes from: the data and evaluations of its run, as far as they still exist."""
 
 import dataclasses
-import json
 from pathlib import Path
 
+from hbt_jax import json_text
 from hbt_jax.bucket.mirror import files_of
 from hbt_jax.config import DTYPES
 from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
@@ -160,10 +160,12 @@ def _results(folder: Path, run: Run, model: Model) -> tuple[dict, ...]:
     found = []
     for file in sorted(folder.glob("*/results.json")):
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json_text.read(file)
             settings = content["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{file} is damaged ({error}): evaluate again, or remove it") from error
+        if not isinstance(settings, dict):
+            raise InputError(f"{file} is damaged (its settings are no object): evaluate again, or remove it")
         same_similarity = (
             settings.get("similarity", model.similarity) == model.similarity
         )  # early results do not state it
@@ -185,9 +187,9 @@ def _tasks(folder: Path, model: Model) -> tuple[dict, ...]:
     for file in sorted((folder / FOLDER).glob("*/*.json")):
         if file.parent.name in {revision(model, dtype) for dtype in DTYPES} and file.name != "model_meta.json":
             try:
-                content = json.loads(file.read_text(encoding="utf-8"))
+                content = json_text.read(file)
                 [(content["task_name"], one["main_score"]) for split in content["scores"].values() for one in split]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(f"{file} is damaged ({error}): run the task again, or remove it") from error
             found.append(content)
     return tuple(found)

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from hbt_jax import json_text
 from hbt_jax.config import MineConfig
 from hbt_jax.data.store import Store, open_store, store_tokenizer
 from hbt_jax.data.store_writer import StoreWriter
@@ -143,14 +144,28 @@ def _check_job(work: Path, record: dict) -> None:
     file = work / "job.json"
     if not file.exists():
         _write_json(file, record)
-    before = json.loads(file.read_text(encoding="utf-8"))
+    before = _read_json(file)
     if before != record:
-        flat = [{**one, **one["options"], **one["texts"]} for one in (before, record)]
+        try:
+            flat = [{**one, **one["options"], **one["texts"]} for one in (before, record)]
+        except (KeyError, TypeError) as error:
+            raise _damaged(file, error) from error
         names = [name for name in flat[1] if flat[0].get(name) != flat[1][name] and name not in ("options", "texts")]
         raise InputError(
             f"{work} holds the progress of a job with another {', '.join(names)}: give the same flags, or remove the"
             " folder"
         )
+
+
+def _read_json(file: Path) -> dict:
+    try:
+        return json_text.read(file)
+    except json_text.NotJson as error:
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    return InputError(f"{file}: not what a job writes ({error}): remove the folder {file.parent}, and start again")
 
 
 def _write_json(path: Path, value: dict) -> None:
@@ -191,8 +206,11 @@ class _Results:
         self._progress = work / "progress.json"
         self.done, self.tally = 0, tally
         if self._progress.exists():
-            state = json.loads(self._progress.read_text(encoding="utf-8"))
-            self.done, self.tally = state["queries"], Tally(**state["tally"])
+            state = _read_json(self._progress)
+            try:
+                self.done, self.tally = state["queries"], Tally(**state["tally"])
+            except (KeyError, TypeError) as error:
+                raise _damaged(self._progress, error) from error
         with disk_errors(work, "--out", "what is done is kept"):
             self.row_AK = _mapped(work / "negatives.i32", np.int32, (pairs, most))
             self.score_AK = _mapped(work / "scores.f32", np.float32, (pairs, most))

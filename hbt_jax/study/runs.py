@@ -1,16 +1,16 @@
 """The runs of a study: their folders, their commands, and whether a finished one is still the one that is asked for."""
 
 import dataclasses
-import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hbt_jax import json_text
 from hbt_jax.config import TRAIN_PARTS, TrainConfig
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.results.read import Outcome
+from hbt_jax.evaluation.results.read import Outcome, read_outcome
 from hbt_jax.evaluation.results.result import RESULTS
 from hbt_jax.study.grid import NO_RESULT, UNTRAINED, Variant
 
@@ -44,7 +44,7 @@ class Run:
         """What it scored on a benchmark (a name or a path); None if it has not been evaluated."""
         folder = (self.start or self.workdir) / "evaluation" / UNTRAINED if untrained else self.workdir / "evaluation"
         file = folder / benchmark_name(benchmark) / RESULTS
-        return Outcome(file.parent, json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+        return read_outcome(file.parent) if file.exists() else None
 
     def finished(self, benchmarks: Sequence[str]) -> bool:
         """Whether all of its results are there, those of the initial weights too if it evaluates them."""
@@ -146,9 +146,12 @@ def check_kept(config: TrainConfig) -> None:
     from hbt_jax.training.initial_model import architecture, one_spelling, resolved
 
     try:
-        found = TrainConfig.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
+        options = json_text.read(file)
+    except json_text.NotJson as error:
         raise InputError(f"{file} is not valid JSON ({error}): the run's folder is damaged, remove it") from error
+    if not isinstance(options, dict):
+        raise InputError(f"{file} holds no object of options: the run's folder is damaged, remove it")
+    found = TrainConfig.from_json(options)
     encoder = architecture(config)
     before, wanted = (one_spelling(each, encoder) for each in (found, resolved(config)))
     # Benchmarks change no training, and are evaluated where they are missing; another run may have evaluated the

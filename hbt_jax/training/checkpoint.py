@@ -25,6 +25,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint.checkpoint_managers import LatestN
 
+from hbt_jax import json_text
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors, says_full
@@ -180,7 +181,7 @@ class Checkpoints:
         try:
             if not (folder / _FILES).exists():  # of an earlier version
                 return None
-            written = json.loads((folder / _FILES).read_text(encoding="utf-8"))
+            written = json_text.read(folder / _FILES)
             there = self._bucket.sums(f"last/{step}") if self._bucket else _sizes(folder, written)
             for file, [size, _] in written.items():
                 if file not in there:
@@ -191,7 +192,7 @@ class Checkpoints:
                 if checksum != (there[file][1] if self._bucket else _checksum(folder / file)):
                     return f"the content of its file {file} has changed since it was written"
             return None
-        except ValueError:
+        except (ValueError, TypeError, AttributeError):  # no JSON, or of another layout
             return f"its file {_FILES} is damaged"
         except OSError as error:
             return f"its files cannot be read ({error.strerror or error})"

@@ -9,11 +9,14 @@ from pathlib import Path
 import jax
 from tqdm import tqdm
 
+from hbt_jax import json_text
+from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors
 from hbt_jax.training.event_file import EventFile
 from hbt_jax.training.tracking.trackers import Tracker
 
 TRAIN, VALIDATION, DEV = "train", "validation", "dev"
+_SHOWN = 60  # characters of a wrong value that a message repeats
 _SHOWN_OF_DEV = "/multilingual/map"
 
 
@@ -65,12 +68,39 @@ class MetricsLog:
 
 
 def read_metrics(workdir: Path) -> list[dict]:
-    """The rows of WORKDIR/metrics.jsonl, none if there is no such file; an incomplete last line is ignored."""
+    """The rows of WORKDIR/metrics.jsonl, none if there is no such file; an incomplete last line is ignored.
+
+    Raises:
+      InputError: a complete line is no row; the message names it.
+    """
     path = workdir / "metrics.jsonl"
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    lines = path.read_bytes().split(b"\n")
+    return [_row(f"{path}:{number}", line) for number, line in enumerate(lines[:-1], start=1) if line]
+
+
+def _row(place: str, line: bytes) -> dict:
+    try:
+        row = json_text.parsed(line)
+    except json_text.NotJson as error:
+        raise _damaged(place, f"not JSON ({error})") from error
+    if not isinstance(row, dict) or type(row.get("step")) is not int or not isinstance(row.get("split"), str):
+        raise _damaged(place, f"found {json_text.shown(row, _SHOWN)}")
+    values = {name: value for name, value in row.items() if name not in ("step", "split")}
+    if row["split"] in (TRAIN, VALIDATION) and "loss" not in values:
+        raise _damaged(place, "no loss in it")
+    for name, value in values.items():
+        if type(value) not in (int, float):
+            raise _damaged(place, f"{name} is {json_text.shown(value, _SHOWN)}")
+    return row
+
+
+def _damaged(place: str, problem: str) -> InputError:
+    return InputError(
+        f"{place}: {problem}: expected an object with step, split and numbers, as training writes it; the file is"
+        " damaged: remove this line, and the rows of the others are kept"
+    )
 
 
 def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from flax import nnx
 from jax.sharding import Mesh
 
+from hbt_jax import json_text
 from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config import TextConfig, TrainConfig
 from hbt_jax.errors import InputError
@@ -73,11 +74,14 @@ def _write_json(path: Path, values: dict) -> None:
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json_text.read(path)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: --model must name the --workdir of a training run") from error
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}): the run's folder is damaged") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is a {type(values).__name__}, expected an object: the run's folder is damaged")
+    return values
 
 
 def step_config_of(initial: InitialModel) -> steps.StepConfig:

@@ -138,6 +138,8 @@ def test_bad_manifests(tmp_path):
     file = store.path / "manifest.json"
     for content, message in (
         ("{", r"not JSON .*; build it again with data_prep/build_store\.py"),
+        ("[" * 100_000, r"not JSON \(brackets are nested 100,000 deep.*; build it again"),
+        ('{"version": ' + "1" * 5000 + "}", r"not JSON \(a whole number has 5,000 digits.*; build it again"),
         ('{"format": "other"}', "not the manifest of a store"),
         (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 2; build it again"),
         (

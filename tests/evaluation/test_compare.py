@@ -316,8 +316,9 @@ def test_results_that_are_not(pair):
     a, b = pair
     make_outcomes.edit_summary(b, lambda content: content.pop("metrics"))
     refused(r"b/made/results.json: no 'metrics' in it: expected the results of an evaluation", a, b)
-    (Path(b) / "made" / "results.json").write_text("{", encoding="utf-8")
-    refused(r"b/made/results.json: not JSON \(.*; evaluate again with launch/eval.py", a, b)
+    for content in ("{", "[" * 100_000, '{"counts": ' + "1" * 5000, "\0"):
+        (Path(b) / "made" / "results.json").write_text(content, encoding="utf-8")
+        refused(r"b/made/results.json: not JSON \(.*; evaluate again with launch/eval.py", a, b)
 
 
 def test_values_by_query_that_are_missing_or_damaged(pair):
@@ -335,12 +336,15 @@ def test_values_by_query_that_are_missing_or_damaged(pair):
     ("change", "message"),
     [
         (lambda lines: [*lines[:4], "{", *lines[5:]], r"per_query.jsonl.gz:5: not JSON"),
+        (lambda lines: [*lines[:4], "[" * 100_000, *lines[5:]], r"gz:5: not JSON \(brackets are nested 100,000 deep"),
+        (lambda lines: [*lines[:4], "1" * 5000, *lines[5:]], r"gz:5: not JSON \(a whole number has 5,000 digits"),
+        (lambda lines: [re.sub(r'"map": [\d.]+', f'"map": {10**400}', lines[0]), *lines[1:]], r"where a number is exp"),
         (lambda lines: [*lines[:4], "[]", *lines[5:]], r"per_query.jsonl.gz:5: expected one JSON object a line"),
         (lambda lines: [*lines[:-1]], r"gz: 57 queries, but results.json beside it counts 58"),
         (lambda lines: [*lines, lines[0]], r"gz:59: results.json beside it counts 58 queries, not more"),
         (lambda lines: [lines[1], *lines[1:]], r"query id .* occurs twice; evaluate again"),
         (lambda lines: [lines[0].replace('"language": "ar"', '"language": 3'), *lines[1:]], r"'language' is 3"),
-        (lambda lines: [re.sub(r'"map": [\d.]+', '"map": "x"', lines[0]), *lines[1:]], r"'x' where a number is exp"),
+        (lambda lines: [re.sub(r'"map": [\d.]+', '"map": "x"', lines[0]), *lines[1:]], r'"x" where a number is exp'),
         (lambda lines: [re.sub(r'"map": [\d.]+', '"map": NaN', lines[0]), *lines[1:]], r"NaN is not a number of JSON"),
         (lambda lines: [lines[0].replace('"multilingual"', '"multi"'), *lines[1:]], r"no 'multilingual' in it"),
         (lambda lines: [lines[0].replace('"sw"', '"xx"'), *lines[1:]], r"candidate language 'xx' is not among those"),

@@ -166,6 +166,7 @@ def test_broken_files_beside_it_are_errors(tmp_path, hugging_face_folder):
         ({"tokenizer_class": "BertTokenizer", "strip_accents": "no"}, "strip_accents is 'no'; expected true, false or"),
         ({"additional_special_tokens": 3}, "additional_special_tokens is 3; expected a list of tokens"),
         ({"extra_special_tokens": "<x>"}, "extra_special_tokens is '<x>'; expected a list of tokens, or an object"),
+        ({"added_tokens_decoder": ["<x>"]}, r"added_tokens_decoder is \['<x>'\]; expected an object of ids to tokens"),
         ({"truncation_side": None}, 'truncation_side is null; expected "right", or no such key'),
         ({"split_special_tokens": None}, "split_special_tokens is null; expected true or false, or no such key"),
         ({"split_special_tokens": "no"}, "split_special_tokens is 'no'; expected true or false"),

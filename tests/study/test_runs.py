@@ -83,8 +83,17 @@ def test_a_damaged_or_older_configuration(tmp_path):
     make_models.write_json(file, content | {"run": content["run"] | {"momentum": 1}})
     with pytest.raises(InputError, match="configuration has unknown fields .*momentum"):
         check_kept(config)
-    file.write_text("{")
-    with pytest.raises(InputError, match=r"config\.json is not valid JSON .*: the run's folder is damaged, remove it"):
+    for damaged in ("{", "[" * 100_000, '{"run": ' + "1" * 5000):
+        file.write_text(damaged)
+        with pytest.raises(
+            InputError, match=r"config\.json is not valid JSON .*: the run's folder is damaged, remove it"
+        ):
+            check_kept(config)
+    file.write_text("[]")
+    with pytest.raises(InputError, match=r"config\.json holds no object of options: .* remove it"):
+        check_kept(config)
+    file.write_text('{"run": null}')
+    with pytest.raises(InputError, match="configuration has None as part 'run', expected an object of its options"):
         check_kept(config)
 
 
@@ -114,7 +123,9 @@ def score(run: Run, untrained: str = "", benchmark: str = "facts") -> None:
     """Writes results of a run, or those of its initial weights."""
     folder = run.workdir / "evaluation" / untrained / benchmark
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(json.dumps({"of": run.workdir.name}), encoding="utf-8")
+    parts = {"settings": {}, "counts": {"queries": {}, "candidates": {}}, "metrics": {}}
+    content = {"benchmark": "facts", "model": run.workdir.name, **parts}
+    (folder / "results.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_initial_weights_are_evaluated_once(tmp_path):
@@ -131,10 +142,19 @@ def test_results_of_initial_weights_are_those_of_the_run_that_evaluates_them(tmp
     for run in found:
         assert run.outcome("facts", untrained=True) is None
     score(first, "untrained")
-    assert [run.outcome("facts", untrained=True).summary["of"] for run in found] == ["x-y-seed0"] * 4
+    assert [run.outcome("facts", untrained=True).summary["model"] for run in found] == ["x-y-seed0"] * 4
     score(last)
-    assert last.outcome("facts").summary["of"] == "hybrid-seed1"
+    assert last.outcome("facts").summary["model"] == "hybrid-seed1"
     assert last.outcome("facts").folder.is_relative_to(last.workdir)
+
+
+@pytest.mark.parametrize("content", ["{", "[" * 100_000, "[]", '{"benchmark": "facts", "metrics": null}'])
+def test_damaged_results_are_named(tmp_path, content):
+    run = wanted(tmp_path)[0]
+    score(run)
+    (run.workdir / "evaluation" / "facts" / "results.json").write_text(content)
+    with pytest.raises(InputError, match=r"facts/results\.json: .*; evaluate again with launch/eval\.py"):
+        run.outcome("facts")
 
 
 def test_a_run_without_results_evaluates_them_rather_than_a_finished_one(tmp_path):

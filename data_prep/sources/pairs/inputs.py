@@ -1,7 +1,6 @@
 """What --input names: files and folders, the split and the layout of each, and what is not read."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from data_prep.builders.row import BadRow
 from data_prep.sources.pairs.judged import Judged
 from data_prep.sources.pairs.layouts import AUTO, BEIR, MSMARCO, Example, Layout, layout_of
 from data_prep.sources.pairs.record_files import KINDS, column_names, first_line, kind, records
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 _SPLITS = {"train": "train training", "validation": "validation valid val dev", "test": "test testing"}
@@ -198,7 +198,7 @@ def _row_files(place: Path, notes: list[str]) -> list[Path]:
 def _files_of(state: Path) -> list[str]:
     """The data files that a folder of `datasets` lists in its state.json."""
     try:
-        return [file["filename"] for file in json.loads(state.read_bytes())["_data_files"]]
+        return [file["filename"] for file in json_text.read(state)["_data_files"]]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{state}: not the state of a folder that `datasets` saved: save it again") from error
 

@@ -28,7 +28,7 @@ LANGUAGES = ("language", "lang", "query_language", "passage_language")
 _IDS = ("query_id", "id")
 _ASKED = ("anchor", "query", "question")
 _ANSWERS = ("positive", "answer", "passage", "document")
-_NEGATIVE = re.compile(r"(?:hard_)?negatives?(?:_?(\d+))?")
+_NEGATIVE = re.compile(r"(?:hard_)?negatives?(?:_?(\d{1,9}))?")
 _SCORES = ("score", "scores")
 _LABELS = ("label", "labels")
 
@@ -189,7 +189,9 @@ def _tevatron(layout: Layout, place: str, record: Mapping) -> Example:
 
 def _documents(place: str, name: str, value: object) -> list[Passage]:
     if isinstance(value, Mapping):  # a list of objects, as older versions of `datasets` store it
-        value = [dict(zip(value, one, strict=False)) for one in zip(*value.values(), strict=False)]
+        if not all(isinstance(one, list) for one in value.values()) or len({*map(len, value.values())}) > 1:
+            raise BadRow(f"{place}: {name} is {shown(value)}: expected a list, or an object of lists of one length")
+        value = [dict(zip(value, one, strict=True)) for one in zip(*value.values(), strict=True)]
     found = []
     for index, document in enumerate(_listed(place, name, value)):
         at = f"{name}[{index}]"
@@ -200,8 +202,12 @@ def _documents(place: str, name: str, value: object) -> list[Passage]:
 
 
 def document_text(place: str, name: str, document: Mapping) -> str:
-    """The text of a passage with its title, one of which may be empty; raises BadRow for a wrong one."""
-    title, body = (document.get(key) or "" for key in ("title", "text"))
+    """The text of a passage with its title, one of which may be empty; raises BadRow for a wrong one.
+
+    A title may be null, as Parquet and Arrow files write the one that a row lacks.
+    """
+    title, body = document.get("title"), document.get("text")
+    title = "" if title is None else title
     for key, value in (("title", title), ("text", body)):
         if not isinstance(value, str):
             raise BadRow(f"{place}: {name}.{key} is {shown(value)}: expected a string")
@@ -283,7 +289,7 @@ def _numbers(place: str, name: str, values: Sequence) -> list[float]:
     for index, value in enumerate(values):
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise BadRow(f"{place}: {name} has {shown(value)} as number {index + 1}: expected a finite number")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from data_prep.builders.row import BadRow
-from data_prep.reading.fields import shown
+from data_prep.reading.fields import Repeated, shown
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import columns, csv_rows, decoded, json_value, lines, open_bytes
 from hbt_jax.errors import InputError
@@ -113,6 +113,8 @@ def _json(path: Path) -> Iterator[Record | BadRow]:
 
 
 def _object(place: str, value: object) -> dict:
+    if isinstance(value, Repeated):
+        raise value.error(place)
     if not isinstance(value, dict):
         raise BadRow(f"{place}: found {shown(value)}: expected an object, column -> value")
     return value
@@ -147,7 +149,9 @@ def _arrow_rows(path: Path) -> Iterator[Record]:
 def _parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # an error of the system, such as a missing file
         raise _damaged(path, "Parquet", error) from error
 
 
@@ -174,7 +178,7 @@ def _numbered(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Record]
             for record in batch.to_pylist():
                 number += 1
                 yield f"{path}: row {number}", record
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, kind(path).capitalize(), error) from error
 
 

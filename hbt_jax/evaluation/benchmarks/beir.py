@@ -9,6 +9,7 @@ of a line is its language, else --language is.  Of several splits, test is read.
 """
 
 import csv
+import re
 from pathlib import Path
 
 from hbt_jax.errors import InputError
@@ -56,11 +57,13 @@ def _read_texts(path: str, language: str) -> Rows:
             if not isinstance(fields.get(field), str):
                 held = f"{field!r} is {shown(fields[field])}" if field in fields else f"only {', '.join(fields)}"
                 raise InputError(f"{place}: {held}: expected the string {field!r}; {_LAYOUT}")
-        id_, title, text = fields["_id"], fields.get("title") or "", fields["text"]
+        id_, title, text = fields["_id"], fields.get("title", ""), fields["text"]
+        if not isinstance(title, str):
+            raise InputError(f"{place}: 'title' is {shown(title)}: expected a string, empty or left out for no title")
         check_id(place, "_id", id_)
         if id_ in rows:
             raise InputError(f"{place}: duplicate _id {id_!r}: ids must be unique in a file")
-        if not fields.get("language", language):
+        if "language" not in fields and not language:
             raise InputError(f"{place}: no field 'language': give the language of all texts by --language, such as en")
         if "corpus" not in Path(path).name:
             check_text(place, f"the text of {id_!r}", text)
@@ -74,7 +77,7 @@ def _read_grades(path: Path, queries: Rows, corpus: Rows) -> dict[str, dict[str,
         fields = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE), [])
         if fields == _HEAD and not number or not line.strip():
             continue
-        if len(fields) != 3 or not fields[2].strip().lstrip("-").isdecimal():
+        if len(fields) != 3 or not re.fullmatch(r"\s*-?[0-9]{1,9}\s*", fields[2]):
             raise InputError(f"{place}: {line[:60]!r}: expected {', '.join(_HEAD)}, with tabs, the last a whole number")
         query, candidate, grade = fields
         for side, id_, known in (("query-id", query, queries), ("corpus-id", candidate, corpus)):

@@ -15,7 +15,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.judged_rows import check_language
-from hbt_jax.evaluation.benchmarks.text_lines import json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read_lines, shown, text_field
 from hbt_jax.text_identity import JUDGED, identity_text
 
 SHORT = ("entity", "date", "number", "number_with_unit", "short_phrase")  # types of answers
@@ -37,9 +37,9 @@ def read(path: str, name: str) -> Benchmark:
         if not line.strip():
             continue
         row = json_object(place, line, "example_id, queries and answers")
-        example = "" if row.get("example_id") is None else str(row["example_id"])
-        if not example or example in seen:
-            raise InputError(f"{place}: example_id {example!r} is missing or occurs twice: keep one line for each")
+        example = id_field(place, row, "example_id")
+        if example in seen:
+            raise InputError(f"{place}: example_id {example!r} occurs twice: keep one line for each")
         seen.add(example)
         texts = _answers(place, row)
         if not texts:

@@ -7,12 +7,13 @@
 A query is a topic in the documents' language, human translations before those of machines, if it is judged there.
 """
 
+import re
 from pathlib import Path
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, passage_reader
-from hbt_jax.evaluation.benchmarks.text_lines import json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read_lines, shown, text_field
 
 _DOCUMENT = passage_reader("id", "title", "text")
 LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
@@ -33,7 +34,7 @@ def read(path: str, name: str) -> StreamedBenchmark:
     for place, line in read_lines(str(_only(path, "*topics*.jsonl")), _LAYOUT):
         if line.strip():
             topic = json_object(place, line, "topic_id and topics")
-            id_ = str(topic.get("topic_id", ""))
+            id_ = id_field(place, topic, "topic_id")
             for code in sorted({shard.language for shard in shards}):
                 if graded.get((id_, code)):
                     text, is_machine = _text(place, topic, code)
@@ -59,7 +60,7 @@ def _judgements(path: str) -> dict[tuple[str, str], dict[str, int]]:
     found: dict[tuple[str, str], dict[str, int]] = {}
     for place, line in read_lines(str(_only(path, "*qrels*")), _LAYOUT):
         fields = line.split()
-        if len(fields) != 4 or fields[1] not in LANGUAGES or not fields[3].isdecimal():
+        if len(fields) != 4 or fields[1] not in LANGUAGES or not re.fullmatch(r"[0-9]{1,9}", fields[3]):
             raise InputError(f"{place}: {line[:60]!r}: expected TOPIC LANG DOCID GRADE, LANG of {' '.join(LANGUAGES)}")
         judged = found.setdefault((fields[0], LANGUAGES[fields[1]]), {})
         if fields[2] in judged:
@@ -71,9 +72,9 @@ def _judgements(path: str) -> dict[tuple[str, str], dict[str, int]]:
 def _text(place: str, topic: dict, code: str) -> tuple[str, bool]:
     """A topic in one language, and whether a machine translated it."""
     versions = topic.get("topics")
-    if not isinstance(versions, list):
-        raise InputError(f"{place}: topics is {shown(versions)}: expected a list of versions")
-    mine = [one for one in versions if isinstance(one, dict) and LANGUAGES.get(one.get("lang")) == code]
+    if not isinstance(versions, list) or not all(isinstance(one, dict) for one in versions):
+        raise InputError(f"{place}: topics is {shown(versions)}: expected a list of versions, which are objects")
+    mine = [one for one in versions if LANGUAGES.get(text_field(place, one, "lang")) == code]
     if not mine:
         raise InputError(f"{place}: topic {topic['topic_id']!r} is judged in {code!r} but has no version in it")
     best = min(mine, key=lambda one: one.get("source") != "human translation")

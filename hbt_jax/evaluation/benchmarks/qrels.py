@@ -49,7 +49,7 @@ def read_qrels(
         grades = found.setdefault(query, {})
         if candidate in grades:
             raise InputError(f"{place}: query {query!r} and candidate {candidate!r} are judged twice: keep one line")
-        if not re.fullmatch(r"-?[0-9]+", grade):
-            raise InputError(f"{place}: grade {grade!r}: expected a whole number, above 0 if relevant")
+        if not re.fullmatch(r"-?[0-9]{1,9}", grade):
+            raise InputError(f"{place}: grade {grade[:60]!r}: expected a whole number, above 0 if relevant")
         grades[candidate] = int(grade)
     return found

@@ -10,10 +10,10 @@ languages are translations of each other.  Other fields are ignored.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.languages import by_language
 from hbt_jax.text_identity import identity_text
@@ -140,16 +140,24 @@ def gold_sentence(paragraph: Paragraph, question: Question) -> int:
 
 def _json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json_text.parsed(path.read_text(encoding="utf-8-sig"), lambda pairs: _object(path, pairs))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file: expected questions and paragraphs in SQuAD's layout") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error}): save the file as UTF-8, or download it again") from error
-    except json.JSONDecodeError as error:
+    except json_text.NotJson as error:
         raise InputError(
-            f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}): expected one object in SQuAD's"
+            f"{path}:{error.line}: not JSON ({error.reason} at column {error.column}): expected one object in SQuAD's"
             " layout; download or write the file again"
         ) from error
+
+
+def _object(path: Path, pairs: list[tuple[str, object]]) -> dict:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        shown = _shown(made)
+        raise InputError(f"{path}: {json_text.repeated(pairs)!r} occurs twice in the object {shown}: keep one of them")
+    return made
 
 
 def _question(place: str, fields: dict) -> Question:
@@ -237,5 +245,4 @@ def _field(place: str, fields: dict, name: str, kind: type):
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return json_text.shown(value, _SHOWN, ascii_only=False)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
+from hbt_jax.evaluation.benchmarks.text_lines import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ def passage_reader(id_field: str, *text_fields: str) -> Callable[[dict], tuple[s
         for field in (id_field, *text_fields):
             if not isinstance(fields.get(field), str):
                 expected = f"expected a text; a line has {', '.join((id_field, *text_fields))}"
-                raise ValueError(f"field {field!r} is {fields.get(field)!r}: {expected}")
+                raise ValueError(f"field {field!r} is {shown(fields.get(field))}: {expected}")
         if fields[id_field].split() != [fields[id_field]]:
             raise ValueError(
                 f"{id_field} {fields[id_field]!r} is empty or holds white space, which TREC files cannot carry"

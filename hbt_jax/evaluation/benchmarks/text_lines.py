@@ -5,11 +5,11 @@ feed ends a line: other characters that some programs treat as line ends occur i
 """
 
 import gzip
-import json
 import os
 import zlib
 from collections.abc import Iterator
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.text_identity import identity_text
 
@@ -76,13 +76,9 @@ def json_object(place: str, line: str, fields: str) -> dict:
       InputError: the line is not JSON, not an object, or has a field twice.
     """
     try:
-        content = json.loads(line, object_pairs_hook=lambda pairs: _object(place, pairs))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{place}: not JSON ({error.msg} at column {error.colno}): expected one object a line"
-        ) from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
-        raise InputError(f"{place}: not JSON that can be read ({error}): expected one object a line") from error
+        content = json_text.parsed(line, lambda pairs: _object(place, pairs))
+    except json_text.NotJson as error:
+        raise InputError(f"{place}: not JSON ({error}): expected one object a line") from error
     if not isinstance(content, dict):
         raise InputError(f"{place}: expected a JSON object with {fields}, got {type(content).__name__}")
     return content
@@ -98,19 +94,28 @@ def text_field(place: str, content: dict, name: str) -> str:
     return content[name]
 
 
+def id_field(place: str, content: dict, name: str) -> str:
+    """The id in a field of a JSON object, a string or a whole number; raises InputError for any other value."""
+    if name not in content:
+        raise InputError(f"{place}: missing field {name!r}: expected an id")
+    value = content[name]
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InputError(f"{place}: field {name!r} is {shown(value)}: expected an id, a string or a whole number")
+    check_id(place, name, str(value))
+    return str(value)
+
+
 def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = json_text.repeated(pairs)
         raise InputError(f"{place}: field {twice!r} occurs twice in one object: keep one")
     return content
 
 
 def shown(value: object) -> str:
     """A wrong JSON value, shortened for a message."""
-    text = json.dumps(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return json_text.shown(value, _SHOWN)
 
 
 def check_id(place: str, name: str, value: str) -> None:

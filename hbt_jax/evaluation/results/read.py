@@ -3,13 +3,13 @@
 import dataclasses
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS
 from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
@@ -18,6 +18,7 @@ COMPARED = (*SETTINGS, RANK_DISTANCE)  # the settings, in the metric asked for, 
 _CROSS_LINGUAL_METRIC = "map"  # the only one that is written by query and candidate language
 _MUST_MATCH = ("candidate_text",)  # settings that determine what is ranked
 _FREE_DEFINITIONS = ("layer_probe", "robustness")  # of values that are not compared
+_SHOWN = 60  # characters of a wrong value that a message repeats
 _KEYS = ("id", "item", "language")
 AGAIN = "evaluate again with launch/eval.py"
 
@@ -56,12 +57,17 @@ def read_folder(out: str) -> dict[str, Outcome]:
         if (folder / RESULTS).is_file():
             hint = f"this is the folder of one benchmark: give {folder.parent}"
         raise InputError(f"{out}: no results: expected BENCHMARK/{RESULTS} in it; {hint}")
-    return {entry.name: Outcome(entry, _read_summary(entry / RESULTS)) for entry in found}
+    return {entry.name: read_outcome(entry) for entry in found}
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The benchmark in a folder OUT/X; raises InputError if its results.json is not one of an evaluation."""
+    return Outcome(folder, _read_summary(folder / RESULTS))
 
 
 def _read_summary(path: Path) -> dict:
     try:
-        summary = json.loads(path.read_bytes())
+        summary = json_text.read(path)
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); {AGAIN}") from error
     parts = {"benchmark": str, "model": str, "settings": dict, "counts": dict, "metrics": dict}
@@ -179,20 +185,20 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
         raise InputError(f"{path}: damaged or cut off after line {number} ({error}); {AGAIN}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 after line {number}; {AGAIN}") from error
-    except ValueError as error:
-        raise InputError(f"{path}:{number}: not JSON ({error}); {AGAIN}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}:{number}: not JSON ({json_text.not_json(error, text)}); {AGAIN}") from error
 
 
 def _text(line: dict, key: str) -> str:
     value = line.get(key)
     if not isinstance(value, str):
-        raise ValueError(f"{key!r} is {value!r}: expected a text")
+        raise ValueError(f"{key!r} is {json_text.shown(value, _SHOWN)}: expected a text")
     return value
 
 
 def _number(value) -> float:
-    if type(value) not in (float, int) or not math.isfinite(value):
-        raise ValueError(f"{value!r} where a number is expected")
+    if not json_text.is_number(value):
+        raise ValueError(f"{json_text.shown(value, _SHOWN)} where a number is expected")
     return value
 
 

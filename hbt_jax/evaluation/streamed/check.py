@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own_id
 from hbt_jax.evaluation.processes import Processes, on_every_process, shares, work_together
@@ -114,7 +115,7 @@ def _read(folder: str, shard: Shard) -> ShardContent | None:
     if not all(path.is_file() for path in (described, *digests)):
         return None
     try:
-        content = json.loads(described.read_bytes())
+        content = json_text.read(described)
         if content["shard"] != _state(shard):
             return None
         return ShardContent(**content["found"])

@@ -1,10 +1,11 @@
 """Small JSON files of other programs, read with clear errors."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 
@@ -19,10 +20,10 @@ def read_json(path: Path, kind: type = dict):
       InputError: the file is missing, is not JSON or holds another kind of value.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_text.read(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a JSON file: copy the folder again") from error
-    except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
+    except json_text.NotJson as error:
         raise InputError(f"{path}: not JSON ({error}); copy the file again") from error
     if not isinstance(values, kind):
         expected = {dict: "an object", list: "an array"}[kind]
@@ -31,6 +32,7 @@ def read_json(path: Path, kind: type = dict):
 
 
 _REFUSED = object()
+_SHOWN = 120  # characters of a wrong value that a message repeats
 
 
 class Fields:
@@ -39,10 +41,11 @@ class Fields:
     Args:
       values: the object.
       where: its file, for messages.
+      written: key -> the other key under which the file has its value, for messages.
     """
 
-    def __init__(self, values: dict[str, Any], where: object):
-        self.values, self.where = values, str(where)
+    def __init__(self, values: dict[str, Any], where: object, written: Mapping[str, str] = MappingProxyType({})):
+        self.values, self.where, self._written = values, str(where), written
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -75,8 +78,8 @@ class Fields:
 
     def wrong(self, key: str, expected: str) -> InputError:
         """The error for a key whose value is not supported."""
-        found = self.values[key]
-        return InputError(f"{self.where}: {key} is {'null' if found is None else repr(found)}; expected {expected}")
+        name, found = self._written.get(key, key), _shown(self.values[key])
+        return InputError(f"{self.where}: {name} is {found}; expected {expected}")
 
     def check_fixed(self, only: Mapping[str, tuple]) -> None:
         """Checks keys that change what is computed and have one supported value, which an absent key means too.
@@ -90,11 +93,18 @@ class Fields:
         for key, same in only.items():
             if key in self.values and not any(_equal(self.values[key], one) for one in same):
                 wanted = f"{same[0]!r}" if same[0] is not None else "no such key"
-                found = self.values[key]
-                raise InputError(
-                    f"{self.where}: {key} is {'null' if found is None else repr(found)}, which is not supported;"
-                    f" expected {wanted}"
-                )
+                found = _shown(self.values[key])
+                raise InputError(f"{self.where}: {key} is {found}, which is not supported; expected {wanted}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    try:
+        text = repr(value)
+    except RecursionError:  # it was read with a few calls less
+        text = "a value with hundreds of brackets in each other"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def _equal(one: Any, other: Any) -> bool:

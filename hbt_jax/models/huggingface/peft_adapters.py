@@ -18,6 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 from hbt_jax.errors import InputError
+from hbt_jax.json_text import is_number
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures, rotary_layouts
 from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch, read_json
@@ -80,7 +81,7 @@ def read(folder: Path) -> Adapter | None:
     fields.value("init_lora_weights", lambda way: way in _STARTS, f"one of {_STARTS}", absent=True, null=None)
     patterns = fields.value(
         "alpha_pattern",
-        lambda found: isinstance(found, dict) and all(map(_is_positive, found.values())),
+        lambda found: isinstance(found, dict) and all(_is_pattern(k) and _is_positive(a) for k, a in found.items()),
         "an object of patterns and numbers above 0", absent={}, null={},
     )  # fmt: skip
     return Adapter(
@@ -94,7 +95,15 @@ def read(folder: Path) -> Adapter | None:
 
 
 def _is_positive(value: Any) -> bool:
-    return type(value) in (int, float) and value > 0
+    return is_number(value) and value > 0
+
+
+def _is_pattern(key: str) -> bool:
+    try:
+        re.compile(key)
+    except re.error:
+        return False
+    return True
 
 
 def merge(adapter: Adapter, encoder: EncoderConfig, flat: Mapping[tuple, np.ndarray]) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hbt_jax.errors import InputError
+from hbt_jax.json_text import is_number
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch
 from hbt_jax.models.huggingface.tensors import Tensor, linear, norm, share, token_table, whole
@@ -44,14 +45,15 @@ _FIXED = {
         "prenorm": (False,), "use_rms_norm": (False, None), "causal": (False,), "parallel_block": (False,),
         "qkv_proj_bias": (False,), "mlp_fc1_bias": (False,), "mlp_fc2_bias": (False,), "rotary_emb_fraction": (1.0, 1),
         "rotary_emb_interleaved": (False,), "rotary_emb_scale_base": (None,), "rotary_scaling_factor": (None,),
-        "num_experts": (0, None), "moe_every_n_layers": (0, None),
+        "num_experts": (0, None), "moe_every_n_layers": (0, None), "rope_scaling": (None, {}),
     },
     GTE: {},
     NEW: {
         "position_embedding_type": ("rope",), "layer_norm_type": ("layer_norm",), "logn_attention_scale": (False,),
     },
-    MODERNBERT: {},
+    MODERNBERT: {"rope_scaling": (None, {})},
 }  # fmt: skip
+_FIXED_OF_ALL = {"partial_rotary_factor": (None, 1.0, 1)}
 _GTE_BIASES = ("query_key_value", "attention_output", "contract")
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
 _NUMBER = "a number above 0"
@@ -66,8 +68,8 @@ def encoder_config(values: dict[str, Any], where: str, sizes: Callable[[Fields],
       sizes: what BERT's families state too: vocab_size to max_positions, token_types, norm_epsilon and pad_id.
     """
     family = values["model_type"]
-    Fields(values, where).check_fixed(_FIXED[family])
-    fields = Fields(DEFAULTS[family] | _common_keys(values), where)
+    Fields(values, where).check_fixed(_FIXED[family] | _FIXED_OF_ALL)
+    fields = Fields(DEFAULTS[family] | _common_keys(values), where, _own_names(values))
     common = sizes(fields)
     head = common["width"] // common["heads"]
     if head % 2:
@@ -89,21 +91,27 @@ def _common_keys(values: dict[str, Any]) -> dict[str, Any]:
     if values["model_type"] == MODERNBERT:
         named = {"layer_norm_eps": values.get("norm_eps", DEFAULTS[MODERNBERT]["norm_eps"]), "type_vocab_size": 0}
         return values | named
+    return values | {key: values[other] for key, other in _own_names(values).items()}
+
+
+def _own_names(values: dict[str, Any]) -> dict[str, str]:
+    """transformers' key -> the key under which the file has its value, where they differ."""
+    if values["model_type"] == MODERNBERT:
+        return {"layer_norm_eps": "norm_eps"}
     if values["model_type"] != NOMIC:
-        return values
-    found = {
-        key: next(values[other] for other in others if other in values)
+        return {}
+    return {
+        key: next(other for other in others if other in values)
         for key, others in _NAMES_OF_NOMIC.items()
         if key not in values and any(other in values for other in others)
     }
-    return values | found
 
 
 def _of_modernbert(fields: Fields, layers: int, head: int) -> RotaryConfig:
     every = fields.value("global_attn_every_n_layers", is_size, "a whole number above 0", absent=3)
     types = fields.value(
         "layer_types",
-        lambda found: type(found) is list and len(found) == layers and set(found) <= {_GLOBAL, _LOCAL},
+        lambda found: type(found) is list and len(found) == layers and all(one in (_GLOBAL, _LOCAL) for one in found),
         f"{layers} of {_GLOBAL} and {_LOCAL}",
         absent=[_LOCAL if number % every else _GLOBAL for number in range(layers)],
         null=[_LOCAL if number % every else _GLOBAL for number in range(layers)],
@@ -114,9 +122,9 @@ def _of_modernbert(fields: Fields, layers: int, head: int) -> RotaryConfig:
     window = fields.value("local_attention", is_size, "a whole number above 0") // 2
     theta = fields.value("global_rope_theta", _is_positive, _NUMBER, absent=160_000.0)
     theta_of = {_GLOBAL: theta, _LOCAL: fields.value("local_rope_theta", _is_positive, _NUMBER, absent=1e4, null=theta)}
-    given = fields.value("rope_parameters", lambda found: isinstance(found, dict), "an object", absent={}, null={})
+    given = _object_of(fields, "rope_parameters")
     for kind in theta_of:
-        theta_of[kind], stretch = _rope(Fields(given.get(kind) or {}, f"{fields.where}: {kind}"), theta_of[kind])
+        theta_of[kind], stretch = _rope(_object_of(given, kind), Fields({"rope_theta": theta_of[kind]}, fields.where))
         if stretch != 1.0:
             raise InputError(f"{fields.where}: rope_parameters of {kind} scale positions, which is not supported")
     local = tuple(number for number, kind in enumerate(types) if kind == _LOCAL)
@@ -133,12 +141,12 @@ def _of_modernbert(fields: Fields, layers: int, head: int) -> RotaryConfig:
 
 
 def _of_nomic(fields: Fields, layers: int, head: int) -> RotaryConfig:
-    theta, stretch = _rope(_rope_parameters(fields), fields.values.get("rope_theta"))
+    theta, stretch = _rope(_object_of(fields, "rope_parameters"), fields)
     return RotaryConfig(theta=theta, stretch=stretch)
 
 
 def _of_gte(fields: Fields, layers: int, head: int) -> RotaryConfig:
-    theta, stretch = _rope(_rope_parameters(fields), fields.values.get("rope_theta"))
+    theta, stretch = _rope(_object_of(fields, "rope_parameters"), fields)
     scaling = fields.value(
         "rope_scaling",
         lambda found: isinstance(found, dict) and found.get("type") == "ntk" and found.get("mixed_b") is None,
@@ -152,21 +160,23 @@ def _of_gte(fields: Fields, layers: int, head: int) -> RotaryConfig:
     return RotaryConfig(theta=theta, stretch=stretch, biases=_GTE_BIASES, activated=LAST)
 
 
-def _rope_parameters(fields: Fields) -> Fields:
-    found = fields.value("rope_parameters", lambda found: isinstance(found, dict), "an object", absent={}, null={})
-    return Fields(found, f"{fields.where}: rope_parameters")
+def _object_of(fields: Fields, key: str) -> Fields:
+    """The keys of an inner object, which may be absent or null, as in transformers."""
+    found = fields.value(key, lambda found: isinstance(found, dict), "an object", absent={}, null={})
+    return Fields(found, f"{fields.where}: {key}")
 
 
-def _rope(fields: Fields, theta: Any) -> tuple[float, float]:
-    """(theta, stretch) of transformers' rope_parameters, with the theta that other keys state, None for none."""
-    kind = fields.value("rope_type", lambda name: name in ("default", "linear"), "default or linear", absent="default")
-    stated = fields if "rope_theta" in fields else Fields({} if theta is None else {"rope_theta": theta}, fields.where)
-    theta = stated.value("rope_theta", _is_positive, _NUMBER)
+def _rope(fields: Fields, outer: Fields) -> tuple[float, float]:
+    """(theta, stretch) of transformers' rope_parameters; the theta that they leave out is that of `outer`."""
+    fields.check_fixed(_FIXED_OF_ALL)
+    key = "type" if "type" in fields and "rope_type" not in fields else "rope_type"  # its older name
+    kind = fields.value(key, lambda name: name in ("default", "linear"), "default or linear", absent="default")
+    theta = (fields if "rope_theta" in fields else outer).value("rope_theta", _is_positive, _NUMBER)
     return float(theta), float(fields.value("factor", _is_positive, _NUMBER)) if kind == "linear" else 1.0
 
 
 def _is_positive(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < float("inf")
+    return is_number(value) and value > 0
 
 
 def family(encoder: EncoderConfig) -> str:

@@ -46,6 +46,7 @@ _KINDS_OF_SETTINGS = {  # null, if transformers takes it for an absent key, is a
     "strip_accents": (bool | None, "true, false or null"),
     "additional_special_tokens": (list | None, "a list of tokens"),
     "extra_special_tokens": (list | dict | None, "a list of tokens, or an object of names to tokens"),
+    "added_tokens_decoder": (dict | None, "an object of ids to tokens"),
     "truncation_side": (str, '"right", or no such key'),
     "split_special_tokens": (bool, "true or false, or no such key for false"),
 }
@@ -161,7 +162,9 @@ def _class(folder: Path, settings: dict) -> str | None:
     if not name and (folder / "config.json").is_file():
         config = read_json(folder / "config.json")
         name = config.get("tokenizer_class")
-        if not isinstance(name, str):
+        if not isinstance(name, str | None):
+            raise InputError(f"{folder / 'config.json'}: tokenizer_class is {name!r}; expected the name of a class")
+        if name is None:
             return None if isinstance(config.get("model_type"), str) else ""
     name = name or ""
     return name if name in AS_IT_STANDS else name.removesuffix("Fast")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from hbt_jax import json_text
 from hbt_jax.config import TRACKERS
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
@@ -78,6 +79,21 @@ class Guarded:
             )
 
 
+def _ids(file: Path) -> dict[str, str]:
+    """The ids of the trackers' runs by name."""
+    try:
+        ids = json_text.read(file)
+    except json_text.NotJson as error:
+        raise _no_ids(file, str(error)) from error
+    if not isinstance(ids, dict) or not all(isinstance(id_, str | None) for id_ in ids.values()):
+        raise _no_ids(file, "expected an object of names to ids")
+    return ids
+
+
+def _no_ids(file: Path, problem: str) -> InputError:
+    return InputError(f"{file}: not the ids of the trackers' runs ({problem}): remove it, and each starts a new run")
+
+
 def start_trackers(names: Sequence[str], project: str, workdir: Path, options: Mapping) -> list[Tracker]:
     """Starts, or continues, a run with each tracker.
 
@@ -91,7 +107,7 @@ def start_trackers(names: Sequence[str], project: str, workdir: Path, options: M
       InputError: a tracker cannot start.
     """
     file = workdir / _IDS
-    ids = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    ids = _ids(file) if file.exists() else {}
     found = []
     for name in names:
         try:

@@ -56,7 +56,7 @@ def test_a_wrong_file_and_a_split_without_rows_are_named(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "cc3m_mt_train.jsonl.bz2").write_bytes(b"no archive")
-    with pytest.raises(InputError, match=r"train\.jsonl\.bz2: damaged .*: expected a whole bzip2 file; download it"):
+    with pytest.raises(InputError, match=r"train\.jsonl\.bz2: damaged .*: expected a complete bzip2 file; download it"):
         made("cc3m35l", "pairs", tmp_path / "raw", input_dir=folder, beam_options=THREADS)
     (folder / "cc3m_mt_train.jsonl.bz2").unlink()
     line = (FIXTURES / "cc3m35l" / "cc3m_mt_dev.jsonl").read_text(encoding="utf-8")

@@ -81,12 +81,25 @@ def test_copies_of_queries_without_an_answer_and_of_no_text_do_not_count(tmp_pat
         ({"queries": [{"id": "q1", "text": "x"}]}, "en", "queries.jsonl:1: only id, text: expected the string '_id'"),
         ({"queries": [{"_id": "q1", "text": 3}]}, "en", "queries.jsonl:1: 'text' is 3: expected the string 'text'"),
         ({"queries": [{"_id": "q1", "text": " "}]}, "en", "queries.jsonl:1: the text of 'q1' is empty"),
+        *(
+            (
+                {"corpus": [{**CORPUS[0], "title": wrong}]},
+                "en",
+                f"corpus.jsonl.gz:1: 'title' is {json.dumps(wrong)}: expected a string, empty or left out",
+            )
+            for wrong in (None, 0, 7, False, [], {})
+        ),
+        ({"corpus": [{**CORPUS[0], "text": None}]}, "en", "corpus.jsonl.gz:1: 'text' is null: expected the string"),
+        ({"queries": [{**QUERIES[0], "language": None}]}, "en", "queries.jsonl:1: unknown language None"),
+        ({"queries": [{**QUERIES[0], "language": ["en"]}]}, "en", "queries.jsonl:1: unknown language"),
         ({"corpus": [*CORPUS, CORPUS[0]]}, "en", "corpus.jsonl.gz:4: duplicate _id 'd1'"),
         ({"qrels": [*QRELS, "q1\td9\t1"]}, "en", "test.tsv:4: unknown corpus-id 'd9'"),
         ({"qrels": [*QRELS, "q9\td1\t1"]}, "en", "test.tsv:4: unknown query-id 'q9'"),
         ({"qrels": [*QRELS, "q1\td1\t1"]}, "en", "test.tsv:4: query 'q1' and candidate 'd1' are judged twice"),
         ({"qrels": [*QRELS, "q1 d1 1"]}, "en", "test.tsv:4: 'q1 d1 1': expected query-id, corpus-id, score, with tabs"),
         ({"qrels": [*QRELS, "q2\td1\tnan"]}, "en", "test.tsv:4: 'q2\\td1\\tnan': expected query-id"),
+        ({"qrels": [*QRELS, "q2\td1\t--1"]}, "en", "test.tsv:4: 'q2\\td1\\t--1': expected query-id"),
+        ({"qrels": [*QRELS, "q2\td1\t" + "1" * 5000]}, "en", "test.tsv:4: 'q2\\td1\\t1111"),
         ({"qrels": QRELS[::2]}, "en", "mine: no query has a relevant candidate"),
     ],
 )

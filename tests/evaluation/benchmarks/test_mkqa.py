@@ -74,7 +74,13 @@ def test_answers_without_a_text_leave_a_question_out(type_, tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({**ROWS[0], "example_id": None}, "mkqa.jsonl:1: example_id '' is missing or occurs twice"),
+        (
+            {**ROWS[0], "example_id": None},
+            "mkqa.jsonl:1: field 'example_id' is null: expected an id, a string or a whole",
+        ),
+        ({**ROWS[0], "example_id": False}, "mkqa.jsonl:1: field 'example_id' is false: expected an id"),
+        ({**ROWS[0], "example_id": [1]}, "mkqa.jsonl:1: field 'example_id' is [1]: expected an id"),
+        ({**ROWS[0], "example_id": ""}, "mkqa.jsonl:1: example_id '' is empty or holds white space"),
         ({"example_id": 7, "answers": ROWS[0]["answers"]}, "mkqa.jsonl:1: queries is null: expected an object"),
         ({**ROWS[0], "answers": {"en": "1990"}}, "mkqa.jsonl:1: answers in 'en' are \"1990\": expected a list"),
         ({**ROWS[0], "queries": {"qq": "?"}}, "mkqa.jsonl:1: unknown language 'qq'"),

@@ -151,6 +151,9 @@ def test_an_answer_in_no_sentence_is_named(tmp_path):
 
 @pytest.mark.parametrize(("content", "message"), [
     (b'{"data": [\n}', r"en\.json:2: not JSON \(.* at column 1\): expected one object in SQuAD's layout; download"),
+    (b'{"data":\n' + b"[" * 100_000, r"en\.json:2: not JSON \(brackets are nested 100,001 deep.*: expected one object"),
+    (b'{"version": ' + b"1" * 5000 + b"}", r"en\.json:1: not JSON \(a whole number has 5,000 digits.* at column 13\)"),
+    (b'{"data": [], "data": []}', r"en\.json: 'data' occurs twice in the object .*: keep one of them"),
     (b"[1, 2]", r"en\.json: found \[1, 2\]: expected an object with the field data"),
     (b'{"data": "\xff"}', r"en\.json: not UTF-8 text .* save the file as UTF-8, or download it again"),
     (None, r"en\.json: no such file: expected questions and paragraphs in SQuAD's layout"),

@@ -85,6 +85,8 @@ def test_other_adapters_are_other_weights(bert, tmp_path):
         ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'; expected one of"),
         ({"r": 0}, "r is 0; expected a whole number above 0"),
         ({"lora_alpha": "2"}, "lora_alpha is '2'; expected a number above 0"),
+        ({"alpha_pattern": {"[": 8}}, "alpha_pattern is .*expected an object of patterns and numbers above 0"),
+        ({"lora_alpha": 10**400}, "lora_alpha is 1000.*; expected a number above 0"),
         ({"alpha_pattern": {"query": -1}}, "alpha_pattern is .*expected an object of patterns and numbers above 0"),
         ({"base_model_name_or_path": None}, "base_model_name_or_path is not stated: write the folder or hub id"),
     ],

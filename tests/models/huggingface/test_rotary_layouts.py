@@ -97,6 +97,9 @@ def test_published_configurations():
     biases = ("query_key_value", "attention_output", "contract")
     assert gte.rotary == RotaryConfig(160000.0, 8 ** (2 / 64), biases=biases, activated=LAST)
     assert encoder_of(NEW | {"rope_scaling": None}).rotary == RotaryConfig(20000.0, biases=biases, activated=LAST)
+    for nothing in (None, {}, {"full_attention": None, "sliding_attention": {}}):  # as absent, in transformers too
+        assert encoder_of(MODERNBERT | {"rope_parameters": nothing, "layer_types": None}) == modern
+    assert encoder_of(NOMIC | {"rope_parameters": {"type": "linear", "factor": 2}}).rotary == RotaryConfig(1000.0, 2.0)
     unstated = {key: value for key, value in MODERNBERT.items() if key not in ("norm_eps", "norm_bias")}
     assert encoder_of(unstated) == modern
     assert architectures.defaults_taken(unstated) == ["norm_eps (1e-05)", "norm_bias (False)"]
@@ -150,6 +153,30 @@ def test_paths_and_shapes_are_those_of_the_encoder_and_tensors_come_back(kind):
             MODERNBERT | {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2}}},
             "rope_parameters of full_attention scale positions, which is not supported",
         ),
+        (MODERNBERT | {"layer_types": [["full_attention"]] * 22}, r"layer_types is .*; expected 22 of"),
+        (MODERNBERT | {"layer_types": "full_attention"}, "layer_types is 'full_attention'; expected 22 of"),
+        (MODERNBERT | {"norm_eps": None}, "norm_eps is null; expected a small number above 0"),
+        (MODERNBERT | {"global_rope_theta": 10**400}, "global_rope_theta is 1000.*; expected a number above 0"),
+        (MODERNBERT | {"rope_scaling": {"type": "linear", "factor": 2}}, "rope_scaling is .*, which is not supported"),
+        (MODERNBERT | {"rope_parameters": []}, r"rope_parameters is \[\]; expected an object"),
+        *(
+            (MODERNBERT | {"rope_parameters": {kind: wrong}}, f"rope_parameters: {kind} is .*; expected an object")
+            for kind in ("full_attention", "sliding_attention")
+            for wrong in ("x", "", [], 0, False)
+        ),
+        (
+            MODERNBERT | {"rope_parameters": {"sliding_attention": {"rope_theta": None}}},
+            "rope_parameters: sliding_attention: rope_theta is null; expected a number above 0",
+        ),
+        (NOMIC | {"n_embd": "768"}, "n_embd is '768'; expected a whole number above 0"),
+        (NOMIC | {"rotary_emb_base": None}, "rotary_emb_base is null; expected a number above 0"),
+        (NOMIC | {"rope_parameters": {"type": "yarn"}}, "rope_parameters: type is 'yarn'; expected default or linear"),
+        (NOMIC | {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5, which is not"),
+        (NOMIC | {"rope_scaling": {"type": "linear", "factor": 2}}, "rope_scaling is .*, which is not supported"),
+        (NOMIC | {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5, which is not supported; expected"),
+        (NEW | {"rope_scaling": "ntk"}, "rope_scaling is 'ntk'; expected null or .*ntk"),
+        (NEW | {"rope_scaling": {"type": "ntk", "factor": 10**400}}, "rope_scaling: factor is 1000.*; expected a numb"),
+        (NEW | {"rope_theta": None}, "rope_theta is null; expected a number above 0"),
         (NOMIC | {"prenorm": True}, "prenorm is True, which is not supported; expected False"),
         (NOMIC | {"num_experts": 8}, "num_experts is 8, which is not supported; expected 0"),
         (NOMIC | {"rotary_emb_fraction": 0.5}, "rotary_emb_fraction is 0.5"),

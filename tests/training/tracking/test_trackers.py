@@ -52,6 +52,13 @@ def test_rows_go_to_files_and_trackers_and_a_resumed_run_has_the_same_id(tmp_pat
     assert read_metrics(tmp_path) == [{"step": 1, "split": "train", "loss": 0.5}]
 
 
+@pytest.mark.parametrize("content", ["{", "[" * 100_000, "\0", "[]", '{"wandb": 3}'])
+def test_damaged_ids_are_named(tmp_path, content):
+    (tmp_path / "trackers.json").write_text(content)
+    with pytest.raises(InputError, match=r"trackers\.json: not the ids of the trackers' runs .*: remove it, and each"):
+        log(tmp_path)
+
+
 def test_a_tracker_that_fails_is_named_once_and_the_files_have_all(tmp_path, kept, capsys):
     writing = log(tmp_path)
     kept[0].fails = 2

@@ -24,6 +24,12 @@ def test_flat_rows_are_the_same_from_any_kind_of_file(tmp_path, name):
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor"\n', "a.jsonl:2: not JSON"),
+    ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor": "q", "anchor": "r", "positive": "p"}\n',
+     "a.jsonl:2: 'anchor' occurs twice in one object: keep one of them"),
+    ("a.json", b'[{"anchor": "q", "positive": "p"},\n{"anchor": "q", "anchor": "r", "positive": "p"}]',
+     "a.json:2: 'anchor' occurs twice in one object: keep one of them"),
+    ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor": ' + b"1" * 5000 + b"}\n", "a.jsonl:2: not JSON (a"),
+    ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n' + b"[" * 100_000, "a.jsonl:2: not JSON (brackets are nested"),
     ("a.tsv", b"anchor\tpositive\nq\tp\nq\tp\tn\n", "a.tsv:3: 3 columns: expected 2 separated by tabs, anchor, "),
     ("a.csv", b'anchor,positive\nq,p\n"q\nr"\n', "a.csv:3: more or fewer columns than anchor, positive"),
     ("a.tsv", b"anchor\tpositive\nq\tp\n\xff\tp\n", "a.tsv:3: not UTF-8 text"),
@@ -34,14 +40,30 @@ def test_a_malformed_row_is_named(tmp_path, name, content, message):
     assert len(rows) == 1 and message in wrong[0]
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "json", "tsv", "csv"])
+@pytest.mark.parametrize("pack", ["gz", "bz2"])
+def test_a_file_that_is_not_packed_as_it_says_is_refused(tmp_path, ending, pack):
+    path = write(tmp_path / f"a.{ending}", TRIPLETS)
+    path = path.rename(tmp_path / f"a.{ending}.{pack}")
+    with pytest.raises(
+        InputError, match=rf"a\.{ending}\.{pack}: damaged .*: expected a complete \w+ file; download it"
+    ):
+        read(tmp_path / "s", path)
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
 def test_rows_of_tables_are_named_by_number_and_damaged_files_are_refused(tmp_path, name):
     path = write(tmp_path / name, [TRIPLETS[0], {**TRIPLETS[1], "positive": None}])
     rows, wrong, _ = read(tmp_path / "s", path)
     assert len(rows) == 1 and wrong == [f"{path}: row 2: positive is null: expected a string"]
-    path.write_bytes(b"PAR1 this is nothing of the kind")
-    with pytest.raises(InputError, match=rf"{name}: not a readable \w+ file \(.*: download or write it again"):
-        read(tmp_path / "t", path)
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    for number, damaged in enumerate(
+        (b"PAR1 this is nothing of the kind", whole[:half] + b"\xff" * 99 + whole[half + 99 :])
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=rf"{name}: not a readable \w+ file \(.*: download or write it again"):
+            read(tmp_path / str(number), path)
 
 
 @pytest.mark.parametrize(("content", "columns"), [

@@ -54,6 +54,10 @@ def test_texts_of_beir_without_a_language_need_the_flag(tmp_path):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"corpus": [*CORPUS, {"_id": "d1", "text": "Else."}]}, r"corpus.jsonl:5: id 'd1' has another text than in \S+:1"),
     ({"corpus": [*CORPUS, {"_id": "d5", "title": "", "text": " "}]}, "corpus.jsonl:5: row is empty"),
+    ({"corpus": [*CORPUS, {"_id": "d5", "title": None, "text": "t"}]}, "corpus.jsonl:5: title is null: expected"),
+    ({"corpus": [*CORPUS, {"_id": "d5", "title": 0, "text": "t"}]}, "corpus.jsonl:5: row.title is 0: expected"),
+    ({"corpus": [*CORPUS, {"_id": "d5", "title": "t", "text": None}]}, "corpus.jsonl:5: row.text is null: expected"),
+    ({"corpus": [*CORPUS, {"_id": "d5", "title": "t"}]}, "corpus.jsonl:5: row.text is null: expected a string"),
     ({"corpus": [*CORPUS, {"text": "x"}]}, "corpus.jsonl:5: _id is null: expected a string"),
     ({"queries": [*QUERIES, {"_id": "q1", "text": "other?"}]}, "queries.jsonl:4: id 'q1' has another text"),
     ({"train": "q1\td1\t1\nq1\td9\t1\n"}, "train.tsv:3: no id 'd9' in corpus.jsonl: expected the id of a text there"),

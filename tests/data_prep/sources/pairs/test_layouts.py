@@ -5,6 +5,7 @@ import math
 import pytest
 
 from data_prep.builders.row import Row, item_id
+from data_prep.reading.fields import shown
 from data_prep.sources.pairs.examples import OWN
 from hbt_jax.errors import InputError
 from tests.data_prep.sources.pairs.small_files import FLAGEMBEDDING, TEVATRON, read, write
@@ -26,6 +27,13 @@ def test_tevatrons_passages_have_their_titles_and_queries_their_groups(tmp_path)
     assert wrong == []
     columns = "query_id, query, positive_passages, negative_passages"
     assert notes == [f"train: a.jsonl: tevatron, from the columns {columns}"]
+
+
+def test_a_title_that_is_null_or_left_out_is_none(tmp_path):
+    for number, more in enumerate(({}, {"title": None}, {"title": ""})):
+        given = {**TEVATRON[1], "positive_passages": [{"docid": "b", "text": "Bread is baked.", **more}]}
+        rows, wrong, _ = read(tmp_path / str(number), write(tmp_path / f"{number}.jsonl", [given]))
+        assert rows == [row("What is baked?", "Bread is baked.", [], "query en 8")] and wrong == []
 
 
 def test_each_positive_is_a_row_with_its_score_and_those_of_the_negatives(tmp_path):
@@ -99,6 +107,15 @@ BAD_ROWS = [
      "passage id 'a' has another text than in FILE:1"),
     ([TEVATRON[0], {**TEVATRON[1], "negative_passages": ["text"]}],
      'negative_passages[0] is "text": expected an object with docid, title and text'),
+    *(([TEVATRON[0], {**TEVATRON[1], "positive_passages": [{"title": wrong, "text": "t"}]}],
+       f"positive_passages[0].title is {shown(wrong)}: expected a string") for wrong in (0, 7, False, [], {})),
+    *(([TEVATRON[0], {**TEVATRON[1], "positive_passages": [{"title": "t", "text": wrong}]}],
+       f"positive_passages[0].text is {shown(wrong)}: expected a string") for wrong in (None, 0, 7, False, [], {})),
+    *(([TEVATRON[0], {**TEVATRON[1], "positive_passages": wrong}],
+       f"positive_passages is {shown(wrong)}: expected a list, or an object of lists of one length")
+      for wrong in ({"text": 1}, {"text": "t", "title": "t"}, {"text": ["t", "u"], "title": ["t"]})),
+    ([FLAGEMBEDDING[1], {**FLAGEMBEDDING[0], "pos_scores": [10**400, 1]}],
+     "pos_scores has 1000"),
     ([FLAGEMBEDDING[1], {**FLAGEMBEDDING[0], "pos": []}], "pos is empty: expected at least one text"),
     ([FLAGEMBEDDING[1], {**FLAGEMBEDDING[0], "neg": [""] * 2}], "neg[0] is empty: expected a text"),
     ([FLAGEMBEDDING[1], {**FLAGEMBEDDING[0], "pos_scores": [1]}],

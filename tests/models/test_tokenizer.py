@@ -195,9 +195,12 @@ def test_settings_of_berts_class_are_true_false_or_absent(tmp_path, key, value):
 def test_a_model_type_of_another_kind_makes_no_class(tmp_path, hugging_face_folder):
     for file in hugging_face_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "config.json").write_text('{"model_type": ["bert"], "tokenizer_class": 3}')
+    (tmp_path / "config.json").write_text('{"model_type": ["bert"]}')
     tokenizer, before = load_tokenizer(tmp_path), load_tokenizer(hugging_face_folder)
     assert lists(tokenizer, TEXTS) == lists(before, TEXTS)
+    (tmp_path / "config.json").write_text('{"tokenizer_class": 3}')
+    with pytest.raises(InputError, match="config.json: tokenizer_class is 3; expected the name of a class"):
+        load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize(

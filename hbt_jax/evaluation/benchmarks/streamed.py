@@ -86,8 +86,8 @@ def passage_reader(id_field: str, *text_fields: str) -> Callable[[dict], tuple[s
     def passage(fields: dict) -> tuple[str, str]:
         for field in (id_field, *text_fields):
             if not isinstance(fields.get(field), str):
-                expected = f"expected a text; a line has {', '.join((id_field, *text_fields))}"
-                raise ValueError(f"field {field!r} is {shown(fields.get(field))}: {expected}")
+                found = f"field {field!r} is {shown(fields[field])}" if field in fields else f"no field {field!r}"
+                raise ValueError(f"{found}: expected a text; a line has {', '.join((id_field, *text_fields))}")
         if fields[id_field].split() != [fields[id_field]]:
             raise ValueError(
                 f"{id_field} {fields[id_field]!r} is empty or holds white space, which TREC files cannot carry"

@@ -28,7 +28,11 @@ def test_queries_judgements_and_corpora(tmp_path):
     assert benchmark.queries.ids == ["ar:q-1", "zh:q-1"] and benchmark.grades == [{"doc-ar-0": 1}] * 2
     assert [shard.language for shard in benchmark.shards] == ["ar", "zh"]
     assert benchmark.passage({"docid": "d", "text": "t"}) == ("d", "t")
-    for wrong, message in (({"docid": "d"}, "field 'text' is None"), ({"docid": "a b", "text": "t"}, "white space")):
+    for wrong, message in (
+        ({"docid": "d"}, "no field 'text': expected a text"),
+        ({"docid": "d", "text": None}, "field 'text' is null: expected a text"),
+        ({"docid": "a b", "text": "t"}, "white space"),
+    ):
         with pytest.raises(ValueError, match=message):
             benchmark.passage(wrong)
 

@@ -11,6 +11,8 @@ ligatures, Arabic presentation forms).  In detail:
   capitals are often written without accents, and many texts without points.
 - Thai and Lao syllables are the same in whatever order and from whatever parts their signs are typed: U+0E33 (sara am)
   as U+0E4D U+0E32 with a tone mark before, between or behind, a tone mark before the vowel sign, U+0E41 as two U+0E40.
+- Arabic letters that keyboards of other languages have in their place are the same: U+064A, U+0649 and U+06CC (yeh),
+  U+0643 and U+06A9 (kaf), U+0647, U+06C1 and U+06D5 (heh).
 - A digit counts as its value, in any script.
 
 A text without any letter is compared by its other visible characters.
@@ -36,6 +38,8 @@ _DOTLESS_I = "\u0131"
 _MODIFIERS = ("\u02b0", "\u02ff")  # apostrophes and the like that Unicode calls letters
 _ELONGATIONS = "\u0640\u07fa"
 _PARTS = {"\u0e41": "\u0e40\u0e40", "\u0ec1": "\u0ec0\u0ec0"}  # vowels that look the same typed as two
+_SAME = str.maketrans({_DOTLESS_I: "i", "\u0649": "\u06cc", "\u064a": "\u06cc", "\u0643": "\u06a9", "\u06c1": "\u0647",
+                       "\u06d5": "\u0647"})  # fmt: skip
 # The order of Thai and Lao signs to which Unicode gives none (combining class 0), as a class among those that it gives:
 # vowel signs below 103 and 118, tone marks 107 and 122.  Nikhahit stands behind the tone mark, as it does in U+0E33.
 _CLASSES = {
@@ -161,7 +165,7 @@ def _decomposed(sign: str) -> str:
     before, sign = "", unicodedata.normalize("NFKD", sign)
     while sign != before:
         before, sign = sign, unicodedata.normalize("NFKD", sign.casefold())
-    return _PARTS.get(sign, sign.replace(_DOTLESS_I, "i"))
+    return _PARTS.get(sign, sign.translate(_SAME))
 
 
 def _is_visible(sign: str) -> bool:

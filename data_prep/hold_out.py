@@ -69,6 +69,10 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
             )
         if not count:
             raise InputError(f"--part={part:g}: no question of {input_dir} goes to {split}: give another part or seed")
+    share = counts[SPLITS[1]] / sum(counts.values())
+    if abs(share - part) > part / 2:
+        most = max(map(len, asked_by.values()))
+        print(f"note: {share:.0%} of the questions are held out, not {part:.0%}: up to {most:,} of them stay together")
     with whole_folder(out_dir, SPLITS) as folder:
         for split in SPLITS:
             (folder / split).mkdir()

@@ -105,7 +105,6 @@ def upload_store(store: str | os.PathLike, place: str, given: str = "PLACE") -> 
         written.
     """
     open_store(pathlib.Path(store))
-    check_absent(RemoteFolder(place), given)
     with held_anywhere(place, given):
         _upload(pathlib.Path(store), place, given)
 
@@ -113,7 +112,6 @@ def upload_store(store: str | os.PathLike, place: str, given: str = "PLACE") -> 
 def _upload(folder: pathlib.Path, place: str, given: str) -> None:
     """Copies a store to a place that this process holds."""
     remote = RemoteFolder(place)
-    open_store(folder)
     check_absent(remote, given)
     manifest = read_manifest(folder)
     entries = files(manifest)

@@ -111,7 +111,7 @@ def _check_on_one_line(
         value, found = rest[0].removeprefix("=").lstrip(), "a space after the flag's name"
     else:
         value, found = after[0].rstrip("\r") if after else "", "no value on the line of the flag"
-    if value.lstrip().startswith("-") or not value.strip():
+    if value.lstrip().startswith(("-", "#", "//")) or not value.strip():
         value = "VALUE"
     keeps_spaces = spaces_count(name) and not _is_quoted(value.strip())
     written = quoted(name, value) if keeps_spaces else f"--{name}={value.strip()}"

@@ -22,8 +22,8 @@ from hbt_jax.places import check_ends, check_local, check_scheme
 
 flags.disclaim_key_flags()  # flags defined here count as the running program's own, so that its --help shows them
 
-# flags whose values are not paths and may begin like a scheme
-_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures", "project")
+# flags whose values are not paths, and may begin like a scheme or with a space
+_FREE_TEXT = ("query_prefix", "passage_prefix", "field", "license", "coordinator", "measures", "project", "grid")
 _NAMED_FOLDERS = ("dev_benchmarks", "systems")  # flags whose values may be NAME:FOLDER, of which the folder is a path
 _PREFIXES = {"model": SENTENCE_MODEL}  # flag -> what may stand before a path
 _remote: dict[str, str] = {}  # flags of the configuration that take a place with a scheme -> the only one, "" for any

@@ -1,4 +1,4 @@
-"""JSON that others wrote: whatever keeps it from being read is one kind of error, with its place."""
+"""JSON that others wrote: whatever is wrong with it raises NotJson, with its place."""
 
 import json
 import re
@@ -87,7 +87,7 @@ def shown(value: object, most: int, *, ascii_only: bool = True) -> str:
     """A wrong value as messages show it: as JSON, at most so many characters of it."""
     try:
         text = json.dumps(value, default=str, ensure_ascii=ascii_only)
-    except RecursionError:  # it was read with a few calls less
+    except RecursionError:  # it was parsed at a shallower call depth
         text = "a value with hundreds of brackets in each other"
     return text if len(text) <= most else text[:most] + "..."
 

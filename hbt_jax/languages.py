@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import langcodes
 from babel.core import get_global
+from babel.languages import get_official_languages
 from langcodes.registry_parser import parse_registry
 
 from hbt_jax.errors import InputError
@@ -111,7 +112,7 @@ _FAMILIES = {"ber": "ber_Latn_DZ"}  # LASER's texts; CLDR has no likely script o
 _NAMED_ELSEWHERE = {
     # Wikipedia's
     "bat-smg": "sgs", "be-x-old": "be", "cbk-zam": "cbk", "fiu-vro": "vro", "map-bms": "jv", "roa-rup": "rup",
-    "roa-tara": "nap", "simple": "en", "sr-ec": "sr", "sr-el": "sr-Latn", "zh-classical": "lzh",
+    "roa-tara": "nap", "sr-ec": "sr", "sr-el": "sr-Latn", "zh-classical": "lzh",
     # Microsoft's, Tesseract's, mBART's
     "zh-chs": "zh", "zh-cht": "zh-Hant", "chi-sim": "zh", "chi-tra": "zh-Hant", "ar-ar": "ar",
     # CC-100's
@@ -119,7 +120,9 @@ _NAMED_ELSEWHERE = {
 }  # fmt: skip
 _NO_REGION = re.compile("AA|Q[M-Z]|X[A-JL-Z]|ZZ")  # for private use, such as mBART's en_XX; XK is Kosovo
 _NO_SCRIPT = "Zzzz"
-_NOT_ONE = {"sh": ("bs", "hr", "sr"), "hbs": ("bs", "hr", "sr"), "chs": ("zh",)}  # of several languages, or of none
+_NOT_ONE = {  # names of several languages, or of none -> what was probably meant
+    "sh": ("bs", "hr", "sr"), "hbs": ("bs", "hr", "sr"), "chs": ("zh",), "simple": ("en",),
+}  # fmt: skip
 _PART_OF = {"Hang": "Kore"}  # a script -> the combined script that CLDR has for the language written in it
 
 
@@ -339,6 +342,11 @@ def _meant(code: str) -> tuple[str, ...]:
         and (of_country := get_global("likely_subtags").get(f"und_{plain.upper()}"))
     ):
         return (canonical(of_country),)
+    if len(others) == 1 and (of_country := get_global("territory_aliases").get(others[0].upper())):  # pt-bra
+        found = _canonical(f"{plain}-{of_country[0]}")
+        spoken = get_official_languages(of_country[0], regional=True, de_facto=True)
+        if found and found.partition("-")[0] in {one.partition("_")[0] for one in spoken}:
+            return (found,)
     if "".join(others).isalpha() and not any(map(is_known, others)) and (found := _canonical(plain)):  # de_frak
         return (found,)
     return _named(code.partition("(")[0].strip())

@@ -65,7 +65,7 @@ SAME = {
     "no": "nb nb-NO nob nor NO nob_Latn no_NO.utf8",
     "nn": "nno nno_Latn nn-NO no-nno",
     "ja": "jpn JA ja_JP ja-JP-u-ca-japanese jpn-Jpan",
-    "en": "eng EN en-US eng_Latn eng-Latn en_US@euro en-Latn-US en_XX en-simple simple Simple",
+    "en": "eng EN en-US eng_Latn eng-Latn en_US@euro en-Latn-US en_XX en-simple",
     "en-GB": "eng-GB en_GB.UTF-8",
     "pt": "pt-BR pt_BR por pt-Latn-BR",
     "pt-PT": "pt_PT por-PT",
@@ -199,6 +199,16 @@ def test_a_part_for_private_use_after_a_language_is_left_out():
         "zh-Hant",
     ]
     assert languages.same_language("deu_frak") == ["de"]
+    regions = {
+        "pt-bra": ["pt"],
+        "zh-twn": ["zh-Hant"],
+        "deu-deu": ["de"],
+        "eng-deu": [],
+        "eng-fra": [],
+        "simple": ["en"],
+    }
+    for code, meant in regions.items():
+        assert not languages.is_known(code) and languages.same_language(code) == meant, code
 
 
 def test_places_by_language():

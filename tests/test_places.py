@@ -126,6 +126,15 @@ def test_commands_refuse_white_space_at_the_ends_of_places_in_one_line(command, 
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
+def test_space_around_the_parts_of_a_grid_is_no_place(tmp_path):
+    grid = "\n batching=x-y,hybrid;\n momentum=1 \n"
+    process = subprocess.run(
+        [sys.executable, str(ROOT / "launch/sweep.py"), f"--grid={grid}", "--workdir=runs/x", "--benchmarks=facts"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2 and process.stderr.startswith("error: --grid: unknown option momentum")
+
+
 def test_the_value_of_a_flag_file_is_refused_alike(tmp_path):
     (tmp_path / "some.flags").write_text("--workdir= gs://b/r\n")
     process = subprocess.run(

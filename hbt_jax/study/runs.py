@@ -93,7 +93,7 @@ def sharing_starts(wanted: Sequence[Run]) -> list[Run]:
 
 
 def _first_to_evaluate(run: Run) -> tuple[int, bool]:
-    """The largest of a list is the run that evaluates the initial weights; the first of several."""
+    """A key: the first run with the largest one evaluates the initial weights."""
     benchmarks = run.config.evaluation.benchmarks
     there = sum(run.outcome(benchmark, untrained=True) is not None for benchmark in benchmarks)
     return there, not all(run.outcome(benchmark) for benchmark in benchmarks)

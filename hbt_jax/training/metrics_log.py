@@ -99,7 +99,7 @@ def _row(place: str, line: bytes) -> dict:
 def _damaged(place: str, problem: str) -> InputError:
     return InputError(
         f"{place}: {problem}: expected an object with step, split and numbers, as training writes it; the file is"
-        " damaged: remove this line, and the rows of the others are kept"
+        " damaged: remove this line; all other rows are kept"
     )
 
 

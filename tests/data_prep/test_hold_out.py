@@ -172,3 +172,15 @@ def test_the_command(folder, tmp_path):
     assert " questions in train, " in ran.stdout and ran.stdout.startswith(f"{tmp_path}/out: ")
     ran = subprocess.run([*script, "--part=1"], capture_output=True, text=True)
     assert ran.returncode == 2 and ran.stderr == "error: --part=1.0: expected at most 0.9\n"
+
+
+def test_a_share_far_from_the_wanted_one_is_said(tmp_path, capsys):
+    chained = (
+        [[f"q{2 * n}", f"q{2 * n + 1}"] for n in range(30)],
+        [[f"q{2 * n + 1}", f"q{2 * n + 2}"] for n in range(29)],
+    )
+    others = [[f"r{n}"] for n in range(10)]
+    hold_out(write(tmp_path / "all", {"en": chained[0] + others, "de": chained[1]}), tmp_path / "out", 0.5)
+    assert "of the questions are held out, not 50%: up to 60 of them stay together" in capsys.readouterr().out
+    hold_out(write(tmp_path / "apart", {"en": [[f"q{n}"] for n in range(200)]}), tmp_path / "other", 0.5)
+    assert "note" not in capsys.readouterr().out

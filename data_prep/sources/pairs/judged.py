@@ -121,8 +121,6 @@ class _Texts:
                 place, record = row
                 try:
                     name = text(place, "_id", record.get("_id"))
-                    if "title" in record and record["title"] is None:  # JSON can leave it out
-                        raise BadRow(f"{place}: title is null: expected a string, empty or left out for no title")
                     code = judged.language or self._language(place, record)
                     yield place, name, f"{code}\n{document_text(place, 'row', record)}"
                 except BadRow as bad:

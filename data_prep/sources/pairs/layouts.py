@@ -204,7 +204,7 @@ def _documents(place: str, name: str, value: object) -> list[Passage]:
 def document_text(place: str, name: str, document: Mapping) -> str:
     """The text of a passage with its title, one of which may be empty; raises BadRow for a wrong one.
 
-    A title may be null, as Parquet and Arrow files write the one that a row lacks.
+    A title may be null, as Parquet files, and JSON made of them, have the one that a row lacks.
     """
     title, body = document.get("title"), document.get("text")
     title = "" if title is None else title

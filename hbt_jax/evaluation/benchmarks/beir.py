@@ -57,9 +57,9 @@ def _read_texts(path: str, language: str) -> Rows:
             if not isinstance(fields.get(field), str):
                 held = f"{field!r} is {shown(fields[field])}" if field in fields else f"only {', '.join(fields)}"
                 raise InputError(f"{place}: {held}: expected the string {field!r}; {_LAYOUT}")
-        id_, title, text = fields["_id"], fields.get("title", ""), fields["text"]
-        if not isinstance(title, str):
-            raise InputError(f"{place}: 'title' is {shown(title)}: expected a string, empty or left out for no title")
+        id_, title, text = fields["_id"], fields.get("title"), fields["text"]
+        if not isinstance(title, str | None):
+            raise InputError(f"{place}: 'title' is {shown(title)}: expected a string, or null for no title")
         check_id(place, "_id", id_)
         if id_ in rows:
             raise InputError(f"{place}: duplicate _id {id_!r}: ids must be unique in a file")
@@ -67,7 +67,10 @@ def _read_texts(path: str, language: str) -> Rows:
             raise InputError(f"{place}: no field 'language': give the language of all texts by --language, such as en")
         if "corpus" not in Path(path).name:
             check_text(place, f"the text of {id_!r}", text)
-        rows[id_] = check_language(place, fields.get("language", language)), f"{title} {text}".strip()
+        if not fields.get("language", language):
+            held = shown(fields["language"])
+            raise InputError(f"{place}: 'language' is {held}: expected a code, or no such field and --language for all")
+        rows[id_] = check_language(place, fields.get("language", language)), f"{title or ''} {text}".strip()
     return rows
 
 

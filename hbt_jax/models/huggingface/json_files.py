@@ -102,7 +102,7 @@ def _shown(value: Any) -> str:
         return "null"
     try:
         text = repr(value)
-    except RecursionError:  # it was read with a few calls less
+    except RecursionError:  # it was parsed at a shallower call depth
         text = "a value with hundreds of brackets in each other"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 

@@ -40,18 +40,19 @@ _ACTIVATIONS = {
     "swiglu": "silu", "geglu": "gelu",
 }  # fmt: skip
 _ACTIVATION_NAMES = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "silu": "silu"}
+_NOT_SCALED = (None, {}, {"rope_type": "default"}, {"type": "default"})
 _FIXED = {
     NOMIC: {
         "prenorm": (False,), "use_rms_norm": (False, None), "causal": (False,), "parallel_block": (False,),
         "qkv_proj_bias": (False,), "mlp_fc1_bias": (False,), "mlp_fc2_bias": (False,), "rotary_emb_fraction": (1.0, 1),
         "rotary_emb_interleaved": (False,), "rotary_emb_scale_base": (None,), "rotary_scaling_factor": (None,),
-        "num_experts": (0, None), "moe_every_n_layers": (0, None), "rope_scaling": (None, {}),
+        "num_experts": (0, None), "moe_every_n_layers": (0, None), "rope_scaling": _NOT_SCALED,
     },
     GTE: {},
     NEW: {
         "position_embedding_type": ("rope",), "layer_norm_type": ("layer_norm",), "logn_attention_scale": (False,),
     },
-    MODERNBERT: {"rope_scaling": (None, {})},
+    MODERNBERT: {"rope_scaling": _NOT_SCALED},
 }  # fmt: skip
 _FIXED_OF_ALL = {"partial_rotary_factor": (None, 1.0, 1)}
 _GTE_BIASES = ("query_key_value", "attention_output", "contract")

@@ -96,6 +96,8 @@ def test_published_configurations():
     gte = encoder_of(NEW)
     biases = ("query_key_value", "attention_output", "contract")
     assert gte.rotary == RotaryConfig(160000.0, 8 ** (2 / 64), biases=biases, activated=LAST)
+    for same in (None, {}, {"rope_type": "default"}, {"type": "default"}):
+        assert encoder_of(MODERNBERT | {"rope_scaling": same}) == encoder_of(MODERNBERT)
     assert encoder_of(NEW | {"rope_scaling": None}).rotary == RotaryConfig(20000.0, biases=biases, activated=LAST)
     for nothing in (None, {}, {"full_attention": None, "sliding_attention": {}}):  # as absent, in transformers too
         assert encoder_of(MODERNBERT | {"rope_parameters": nothing, "layer_types": None}) == modern

@@ -96,16 +96,19 @@ class _Lease:
             raise InputError(f"{self._place} was taken by {holder or 'nobody'}: run the command again")
 
     def renew(self) -> None:
-        """Raises the counter until the hold ends; ends the process if the object is not its own any more."""
+        """Raises the counter until the hold ends, and puts back an object that was removed.
+
+        It ends the process if another one holds the place.
+        """
         while not self.ended.wait(RENEW_SECONDS):
             try:
                 content = self._folder.read(RECORD)
                 if content and _holder(content) == self._me:
                     self._count += 1
                     self._folder.write(RECORD, self._content())
-                else:
-                    who = _holder(content) if content else "somebody who removed its record"
-                    text = f"\nerror: {self._place} was taken over by {who}: this process ends"
+                elif content is not None or not self._folder.create(RECORD, self._content()):
+                    who = _holder(content or self._folder.read(RECORD) or b"")
+                    text = f"\nerror: {self._place} was taken over by {who or 'another process'}: this process ends"
                     print(text, file=sys.stderr, flush=True)
                     os._exit(_EXIT_FAILED)
             except InputError as error:  # the connection may come back

@@ -90,6 +90,16 @@ def test_who_has_lost_the_folder_ends(files, monkeypatch, capsys):
     files.rm_file(RECORD)
 
 
+def test_a_record_that_was_removed_is_put_back(files, monkeypatch):
+    ends = []
+    monkeypatch.setattr(hold.os, "_exit", ends.append)
+    with held():
+        files.rm_file(RECORD)
+        time.sleep(0.4)
+        assert json.loads(files.cat_file(RECORD))["process"] == this_process().process
+    assert ends == [] and not files.exists(RECORD)
+
+
 def test_a_local_folder_is_held_as_ever(tmp_path):
     with hold.held_anywhere(str(tmp_path / "run"), "--workdir"):
         assert (tmp_path / "run" / ".held").exists()

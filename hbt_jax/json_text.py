@@ -103,6 +103,18 @@ def repeated(pairs: list[tuple[str, object]]) -> str | None:
     return next((name for name, _ in pairs if name in seen or seen.add(name)), None)
 
 
+def object_of(pairs: list[tuple[str, object]], error: Callable[[str], Exception]) -> dict:
+    """The object of these names and values; raises what `error` makes of a name that it has twice.
+
+    >>> object_of([("a", 1), ("b", 2)], ValueError)
+    {'a': 1, 'b': 2}
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise error(repeated(pairs))
+    return made
+
+
 def _decoded(content: bytes) -> str:
     content = content.removeprefix(_BYTE_ORDER_MARK)
     try:

@@ -80,10 +80,7 @@ def json_value(place: str, line: bytes, kind: str = "object") -> object:
 
 
 def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
-    made = dict(pairs)
-    if len(made) < len(pairs):  # the JSON reader would silently keep the last one
-        raise Repeated(json_text.repeated(pairs)).error(place)
-    return made
+    return json_text.object_of(pairs, lambda name: Repeated(name).error(place))
 
 
 def check_header(place: str, found: Sequence[str], names: Sequence[str]) -> None:

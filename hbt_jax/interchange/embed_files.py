@@ -186,10 +186,9 @@ def _read(file: BinaryIO, poll: Callable[[], None]) -> bytes:
 
 
 def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
-    twice = json_text.repeated(pairs)
-    if twice is not None:
-        raise InputError(f"{place}: field {twice!r} occurs twice in one object: keep one")
-    return dict(pairs)
+    return json_text.object_of(
+        pairs, lambda name: InputError(f"{place}: field {name!r} occurs twice in one object: keep one")
+    )
 
 
 def _shown(value: object) -> str:

@@ -153,11 +153,10 @@ def _json(path: Path) -> object:
 
 
 def _object(path: Path, pairs: list[tuple[str, object]]) -> dict:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        shown = _shown(made)
-        raise InputError(f"{path}: {json_text.repeated(pairs)!r} occurs twice in the object {shown}: keep one of them")
-    return made
+    return json_text.object_of(
+        pairs,
+        lambda name: InputError(f"{path}: {name!r} occurs twice in the object {_shown(dict(pairs))}: keep one of them"),
+    )
 
 
 def _question(place: str, fields: dict) -> Question:

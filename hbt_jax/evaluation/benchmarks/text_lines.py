@@ -106,11 +106,9 @@ def id_field(place: str, content: dict, name: str) -> str:
 
 
 def _object(place: str, pairs: list[tuple[str, object]]) -> dict:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        twice = json_text.repeated(pairs)
-        raise InputError(f"{place}: field {twice!r} occurs twice in one object: keep one")
-    return content
+    return json_text.object_of(
+        pairs, lambda name: InputError(f"{place}: field {name!r} occurs twice in one object: keep one")
+    )
 
 
 def shown(value: object) -> str:

@@ -117,6 +117,11 @@ def is_size(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
+def is_positive(value: Any) -> bool:
+    """Whether a value is a number above 0."""
+    return json_text.is_number(value) and value > 0
+
+
 def is_switch(value: Any) -> bool:
     """Whether a value is true or false."""
     return isinstance(value, bool)

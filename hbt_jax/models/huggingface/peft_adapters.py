@@ -12,16 +12,14 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
 from hbt_jax.errors import InputError
-from hbt_jax.json_text import is_number
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures, rotary_layouts
-from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch, read_json
+from hbt_jax.models.huggingface.json_files import Fields, is_positive, is_size, is_switch, read_json
 from hbt_jax.models.huggingface.weights import DTYPES, Tensor, Weights, fill
 from hbt_jax.models.lora import FUSED, LoraConfig
 
@@ -81,21 +79,17 @@ def read(folder: Path) -> Adapter | None:
     fields.value("init_lora_weights", lambda way: way in _STARTS, f"one of {_STARTS}", absent=True, null=None)
     patterns = fields.value(
         "alpha_pattern",
-        lambda found: isinstance(found, dict) and all(_is_pattern(k) and _is_positive(a) for k, a in found.items()),
+        lambda found: isinstance(found, dict) and all(_is_pattern(k) and is_positive(a) for k, a in found.items()),
         "an object of patterns and numbers above 0", absent={}, null={},
     )  # fmt: skip
     return Adapter(
         folder=folder,
         base=fields.value("base_model_name_or_path", lambda name: isinstance(name, str), "a name", absent="", null=""),
         rank=fields.value("r", is_size, "a whole number above 0"),
-        alpha=float(fields.value("lora_alpha", _is_positive, "a number above 0")),
+        alpha=float(fields.value("lora_alpha", is_positive, "a number above 0")),
         alpha_of={key: float(alpha) for key, alpha in patterns.items()},
         root=fields.value("use_rslora", is_switch, "true or false", absent=False, null=False),
     )
-
-
-def _is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
 
 
 def _is_pattern(key: str) -> bool:

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hbt_jax.errors import InputError
-from hbt_jax.json_text import is_number
 from hbt_jax.models.encoder import EncoderConfig
-from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch
+from hbt_jax.models.huggingface.json_files import Fields, is_positive, is_size, is_switch
 from hbt_jax.models.huggingface.tensors import Tensor, linear, norm, share, token_table, whole
 from hbt_jax.models.rotary import FIRST, LAST, RotaryConfig
 
@@ -121,8 +120,8 @@ def _of_modernbert(fields: Fields, layers: int, head: int) -> RotaryConfig:
         fields.value(key, is_switch, "true or false") for key in ("attention_bias", "mlp_bias", "norm_bias")
     )
     window = fields.value("local_attention", is_size, "a whole number above 0") // 2
-    theta = fields.value("global_rope_theta", _is_positive, _NUMBER, absent=160_000.0)
-    theta_of = {_GLOBAL: theta, _LOCAL: fields.value("local_rope_theta", _is_positive, _NUMBER, absent=1e4, null=theta)}
+    theta = fields.value("global_rope_theta", is_positive, _NUMBER, absent=160_000.0)
+    theta_of = {_GLOBAL: theta, _LOCAL: fields.value("local_rope_theta", is_positive, _NUMBER, absent=1e4, null=theta)}
     given = _object_of(fields, "rope_parameters")
     for kind in theta_of:
         theta_of[kind], stretch = _rope(_object_of(given, kind), Fields({"rope_theta": theta_of[kind]}, fields.where))
@@ -156,7 +155,7 @@ def _of_gte(fields: Fields, layers: int, head: int) -> RotaryConfig:
         null=None,
     )
     if scaling is not None:
-        factor = Fields(scaling, f"{fields.where}: rope_scaling").value("factor", _is_positive, _NUMBER)
+        factor = Fields(scaling, f"{fields.where}: rope_scaling").value("factor", is_positive, _NUMBER)
         theta, stretch = theta * factor, stretch * factor ** (2 / head)
     return RotaryConfig(theta=theta, stretch=stretch, biases=_GTE_BIASES, activated=LAST)
 
@@ -172,12 +171,8 @@ def _rope(fields: Fields, outer: Fields) -> tuple[float, float]:
     fields.check_fixed(_FIXED_OF_ALL)
     key = "type" if "type" in fields and "rope_type" not in fields else "rope_type"  # its older name
     kind = fields.value(key, lambda name: name in ("default", "linear"), "default or linear", absent="default")
-    theta = (fields if "rope_theta" in fields else outer).value("rope_theta", _is_positive, _NUMBER)
-    return float(theta), float(fields.value("factor", _is_positive, _NUMBER)) if kind == "linear" else 1.0
-
-
-def _is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
+    theta = (fields if "rope_theta" in fields else outer).value("rope_theta", is_positive, _NUMBER)
+    return float(theta), float(fields.value("factor", is_positive, _NUMBER)) if kind == "linear" else 1.0
 
 
 def family(encoder: EncoderConfig) -> str:

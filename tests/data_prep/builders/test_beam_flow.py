@@ -66,8 +66,8 @@ def test_a_wrong_file_and_a_split_without_rows_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ("DirectRunner", "--beam_options: 'DirectRunner': expected options of Beam such as --runner=DirectRunner"),
-    ("--runer=DirectRunner", "--beam_options: Beam has no option runer: expected some as --runner=DirectRunner"),
+    ("DirectRunner", "--beam_options: 'DirectRunner': expected Beam options such as --runner=DirectRunner,"),
+    ("--runer=DirectRunner", "--beam_options: Beam has no option runer: expected options such as --runner=DirectRunner,"),
     ("--runner=Fast", "--beam_options: unknown runner 'Fast': expected one of .*DataflowRunner"),
 ])  # fmt: skip
 def test_wrong_options_are_named(tmp_path, options, message):

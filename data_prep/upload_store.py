@@ -9,6 +9,7 @@ an interrupted upload are.  The place is held meanwhile (hbt_jax/bucket/hold.py)
 
 import concurrent.futures
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -24,6 +25,7 @@ from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
 from hbt_jax.data.manifest import MANIFEST, files, read_manifest  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.data.store import open_store  # noqa: E402
+from hbt_jax.ending import before_sudden_end, remove_in_use  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import DISK_FULL  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402
@@ -59,7 +61,8 @@ def _uploaded(place: str, flag: str) -> Iterator[pathlib.Path]:
     """Yields a temporary folder and then uploads the store in it, see `local_output`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="store_"))
     try:
-        yield folder / "store"
+        with before_sudden_end(functools.partial(remove_in_use, folder)):
+            yield folder / "store"
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if _is_full(error, folder):
@@ -69,17 +72,17 @@ def _uploaded(place: str, flag: str) -> Iterator[pathlib.Path]:
             ) from error
         raise
     command = f"python data_prep/upload_store.py {folder / 'store'} {place}"
+    kept = f"the store is complete in {folder / 'store'}; once the cause is fixed, upload it: {command}"
+    say = functools.partial(print, kept, file=sys.stderr)
     try:
-        _upload(folder / "store", place, flag)
+        with before_sudden_end(say):
+            _upload(folder / "store", place, flag)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"the store is complete in {folder / 'store'}, but not uploaded; to upload it: {command}"
         ) from error
     except BaseException:
-        print(
-            f"the store is complete in {folder / 'store'}; once the cause is fixed, upload it: {command}",
-            file=sys.stderr,
-        )
+        say()
         raise
     shutil.rmtree(folder)
 

@@ -8,7 +8,6 @@ and end a process by an abort; where no connection can be made, they alone are l
 import contextlib
 import dataclasses
 import json
-import os
 import secrets
 import socket
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 
 import jax
 
+from hbt_jax.ending import end_at_once
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.mesh import from_first_process
 
@@ -58,7 +58,7 @@ def watched(coordinator: str) -> Iterator[None]:
             peers.end(*peers.heard)
         traceback.print_exc()
         peers.leave(_FAILED)
-        os._exit(_EXIT_FAILED)
+        end_at_once(_EXIT_FAILED)
     peers.leave(_DONE)
 
 
@@ -128,10 +128,9 @@ class _Peers:
             file=sys.stderr,
             flush=True,
         )
-        sys.stdout.flush()
         if jax.process_index() == 0:
             time.sleep(_LAST_SECONDS)
-        os._exit(_EXIT_FAILED)
+        end_at_once(_EXIT_FAILED)
 
 
 def _first(coordinator: str) -> _Peers:

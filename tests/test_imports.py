@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BASE = {
     "hbt_jax.connected",
+    "hbt_jax.ending",
     "hbt_jax.errors",
     "hbt_jax.files",
     "hbt_jax.holding",

@@ -5,13 +5,12 @@ Buckets have no locks, but creating an object that must not exist yet is atomic.
 its identity and a counter that it raises every `RENEW_SECONDS`, and removes it when it ends.  Who finds the object
 watches it, by its own clock: if the counter moves, the folder is in use; if it stands still for `GONE_SECONDS`, or if
 the object names a process of this machine that has ended, the folder is taken over.  A holder whose object is no longer
-its own, for instance after its machine was suspended, ends at once.
+its own, for instance after its machine was suspended, ends at once (hbt_jax/ending.py).
 """
 
 import contextlib
 import dataclasses
 import json
-import os
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 
 from hbt_jax import json_text
 from hbt_jax.data.remote import RemoteFolder
+from hbt_jax.ending import end_at_once
 from hbt_jax.errors import InputError
 from hbt_jax.holding import RECORD, Holder, has_ended, held, this_process
 from hbt_jax.places import is_remote
@@ -110,7 +110,7 @@ class _Lease:
                     who = _holder(content or self._folder.read(RECORD) or b"")
                     text = f"\nerror: {self._place} was taken over by {who or 'another process'}: this process ends"
                     print(text, file=sys.stderr, flush=True)
-                    os._exit(_EXIT_FAILED)
+                    end_at_once(_EXIT_FAILED)
             except InputError as error:  # the connection may come back
                 print(f"\nwarning: {error}", file=sys.stderr, flush=True)
 

@@ -8,12 +8,15 @@ complete checkpoint finds the metrics of its step in the bucket, whatever happen
 """
 
 import atexit
+import contextlib
+import functools
 import shutil
 import tempfile
 import threading
 from pathlib import Path
 
 from hbt_jax.data.remote import RemoteFolder
+from hbt_jax.ending import before_sudden_end, remove_in_use
 from hbt_jax.files import PARTIAL
 from hbt_jax.places import is_remote
 
@@ -28,7 +31,10 @@ class _Mirror:
     def __init__(self, place: str):
         self._remote = RemoteFolder(place)
         self.folder = Path(tempfile.mkdtemp(prefix="hbt_jax_"))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        until_end = contextlib.ExitStack()
+        until_end.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        until_end.enter_context(before_sudden_end(functools.partial(remove_in_use, self.folder)))
+        atexit.register(until_end.close)
         self._sent: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
         for name in self._remote.names(without=_NOT_FETCHED):

@@ -1,6 +1,8 @@
 """A real object store on this machine: fake-gcs-server, which speaks Google Cloud Storage's protocol."""
 
+import dataclasses
 import importlib.util
+import json
 import os
 import socket
 import subprocess
@@ -9,7 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from hbt_jax.holding import this_process
+
 BUCKET = "gs://bucket"
+ELSEWHERE = dataclasses.replace(this_process(), host="another", boot="another")
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +62,13 @@ def files(store, monkeypatch):
     fsspec.get_filesystem_class("gs").clear_instance_cache()
     for name in ("gs", "gcs"):  # for tests of what is said without gcsfs
         importlib.import_module("fsspec.registry")._registry.pop(name, None)
+
+
+def take_over(files, record: str, ends: list) -> None:
+    """Has another host take the place of a record; returns when its holder has noticed, and `ends` is not empty."""
+    content = json.dumps({**dataclasses.asdict(ELSEWHERE), "renewed": 7}).encode()
+    until = time.monotonic() + 20
+    while not ends and time.monotonic() < until:
+        if files.cat_file(record) != content:  # the holder may just have written its own once more
+            files.pipe_file(record, content)
+        time.sleep(0.01)

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
+from hbt_jax import ending
 from hbt_jax.bucket import hold
 from hbt_jax.errors import InputError
 from hbt_jax.holding import this_process
-from tests.bucket.object_store import BUCKET
+from tests.bucket.object_store import BUCKET, ELSEWHERE, take_over
 
 PLACE, RECORD = f"{BUCKET}/held", "bucket/held/.held"
-ELSEWHERE = dataclasses.replace(this_process(), host="another", boot="another")
 
 
 @pytest.fixture(autouse=True)
@@ -81,10 +81,9 @@ def test_a_damaged_record_is_taken_over_when_it_stands_still(files):
 
 def test_who_has_lost_the_folder_ends(files, monkeypatch, capsys):
     ends = []
-    monkeypatch.setattr(hold.os, "_exit", ends.append)
+    monkeypatch.setattr(ending.os, "_exit", ends.append)
     with held():
-        leave(files, ELSEWHERE, 7)
-        time.sleep(0.4)
+        take_over(files, RECORD, ends)
     assert set(ends) == {1} and "was taken over by process" in capsys.readouterr().err
     assert json.loads(files.cat_file(RECORD))["renewed"] == 7  # not its own any more, so not removed
     files.rm_file(RECORD)
@@ -92,7 +91,7 @@ def test_who_has_lost_the_folder_ends(files, monkeypatch, capsys):
 
 def test_a_record_that_was_removed_is_put_back(files, monkeypatch):
     ends = []
-    monkeypatch.setattr(hold.os, "_exit", ends.append)
+    monkeypatch.setattr(ending.os, "_exit", ends.append)
     with held():
         files.rm_file(RECORD)
         time.sleep(0.4)

@@ -1,15 +1,19 @@
 """A place of a store in a bucket is held while a store is built for it and uploaded."""
 
+import os
 import shutil
+import tempfile
 
 import pytest
 
 from data_prep.upload_store import local_output, upload_store
+from hbt_jax import ending
 from hbt_jax.bucket import hold
+from hbt_jax.bucket.mirror import files_of
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.errors import InputError
-from tests.bucket.object_store import BUCKET
+from tests.bucket.object_store import BUCKET, take_over
 from tests.data_prep.small_stores import QUESTIONS, SENTENCES, make_text_store, make_tokenizer
 
 PLACE, RECORD = f"{BUCKET}/stores/mine", "bucket/stores/mine/.held"
@@ -68,4 +72,62 @@ def test_an_upload_that_fails_lets_go_and_the_next_one_replaces_its_remains(file
     assert there(files) and RECORD not in there(files)
     upload_store(made, PLACE)
     local_store(PLACE, tmp_path / "cache")
+    files.rm("bucket/stores", recursive=True)
+
+
+class _Ended(BaseException):
+    """In place of the end of this process."""
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files, in which others have theirs."""
+    (tmp_path / "temporary" / "store_of_another").mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """The exit code and the temporary folders each time that this process would end; it does not."""
+    found = []
+    monkeypatch.setattr(ending.os, "_exit", lambda code: found.append((code, {*os.listdir(tempfile.gettempdir())})))
+    return found
+
+
+def test_a_build_whose_place_was_taken_over_leaves_no_temporary_folder(files, temporary, ends):
+    with pytest.raises(_Ended), local_output(PLACE) as folder:
+        folder.mkdir()
+        (folder / "half").write_text("written")
+        take_over(files, RECORD, ends)
+        raise _Ended
+    assert ends[0] == (1, {"store_of_another"})
+    files.rm_file(RECORD)
+
+
+def test_an_upload_whose_place_was_taken_over_keeps_the_store_and_says_where(
+    files, made, temporary, ends, monkeypatch, capfd
+):
+    def put(*_):
+        take_over(files, RECORD, ends)
+        raise _Ended
+
+    monkeypatch.setattr(RemoteFolder, "put", put)
+    with pytest.raises(_Ended), local_output(PLACE) as folder:
+        shutil.copytree(made, folder)
+    code, folders = ends[0]
+    (kept,) = folders - {"store_of_another"}
+    assert code == 1 and (temporary / kept / "store" / "manifest.json").is_file()
+    command = f"upload it: python data_prep/upload_store.py {temporary / kept / 'store'} {PLACE}"
+    assert command in capfd.readouterr().err
+    files.rm_file(RECORD)
+
+
+def test_the_local_files_of_a_run_whose_place_was_taken_over_are_removed(files, temporary, ends):
+    files.pipe_file("bucket/stores/mine/config.json", b"{}")
+    with hold.held_anywhere(PLACE, "--workdir"):
+        assert [path.name for path in files_of(PLACE).iterdir()] == ["config.json"]
+        assert len(os.listdir(temporary)) == 2
+        take_over(files, RECORD, ends)
+    assert ends[0] == (1, {"store_of_another"})
     files.rm("bucket/stores", recursive=True)

@@ -1,19 +1,16 @@
 """Ends a process at once, from any thread, without leaving its temporary files behind.
 
 A process whose output folder another one has taken over, or that has lost the others of its job, must not write any
-more.  It ends by os._exit, which runs neither `finally` nor atexit; what has to be done all the same is noted here.
+more.  It ends by os._exit, which runs neither `finally` nor atexit; what has to be done all the same, such as removing
+its temporary folders, is noted here.
 """
 
 import contextlib
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-_TRIES = 5  # to remove a folder into which another thread may be writing
-_PAUSE_SECONDS = 0.02
 
 _actions: list[Callable[[], object]] = []
 
@@ -40,9 +37,9 @@ def end_at_once(code: int) -> None:
 
 
 def remove_in_use(folder: str | os.PathLike) -> None:
-    """Removes a folder into which this process may still be writing; whatever cannot be removed is left."""
-    for _ in range(_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not Path(folder).exists():
-            return
-        time.sleep(_PAUSE_SECONDS)
+    """Removes a folder of files although other threads of this process may still be writing there; they fail then."""
+    away = Path(folder).with_name(f"{Path(folder).name}.removed")
+    with contextlib.suppress(OSError):
+        Path(folder).rename(away)  # so that nobody adds a file while it is removed
+    for one in (away, folder):
+        shutil.rmtree(one, ignore_errors=True)

@@ -54,7 +54,7 @@ def utf8(text: str) -> bytes:
 
 
 def check_name(folder: str | os.PathLike, flag: str, content: str) -> None:
-    """Raises InputError for a folder whose name is not UTF-8, as the libraries that write `content` need it."""
+    """Raises InputError for a folder whose name is not UTF-8; `content` (plural) is what needs that."""
     try:
         os.path.abspath(folder).encode()
     except UnicodeEncodeError as error:

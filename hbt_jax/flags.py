@@ -5,15 +5,18 @@ Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal
 
 import dataclasses
 import difflib
+import errno
 import os
+import select
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
 from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, Part
+from hbt_jax.ending import end_at_once
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
-from hbt_jax.files import says_full
+from hbt_jax.files import named_errors, says_full
 from hbt_jax.flag_elsewhere import flag_here
 from hbt_jax.flag_help import OTHERS, help_text
 from hbt_jax.flagfile import expanded
@@ -31,6 +34,14 @@ _remote: dict[str, str] = {}  # flags of the configuration that take a place wit
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 3
+
+_ADVICE = {  # errors of the system on files and folders, wherever they were met
+    errno.ENAMETOOLONG: "choose a shorter name; some bytes are needed for those of temporary files",
+    errno.ELOOP: "its links lead to each other: name another",
+    errno.EACCES: "change its permissions, or name another",
+    errno.EPERM: "change its permissions, or name another",
+    errno.EROFS: "name a place on another disk",
+}
 
 _SPACES_COUNT: set[str] = set()  # flags whose values may end in a space that means something
 _HELP = {"-h", "--h", "-?", "--?", "-help", "--help", "-helpshort", "--helpshort"}
@@ -171,8 +182,7 @@ def _parse(arguments: list[str]) -> list[str]:
 
 def _end(code: int, at_once: bool) -> None:
     if at_once:
-        sys.stdout.flush()
-        os._exit(code)
+        end_at_once(code)
     sys.exit(code)
 
 
@@ -206,6 +216,8 @@ def run_command(
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes; commands print their own
         main(arguments)
+        with named_errors("standard output"):
+            sys.stdout.flush()
 
     try:
         app.run(guarded, flags_parser=_parse)
@@ -218,9 +230,34 @@ def run_command(
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
-    except Exception as error:
-        if not says_full(error):
+    except BrokenPipeError:
+        if not _reader_is_gone():
             raise
-        place = getattr(error, "filename", None) or "the output folder"
-        print(f"error: no space left on the disk of {place}: make room and repeat the command", file=sys.stderr)
+        print("stopped: the program that read the output has ended", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        line = _about_place(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _reader_is_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more, such as that of `| head`; it is then given up."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    if not any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
+
+
+def _about_place(error: Exception) -> str | None:
+    """One line on an error of the system that is about a place the user named; None for any other error."""
+    place = getattr(error, "filename", None)
+    if says_full(error):
+        return f"no space left on the disk of {place or 'the output folder'}: make room and repeat the command"
+    advice = _ADVICE.get(getattr(error, "errno", None)) if place is not None else None
+    return advice and f"{os.fsdecode(place)}: {error.strerror}: {advice}"

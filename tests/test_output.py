@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name, utf8
+from hbt_jax.interchange.overwrite_guard import check_out
+from hbt_jax.training.load import load_model
 from tests.data.make_stores import make_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +59,36 @@ run_command(main)
     assert done.returncode == 2
     assert done.stdout == zurich + b" " + beijing + rb" \udcff.txt" + b"\n"
     assert done.stderr == b"error: " + beijing + rb" \udcff.txt " + zurich + b"\n"
+
+
+WRITES = """
+import sys
+from hbt_jax.flags import run_command
+
+def main(_):
+    for number in range({}):
+        print("line", number)
+
+run_command(main)
+"""
+
+
+@pytest.mark.parametrize("lines", [2, 100_000])
+@pytest.mark.parametrize(
+    ("output", "code", "said"),
+    [
+        ("| head -n 0", 3, "stopped: the program that read the output has ended"),
+        ("> /dev/full", 2, "error: no space left on the disk of "),
+        ("> /dev/null", 0, ""),
+    ],
+)
+def test_an_output_that_takes_no_more_is_one_line(lines, output, code, said):
+    program = f"{shlex.quote(sys.executable)} -c {shlex.quote(WRITES.format(lines))}"
+    ended = subprocess.run(
+        ["bash", "-c", f"{program} {output}; exit ${{PIPESTATUS[0]}}"], cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == code and ended.stderr.startswith(said) and ended.stderr.count("\n") == bool(said)
 
 
 def test_every_entry_point_goes_through_it():
@@ -112,6 +145,16 @@ def test_names_that_are_not_utf_8_come_back_from_json_and_are_refused_where_a_li
         InputError, match="^--workdir=m\udcff/北: its name is not UTF-8, which checkpoints need: choose"
     ):
         check_name(name, "workdir", "checkpoints")
+
+
+def test_runs_and_exports_in_folders_whose_names_are_not_utf_8_are_refused(tmp_path):
+    run, out = (tmp_path / os.fsdecode(name) for name in (b"run\xff", b"out\xff"))
+    run.mkdir()
+    (run / "model.json").touch()
+    with pytest.raises(InputError, match="^--model=.*run\udcff: its name is not UTF-8, which the libraries that read"):
+        load_model(str(run), "best", None, "float32")
+    with pytest.raises(InputError, match="^--out=.*out\udcff: its name is not UTF-8, which the libraries that write"):
+        check_out(out, str(run))
 
 
 def test_a_store_in_a_folder_whose_name_is_not_utf_8(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hbt_jax import json_text
 from hbt_jax.errors import InputError
+from hbt_jax.files import check_name
 
 MARK = "hbt_jax.json"
 _FORMAT = "hbt_jax export"
@@ -33,7 +34,7 @@ def mark(version: str, source: dict, folder: Path) -> dict:
 
 
 def check_out(out: Path, model: str) -> None:
-    """Raises InputError if writing `out` would lose something, or it is not a folder.
+    """Raises InputError if writing `out` would lose something, or it cannot be such a folder.
 
     Args:
       out: the folder to write.
@@ -43,6 +44,7 @@ def check_out(out: Path, model: str) -> None:
         raise InputError(f"--out={out} is the --model itself: choose another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out={out} is a file: expected a folder to write")
+    check_name(out, "out", "the libraries that write tokenizers")
     if out.is_dir() and any(out.iterdir()):
         _check_unchanged(out)
 

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from hbt_jax.bucket.mirror import files_of
 from hbt_jax.config import OF_MODEL, EmbedConfig, EvalConfig, MineConfig, TextConfig
 from hbt_jax.errors import InputError
+from hbt_jax.files import check_name
 from hbt_jax.mesh import has_one_cpu, state_shardings
 from hbt_jax.models.encoder import Encoder
 from hbt_jax.models.huggingface import pretrained as files
@@ -55,6 +56,7 @@ def load_model(
                 f"--checkpoint={checkpoint} is only for the workdir of a run, which --model={name} is not: leave it out"
             )
         return _pretrained(name, mesh, compute_dtype, pooling, normalize)
+    check_name(name, "model", "the libraries that read checkpoints")
     model = workdir.load(name, checkpoint, mesh, compute_dtype)
     changes = {}
     if pooling != OF_MODEL:

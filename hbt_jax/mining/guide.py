@@ -41,7 +41,7 @@ class GuideModel:
         name = self._config.teaching.guide_model
         if jax.process_count() > 1:
             raise InputError(f"--guide_model={name} is for one process: it embeds the stores into files of one machine")
-        model = load_model(name, "best", mesh, self._config.mesh.compute_dtype)
+        model = load_model(name, "best", mesh, self._config.mesh.compute_dtype, flag="guide_model")
         digest = digest_of(model)
         embedder = Embedder(model, mesh, texts_per_device=_TEXTS_PER_DEVICE, poll=self._poll, shown=True)
         found = []

@@ -34,6 +34,7 @@ def load_model(
     *,
     pooling: str = OF_MODEL,
     normalize: bool | None = None,
+    flag: str = "model",
 ) -> Model:
     """A model ready to embed.
 
@@ -44,19 +45,23 @@ def load_model(
       compute_dtype: "float32" or "bfloat16", of matrix products in the encoder.
       pooling: "mean" or "cls"; "model" for the model's own.
       normalize: whether embeddings are scaled to unit length; None for the model's own.
+      flag: the option that gave the name, for messages.
 
     Raises:
       InputError: there is no such model, or a file of it is wrong.
     """
     if not is_run(name):
         if is_remote(name):
-            raise InputError(f"--model={name}: holds no {workdir.MODEL_FILE}: expected the --workdir of a training run")
+            raise InputError(
+                f"--{flag}={name}: holds no {workdir.MODEL_FILE}: expected the --workdir of a training run"
+            )
         if checkpoint != "best":
             raise InputError(
-                f"--checkpoint={checkpoint} is only for the workdir of a run, which --model={name} is not: leave it out"
+                f"--checkpoint={checkpoint} is only for the workdir of a run, which --{flag}={name} is not: leave it"
+                " out"
             )
-        return _pretrained(name, mesh, compute_dtype, pooling, normalize)
-    check_name(name, "model", "the libraries that read checkpoints")
+        return _pretrained(files.read(name, f"--{flag}={name}"), mesh, compute_dtype, pooling, normalize)
+    check_name(name, flag, "the libraries that read checkpoints")
     model = workdir.load(name, checkpoint, mesh, compute_dtype)
     changes = {}
     if pooling != OF_MODEL:
@@ -77,8 +82,9 @@ def load_as_asked(config: EmbedConfig | EvalConfig | MineConfig, checkpoint: str
     return with_text(model, config.query_prefix, config.passage_prefix, config.max_length)
 
 
-def _pretrained(name: str, mesh: Mesh, compute_dtype: str, pooling: str, normalize: bool | None) -> Model:
-    source = files.read(name)
+def _pretrained(
+    source: files.Pretrained, mesh: Mesh, compute_dtype: str, pooling: str, normalize: bool | None
+) -> Model:
     tokenizer = load_tokenizer(source.folder)
     check_vocabulary(source, tokenizer)
     own = habits(source, TextConfig(), pooling, normalize)

@@ -75,16 +75,18 @@ class Pretrained:
         return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def read(name: str) -> Pretrained:
+def read(name: str, given: str = "") -> Pretrained:
     """Reads all of a pretrained encoder except its weights.
 
     Args:
       name: folder or hub id, see `find`.
+      given: what gave the name, for messages; empty: `--model=NAME`.
 
     Raises:
       InputError: there is no such model, or a file of it is missing, damaged or states something unsupported.
     """
-    root = find(name)
+    given = given or f"--model={name}"
+    root = find(name, given)
     sentence = read_sentence_files(root)
     folder = sentence.transformer if sentence else root
     config = folder / "config.json"
@@ -92,7 +94,7 @@ def read(name: str) -> Pretrained:
     if adapter and not config.is_file():
         return _on_its_base(name, sentence, adapter)
     if not config.is_file():
-        raise InputError(f"--model={name}: no config.json in {folder}; {EXPECTED}")
+        raise InputError(f"{given}: no config.json in {folder}; {EXPECTED}")
     encoder = architectures.encoder_config(read_json(config), str(config))
     dense = sentence.dense if sentence else None
     if sentence:
@@ -147,7 +149,7 @@ def _on_its_base(name: str, sentence: SentenceFiles | None, adapter: Adapter) ->
             f"{adapter.folder / peft_adapters.CONFIG}: base_model_name_or_path is not stated: write the folder or hub"
             " id of the model that the adapter was trained on"
         )
-    base = read(adapter.base)
+    base = read(adapter.base, f"{adapter.folder / peft_adapters.CONFIG}: base_model_name_or_path={adapter.base}")
     if base.adapter:
         raise InputError(f"{adapter.folder}: its base, {base.name}, is an adapter itself: merge that one first")
     return dataclasses.replace(base, name=name, adapter=adapter)

@@ -67,7 +67,7 @@ def test_a_wrong_file_and_a_split_without_rows_are_named(tmp_path):
 
 @pytest.mark.parametrize(("options", "message"), [
     ("DirectRunner", "--beam_options: 'DirectRunner': expected Beam options such as --runner=DirectRunner,"),
-    ("--runer=DirectRunner", "--beam_options: Beam has no option runer: expected options such as --runner=DirectRunner,"),
+    ("--runer=DirectRunner", "--beam_options: Beam has no option runer: expected options such as --runner=Direct"),
     ("--runner=Fast", "--beam_options: unknown runner 'Fast': expected one of .*DataflowRunner"),
 ])  # fmt: skip
 def test_wrong_options_are_named(tmp_path, options, message):

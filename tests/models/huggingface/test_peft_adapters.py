@@ -88,6 +88,11 @@ def test_other_adapters_are_other_weights(bert, tmp_path):
         ({"alpha_pattern": {"[": 8}}, "alpha_pattern is .*expected an object of patterns and numbers above 0"),
         ({"lora_alpha": 10**400}, "lora_alpha is 1000.*; expected a number above 0"),
         ({"alpha_pattern": {"query": -1}}, "alpha_pattern is .*expected an object of patterns and numbers above 0"),
+        (
+            {"base_model_name_or_path": "no/such/base"},
+            "base_model_name_or_path=no/such/base: no such folder, and not a",
+        ),
+        ({"base_model_name_or_path": "no such id"}, "base_model_name_or_path=no such id: no such folder, and not a"),
         ({"base_model_name_or_path": None}, "base_model_name_or_path is not stated: write the folder or hub id"),
     ],
 )

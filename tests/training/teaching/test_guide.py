@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hbt_jax.config import TeachingConfig
+from hbt_jax.config import TeachingConfig, TrainConfig
 from hbt_jax.data.false_negatives import words
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh, put_batch
+from hbt_jax.mining.guide import GuideModel
 from hbt_jax.training import losses
 from hbt_jax.training import step as steps
 from hbt_jax.training.teaching.guide import guided_words, with_guide
@@ -69,3 +70,9 @@ def test_a_batch_without_a_guide_stays_as_it_is():
 def test_flags_that_need_another(flags):
     with pytest.raises(InputError, match=f"--{next(iter(flags))}=.* needs --(guide_model|distillation)"):
         TeachingConfig(**flags)
+
+
+def test_a_guide_that_is_not_there_is_reported_under_its_own_flag():
+    config = TrainConfig(teaching=TeachingConfig(guide_model="no/such/guide"))
+    with pytest.raises(InputError, match="^--guide_model=no/such/guide: no such folder"):
+        GuideModel(config, lambda: None)([], None)

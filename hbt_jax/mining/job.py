@@ -28,6 +28,7 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.files import atomic_file, disk_errors
 from hbt_jax.holding import held
+from hbt_jax.languages import same_language
 from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.mining.choose import Rule
 from hbt_jax.mining.cross_encoder import CrossEncoder
@@ -83,8 +84,13 @@ def mine_command(config: MineConfig, stop: StopRequest) -> None:
 def _check_languages(config: MineConfig, stores: list[Store]) -> None:
     known = {code for store in stores for code in store.languages}
     unknown = [code for code in config.query_languages if code not in known]
+    for code in unknown:
+        if same := same_language(code, sorted(known)):
+            raise InputError(f"--query_languages: no store has {code}: write {' or '.join(same)}, its code there")
     if unknown:
-        raise InputError(f"--query_languages: no store has {', '.join(unknown)}: expected some of {', '.join(known)}")
+        raise InputError(
+            f"--query_languages: no store has {', '.join(unknown)}: expected some of {', '.join(sorted(known))}"
+        )
 
 
 def _mine(

@@ -188,6 +188,9 @@ def test_languages_of_the_negatives(model, store, tmp_path):
     assert set(report["languages"]) == {"en"} and all(row % 3 != 1 for row in other.pairs.negative_rows)
     with pytest.raises(InputError, match="--query_languages: no store has fr: expected some of"):
         mine(model, store, tmp_path / "none", query_languages=("fr",))
+    for written in ("de-DE", "deu", "ger", "German"):
+        with pytest.raises(InputError, match=f"--query_languages: no store has {written}: write de, its code there"):
+            mine(model, store, tmp_path / "none", query_languages=("fr", written))
 
 
 def test_negatives_that_the_store_has_are_kept_once(model, store, mined, tmp_path):

@@ -47,7 +47,8 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
     """
     files = squad_layout.language_files(Path(input_dir))
     if not files:
-        raise InputError(f"--input_dir={input_dir}: no file such as en.json: expected one per language")
+        found = "no file such as en.json" if Path(input_dir).is_dir() else "no such folder"
+        raise InputError(f"--input_dir={input_dir}: {found}: expected a folder with one file per language")
     paragraphs = {code: squad_layout.read(path) for code, path in files.items()}
     asked = {
         f"{code} {one.number}": [question.id for question in one.questions]

@@ -163,6 +163,12 @@ def test_nothing_is_written_where_a_split_would_be_empty(folder, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match=r"--input_dir=\S+: no file such as en.json"):
         hold_out(tmp_path, tmp_path / "out", 0.5)
+    (tmp_path / "a_file").touch()
+    for given in ("gone", "a_file"):
+        with pytest.raises(
+            InputError, match=rf"--input_dir=\S+{given}: no such folder: expected a folder with one file"
+        ):
+            hold_out(tmp_path / given, tmp_path / "out", 0.5)
 
 
 def test_the_command(folder, tmp_path):

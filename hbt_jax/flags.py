@@ -227,6 +227,9 @@ def run_command(
     except Interrupted as error:
         print(f"stopped: {error}", file=sys.stderr, flush=True)
         _end(EXIT_INTERRUPTED, error.at_once)
+    except KeyboardInterrupt:  # of a command that has no handler of its own
+        print("stopped: interrupted; run the same command again to start over", file=sys.stderr, flush=True)
+        sys.exit(EXIT_INTERRUPTED)
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)

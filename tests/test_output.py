@@ -73,6 +73,25 @@ run_command(main)
 """
 
 
+INTERRUPTED = """
+import os, signal, sys
+from hbt_jax.flags import run_command
+
+def main(_):
+    os.kill(os.getpid(), signal.SIGINT)
+    print("not reached")
+
+run_command(main)
+"""
+
+
+def test_ctrl_c_ends_a_command_in_one_line():
+    done = printed({}, "-c", INTERRUPTED)
+    assert done.returncode == 3
+    assert done.stdout == b""
+    assert done.stderr == b"stopped: interrupted; run the same command again to start over\n"
+
+
 @pytest.mark.parametrize("lines", [2, 100_000])
 @pytest.mark.parametrize(
     ("output", "code", "said"),

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Pairs a second of a whole fine-tuning on real text: launch/train.py against SentenceTransformerTrainer, on the CPU.
+
+    python tests/benchmarks/fine_tuning_speed.py --model=FOLDER --store=STORE [--batching=hybrid] [--steps=60]
+
+Both train on the same pairs of a store, in batches of --global_batch, with the in-batch loss, AdamW, the same prefixes
+and the same maximum lengths.  sentence-transformers reads its texts as strings, of which what exceeds a length is
+already cut, and pads each batch to its longest text; it gets MultipleNegativesRankingLoss, autocast for bfloat16 and
+its own default optimizer.  Each side is a process of its own, since the two slow each other in one; they take turns,
+with the same allocator settings.  The first --warmup steps, in which either side starts and compiles, are not timed.
+Prints both rates and, last, the median of the rounds' ratios.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import flags
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from hbt_jax.errors import InputError  # noqa: E402
+
+_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
+_LEARNING_RATE = 2e-5
+_TEMPERATURE = 0.02
+_LENGTHS = {"query": 32, "passage": 128}  # prefix and special tokens included
+
+
+def planned_texts(given) -> dict[str, list[str]]:
+    """The texts of each side in the order in which launch/train.py takes them, prefixed and cut."""
+    from transformers import AutoTokenizer
+
+    from hbt_jax.config import PlanConfig
+    from hbt_jax.data.mixture import open_mixture
+    from hbt_jax.data.plan import Plan
+
+    mixture = open_mixture([given.store])
+    plan = Plan(mixture, PlanConfig(batching=given.batching, global_batch=given.global_batch), seed=0)
+    tokenizer = AutoTokenizer.from_pretrained(given.model)
+    store = mixture.stores[0]
+    texts: dict[str, list[str]] = {side: [] for side in _LENGTHS}
+    for step in range(given.steps):
+        batch = plan.batch(step)
+        sides = {
+            "query": (store.queries, store.pairs.query_A, batch.query_language),
+            "passage": (store.passages, store.pairs.passage_A, batch.passage_language),
+        }
+        for side, (stored, rows, languages) in sides.items():
+            prefix = f"{side}: "
+            room = _LENGTHS[side] - len(tokenizer(prefix)["input_ids"])
+            for row, language in zip(rows[batch.pairs], languages, strict=True):
+                found = stored.tokens[store.languages[language]]
+                ids = found.values[found.offsets[row] : found.offsets[row + 1]][:room]
+                texts[side].append(prefix + tokenizer.decode(ids.tolist()))
+    return texts
+
+
+def ours(given) -> float:
+    """Pairs a second of launch/train.py: the median of its intervals after the warm-up."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(sys.executable, str(ROOT / "launch" / "train.py"), f"--workdir={folder}/run", f"--model={given.model}"),
+            *(f"--stores={given.store}", f"--batching={given.batching}", f"--global_batch={given.global_batch}"),
+            *(f"--compute_dtype={given.compute_dtype}", f"--steps={given.steps}", f"--learning_rate={_LEARNING_RATE}"),
+            *(f"--temperature={_TEMPERATURE}", "--dropout=0", "--log_every=10"),
+            *(f"--{side}_length={length}" for side, length in _LENGTHS.items()),
+        ]
+        _run(command)
+        written = pathlib.Path(folder) / "run" / "metrics.jsonl"
+        rows = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
+    return statistics.median(row["pairs_per_second"] for row in rows if row["step"] > given.warmup)
+
+
+def theirs(given) -> float:
+    """Pairs a second of SentenceTransformerTrainer between the end of the warm-up and the last step."""
+    import torch
+    from datasets import Dataset
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.losses import MultipleNegativesRankingLoss
+    from transformers import TrainerCallback
+
+    texts = planned_texts(given)
+    torch.set_num_threads(given.threads)
+    encoder = SentenceTransformer(given.model, device="cpu")
+    encoder.prompts = {}
+    encoder.max_seq_length = max(_LENGTHS.values())
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    ends: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs) -> None:
+            ends.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SentenceTransformerTrainingArguments(
+            output_dir=folder,
+            max_steps=given.steps,
+            per_device_train_batch_size=given.global_batch,
+            learning_rate=_LEARNING_RATE,
+            bf16=given.compute_dtype == "bfloat16",
+            use_cpu=True,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        SentenceTransformerTrainer(
+            model=encoder,
+            args=arguments,
+            train_dataset=Dataset.from_dict({"anchor": texts["query"], "positive": texts["passage"]}),
+            loss=MultipleNegativesRankingLoss(encoder, scale=1 / _TEMPERATURE),
+            callbacks=[Clock()],
+        ).train()
+    return (len(ends) - given.warmup) * given.global_batch / (ends[-1] - ends[given.warmup - 1])
+
+
+def _run(command: list[str]) -> str:
+    tunables = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, "TOKENIZERS_PARALLELISM": "false"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
+    if ended.returncode:
+        raise InputError(f"{command[1]} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
+    return ended.stdout
+
+
+def measured(given, who: str) -> float:
+    """What a child process of its own says."""
+    names = ("model", "store", "batching", "global_batch", "compute_dtype", "steps", "warmup", "threads")
+    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}"]
+    return json.loads(_run([*command, *(f"--{name}={getattr(given, name)}" for name in names)]).splitlines()[-1])
+
+
+def main(_: list[str]) -> None:
+    """Runs one child's part, or both children in turn."""
+    from hbt_jax.flags import require
+
+    given = flags.FLAGS
+    require(["model", "store"])
+    if not 0 < given.warmup < given.steps:
+        raise InputError(f"--warmup={given.warmup}: expected 1 to {given.steps - 1}, fewer than --steps={given.steps}")
+    if given.child:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
+        print(json.dumps(ours(given) if given.child == "ours" else theirs(given)))
+        return
+    ratios = []
+    for turn in range(given.rounds):
+        own, their = measured(given, "ours"), measured(given, "theirs")
+        ratios.append(own / their)
+        print(
+            f"round {turn + 1}: hbt_jax {own:.2f} pairs/s, SentenceTransformerTrainer {their:.2f}: {ratios[-1]:.2f}",
+            flush=True,
+        )
+    print(f"{given.compute_dtype}, {given.batching}: {np.median(ratios):.2f} times as many pairs a second")
+
+
+if __name__ == "__main__":
+    from hbt_jax.flags import run_command
+
+    flags.DEFINE_string("model", "", "folder that both packages load")
+    flags.DEFINE_string("store", "", "store whose pairs both train on, built with the model's tokenizer")
+    flags.DEFINE_enum("batching", "hybrid", ["hybrid", "x-x-mono", "x-x", "x-y"], "kind of batches")
+    flags.DEFINE_enum("compute_dtype", "bfloat16", ["float32", "bfloat16"], "dtype of matrix products")
+    flags.DEFINE_integer("global_batch", 32, "pairs of a step")
+    flags.DEFINE_integer("steps", 60, "steps of each run")
+    flags.DEFINE_integer("warmup", 20, "first steps, which are not timed")
+    flags.DEFINE_integer("rounds", 2, "runs of each side")
+    flags.DEFINE_integer("threads", 2, "cores that a run may use")
+    flags.DEFINE_string("child", "", "used by the script itself: ours or theirs")
+    run_command(main)

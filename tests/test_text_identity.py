@@ -50,4 +50,4 @@ def test_foldings(text, other, folding):
 
 
 def test_a_text_of_invisible_signs_is_empty():
-    assert identity_text("\u200b \ufeff\u00ad") == ""
+    assert identity_text("\u200b \ufeff\u00ad\ufff0\U0001d173\U000e0041") == ""

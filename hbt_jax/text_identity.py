@@ -10,10 +10,11 @@ Without a tokenizer, `SOURCE` is used for files that any model may read, and `JU
 """
 
 import dataclasses
+import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -53,30 +54,37 @@ def identity_text(text: str, folding: Folding = SOURCE) -> str:
     'cafe'
     """
     text = _INVISIBLE.sub("", text)
+    form = "NFKC" if folding.compatibility else "NFC"
     if not text.isascii():
-        text = unicodedata.normalize("NFKC" if folding.compatibility else "NFC", text)
+        text = unicodedata.normalize(form, text)
     if folding.case:
         text = text.casefold()
+        if not text.isascii():  # full folding decomposes some letters
+            text = unicodedata.normalize(form, text)
     if folding.accents and not text.isascii():
         text = "".join(sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn")
     return " ".join(text.split())
 
 
-def with_one_i(text: str) -> str:
-    """The text with dotted and dotless i as one letter, before its case is folded.
+def caseless_text(text: str, folding: Folding = SOURCE) -> str:
+    """`identity_text` where case does not count.
 
     Turkish and Azerbaijani write "ışık" as "IŞIK" and "istanbul" as "İSTANBUL", and programs change the case of a text
-    by their rule or by that of other languages.  So, where case does not count, these are one letter in every language,
-    as in data_prep/overlap/comparable.py.
+    by their rule or by that of other languages.  So dotted and dotless i are one letter here, in every language, as in
+    data_prep/overlap/comparable.py.
 
-    >>> with_one_i("ışık İSTANBUL I\u0307zmir").casefold(), with_one_i("IŞIK istanbul izmir").casefold()
+    >>> caseless_text("ışık İSTANBUL I\u0307zmir"), caseless_text("IŞIK istanbul izmir")
     ('işik istanbul izmir', 'işik istanbul izmir')
+    >>> caseless_text("STRASSE ΟΔΟΣ"), caseless_text("Straße Οδοσ")
+    ('strasse οδοσ', 'strasse οδοσ')
     """
-    if text.isascii():
-        return text
-    for written in ("İ", "ı", "I\u0307", "i\u0307"):
-        text = text.replace(written, "i")
-    return text
+    text = identity_text(text, _without_case(folding))
+    return text if text.isascii() else text.replace("i\u0307", "i").replace("ı", "i")
+
+
+@functools.cache
+def _without_case(folding: Folding) -> Folding:
+    return dataclasses.replace(folding, case=True)
 
 
 def identity_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray:
@@ -86,8 +94,14 @@ def identity_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray
     >>> bool(a == b), bool(a == c)
     (True, False)
     """
-    digests = b"".join(
-        hashlib.blake2b(identity_text(text, folding).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        for text in texts
-    )
+    return _digests(identity_text(text, folding) for text in texts)
+
+
+def caseless_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray:
+    """`identity_keys` where case does not count, as for `caseless_text`."""
+    return _digests(caseless_text(text, folding) for text in texts)
+
+
+def _digests(texts: Iterable[str]) -> np.ndarray:
+    digests = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
     return np.maximum(np.frombuffer(digests, np.uint64), 1)

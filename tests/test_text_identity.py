@@ -42,6 +42,9 @@ def test_what_a_tokenizer_may_tell_apart_is_another_text(other):
         ("STRASSE", "straße", Folding(case=True)),
         ("résumé", "resume", Folding(accents=True)),
         ("РОССИЯ", "россия", Folding(case=True)),
+        ("Ϊ\u0301", "ΐ", Folding(case=True)),
+        ("J\u030c", "ǰ", Folding(case=True)),
+        ("ᾼ", "ᾳ", Folding(case=True)),
     ],
 )
 def test_foldings(text, other, folding):

@@ -13,7 +13,7 @@ from data_prep.store.letters import letter_counts
 from hbt_jax.config import Part, option
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
-from hbt_jax.text_identity import identity_text, with_one_i
+from hbt_jax.text_identity import caseless_text, identity_text
 
 UNFINISHED = "too long for the model, or unfinished"
 EMPTY = "empty"
@@ -96,7 +96,7 @@ def failures(
 
 
 def _bare(text: str) -> str:
-    return "".join(character for character in with_one_i(identity_text(text)).casefold() if character.isalnum())
+    return "".join(character for character in caseless_text(text) if character.isalnum())
 
 
 def _length(text: str, script: str) -> int:

@@ -19,11 +19,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 # Unicode's Default_Ignorable_Code_Point, and control characters other than white space.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+_INVISIBLE_SIGNS = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+_INVISIBLE = re.compile(f"[{_INVISIBLE_SIGNS}]")
+_VISIBLE = re.compile(rf"[^\s{_INVISIBLE_SIGNS}]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,8 @@ def identity_text(text: str, folding: Folding = SOURCE) -> str:
     >>> identity_text("Ｃａｆé", Folding(compatibility=True, case=True, accents=True))
     'cafe'
     """
-    text = _INVISIBLE.sub("", text)
+    if not (text.isascii() and text.isprintable()):
+        text = _INVISIBLE.sub("", text)
     form = "NFKC" if folding.compatibility else "NFC"
     if not text.isascii():
         text = unicodedata.normalize(form, text)
@@ -63,7 +66,18 @@ def identity_text(text: str, folding: Folding = SOURCE) -> str:
             text = unicodedata.normalize(form, text)
     if folding.accents and not text.isascii():
         text = "".join(sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn")
+    if text.isprintable() and "  " not in text:  # then it has no white space but single spaces: a faster way
+        return text.strip(" ")
     return " ".join(text.split())
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has no visible character, so that its `identity_text` is empty.
+
+    >>> is_blank(" \\u200b\\u00a0\\ufeff"), is_blank(" . ")
+    (True, False)
+    """
+    return not _VISIBLE.search(text)
 
 
 def caseless_text(text: str, folding: Folding = SOURCE) -> str:
@@ -78,8 +92,11 @@ def caseless_text(text: str, folding: Folding = SOURCE) -> str:
     >>> caseless_text("STRASSE ΟΔΟΣ"), caseless_text("Straße Οδοσ")
     ('strasse οδοσ', 'strasse οδοσ')
     """
-    text = identity_text(text, _without_case(folding))
-    return text if text.isascii() else text.replace("i\u0307", "i").replace("ı", "i")
+    folding = _without_case(folding)
+    text = identity_text(text, folding)
+    if text.isascii() or ("i\u0307" not in text and "ı" not in text):
+        return text
+    return identity_text(text.replace("i\u0307", "i").replace("ı", "i"), folding)  # the i may compose with a mark
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from data_prep.store.letters import letter_counts
 from hbt_jax.config import Part, option
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
-from hbt_jax.text_identity import caseless_text, identity_text
+from hbt_jax.text_identity import caseless_text, is_blank
 
 UNFINISHED = "too long for the model, or unfinished"
 EMPTY = "empty"
@@ -79,7 +79,7 @@ def failures(
     for index, (before, after) in enumerate(zip(sources, texts, strict=True)):
         if translations[index] is None:
             failed = UNFINISHED
-        elif not identity_text(after):
+        elif is_blank(after):
             failed = EMPTY
         elif len(before.split()) >= _FEWEST_WORDS and _bare(before) == _bare(after):
             failed = COPIED

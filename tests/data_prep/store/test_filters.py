@@ -93,7 +93,7 @@ def test_case_and_spaces_make_no_other_content_and_other_forms_only_where_the_to
 @pytest.mark.parametrize(("one", "other"), [
     ("IŞIK", "ışık"), ("Işık", "ışık"), ("İSTANBUL", "istanbul"), ("ISTANBUL", "istanbul"), ("İstanbul", "Istanbul"),
     ("I\u0307zmir", "İZMİR"), ("i\u0307zmir", "izmir"), ("İSTANBUL".lower(), "istanbul"), ("ışık".upper(), "ışık"),
-    ("QIZIL İL", "qızıl il"), ("Ìlẹ̀", "ìlẹ̀"),
+    ("QIZIL İL", "qızıl il"), ("ı\u0301", "Í"), ("Ìlẹ̀", "ìlẹ̀"),
 ])  # fmt: skip
 @pytest.mark.parametrize("folding", [Folding(), Folding(compatibility=True), Folding(case=True, accents=True)])
 def test_the_case_of_the_turkic_i_makes_no_other_content(one, other, folding):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_DECODER = json.JSONDecoder()
+_SHOWN = 60  # characters of a name that a message repeats
 
 Pairs = Callable[[list[tuple[str, object]]], object]
 
@@ -33,6 +33,18 @@ class NotJson(ValueError):
         super().__init__(f"{reason} at {line}column {self.column}")
 
 
+class _Twice(ValueError):
+    """An object has a name twice."""
+
+
+def once_each(pairs: list[tuple[str, object]]) -> dict:
+    """The object of these names and values, for a decoder; `not_json` explains what it raises if one occurs twice."""
+    return object_of(pairs, _Twice)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=once_each)
+
+
 def parsed(text: str | bytes, pairs: Pairs | None = None) -> object:
     """The value of a JSON text.
 
@@ -41,13 +53,13 @@ def parsed(text: str | bytes, pairs: Pairs | None = None) -> object:
       pairs: makes the value of each object from its names and values; None: a dict of them.
 
     Raises:
-      NotJson: the text is not JSON, its bytes are not UTF-8, a whole number has more digits than Python reads, or
-        brackets are nested deeper than it reads.
+      NotJson: the text is not JSON, its bytes are not UTF-8, a whole number has more digits than Python reads,
+        brackets are nested deeper than it reads or, without `pairs`, an object has a name twice.
     """
     if isinstance(text, bytes):
         text = _decoded(text)
     try:
-        return json.loads(text, object_pairs_hook=pairs)
+        return json.loads(text, object_pairs_hook=pairs or once_each)
     except (ValueError, RecursionError) as error:
         raise not_json(error, text) from error
 
@@ -69,6 +81,9 @@ def not_json(error: ValueError | RecursionError, text: str, start: int = 0) -> N
     """What Python's reader raised at a text, read from `start` on, in its own words and with its place."""
     if isinstance(error, NotJson):
         return error
+    if isinstance(error, _Twice):
+        name, position = _second(text, start)
+        return NotJson(f"the name {shown(name, _SHOWN)} occurs twice in one object", text, position)
     if isinstance(error, json.JSONDecodeError):
         return NotJson(error.msg, text, error.pos, syntax=True)
     if isinstance(error, RecursionError):
@@ -113,6 +128,22 @@ def object_of(pairs: list[tuple[str, object]], error: Callable[[str], Exception]
     if len(made) < len(pairs):
         raise error(repeated(pairs))
     return made
+
+
+def _second(text: str, start: int) -> tuple[str, int]:
+    """The first name that its object had before, and the index of its second place."""
+    names: list[set[str]] = []  # of the objects and lists around
+    for found in re.finditer(rf"({_STRING})(\s*:)?|[\[\]{{}}]", text[start:]):
+        if found[2]:
+            name = json.loads(found[1], strict=False)
+            if name in names[-1]:
+                return name, start + found.start()
+            names[-1].add(name)
+        elif found[0] in ("[", "{"):
+            names.append(set())
+        elif found[0] in ("]", "}"):
+            names.pop()
+    raise ValueError("expected an object that has a name twice")
 
 
 def _decoded(content: bytes) -> str:

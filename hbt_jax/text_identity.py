@@ -10,18 +10,22 @@ Without a tokenizer, `SOURCE` is used for files that any model may read, and `JU
 """
 
 import dataclasses
+import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 # Unicode's Default_Ignorable_Code_Point, and control characters other than white space.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001bca0-\U0001bca3\U000e0000-\U000e0fff]"
+_INVISIBLE_SIGNS = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+_INVISIBLE = re.compile(f"[{_INVISIBLE_SIGNS}]")
+_VISIBLE = re.compile(rf"[^\s{_INVISIBLE_SIGNS}]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,31 +55,53 @@ def identity_text(text: str, folding: Folding = SOURCE) -> str:
     >>> identity_text("Ｃａｆé", Folding(compatibility=True, case=True, accents=True))
     'cafe'
     """
-    text = _INVISIBLE.sub("", text)
+    if not (text.isascii() and text.isprintable()):
+        text = _INVISIBLE.sub("", text)
+    form = "NFKC" if folding.compatibility else "NFC"
     if not text.isascii():
-        text = unicodedata.normalize("NFKC" if folding.compatibility else "NFC", text)
+        text = unicodedata.normalize(form, text)
     if folding.case:
         text = text.casefold()
+        if not text.isascii():  # full folding decomposes some letters
+            text = unicodedata.normalize(form, text)
     if folding.accents and not text.isascii():
         text = "".join(sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn")
+    if text.isprintable() and "  " not in text:  # then it has no white space but single spaces: a faster way
+        return text.strip(" ")
     return " ".join(text.split())
 
 
-def with_one_i(text: str) -> str:
-    """The text with dotted and dotless i as one letter, before its case is folded.
+def is_blank(text: str) -> bool:
+    """Whether a text has no visible character, so that its `identity_text` is empty.
+
+    >>> is_blank(" \\u200b\\u00a0\\ufeff"), is_blank(" . ")
+    (True, False)
+    """
+    return not _VISIBLE.search(text)
+
+
+def caseless_text(text: str, folding: Folding = SOURCE) -> str:
+    """`identity_text` where case does not count.
 
     Turkish and Azerbaijani write "ışık" as "IŞIK" and "istanbul" as "İSTANBUL", and programs change the case of a text
-    by their rule or by that of other languages.  So, where case does not count, these are one letter in every language,
-    as in data_prep/overlap/comparable.py.
+    by their rule or by that of other languages.  So dotted and dotless i are one letter here, in every language, as in
+    data_prep/overlap/comparable.py.
 
-    >>> with_one_i("ışık İSTANBUL I\u0307zmir").casefold(), with_one_i("IŞIK istanbul izmir").casefold()
+    >>> caseless_text("ışık İSTANBUL I\u0307zmir"), caseless_text("IŞIK istanbul izmir")
     ('işik istanbul izmir', 'işik istanbul izmir')
+    >>> caseless_text("STRASSE ΟΔΟΣ"), caseless_text("Straße Οδοσ")
+    ('strasse οδοσ', 'strasse οδοσ')
     """
-    if text.isascii():
+    folding = _without_case(folding)
+    text = identity_text(text, folding)
+    if text.isascii() or ("i\u0307" not in text and "ı" not in text):
         return text
-    for written in ("İ", "ı", "I\u0307", "i\u0307"):
-        text = text.replace(written, "i")
-    return text
+    return identity_text(text.replace("i\u0307", "i").replace("ı", "i"), folding)  # the i may compose with a mark
+
+
+@functools.cache
+def _without_case(folding: Folding) -> Folding:
+    return dataclasses.replace(folding, case=True)
 
 
 def identity_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray:
@@ -85,8 +111,14 @@ def identity_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray
     >>> bool(a == b), bool(a == c)
     (True, False)
     """
-    digests = b"".join(
-        hashlib.blake2b(identity_text(text, folding).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        for text in texts
-    )
+    return _digests(identity_text(text, folding) for text in texts)
+
+
+def caseless_keys(texts: Sequence[str], folding: Folding = SOURCE) -> np.ndarray:
+    """`identity_keys` where case does not count, as for `caseless_text`."""
+    return _digests(caseless_text(text, folding) for text in texts)
+
+
+def _digests(texts: Iterable[str]) -> np.ndarray:
+    digests = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
     return np.maximum(np.frombuffer(digests, np.uint64), 1)

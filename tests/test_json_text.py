@@ -21,6 +21,9 @@ DIGITS, DEEP = "1" * 5000, "[" * 100_000
         (f'["[[[",\n{DEEP}', "brackets are nested 100,001 deep, .* at line 2, column 100000", 2),
         ('{"a": ' * 20_000, "brackets are nested 20,000 deep", 1),
         (b'"a\xff"', r"not UTF-8 text \(invalid start byte\) at column 3", 1),
+        ('{"a": 1, "b": [{"a": 1}, "a"], "a": 1}', 'the name "a" occurs twice in one object at column 32', 1),
+        ('[{"a": {}},\n {"é": "}\\"", "\\u00e9" : 2}]', "occurs twice in one object at line 2, column 15", 2),
+        (b'{"c": {"d": 1, "d": {"e": 1, "e": 2}}}', 'the name "d" occurs twice in one object at column 16', 1),
         (b"\n[\x80", r"not UTF-8 text \(invalid start byte\) at line 2, column 2", 2),
     ],
     ids=str,
@@ -41,6 +44,19 @@ def test_right_values_are_read_as_by_python(tmp_path):
     assert json_text.first(f"x{text}y", 1) == (value, len(text) + 1)
     (tmp_path / "a.json").write_text(text, encoding="utf-8")
     assert json_text.read(tmp_path / "a.json") == value
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": {"a": {"a": 1}}}', '[{"a": 1}, {"a": 1}]', '{"a": 1, "A": 2, "á": 3, "a\u0301": 4, "": 5}']
+)
+def test_a_name_may_be_in_other_objects_and_in_other_letters(text):
+    assert json_text.parsed(text) == json.loads(text)
+
+
+def test_names_that_occur_twice_are_for_those_who_ask():
+    assert json_text.parsed('{"a": 1, "a": 2}', list) == [("a", 1), ("a", 2)]
+    with pytest.raises(NotJson, match='the name "a" occurs twice in one object at column 11'):
+        json_text.first('  {"a": 1,"a": 1}', 2)
 
 
 def test_the_first_name_that_is_there_twice():

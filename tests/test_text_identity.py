@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from hbt_jax import text_identity
-from hbt_jax.text_identity import JUDGED, SOURCE, Folding, identity_keys, identity_text
+from hbt_jax.text_identity import JUDGED, SOURCE, Folding, identity_keys, identity_text, is_blank
 
 
 def test_examples_of_the_docstrings():
@@ -42,6 +42,9 @@ def test_what_a_tokenizer_may_tell_apart_is_another_text(other):
         ("STRASSE", "straße", Folding(case=True)),
         ("résumé", "resume", Folding(accents=True)),
         ("РОССИЯ", "россия", Folding(case=True)),
+        ("Ϊ\u0301", "ΐ", Folding(case=True)),
+        ("J\u030c", "ǰ", Folding(case=True)),
+        ("ᾼ", "ᾳ", Folding(case=True)),
     ],
 )
 def test_foldings(text, other, folding):
@@ -50,4 +53,7 @@ def test_foldings(text, other, folding):
 
 
 def test_a_text_of_invisible_signs_is_empty():
-    assert identity_text("\u200b \ufeff\u00ad") == ""
+    for text in ("\u200b \ufeff\u00ad\ufff0\U0001d173\U000e0041", "", "\x00\x1f\t\u3000\x85"):
+        assert identity_text(text) == "" and is_blank(text)
+    for text in (".", "\u200b\u0301", "\u00a8", "\ud800", "\u200b\n字"):
+        assert identity_text(text) and not is_blank(text)

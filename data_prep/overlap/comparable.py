@@ -12,8 +12,10 @@ ligatures, Arabic presentation forms).  In detail:
 - Thai and Lao syllables are the same in whatever order and from whatever parts their signs are typed: U+0E33 (sara am)
   as U+0E4D U+0E32 with a tone mark before, between or behind, a tone mark before the vowel sign, U+0E41 as two U+0E40.
 - Arabic letters that keyboards of other languages have in their place are the same: U+064A, U+0649 and U+06CC (yeh),
-  U+0643 and U+06A9 (kaf), U+0647, U+06C1 and U+06D5 (heh).
-- A digit counts as its value, in any script.
+  U+0643 and U+06A9 (kaf), U+0647, U+06C1 and U+06D5 (heh).  An alef with a wasla is an alef.
+- Letters that older texts spell with a virama and a joiner are the same spelt so: Malayalam chillus, Bengali khanda ta.
+  Yiddish's double vav and yod are the same as two letters.
+- A digit counts as its value, in any script; other numbers (Ethiopic and Tamil tens) are signs of their own.
 
 A text without any letter is compared by its other visible characters.
 
@@ -37,9 +39,17 @@ UNKNOWN = "\ufffd"  # stands for what a tokenizer, or an earlier decoder of the 
 _DOTLESS_I = "\u0131"
 _MODIFIERS = ("\u02b0", "\u02ff")  # apostrophes and the like that Unicode calls letters
 _ELONGATIONS = "\u0640\u07fa"
-_PARTS = {"\u0e41": "\u0e40\u0e40", "\u0ec1": "\u0ec0\u0ec0"}  # vowels that look the same typed as two
-_SAME = str.maketrans({_DOTLESS_I: "i", "\u0649": "\u06cc", "\u064a": "\u06cc", "\u0643": "\u06a9", "\u06c1": "\u0647",
-                       "\u06d5": "\u0647"})  # fmt: skip
+_SAME = str.maketrans({  # letters that are also typed as another one, or as several
+    _DOTLESS_I: "i",
+    "\u0649": "\u06cc", "\u064a": "\u06cc", "\u0643": "\u06a9", "\u06c1": "\u0647", "\u06d5": "\u0647",  # Arabic
+    "\u0671": "\u0627",
+    "\u05f0": "\u05d5\u05d5", "\u05f1": "\u05d5\u05d9", "\u05f2": "\u05d9\u05d9",  # Yiddish vav and yod
+    "\u0e41": "\u0e40\u0e40", "\u0ec1": "\u0ec0\u0ec0",  # Thai and Lao vowels
+    "\u09ce": "\u09a4\u09cd",  # Bengali khanda ta
+    "\u0d7a": "\u0d23\u0d4d", "\u0d7b": "\u0d28\u0d4d", "\u0d7c": "\u0d30\u0d4d",  # Malayalam chillus
+    "\u0d7d": "\u0d32\u0d4d", "\u0d7e": "\u0d33\u0d4d", "\u0d7f": "\u0d15\u0d4d",
+    "\u0d54": "\u0d2e\u0d4d", "\u0d55": "\u0d2f\u0d4d", "\u0d56": "\u0d34\u0d4d",
+})  # fmt: skip
 # The order of Thai and Lao signs to which Unicode gives none (combining class 0), as a class among those that it gives:
 # vowel signs below 103 and 118, tone marks 107 and 122.  Nikhahit stands behind the tone mark, as it does in U+0E33.
 _CLASSES = {
@@ -165,7 +175,7 @@ def _decomposed(sign: str) -> str:
     before, sign = "", unicodedata.normalize("NFKD", sign)
     while sign != before:
         before, sign = sign, unicodedata.normalize("NFKD", sign.casefold())
-    return _PARTS.get(sign, sign.translate(_SAME))
+    return sign.translate(_SAME)
 
 
 def _is_visible(sign: str) -> bool:
@@ -191,7 +201,7 @@ def _worth(sign: str) -> int:
 
 def _counted(sign: str) -> str:
     """A decomposed character as it appears in folded text."""
-    digit = unicodedata.decimal(sign, None)
+    digit = unicodedata.digit(sign, None)
     return sign * _worth(sign) if digit is None else str(digit)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 from data_prep.builders.row import BadRow
 from hbt_jax import json_text
 from hbt_jax.languages import canonical, is_known, unknown_language
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 _SHOWN = 60  # characters shown of a wrong value
 _KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}
@@ -58,7 +58,7 @@ def text(place: str, name: str, value: object, otherwise: str = "expected a text
         value.encode()
     except UnicodeEncodeError as error:
         raise BadRow(f"{place}: {name} holds {value[error.start]!r}: expected whole characters") from error
-    if not identity_text(value):
+    if is_blank(value):
         raise BadRow(f"{place}: {name} is empty: {otherwise}")
     return value
 

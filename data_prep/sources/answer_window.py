@@ -7,6 +7,8 @@ would not see it.
 import re
 from collections.abc import Sequence
 
+from hbt_jax.text_identity import caseless_text
+
 WORDS = 100  # as the passages of DPR (Karpukhin et al. 2020, arXiv 2004.04906, section 4.1)
 _ENDS = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+\s*")
 _WORD = re.compile(r"\w+")
@@ -54,11 +56,11 @@ def best_window(text: str, question: str, answer: str) -> str | None:
     Returns:
       None if the answer does not occur in the text word for word.
     """
-    asked = set(_WORD.findall(question.casefold()))
+    asked = set(_WORD.findall(caseless_text(question)))
     breaks = sentences(text)
     spoken = re.compile(rf"(?<!\w){re.escape(answer.strip())}(?!\w)", re.IGNORECASE)
     windows = [window(text, breaks, found.start(), found.end()) for found in spoken.finditer(text)]
-    return max(windows, key=lambda part: len(asked.intersection(_WORD.findall(part.casefold()))), default=None)
+    return max(windows, key=lambda part: len(asked.intersection(_WORD.findall(caseless_text(part)))), default=None)
 
 
 def _length(text: str, sentence: tuple[int, int]) -> int:

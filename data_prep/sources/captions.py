@@ -27,7 +27,7 @@ from data_prep.builders.large import LargeBuilder
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.fields import field, language, text_field
 from data_prep.reading.line_files import json_value, lines
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import identity_text, is_blank
 
 EMPTY = "empty translations, counted in each language"
 AGAIN = "repeated translations"
@@ -59,7 +59,7 @@ def read(path: Path) -> Iterator[tuple[int, Line] | BadRow]:
             target = field(place, fields, "trg_lang", str)
             code = language(place, "trg_lang", _ALIASES.get(target, target))
             translation = field(place, fields, "translation_tokenized", str).strip()
-            if identity_text(translation):
+            if not is_blank(translation):
                 text_field(place, fields, "translation_tokenized")  # whole characters
             if code == "en":
                 raise BadRow(f"{place}: trg_lang is 'en': expected a language other than that of the caption")
@@ -77,7 +77,7 @@ def records(
     captions: dict[Caption, dict[str, str]] = {}
     for name, caption, number, code, translation in sorted(found):
         texts = captions.setdefault((name, identity_text(caption)), {"en": caption})
-        if not identity_text(translation):
+        if is_blank(translation):
             yield Dropped(EMPTY)
         elif code in texts and identity_text(texts[code]) == identity_text(translation):
             yield Dropped(AGAIN)

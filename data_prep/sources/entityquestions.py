@@ -29,7 +29,7 @@ from data_prep.builders.source_files import needed, no_data
 from data_prep.reading.fields import field, shown, text, text_field
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import check_header, columns, lines
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import caseless_text, identity_text
 
 # The wording of each relation, with [E] for the entity (Sciavolino et al. 2021, arXiv 2109.08535).
 WORDINGS = {
@@ -100,7 +100,7 @@ def key(name: str) -> str:
     >>> key("Casablanca (film)")
     'casablanca'
     """
-    return _ADDITION.sub("", identity_text(name)).casefold()
+    return caseless_text(_ADDITION.sub("", identity_text(name)))
 
 
 @functools.lru_cache(maxsize=1)
@@ -137,7 +137,7 @@ def passages(
                 last, title_said = title, _unquoted(title)
                 entity = key(title_said)
                 answers = wanted.get(entity, ())
-                exactly = entity == identity_text(title_said).casefold()
+                exactly = entity == caseless_text(title_said)
                 kept = exact if exactly else other
             for answer in answers:
                 if (entity, answer) not in kept and holds(passage, answer):
@@ -153,7 +153,7 @@ def holds(passage: str, answer: str) -> bool:
     >>> holds("He moved to Rome.", "rome"), holds("A Roman villa", "Roma")
     (True, False)
     """
-    where, what = f" {identity_text(passage).casefold()} ", identity_text(answer).casefold()
+    where, what = f" {caseless_text(passage)} ", caseless_text(answer)
     start = where.find(what)
     while start >= 0:
         if not (where[start - 1].isalnum() or where[start + len(what)].isalnum()):

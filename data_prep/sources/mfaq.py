@@ -21,7 +21,7 @@ from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.builders.source_files import no_data
 from data_prep.reading.fields import field, language, text
 from data_prep.reading.line_files import json_value, lines
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 EMPTY = "pairs without a question or an answer"
 _NAMES = {"train": "train.jsonl", "validation": "valid.jsonl"}
@@ -67,7 +67,7 @@ class Mfaq(RowsBuilder):
 
 def _row(place: str, pair: object, code: str) -> Row | Dropped:
     question, answer = (field(place, pair, name, str) for name in ("question", "answer"))
-    if not identity_text(question) or not identity_text(answer):
+    if is_blank(question) or is_blank(answer):
         return Dropped(EMPTY)
     query = {code: text(place, "question", question)}
     return Row(query, {code: text(place, "answer", answer)}, (), f"query {item_id(query)}")

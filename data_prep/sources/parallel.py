@@ -18,7 +18,7 @@ from data_prep.builders.source_files import folders_by_split
 from data_prep.reading.line_files import decoded, lines
 from hbt_jax.errors import InputError
 from hbt_jax.languages import by_language
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 BLANK = "blank lines, counted per language"
 ALONE = "lines with text in only one language"
@@ -57,7 +57,7 @@ class Parallel(RowsBuilder):
                 texts = {
                     code: written
                     for code, (place, line) in zip(codes, translations, strict=True)
-                    if identity_text(written := decoded(place, line).strip())
+                    if not is_blank(written := decoded(place, line).strip())
                 }
             except BadRow as bad:
                 yield bad

@@ -20,7 +20,7 @@ from data_prep.reading.fields import field, shown, text
 from data_prep.reading.json_list import elements
 from data_prep.reading.line_files import json_value, lines
 from hbt_jax.errors import InputError
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import identity_text, is_blank
 
 EMPTY = "rows without a question or an answer"
 OTHERS = "answers other than the best one"
@@ -78,7 +78,7 @@ def _of_title(place: str, line: bytes) -> Row | Dropped:
 
 
 def _row(place: str, question: str, answer: str) -> Row | Dropped:
-    if not identity_text(question) or not identity_text(answer):
+    if is_blank(question) or is_blank(answer):
         return Dropped(EMPTY)
     query = {"en": text(place, "question", question)}
     return Row(query, {"en": text(place, "answer", answer)}, (), f"query {item_id(query)}")

@@ -15,12 +15,12 @@ from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
-from data_prep.store.filters import EMPTY, Filters, content_keys
+from data_prep.store.filters import EMPTY, Filters
 from hbt_jax.errors import InputError
 from hbt_jax.languages import LISTED, canonical, is_known, unknown_language
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.spans import offsets_of
-from hbt_jax.text_identity import identity_keys
+from hbt_jax.text_identity import caseless_keys, identity_keys
 
 _AHEAD = 3  # batches per process that are queued, in work or finished
 
@@ -38,7 +38,7 @@ class LanguageTexts:
       count_N: int64, tokens of each; 0 for texts that are left out.
       identity_N: uint64, text_identity.identity_keys with the tokenizer's folding; 0 for texts that are left out.
       read_N: uint64, see `token_keys`; 0 for texts that are left out.
-      content_N: uint64, see filters.content_keys; 0 for texts that are left out, or if queries may equal passages.
+      content_N: uint64, text_identity.caseless_keys; 0 for texts that are left out, or if queries may equal passages.
     """
 
     code: str
@@ -105,7 +105,7 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
         count_N[kept_N] = np.diff(offsets)
         dropped += counts + collections.Counter({EMPTY: int((np.diff(offsets) == 0).sum())})
         identity_N = identity_keys(own, tokenizer.folding)
-        content_N = content_keys(own, tokenizer.folding) if filters.drop_equal else np.zeros(len(own), np.uint64)
+        content_N = caseless_keys(own, tokenizer.folding) if filters.drop_equal else np.zeros(len(own), np.uint64)
         identity_N[count_N == 0] = content_N[count_N == 0] = 0
         read_N = np.zeros(len(own), np.uint64)
         read_N[kept_N] = token_keys(tokens, offsets, tokenizer.unk_id)

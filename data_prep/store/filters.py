@@ -16,7 +16,6 @@ from data_prep.store.letters import letter_counts
 from hbt_jax.config import Part, option
 from hbt_jax.data.permutation import mix
 from hbt_jax.languages import language
-from hbt_jax.text_identity import Folding, identity_keys, with_one_i
 
 EMPTY = "texts without a token"
 EQUAL = "pairs whose query equals the passage in a language"
@@ -76,11 +75,6 @@ class Filters(Part):
         if found := int((kept_N & wrong_N).sum()):
             counts[reason] += found
         kept_N &= ~wrong_N
-
-
-def content_keys(texts: Sequence[str], folding: Folding) -> np.ndarray:
-    """uint64 [N]: text_identity.identity_keys, ignoring case, that of the Turkic i included."""
-    return identity_keys(list(map(with_one_i, texts)), dataclasses.replace(folding, case=True))
 
 
 def pair_ids(query_N: np.ndarray, passage_N: np.ndarray, negatives: np.ndarray, counts_N: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ class Items:
         return self._kept.rows(len(self))[row_N] != 0
 
     def content(self, code: str, row_N: np.ndarray) -> np.ndarray | None:
-        """uint64 [N]: filters.content_keys of the texts of rows, 0 for none; None if the language has none at all."""
+        """uint64 [N]: text_identity.caseless_keys of the texts of rows, 0 for none; None if the language has none."""
         column = self._content.get(code)
         return None if column is None else column.rows(len(self))[row_N]
 

@@ -13,7 +13,7 @@ from data_prep.store.letters import letter_counts
 from hbt_jax.config import Part, option
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
-from hbt_jax.text_identity import identity_text, with_one_i
+from hbt_jax.text_identity import caseless_text, is_blank
 
 UNFINISHED = "too long for the model, or unfinished"
 EMPTY = "empty"
@@ -79,7 +79,7 @@ def failures(
     for index, (before, after) in enumerate(zip(sources, texts, strict=True)):
         if translations[index] is None:
             failed = UNFINISHED
-        elif not identity_text(after):
+        elif is_blank(after):
             failed = EMPTY
         elif len(before.split()) >= _FEWEST_WORDS and _bare(before) == _bare(after):
             failed = COPIED
@@ -96,7 +96,7 @@ def failures(
 
 
 def _bare(text: str) -> str:
-    return "".join(character for character in with_one_i(identity_text(text)).casefold() if character.isalnum())
+    return "".join(character for character in caseless_text(text) if character.isalnum())
 
 
 def _length(text: str, script: str) -> int:

@@ -15,7 +15,7 @@ from data_prep.builders.row import identity
 from data_prep.translation.texts import text_key
 from hbt_jax.errors import InputError
 from hbt_jax.files import says_full
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import identity_text, is_blank
 
 SAME = "texts of negatives that equal the row's own passage"
 NO_NEGATIVE = "negatives without any text left"
@@ -60,7 +60,7 @@ class Gathered:
 
         def rows() -> Iterator[tuple]:
             for record in records:
-                if identity_text(record["text"]):
+                if not is_blank(record["text"]):
                     yield side, record["id"], record["language"], record["text"]
                 else:
                     dropped[BLANK] += 1

@@ -140,6 +140,7 @@ def test_bad_manifests(tmp_path):
         ("{", r"not JSON .*; build it again with data_prep/build_store\.py"),
         ("[" * 100_000, r"not JSON \(brackets are nested 100,000 deep.*; build it again"),
         ('{"version": ' + "1" * 5000 + "}", r"not JSON \(a whole number has 5,000 digits.*; build it again"),
+        (json.dumps(store.manifest)[:-1] + ', "version": 2}', r'not JSON \(the name "version" occurs twice.*; b'),
         ('{"format": "other"}', "not the manifest of a store"),
         (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 2; build it again"),
         (

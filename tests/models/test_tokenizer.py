@@ -141,6 +141,7 @@ def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
         ),
         (json.dumps({**definition, "truncation": "left"}), "cannot read it .*update the tok"),
         (json.dumps({**definition, "padding": None}), "no padding token"),
+        (json.dumps(definition)[:-1] + ', "model": {}}', 'tokenizer.json: not JSON .the name "model" occurs twice'),
     ):
         (tmp_path / "tokenizer.json").write_text(content)
         with pytest.raises(InputError, match=message):
@@ -149,10 +150,11 @@ def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
 
 def test_broken_files_beside_it_are_errors(tmp_path, hugging_face_folder):
     (tmp_path / "tokenizer.json").write_text((hugging_face_folder / "tokenizer.json").read_text())
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        (tmp_path / name).write_text("{")
-        with pytest.raises(InputError, match=f"{name}: not JSON .*; copy the file again"):
-            load_tokenizer(tmp_path)
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        for content in ("{", '{"<a>": 5, "<a>": 6}'):
+            (tmp_path / name).write_text(content)
+            with pytest.raises(InputError, match=f"{name}: not JSON .*; copy the file again"):
+                load_tokenizer(tmp_path)
         (tmp_path / name).unlink()
 
 

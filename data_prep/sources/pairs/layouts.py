@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from data_prep.builders.row import BadRow, titled
 from data_prep.reading.fields import language, shown, text
 from hbt_jax.errors import InputError
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 TEVATRON, FLAGEMBEDDING, SENTENCE_TRANSFORMERS = "tevatron", "flagembedding", "sentence-transformers"
 AUTO, BEIR, MSMARCO = "auto", "beir", "msmarco"  # the last two are folders, see judged.py; or files without a header
@@ -211,7 +211,7 @@ def document_text(place: str, name: str, document: Mapping) -> str:
     for key, value in (("title", title), ("text", body)):
         if not isinstance(value, str):
             raise BadRow(f"{place}: {name}.{key} is {shown(value)}: expected a string")
-    if not identity_text(body):
+    if is_blank(body):
         return text(place, name, title)
     return text(place, name, titled(title, body))
 

@@ -49,6 +49,7 @@ def _split(folder: Path) -> Path:
 
 def _read_texts(path: str, language: str) -> Rows:
     rows: dict[str, tuple[str, str]] = {}
+    may_be_empty = Path(path).name == "corpus.jsonl"
     for place, line in read_lines(path, _LAYOUT):
         if not line.strip():
             continue
@@ -65,7 +66,7 @@ def _read_texts(path: str, language: str) -> Rows:
             raise InputError(f"{place}: duplicate _id {id_!r}: ids must be unique in a file")
         if "language" not in fields and not language:
             raise InputError(f"{place}: no field 'language': give the language of all texts by --language, such as en")
-        if "corpus" not in Path(path).name:
+        if not may_be_empty:
             check_text(place, f"the text of {id_!r}", text)
         if not fields.get("language", language):
             held = shown(fields["language"])

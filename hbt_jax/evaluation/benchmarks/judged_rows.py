@@ -9,7 +9,7 @@ from hbt_jax import languages
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 Rows = Mapping[str, tuple[str, str]]  # id -> (language, text)
 _AS_PUBLISHED = "they are judged by their ids alone, as published numbers count"
@@ -41,7 +41,7 @@ def benchmark_of(
     if not asked:
         raise InputError(f"{name}: no query has a relevant candidate: expected judgements above 0")
     number = {id_: n for n, id_ in enumerate(candidates)}
-    with_text = {id_: row for id_, row in candidates.items() if identity_text(row[1])}
+    with_text = {id_: row for id_, row in candidates.items() if not is_blank(row[1])}
     left_out, empty = len(queries) - len(asked), len(candidates) - len(with_text)
     texts = _texts({id_: queries[id_] for id_ in asked})
     copies, copy_notes = copies_as_published({"queries": texts, "candidates": _texts(with_text)}, _AS_PUBLISHED)

@@ -24,7 +24,7 @@ from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, own_id
 from hbt_jax.evaluation.benchmarks.text_lines import read_lines
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 SPLIT = "dev"
 _TOPICS, _CORPUS = "miracl-v1.0-", "miracl-corpus-v1.0-"
@@ -131,7 +131,7 @@ def _read_topics(path: str, code: str) -> dict[str, str]:
     queries = {}
     for place, line in _lines(path):
         id_, tab, text = line.partition("\t")
-        if not tab or id_.split() != [id_] or not identity_text(text):
+        if not tab or id_.split() != [id_] or is_blank(text):
             raise InputError(f"{place}: {line.strip()[:60]!r}: expected an id without white space, a tab, a query")
         if joint_id(code, id_) in queries:
             raise InputError(f"{place}: query id {id_!r} occurs twice: ids must be unique in a file")

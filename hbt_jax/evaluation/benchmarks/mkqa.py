@@ -18,6 +18,7 @@ from hbt_jax.evaluation.benchmarks.judged_rows import check_language
 from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read_lines, shown, text_field
 from hbt_jax.text_identity import JUDGED, identity_text
 
+# The types that the README of ml-mkqa lists (commit 651b8cc): 6,620 of its questions have a short answer.
 SHORT = ("entity", "date", "number", "number_with_unit", "short_phrase")  # types of answers
 NO_TEXT = ("unanswerable", "binary", "long_answer")
 PUBLISHED = 10_000  # questions in each language

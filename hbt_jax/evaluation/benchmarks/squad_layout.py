@@ -16,7 +16,7 @@ from pathlib import Path
 from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.languages import by_language
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import identity_text, is_blank
 
 _SHOWN = 40  # characters of a wrong value that a message repeats
 _NAMES = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
@@ -220,7 +220,7 @@ def _objects(place: str, fields: dict, name: str) -> list[dict]:
 
 def _text(place: str, fields: dict, name: str) -> str:
     text = _field(place, fields, name, str)
-    if not identity_text(text):
+    if is_blank(text):
         raise InputError(f"{place}: {name} is empty: expected a text")
     _check_whole(place, name, text)
     return text

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from hbt_jax import json_text
 from hbt_jax.errors import InputError
-from hbt_jax.text_identity import identity_text
+from hbt_jax.text_identity import is_blank
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHOWN = 40  # characters of a wrong value that a message repeats
@@ -125,7 +125,7 @@ def check_id(place: str, name: str, value: str) -> None:
 
 def check_text(place: str, name: str, text: str) -> None:
     """Raises InputError for a text without a visible character, or with half a surrogate pair."""
-    if not identity_text(text):
+    if is_blank(text):
         raise InputError(f"{place}: {name} is empty: drop it or give the text")
     _check_whole(place, name, text)
 

@@ -2,8 +2,9 @@
 
 Terms (no stemming, no stop words, accents are kept; the same rule for every language, which looks at characters only):
 
-    NFKC, lower case; a term is a sequence of letters, marks and digits.  Joiners and other invisible characters are
-    left out, so texts that count as one text (hbt_jax/text_identity.py) have the same terms.
+    NFKC, folded case; a term is a sequence of letters, marks and digits.  Joiners and other invisible characters are
+    left out, so texts that count as one text (hbt_jax/text_identity.py), whatever their case, have the same terms:
+    "Straße" and "STRASSE", "IŞIK" and "ışık".
     In Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese script, every two neighbouring characters are a term, as
     in Lucene's CJKAnalyzer; a single such character is a term by itself, and a mark belongs to the character before it.
 
@@ -35,14 +36,14 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.text_identity import JUDGED, identity_text
+from hbt_jax.text_identity import JUDGED, caseless_text
 
 BM25 = "bm25"  # its results are in OUT/bm25
 NAME = "BM25"
 K1, B = 0.9, 0.4
 TERMS = (
-    "NFKC, lower case; runs of letters, marks and digits; in Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese"
-    " script every two neighbouring characters; no stemming, no stop words"
+    "NFKC, folded case, dotted and dotless i as one letter; runs of letters, marks and digits; in Chinese, Japanese,"
+    " Korean, Thai, Lao, Khmer and Burmese script every two neighbouring characters; no stemming, no stop words"
 )
 STATISTICS = "of the pool searched: each pool of a language by itself, and the pool of all candidates"
 
@@ -70,7 +71,7 @@ def terms(text: str) -> list[str]:
     (['l', 'été', '2024'], ['iphone', '手机', '机壳'], ['ภา', 'าษ', 'ษา'])
     """
     found = []
-    for word in identity_text(text, JUDGED).lower().translate(_TERM_CHARACTERS).split():
+    for word in caseless_text(text, JUDGED).translate(_TERM_CHARACTERS).split():
         for is_unspaced, part in itertools.groupby(word, _is_unspaced):
             characters = "".join(part)
             found += _pairs(characters) if is_unspaced else [characters]

@@ -166,7 +166,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number of JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=json_text.once_each)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict]]:

@@ -24,7 +24,7 @@ def read_json(path: Path, kind: type = dict):
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected a JSON file: copy the folder again") from error
     except json_text.NotJson as error:
-        raise InputError(f"{path}: not JSON ({error}); copy the file again") from error
+        raise InputError(f"{path}: not JSON ({error}); copy the file again, or correct it") from error
     if not isinstance(values, kind):
         expected = {dict: "an object", list: "an array"}[kind]
         raise InputError(f"{path}: holds a {type(values).__name__}; expected {expected}")

@@ -34,7 +34,8 @@ from hbt_jax.models.huggingface.by_transformers import (
 from hbt_jax.models.huggingface.json_files import read_json
 from hbt_jax.models.word_cache import Cuts, find_cuts
 
-FILES = (TOKENIZER, SETTINGS, TOKENS, "added_tokens.json", *OLDER_FILES, "tokenizer.model")
+_ADDED = "added_tokens.json"
+FILES = (TOKENIZER, SETTINGS, TOKENS, _ADDED, *OLDER_FILES, "tokenizer.model")
 _MODELS = {  # what each class makes, for `_is_plain`
     BERT: {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
     XLM_R: {"type": "Unigram", "unk_id": 3, "byte_fallback": False},
@@ -94,6 +95,8 @@ def read_folder(folder: Path) -> FolderTokenizer:
     if definition and _is_plain(folder, definition, settings, kind, backend):
         named = {use: text_of(token) for use, token in settings.items() if use.endswith("_token")}
     else:
+        if _ADDED in contents:
+            read_json(folder / _ADDED)  # for its errors: transformers would keep the last of a token's ids
         made = by_transformers.make(folder, definition, kind, settings)
         named = made.named
         changed = backend is None or by_transformers.differ(backend, made.backend)
@@ -181,7 +184,7 @@ def _is_plain(folder: Path, definition: dict, settings: dict, kind: str | None, 
     tokens = [token for use, token in settings.items() if use.endswith("_token") and text_of(token)]
     tokens += [token for one in further for token in (one.values() if isinstance(one, dict) else one)]
     tokens += list((settings.get("added_tokens_decoder") or {}).values())
-    if (folder / "added_tokens.json").is_file() or not all(_is_known(token, added) for token in tokens):
+    if (folder / _ADDED).is_file() or not all(_is_known(token, added) for token in tokens):
         return False
     if kind in ("", *AS_IT_STANDS):
         return True

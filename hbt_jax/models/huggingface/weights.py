@@ -7,13 +7,13 @@ hold the largest one, the token table, in memory twice.
 
 import collections
 import dataclasses
-import json
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 
+from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.models.huggingface.json_files import read_json
 
@@ -100,8 +100,8 @@ def _header(file: Path) -> dict[str, Tensor]:
             pass
         with file.open("rb") as content:
             length = int.from_bytes(content.read(8), "little")
-            header = json.loads(content.read(length))
-    except (safetensors.SafetensorError, OSError) as error:
+            header = json_text.parsed(content.read(length))
+    except (safetensors.SafetensorError, json_text.NotJson, OSError) as error:
         raise InputError(
             f"{file}: not a whole safetensors file ({error}): damaged, cut short, or a Git LFS pointer in its place;"
             " copy or download it again"

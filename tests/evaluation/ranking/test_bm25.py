@@ -31,6 +31,9 @@ REAL = os.environ.get("HBT_JAX_DATA", "")
         ("Ｆｕｌｌ ｗｉｄｔｈ ﬁne", ["full", "width", "fine"]),  # NFKC
         ("हिन्दी में ভাষা తెలుగు", ["हिन्दी", "में", "ভাষা", "తెలుగు"]),  # marks stay in their words
         ("e\u0301te\u0301 ÉTÉ", ["été", "été"]),
+        ("IŞIK ışık İZMİR izmir", ["işik", "işik", "izmir", "izmir"]),  # the case of a text may follow either rule
+        ("Straße STRASSE ΟΔΟΣ, οδος Ϊ\u0301 ΐ", ["strasse", "strasse", "οδοσ", "οδοσ", "ΐ", "ΐ"]),
+        ("ქართული ᲥᲐᲠᲗᲣᲚᲘ ᏣᎳᎩ ꮳꮃꭹ", ["ქართული", "ქართული", "ᏣᎳᎩ", "ᏣᎳᎩ"]),
         ("می\u200cخواهم کتاب", ["میخواهم", "کتاب"]),  # a joiner is left out
         ("我爱北京。天", ["我爱", "爱北", "北京", "天"]),
         ("ﾃﾞｰﾀ、東京2024年", ["デー", "ータ", "東京", "2024", "年"]),  # half width; numbers are words

@@ -436,7 +436,7 @@ def test_a_missing_file_of_a_module(labse):
 # Files of the encoder.
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{'a': 1}", b"[" * 100_000, b"1" * 5000])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{'a': 1}", b"[" * 100_000, b"1" * 5000, b'{"a": 1, "a": 1}'])
 def test_a_configuration_that_is_no_json(bert, content):
     (bert / "config.json").write_bytes(content)
     refused(bert, r"bert/config.json: not JSON \(.*\); copy the file again")

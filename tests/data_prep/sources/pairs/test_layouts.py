@@ -6,7 +6,7 @@ import pytest
 
 from data_prep.builders.row import Row, item_id
 from data_prep.reading.fields import shown
-from data_prep.sources.pairs.examples import OWN
+from data_prep.sources.pairs.examples import NULLS, OWN
 from hbt_jax.errors import InputError
 from tests.data_prep.sources.pairs.small_files import FLAGEMBEDDING, TEVATRON, read, write
 
@@ -60,7 +60,8 @@ def test_each_positive_is_a_row_with_its_score_and_those_of_the_negatives(tmp_pa
 ])  # fmt: skip
 def test_columns_of_sentence_transformers(tmp_path, more, negatives, scores):
     given = write(tmp_path / "a.jsonl", [{"anchor": "q", "positive": "p", **more}])
-    assert read(tmp_path / "s", given)[:2] == ([row("q", "p", negatives, **scores)], [])
+    left_out = [f"1 {NULLS}"] if None in more.values() else []
+    assert read(tmp_path / "s", given)[:2] == ([row("q", "p", negatives, **scores)], left_out)
 
 
 @pytest.mark.parametrize("asked", ["anchor", "query", "question"])

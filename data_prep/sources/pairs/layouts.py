@@ -304,7 +304,9 @@ def _listed(place: str, name: str, value: object) -> list:
 
 def _texts(place: str, name: str, value: object) -> list[str]:
     otherwise = "expected a text, or null for no negative" if _of_negatives(name) else "expected a text"
-    return [text(place, f"{name}[{index}]", one, otherwise) for index, one in enumerate(_listed(place, name, value))]
+    if value is not None and not isinstance(value, list):
+        raise BadRow(f"{place}: {name} is {shown(value)}: expected a text, or a list of texts")
+    return [text(place, f"{name}[{index}]", one, otherwise) for index, one in enumerate(value or [])]
 
 
 def _numbers(place: str, name: str, values: Sequence) -> list[float]:

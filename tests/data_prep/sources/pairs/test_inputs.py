@@ -49,6 +49,16 @@ def test_other_empty_cells_are_named(tmp_path, content, message):
     assert len(rows) == 1 and len(wrong) == 1 and message.replace("FOLDER", str(tmp_path)) in wrong[0]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_blank_lines_are_passed_over_and_keep_their_numbers(tmp_path, name):
+    path = write(tmp_path / name, TRIPLETS)
+    path.write_text(path.read_text() + "\n{]\n\n")
+    rows, wrong, _ = read(tmp_path / "s", path)
+    assert len(rows) == 2 and [one.startswith(f"{path}:{len(rows) + 3 - name.endswith('l')}: ") for one in wrong] == [
+        True
+    ]
+
+
 def test_a_triple_without_a_negative_is_a_pair(tmp_path):
     (tmp_path / "triples.tsv").write_text("what froze?\tthe harbour\tthe bread\nwhat is baked?\tbread\t\n")
     rows, wrong, _ = read(tmp_path / "s", tmp_path / "triples.tsv")

@@ -128,6 +128,7 @@ BAD_ROWS = [
     ([PAIR, {**PAIR, "score": 1}], "scores of the positives, but FILE:1 has none: expected a teacher's scores in"),
     ([PAIR, {**PAIR, "positive": " "}], "positive is empty: expected a text"),
     ([PAIR, {**PAIR, "positive": 4}], "positive is 4: expected a string"),
+    ([PAIR, {**PAIR, "negative": 4}], "negative is 4: expected a text, or a list of texts"),
     ([PAIR, {"anchor": "q", "negative": "p"}],
      "the columns are 'anchor', 'negative': expected one of anchor, query, question and one of positive, answer,"),
     ([PAIR, {**PAIR, "negative_1": "n", "negative_2": "m", "score": 3}],

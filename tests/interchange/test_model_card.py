@@ -118,7 +118,8 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
     put_results(evaluation, "other prefix", query_prefix="")
     put_results(evaluation / "untrained", "facts", step=0)
     card = card_of(folder, tmp_path / "best")
-    head = "| facts: 1,200 queries, 2,003 candidates, 3 languages | mAP | R_cap@1 | R_cap@10 | R@1 | R@10 | rank distance | worst"
+    columns = "mAP | R_cap@1 | R_cap@10 | R@1 | R@10 | rank distance | worst"
+    head = f"| facts: 1,200 queries, 2,003 candidates, 3 languages | {columns}"
     for line in (
         head,
         "| monolingual | 0.5000 | 0.2500 | 0.7500 | 0.1250 | 0.6875 |  | no 0.4000 |",

@@ -760,6 +760,11 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
     miracl_languages: tuple = option(
         (), "languages of miracl to evaluate, comma-separated; empty: all whose files are there"
     )
+    neuclir_queries: str = option(
+        "own",
+        "language of neuclir's queries: own, that of the documents; en, English, as in its cross-language tasks",
+        choices=("own", "en"),
+    )
     corpus_block: int = option(
         32768, "passages of miracl, mldr and neuclir that are read and searched at a time; bounds the memory", minimum=1
     )
@@ -832,6 +837,8 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
                 f"--query_bank={self.query_bank} cannot be combined with --query_expansions, whose queries are of no"
                 " one language: leave one out"
             )
+        if self.neuclir_queries != "own" and "neuclir" not in self.benchmarks:
+            raise InputError(f"--neuclir_queries={self.neuclir_queries} needs --benchmarks=neuclir: leave it out")
         if self.miracl_languages and "miracl" not in self.benchmarks:
             raise InputError(
                 f"--miracl_languages={','.join(self.miracl_languages)} needs --benchmarks=miracl: other benchmarks are"

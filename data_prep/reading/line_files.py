@@ -89,7 +89,9 @@ def check_header(place: str, found: Sequence[str], names: Sequence[str]) -> None
         raise InputError(f"{place}: the first line is {' '.join(found)[:80]!r}: expected the columns {' '.join(names)}")
 
 
-def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tuple[str, dict[str, str] | None]]:
+def csv_rows(
+    path: Path, check: Callable[[str, list[str]], None], *, blank: bool = False
+) -> Iterator[tuple[str, dict[str, str] | None]]:
     """Yields (FILE:LINE, row by column name) of a CSV file whose first line names the columns.
 
     The place of a row of several lines is its first line; a row with more or fewer columns than the first line is None.
@@ -97,6 +99,7 @@ def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tu
     Args:
       path: the file.
       check: called with FILE:1 and the column names; raises InputError if they are wrong.
+      blank: whether blank lines are passed over.
 
     Raises:
       InputError: the file is not UTF-8, or its quoting is damaged.
@@ -110,6 +113,8 @@ def csv_rows(path: Path, check: Callable[[str, list[str]], None]) -> Iterator[tu
             before = reader.line_num
             for row in reader:
                 place, before = f"{path}:{before + 1}", reader.line_num
+                if blank and not row:
+                    continue
                 yield place, dict(zip(names, row, strict=True)) if len(row) == len(names) else None
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV file of UTF-8 text ({error}): download or write it again") from error

@@ -33,7 +33,9 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
       InputError: a benchmark cannot be read, two have one name, or an option is not for one of them.
     """
     check_measures(config.measures)
-    options = {name: getattr(config, name) for name in ("candidate_text", "miracl_languages", "language")}
+    options = {
+        name: getattr(config, name) for name in ("candidate_text", "miracl_languages", "neuclir_queries", "language")
+    }
     benchmarks = [load_benchmark(name, config.data_dir, **options) for name in config.benchmarks]
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hbt_jax
 from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
-from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE
+from hbt_jax.evaluation.measures.metrics import METRICS, PLAIN_RECALLS, RANK_DISTANCE
 from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL
 from hbt_jax.interchange.model_index import model_index
@@ -18,7 +18,7 @@ from hbt_jax.models.encoder import parameter_count
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import Model
 
-_SHOWN = (*METRICS, RANK_DISTANCE)  # a benchmark with none of these shows all that it has
+_SHOWN = (*METRICS, *PLAIN_RECALLS, RANK_DISTANCE)  # a benchmark with none of these shows all that it has
 _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "hybrid": lambda plan: (
         f"hybrid, alpha {plan.mono_probability:g}: with that probability a batch is in one language (x-x-mono),"
@@ -256,11 +256,15 @@ def _definitions(results: Sequence[dict]) -> Iterator[str]:
         f" multilingual: all candidates{distance * any(RANK_DISTANCE in _metrics(result) for result in whole)}."
     )
     if whole:
-        yield "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates)."
+        plain = any(name in _metrics(result) for result in whole for name in PLAIN_RECALLS)
+        yield (
+            "mAP ranks the whole pool; R_cap@k divides by min(k, relevant candidates)"
+            f"{', R@k by all relevant candidates' * plain}."
+        )
     if top:
         yield (
-            f"{', '.join(top)}: nDCG@10 and recall@100 of graded judgements as trec_eval takes them, so recall@100"
-            " divides by all relevant candidates, and a query without any counts as 0."
+            f"{', '.join(top)}: nDCG@10 and R@100 of graded judgements as trec_eval takes them, so R@100 divides by all"
+            " relevant candidates, and a query without any counts as 0."
         )
 
 
@@ -285,7 +289,7 @@ def _result(result: dict) -> list[str]:
         block, spread = result["metrics"][setting], spreads.get(setting)
         worst = f"{spread['worst_language']} {spread['worst']:.4f}" if spread else ""
         rows.append((setting.replace("_", "-"), *(number(block.get(name), name) for name in columns), worst))
-    lines = table((head, *map(_name, columns), f"worst query language, {_name(spread_of)}"), rows)
+    lines = table((head, *map(metric_name, columns), f"worst query language, {metric_name(spread_of)}"), rows)
     accuracy = result.get("accuracy@1")
     if accuracy:
         lines += [
@@ -294,11 +298,6 @@ def _result(result: dict) -> list[str]:
             f" language pairs; worst {accuracy['worst_pair']} {accuracy['worst']:.4f}.",
         ]
     return lines
-
-
-def _name(metric: str) -> str:
-    """How the card writes a metric."""
-    return metric if metric.startswith("recall@") else metric_name(metric)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:

@@ -116,7 +116,7 @@ def _mine(
             config.take,
             config.seed,
         )
-        results = _Results(work, len(store.pairs), config.per_pair, _tally(config, embedder.model))
+        results = _Results(work, len(store.pairs), config.per_pair)
         results.fill(searched, rule, poll)
         if config.keep_negatives:
             results.tally.count(kept=len(store.pairs.negative_rows))
@@ -199,23 +199,17 @@ def _searched(
     return Searched(store, tokenizer, found["queries"], found["passages"], config.negative_languages, scorer)
 
 
-def _tally(config: MineConfig, model: Model) -> Tally:
-    if config.cross_encoder:
-        return Tally(0.0, 1.0)
-    return Tally(-1.0, 1.0) if model.normalize else Tally(-100.0, 100.0)
-
-
 class _Results:
     """The negatives of all pairs in mapped files, with what is done noted after every few thousand queries."""
 
-    def __init__(self, work: Path, pairs: int, most: int, tally: Tally):
+    def __init__(self, work: Path, pairs: int, most: int):
         self._progress = work / "progress.json"
-        self.done, self.tally = 0, tally
+        self.done, self.tally = 0, Tally()
         if self._progress.exists():
             state = _read_json(self._progress)
             try:
                 self.done, self.tally = state["queries"], Tally(**state["tally"])
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise _damaged(self._progress, error) from error
         with disk_errors(work, "--out", "what is done is kept"):
             self.row_AK = _mapped(work / "negatives.i32", np.int32, (pairs, most))

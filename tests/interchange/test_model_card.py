@@ -18,7 +18,7 @@ from hbt_jax.training.load import load_model
 from hbt_jax.training.preemption import StopRequest
 from tests.interchange import make_models
 
-METRICS = {"map": 0.5, "recall@1": 0.25, "recall@10": 0.75}
+METRICS = {"map": 0.5, "recall@1": 0.25, "recall@10": 0.75, "R@1": 0.125, "R@10": 0.6875}
 
 
 def card_of(model: Path, out: Path, **changes) -> str:
@@ -118,11 +118,12 @@ def test_results_of_these_weights_alone_are_shown(sources, tmp_path):
     put_results(evaluation, "other prefix", query_prefix="")
     put_results(evaluation / "untrained", "facts", step=0)
     card = card_of(folder, tmp_path / "best")
-    head = "| facts: 1,200 queries, 2,003 candidates, 3 languages | mAP | recall@1 | recall@10 | rank distance | worst"
+    columns = "mAP | R_cap@1 | R_cap@10 | R@1 | R@10 | rank distance | worst"
+    head = f"| facts: 1,200 queries, 2,003 candidates, 3 languages | {columns}"
     for line in (
         head,
-        "| monolingual | 0.5000 | 0.2500 | 0.7500 |  | no 0.4000 |",
-        "| multilingual | 0.1250 | 0.2500 | 0.7500 | 1,234.6 | sw 0.1000 |",
+        "| monolingual | 0.5000 | 0.2500 | 0.7500 | 0.1250 | 0.6875 |  | no 0.4000 |",
+        "| multilingual | 0.1250 | 0.2500 | 0.7500 | 0.1250 | 0.6875 | 1,234.6 | sw 0.1000 |",
     ):
         assert line in card
     assert "| tales, made from Unicode CLDR 47: 1,200 queries, 2,003 candidates, 3 languages | mAP |" in card
@@ -190,27 +191,28 @@ def test_each_benchmark_has_a_table_of_its_own_metrics(evaluated, tmp_path):
     for name, parts in every.items():
         put_results(evaluated / "evaluation", name, parts)
     card = card_of(evaluated, tmp_path / "out")
-    usual = ["mAP", "recall@1", "recall@10"]
+    recalls = ("0.2500", "0.7500", "0.1250", "0.6875")
+    usual = ["mAP", "R_cap@1", "R_cap@10", "R@1", "R@10"]
     assert tables(card) == {
         "facts": [
             ["facts", *usual, "rank distance", "worst query language, mAP"],
-            ["monolingual", "0.5000", "0.2500", "0.7500", "", "no 0.4000"],
-            ["multilingual", "0.1250", "0.2500", "0.7500", "1,234.6", "sw 0.1000"],
+            ["monolingual", "0.5000", *recalls, "", "no 0.4000"],
+            ["multilingual", "0.1250", *recalls, "1,234.6", "sw 0.1000"],
         ],
         "miracl": [
-            ["miracl", "nDCG@10", "recall@100", "worst query language, nDCG@10"],
+            ["miracl", "nDCG@10", "R@100", "worst query language, nDCG@10"],
             ["monolingual", "0.3125", "0.8750", "yo 0.2000"],
             ["multilingual", "0.0625", "0.8750", "sw 0.0500"],
         ],
         "bitext": [
             ["bitext", *usual, "rank distance", "worst query language, mAP"],
-            ["cross-lingual", "0.5000", "0.2500", "0.7500", "", "am 0.3000"],
-            ["multilingual", "0.5000", "0.2500", "0.7500", "7.0", "am 0.2500"],
+            ["cross-lingual", "0.5000", *recalls, "", "am 0.3000"],
+            ["multilingual", "0.5000", *recalls, "7.0", "am 0.2500"],
         ],
         "one": [
             ["one", *usual, "worst query language, mAP"],
-            ["monolingual", "0.5000", "0.2500", "0.7500", ""],
-            ["multilingual", "0.5000", "0.2500", "0.7500", ""],
+            ["monolingual", "0.5000", *recalls, ""],
+            ["multilingual", "0.5000", *recalls, ""],
         ],
         "strange": [
             ["strange", "nDCG@10", "hits", "worst query language, nDCG@10"],
@@ -219,10 +221,19 @@ def test_each_benchmark_has_a_table_of_its_own_metrics(evaluated, tmp_path):
     }
     for line in (
         "bitext: accuracy@1 both ways 0.7500, mean of 2 language pairs; worst am-de 0.5000.",
-        "mAP ranks the whole pool; recall@k divides by min(k, relevant candidates).",
-        "miracl: nDCG@10 and recall@100 of graded judgements as trec_eval takes them",
+        "mAP ranks the whole pool; R_cap@k divides by min(k, relevant candidates), R@k by all relevant candidates.",
+        "miracl: nDCG@10 and R@100 of graded judgements as trec_eval takes them",
     ):
         assert line in card
+
+
+def test_results_of_before_without_plain_recall_are_shown_as_they_are(evaluated, tmp_path):
+    block = {name: value for name, value in METRICS.items() if not name.startswith("R@")}
+    parts = {"metrics": {"monolingual": block, "cross_lingual": {}, "multilingual": block}}
+    put_results(evaluated / "evaluation", "facts", parts)
+    card = card_of(evaluated, tmp_path / "out")
+    assert tables(card)["facts"][0][1:4] == ["mAP", "R_cap@1", "R_cap@10"] and "R@" not in card
+    assert "R_cap@k divides by min(k, relevant candidates).\n" in card
 
 
 def test_a_card_explains_the_metrics_that_it_has_alone(evaluated, tmp_path):

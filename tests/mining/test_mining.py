@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import shutil
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,12 +14,13 @@ from hbt_jax.data.store import open_store
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.errors import InputError, Interrupted
-from hbt_jax.mining import job, ranked
+from hbt_jax.mining import embedded, job, ranked, with_negatives
 from hbt_jax.mining.choose import RANDOM, TOP, Entries, Rule, choose
 from hbt_jax.mining.ranked import ranked_items
 from hbt_jax.mining.report import Tally, lines
 from hbt_jax.models.tokenizer import load_tokenizer
 from tests.interchange import make_models
+from tests.mining.make_cross_encoder import cross_encoder_of
 
 GOES_ON = SimpleNamespace(requested=False)
 
@@ -93,17 +94,33 @@ def test_random_negatives_depend_on_seed_and_pair_alone():
     assert drawn[3].tolist() == choose(entries(), rule(take=RANDOM, seed=3), np.array([40, 41])).row_Y.tolist()
 
 
-def test_histograms_count_scores_beyond_their_ends_and_nothing_is_drawn_for_empty_bins():
-    tally = Tally(-1.0, 1.0)
+def test_histograms_hold_all_scores_in_bins_as_narrow_as_their_range_allows():
+    tally = Tally()
+    tally.scored("positive", np.array([0.99, 0.96, 0.999], np.float32))
+    tally.scored("negative", np.array([0.899, 0.901], np.float32))
+    assert tally.width == 0.00625 and tally.positive == {153: 1, 158: 1, 159: 1} and tally.negative == {143: 1, 144: 1}
+    again = Tally(**json.loads(json.dumps(dataclasses.asdict(tally))))  # as a resumed job reads it
+    assert again == tally
+    tally.scored("negative", np.array([-1.0, 0.0], np.float32))
+    assert tally.width == 0.1 and tally.positive == {9: 3} and tally.negative == {8: 1, 9: 1, -10: 1, 0: 1}
+    tally.scored("positive", np.array([11.5], np.float32))  # a cross-encoder's logit
+    assert tally.width == 0.8 and list(tally.bins) == list(range(-2, 15)) and sum(tally.positive.values()) == 4
+
+
+def test_the_report_says_the_range_of_the_scores_and_leaves_out_empty_bins():
+    tally = Tally()
     tally.scored("positive", np.array([0.99, 1.5]))
-    tally.scored("negative", np.array([-2.0, 0.0]))
+    tally.scored("negative", np.array([-0.5, 0.0]))
     tally.count(pairs=3, above=2)
     tally.count(pairs=1)
     tally.found(["de", "en"], np.array([1, 1, 0]))
     text = "\n".join(lines(tally, "cosine", []))
-    assert (tally.positive[-1], tally.negative[0], tally.negative[10]) == (2, 1, 1)
     assert "             4 pairs" in text and "en 2, de 1" in text
-    assert text.count(" to ") == 3
+    assert "scores (cosine), positives and negatives, from -0.5 to 1.6\n" in text
+    assert [line.split()[:4] for line in text.splitlines()[4:]] == [
+        ["-0.5", "to", "-0.4", "0"], ["0", "to", "0.1", "0"], ["0.9", "to", "1", "1"], ["1.5", "to", "1.6", "1"],
+    ]  # fmt: skip
+    assert "negatives: none" in "\n".join(lines(Tally(), "cosine", []))
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +194,9 @@ def test_the_copy_differs_in_its_negatives_alone_and_none_of_them_answers(store,
     assert report["counts"]["pairs"] == ROWS and report["counts"]["negatives"] == len(made.pairs.negative_rows) > ROWS
     assert made.manifest["source"]["mined"]["from"] == store.fingerprint
     assert len(report["samples"]) == 5 and report["samples"][1]["passage"]["score"] <= 1
-    assert sum(report["positive"]) == ROWS and sum(report["languages"].values()) == report["counts"]["negatives"]
+    assert (
+        sum(report["positive"].values()) == ROWS and sum(report["languages"].values()) == report["counts"]["negatives"]
+    )
 
 
 def test_languages_of_the_negatives(model, store, tmp_path):
@@ -197,6 +216,63 @@ def test_negatives_that_the_store_has_are_kept_once(model, store, mined, tmp_pat
     made, report = mine(model, store, tmp_path, keep_negatives=True)
     assert listed(made)[0][:2] == [20, 21] and set(listed(made)[0]) == {20, 21, *listed(mined[0])[0]}
     assert listed(made)[1:] == listed(mined[0])[1:] and report["counts"]["kept"] == 2
+
+
+def test_memory_holds_parts_alone_however_many_texts_and_pairs_there_are(model, store, tmp_path, monkeypatch):
+    """What each step is handed is counted: 4 texts to embed, 5 queries to search, 6 texts or 7 pairs to copy."""
+    embeds, searches, writes = [], [], []
+    for module, name, value in ((embedded, "_TEXTS_A_PART", 4), (job, "QUERIES", 5), (with_negatives, "_ROWS", 6),
+                                (with_negatives, "PAIRS", 7)):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    vectors, negatives_of, append, append_pairs = (
+        embedded._vectors, job.negatives_of, StoreWriter.append, StoreWriter.append_pairs,
+    )  # fmt: skip
+
+    def embed(embedder, tokens, offsets, *rest):
+        embeds.append(len(offsets) - 1)
+        return vectors(embedder, tokens, offsets, *rest)
+
+    def search(searched, pairs, *rest):
+        held = [one.vector_ND for side in (searched.queries, searched.passages) for one in side.values()]
+        assert all(isinstance(one, np.memmap) for one in held)
+        searches.append(len(set(searched.store.pairs.query_A[pairs].tolist())))
+        return negatives_of(searched, pairs, *rest)
+
+    def write(writer, side, language, rows, *rest):
+        writes.append(len(rows))
+        return append(writer, side, language, rows, *rest)
+
+    def write_pairs(writer, queries, *rest, **more):
+        writes.append(len(queries))
+        return append_pairs(writer, queries, *rest, **more)
+
+    monkeypatch.setattr(embedded, "_vectors", embed)
+    monkeypatch.setattr(job, "negatives_of", search)
+    monkeypatch.setattr(StoreWriter, "append", write)
+    monkeypatch.setattr(StoreWriter, "append_pairs", write_pairs)
+    made, report = mine(model, store, tmp_path)
+    assert len(made.pairs) == report["counts"]["pairs"] == ROWS
+    assert (max(embeds), max(searches), max(writes)) == (4, 5, 7)
+    assert sum(embeds) == 2 * ROWS + 2 * 20 and sum(searches) == ROWS and sum(writes) == sum(embeds) + ROWS
+
+
+def test_searching_does_not_hold_the_vectors_of_the_passages(tmp_path):
+    """Numpy's arrays are counted while a few queries search 4,000 mapped vectors, and ten times as many."""
+    width, peaks, identity = 256, [], None
+    query = np.random.default_rng(0).standard_normal((4, width), np.float32)
+    for count in (4_000, 40_000):
+        path, rows = tmp_path / str(count), np.arange(count, dtype=np.int32)
+        np.random.default_rng(1).standard_normal((count, width), np.float32).tofile(path)
+        searched = {0: Vectors(rows, np.memmap(path, np.float32, "r", shape=(count, width)))}
+        identity = identity_of([(rows[:4], rows[:4], rows[:4])], rows[:4], rows)
+        arguments = query, np.arange(4), np.arange(4), searched, identity, 10, lambda: None
+        ranked_items(*arguments)  # compiles
+        tracemalloc.start()
+        found = ranked_items(*arguments)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(found.row_X) == 40
+    assert peaks[1] - peaks[0] < 36_000 * width  # a quarter of the vectors' bytes
 
 
 class StopsOnce:
@@ -246,17 +322,10 @@ def test_a_cross_encoder_gives_the_scores(model, store, tmp_path, monkeypatch):
 
 def test_a_real_cross_encoder_and_one_of_several_labels(tmp_path):
     library = pytest.importorskip("sentence_transformers")
-    transformers = pytest.importorskip("transformers")
     from hbt_jax.mining.cross_encoder import CrossEncoder
 
-    backend = make_models.folder_of("bert", tmp_path / "words")
     for labels in (1, 2):
-        config = transformers.BertConfig(
-            vocab_size=260, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8,
-            max_position_embeddings=32, num_labels=labels,
-        )  # fmt: skip
-        shutil.copytree(backend, tmp_path / f"{labels}", ignore=shutil.ignore_patterns("[mc1]*", "sentence*"))
-        transformers.BertForSequenceClassification(config).save_pretrained(tmp_path / f"{labels}")
+        cross_encoder_of(tmp_path / f"{labels}", labels)
     texts = [("one", "two"), ("three", "four five"), ("one", "two")]
     scores = CrossEncoder(str(tmp_path / "1"), 2)(texts)
     assert scores[0] == scores[2] and ((scores > 0) & (scores < 1)).all()

@@ -11,6 +11,7 @@ from data_prep.sources.pairs.layouts import Example, Passage
 from data_prep.sources.pairs.texts_by_id import TextsById
 from hbt_jax.text_identity import identity_text
 
+NULLS = "negatives that are null or an empty cell"
 OWN = "negatives that are a positive of their own row"
 _BATCH = 1024  # examples in memory
 
@@ -31,6 +32,8 @@ def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | 
             yield example
             continue
         written.update(set(example.written))
+        if example.nulls:
+            yield Dropped(NULLS, example.nulls)
         asked, answers = example.languages
         query = {asked: example.query}
         own = {identity_text(passage.text) for passage in example.positives}

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from data_prep.builders.row import BadRow
 from data_prep.sources.pairs.judged import Judged
-from data_prep.sources.pairs.layouts import AUTO, BEIR, MSMARCO, Example, Layout, layout_of
+from data_prep.sources.pairs.layouts import AUTO, BEIR, MSMARCO, Example, Layout, empty_cells_as_null, layout_of
 from data_prep.sources.pairs.record_files import KINDS, column_names, first_line, kind, records
 from hbt_jax import json_text
 from hbt_jax.errors import InputError
 
 _SPLITS = {"train": "train training", "validation": "validation valid val dev", "test": "test testing"}
 _TRIPLE = ("query", "positive", "negative")  # columns of a file of MS MARCO's triples, which has no header
+_CELLS = ("tsv", "csv")  # kinds of files without null
 _PACKED = ("", ".gz", ".bz2")
 _MOST_LAYOUTS = 1000  # kept of one file
 _OF_DATASETS = ("dataset_dict.json", "dataset_info.json", "state.json")
@@ -58,13 +59,16 @@ class RowFile:
             if isinstance(row, BadRow):
                 yield row
                 continue
-            columns = tuple(row[1])
+            place, record = row
+            if kind(self.path) in _CELLS:
+                record = empty_cells_as_null(record)
+            columns = tuple(record)
             try:
                 if columns not in known:
                     if len(known) == _MOST_LAYOUTS:
                         known.clear()
-                    known[columns] = layout_of(row[0], columns, self.layout.name, self.layout.language)
-                yield known[columns].read(*row)
+                    known[columns] = layout_of(place, columns, self.layout.name, self.layout.language)
+                yield known[columns].read(place, record)
             except InputError as error:
                 yield BadRow(str(error))
 

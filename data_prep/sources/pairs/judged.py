@@ -22,7 +22,7 @@ from data_prep.reading.fields import language, text
 from data_prep.reading.line_files import decoded, lines
 from data_prep.scratch.id_index import IdIndex
 from data_prep.scratch.sorted_groups import sorted_groups
-from data_prep.sources.pairs.examples import other_text
+from data_prep.sources.pairs.examples import OWN, other_text
 from data_prep.sources.pairs.layouts import document_text
 from data_prep.sources.pairs.record_files import records
 from data_prep.sources.pairs.texts_by_id import TextsById
@@ -140,12 +140,19 @@ def _judgements(judged: Judged) -> Iterator[tuple[str, str, tuple[str, ...], flo
     for path in judged.judgements:
         for number, (place, line) in enumerate(lines(path)):
             try:
-                cells = decoded(place, line).split()
+                cells = _cells(decoded(place, line))
+                if not cells:
+                    continue
                 if not number and tuple(cells) == _QRELS:
                     continue
                 yield place, *(_triple(place, cells) if judged.triples else _grade(place, cells))
             except BadRow as bad:
                 yield bad
+
+
+def _cells(line: str) -> list[str]:
+    """The cells between tabs, or between white space in a line without tabs; none of a blank line."""
+    return [cell.strip() for cell in line.split("\t")] if "\t" in line.strip() else line.split()
 
 
 def _triple(place: str, cells: list[str]) -> tuple[str, tuple[str, str], float]:
@@ -166,15 +173,25 @@ def _grade(place: str, cells: list[str]) -> tuple[str, tuple[str], float]:
     return cells[0], (cells[-2],), grade
 
 
-def _from_triples(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path) -> Iterator[Row | BadRow]:
+def _from_triples(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path) -> Iterator[Row | BadRow | Dropped]:
     del scratch
     for judgement in _numbered(judged, queries, corpus):
         if isinstance(judgement, BadRow):
             yield judgement
             continue
         (query, positive, negative), _ = judgement
-        asked = queries[query]
-        yield Row(asked, corpus[positive], (corpus[negative],), f"query {item_id(asked)}")
+        asked, answer = queries[query], corpus[positive]
+        others, same = _without([corpus[negative]], [answer])
+        if same:
+            yield Dropped(OWN, same)
+        yield Row(asked, answer, others, f"query {item_id(asked)}")
+
+
+def _without(negatives: list[dict[str, str]], own: list[dict[str, str]]) -> tuple[tuple[dict[str, str], ...], int]:
+    """The negatives that are no positive of their row, and how many are."""
+    answers = {*map(item_id, own)}
+    others = tuple(one for one in negatives if item_id(one) not in answers)
+    return others, len(negatives) - len(others)
 
 
 def _from_grades(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path) -> Iterator[Row | BadRow | Dropped]:
@@ -200,9 +217,12 @@ def _from_grades(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path)
         if not relevant:
             yield Dropped(NOT_RELEVANT)
         asked = queries[query]
-        negatives = tuple(corpus[number] for number, grade in grades.items() if grade <= 0)
-        for number in relevant:
-            yield Row(asked, corpus[number], negatives, f"query {item_id(asked)}")
+        answers = [corpus[number] for number in relevant]
+        negatives, same = _without([corpus[number] for number, grade in grades.items() if grade <= 0], answers)
+        if same and relevant:
+            yield Dropped(OWN, same)
+        for answer in answers:
+            yield Row(asked, answer, negatives, f"query {item_id(asked)}")
     yield from wrong
 
 

@@ -29,7 +29,9 @@ _IDS = ("query_id", "id")
 _ASKED = ("anchor", "query", "question")
 _ANSWERS = ("positive", "answer", "passage", "document")
 _NEGATIVE = re.compile(r"(?:hard_)?negatives?(?:_?(\d{1,9}))?")
+_LISTED = ("neg", "negative_passages")  # columns of all negatives
 _SCORES = ("score", "scores")
+_SCORED = (*_SCORES, "pos_scores", "neg_scores")
 _LABELS = ("label", "labels")
 
 
@@ -52,6 +54,7 @@ class Example:
       languages: codes of the query and of the passages.
       written: the codes in the file; empty if --language says it.
       positives, negatives: the passages.
+      nulls: columns of negatives that hold null, or in CSV and TSV an empty cell.
     """
 
     place: str
@@ -61,6 +64,7 @@ class Example:
     written: tuple[str, ...]
     positives: tuple[Passage, ...]
     negatives: tuple[Passage, ...]
+    nulls: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,25 @@ class Layout:
         written = {name: _needed(place, record, name) for name in LANGUAGES if name in self.used}
         codes = [language(place, name, code) for name, code in written.items()] or [self.language]
         languages = codes[0], codes[-1]  # one column is for both sides
-        return Example(place, query, query_id, languages, (*written.values(),), tuple(positives), tuple(negatives))
+        nulls = sum(_of_negatives(name) and record.get(name) is None for name in self.used)
+        sides = tuple(positives), tuple(negatives)
+        return Example(place, query, query_id, languages, (*written.values(),), *sides, nulls)
+
+
+def empty_cells_as_null(record: Mapping[str, str]) -> dict[str, str | None]:
+    """A row of a CSV or TSV file with null, which these cannot write, for an empty negative or score.
+
+    >>> empty_cells_as_null({"query": "", "negative": ""})
+    {'query': '', 'negative': None}
+    """
+    return {
+        name: None if value == "" and (_of_negatives(name) or name in _SCORED) else value
+        for name, value in record.items()
+    }
+
+
+def _of_negatives(name: str) -> bool:
+    return name in _LISTED or bool(_NEGATIVE.fullmatch(name))
 
 
 def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> Layout:
@@ -281,7 +303,10 @@ def _listed(place: str, name: str, value: object) -> list:
 
 
 def _texts(place: str, name: str, value: object) -> list[str]:
-    return [text(place, f"{name}[{index}]", one) for index, one in enumerate(_listed(place, name, value))]
+    otherwise = "expected a text, or null for no negative" if _of_negatives(name) else "expected a text"
+    if value is not None and not isinstance(value, list):
+        raise BadRow(f"{place}: {name} is {shown(value)}: expected a text, or a list of texts")
+    return [text(place, f"{name}[{index}]", one, otherwise) for index, one in enumerate(value or [])]
 
 
 def _numbers(place: str, name: str, values: Sequence) -> list[float]:

@@ -126,6 +126,8 @@ def _tsv(path: Path, names: Sequence[str] = ()) -> Iterator[Record | BadRow]:
             if not number and not names:
                 names = decoded(place, line).split("\t")
                 continue
+            if not line:
+                continue
             yield place, dict(zip(names, columns(place, line, names), strict=True))
         except BadRow as bad:
             yield bad
@@ -133,7 +135,7 @@ def _tsv(path: Path, names: Sequence[str] = ()) -> Iterator[Record | BadRow]:
 
 def _csv(path: Path) -> Iterator[Record | BadRow]:
     names: list[str] = []
-    for place, row in csv_rows(path, lambda _, found: names.extend(found)):
+    for place, row in csv_rows(path, lambda _, found: names.extend(found), blank=True):
         yield BadRow(f"{place}: more or fewer columns than {', '.join(names)}") if row is None else (place, row)
 
 

@@ -2,6 +2,9 @@
 
 The package finds the files, and fetches those that may be fetched.  The text of a document or query is what the
 package calls its default text.  Candidates are held in memory.
+
+The package says the language of some documents and queries; the others are in that of --language.  So English queries
+against documents in another language, which are how CLIR's data sets are published, need --language=en.
 """
 
 import importlib.util
@@ -35,8 +38,8 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
             f"{flag}: it has no {' and no '.join(missing)}: expected an id with all three, such as .../test"
         )
     try:
-        queries = _rows(flag, data.queries_iter(), "query_id", language or data.queries_lang())
-        documents = _rows(flag, data.docs_iter(), "doc_id", language or data.docs_lang())
+        queries = _rows(flag, data.queries_iter(), "query_id", data.queries_lang() or language)
+        documents = _rows(flag, data.docs_iter(), "doc_id", data.docs_lang() or language)
         judgements = list(data.qrels_iter())
     except (OSError, RuntimeError) as error:
         raise InputError(f"{flag}: ir_datasets cannot get its files: {error}") from error

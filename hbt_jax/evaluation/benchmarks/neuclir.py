@@ -4,7 +4,9 @@
     *topics*.jsonl                      {"topic_id", "topics": [{"lang", "source", "topic_title", "topic_description"}]}
     *qrels*                             TOPIC LANG DOCID GRADE; both as trec.nist.gov/data/neuclir has them
 
-A query is a topic in the documents' language, human translations before those of machines, if it is judged there.
+A query is a topic in the documents' language, human translations before those of machines, if it is judged there.  Or,
+as in the track's main tasks, all queries are in English: each searches the documents of one language, of those in which
+it is judged, and all documents together.
 """
 
 import re
@@ -17,12 +19,27 @@ from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read
 
 _DOCUMENT = passage_reader("id", "title", "text")
 LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}
+OWN, ENGLISH = "own", "en"
+_VERSIONS = {**LANGUAGES, "eng": ENGLISH}
+_HUMAN = ("original", "human translation")
 _LAYOUT = "a neuclir folder holds data/LANG-00000-of-00001.jsonl.gz, *topics*.jsonl and *qrels*"
+_NOTE_ACROSS = (
+    "queries are in English; in the multilingual pool the documents relevant to a topic in any language count"
+)
 _NOTE = "documents are judged in the query's language only: in the multilingual pool those of others are not relevant"
 
 
-def read(path: str, name: str) -> StreamedBenchmark:
-    """Reads topics and judgements; raises InputError if a file is missing, there several times, or wrong."""
+def read(path: str, name: str, neuclir_queries: str = OWN) -> StreamedBenchmark:
+    """Reads topics and judgements.
+
+    Args:
+      path: the folder.
+      name: names the folder of the results.
+      neuclir_queries: "own", queries in the language of the documents; or "en", in English.
+
+    Raises:
+      InputError: a file is missing, there several times, or wrong.
+    """
     shards = [
         Shard(LANGUAGES[code], f"{LANGUAGES[code]}-{file.name.partition('.')[0]}", str(file))
         for code in LANGUAGES
@@ -37,7 +54,7 @@ def read(path: str, name: str) -> StreamedBenchmark:
             id_ = id_field(place, topic, "topic_id")
             for code in sorted({shard.language for shard in shards}):
                 if graded.get((id_, code)):
-                    text, is_machine = _text(place, topic, code)
+                    text, is_machine = _text(place, topic, code if neuclir_queries == OWN else neuclir_queries)
                     rows.append((joint_id(code, id_), id_, code, text))
                     grades.append(graded[id_, code])
                     machine += is_machine
@@ -45,7 +62,10 @@ def read(path: str, name: str) -> StreamedBenchmark:
         raise InputError(f"{path}: no topic is judged in a language of data/: fetch topics and qrels of one year")
     said = [f"{machine:,} queries are machine translations"] if machine else []
     texts, settings = BenchmarkTexts.of_rows(rows), {"query_text": "title, space, description"}
-    return StreamedBenchmark(name, texts, grades, tuple(shards), _DOCUMENT, settings, (_NOTE, *said))
+    asked_in = "" if neuclir_queries == OWN else neuclir_queries
+    settings |= {"query_language": asked_in} if asked_in else {}
+    notes = (_NOTE_ACROSS if asked_in else _NOTE, *said)
+    return StreamedBenchmark(name, texts, grades, tuple(shards), _DOCUMENT, settings, notes, asked_in=asked_in)
 
 
 def _only(path: str, pattern: str) -> Path:
@@ -74,9 +94,14 @@ def _text(place: str, topic: dict, code: str) -> tuple[str, bool]:
     versions = topic.get("topics")
     if not isinstance(versions, list) or not all(isinstance(one, dict) for one in versions):
         raise InputError(f"{place}: topics is {shown(versions)}: expected a list of versions, which are objects")
-    mine = [one for one in versions if LANGUAGES.get(text_field(place, one, "lang")) == code]
+    mine = [one for one in versions if _VERSIONS.get(text_field(place, one, "lang")) == code]
     if not mine:
-        raise InputError(f"{place}: topic {topic['topic_id']!r} is judged in {code!r} but has no version in it")
-    best = min(mine, key=lambda one: one.get("source") != "human translation")
+        what = (
+            "is judged but has no version in English"
+            if code == ENGLISH
+            else f"is judged in {code!r} but has no version in it"
+        )
+        raise InputError(f"{place}: topic {topic['topic_id']!r} {what}")
+    best = min(mine, key=lambda one: one.get("source") not in _HUMAN)
     parts = [text_field(place, best, field) for field in ("topic_title", "topic_description")]
-    return " ".join(parts), best.get("source") != "human translation"
+    return " ".join(parts), best.get("source") not in _HUMAN

@@ -45,7 +45,7 @@ BENCHMARKS = {
     "mkqa": Entry(mkqa.read),
     "miracl": Entry(miracl.read, ("miracl_languages",)),
     "mldr": Entry(mldr.read),
-    "neuclir": Entry(neuclir.read),
+    "neuclir": Entry(neuclir.read, ("neuclir_queries",)),
 }
 SQUAD_R = Entry(functools.partial(squad_r.read, official=False), ("candidate_text",))
 BEIR, IRDS = (Entry(reader.read, ("language",)) for reader in (beir, irds))

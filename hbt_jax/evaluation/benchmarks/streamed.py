@@ -5,8 +5,11 @@ because different languages use the same ids.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
+
+import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.text_lines import shown
@@ -33,13 +36,16 @@ class StreamedBenchmark:
 
     Attributes:
       name: names the folder of its results.
-      queries: Q texts; their ids are "LANGUAGE:ID", and every query is an item of its own.
+      queries: Q texts; their ids are "LANGUAGE:ID", and every query is an item of its own, unless `asked_in` is given.
       grades: for each query, passage id -> grade, of passages in the query's language; above 0 means relevant.
       shards: all passages, language after language.
       passage: turns the fields of a JSON line into (id, text); raises ValueError saying what is wrong.
       settings: what a result must say about how texts are made and which were chosen.
       notes: what a reader of the results must know, in sentences.
       counts: further counts for the results.
+      asked_in: the language of all queries, if it is that of no passage.  `queries` then has a row for each query and
+        language in which it is judged: `queries.languages` and the ids name that language, `queries.items` the query.
+        Empty: a query is in the language of the passages judged for it.
     """
 
     name: str
@@ -50,12 +56,43 @@ class StreamedBenchmark:
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     counts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    asked_in: str = ""
     is_streamed: ClassVar[bool] = True
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages, in alphabetical order; each has queries and passages."""
+        """Codes of the languages of passages, in alphabetical order; each has judgements."""
         return tuple(sorted(set(self.queries.languages)))
+
+    @property
+    def own_pool(self) -> str:
+        """The setting in which a query searches the passages of one language."""
+        return "cross_lingual" if self.asked_in else "monolingual"
+
+    @functools.cached_property
+    def asked(self) -> BenchmarkTexts:
+        """The I queries, each once and in its own language."""
+        if not self.asked_in:
+            return self.queries
+        first = dict(zip(reversed(self.queries.items), reversed(self.queries.texts), strict=True))
+        items = list(dict.fromkeys(self.queries.items))
+        return BenchmarkTexts.of_rows((joint_id(self.asked_in, one), one, self.asked_in, first[one]) for one in items)
+
+    @functools.cached_property
+    def asked_Q(self) -> np.ndarray:
+        """int64 [Q]: the number in `asked` of each row of `queries`."""
+        if not self.asked_in:
+            return np.arange(len(self.queries))
+        number = {item: place for place, item in enumerate(self.asked.items)}
+        return np.array([number[item] for item in self.queries.items])
+
+    @property
+    def joint_grades(self) -> list[dict[str, int]]:
+        """For each query of `asked`, passage "LANGUAGE:ID" -> grade."""
+        found: list[dict[str, int]] = [{} for _ in range(len(self.asked))]
+        for place, code, grades in zip(self.asked_Q.tolist(), self.queries.languages, self.grades, strict=True):
+            found[place] |= {joint_id(code, id_): grade for id_, grade in grades.items()}
+        return found
 
 
 def joint_id(language: str, own: str) -> str:

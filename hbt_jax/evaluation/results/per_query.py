@@ -1,7 +1,7 @@
 """per_query.jsonl.gz: one line for each query with what it scored, for paired tests of two models.
 
-{"id", "item", "language", "monolingual": {metric: value}, "cross_lingual": {candidate language: map},
- "multilingual": {metric: value}}; pools in which the query does not count are left out.
+{"id", "item", "language", "monolingual": {metric: value}, "cross_lingual": {candidate language: map, or nDCG@10 where
+ candidates are streamed}, "multilingual": {metric: value}}; pools in which the query does not count are left out.
 """
 
 import gzip

@@ -13,9 +13,10 @@ from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS
 from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
+from hbt_jax.evaluation.streamed.metrics import NDCG
 
 COMPARED = (*SETTINGS, RANK_DISTANCE)  # the settings, in the metric asked for, and the rank distance
-_CROSS_LINGUAL_METRIC = "map"  # the only one that is written by query and candidate language
+_CROSS_LINGUAL_METRICS = {False: "map", True: NDCG}  # by whether candidates are streamed: the one written by language
 _MUST_MATCH = ("candidate_text",)  # settings that determine what is ranked
 _FREE_DEFINITIONS = ("layer_probe", "robustness")  # of values that are not compared
 _SHOWN = 60  # characters of a wrong value that a message repeats
@@ -140,6 +141,7 @@ def read_scores(outcome: Outcome, metric: str) -> Scores:
     path = outcome.folder / PER_QUERY
     queries = sum(outcome.summary["counts"]["queries"].values())
     place = {code: number for number, code in enumerate(sorted(outcome.summary["counts"]["candidates"]))}
+    across = _CROSS_LINGUAL_METRICS["judged" in outcome.summary["counts"]]
     pools = {name: len(place) if name == "cross_lingual" else 1 for name in COMPARED}
     scores = Scores([], [], [], {name: np.full((queries, width), np.nan) for name, width in pools.items()})
     for number, line in _lines(path):
@@ -148,7 +150,7 @@ def read_scores(outcome: Outcome, metric: str) -> Scores:
         try:
             for column, key in zip((scores.ids, scores.items, scores.languages), _KEYS, strict=True):
                 column.append(_text(line, key))
-            for name, pool, value in _values(line, metric, place):
+            for name, pool, value in _values(line, metric, place if metric == across else None):
                 scores.values[name][number - 1, pool] = _number(value)
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}; {AGAIN}") from error
@@ -202,8 +204,14 @@ def _number(value) -> float:
     return value
 
 
-def _values(line: dict, metric: str, place: dict[str, int]) -> Iterator[tuple[str, int, float]]:
-    """Yields the name in COMPARED, the pool's number and the value, for each pool in which the line's query counts."""
+def _values(line: dict, metric: str, place: dict[str, int] | None) -> Iterator[tuple[str, int, float]]:
+    """Yields the name in COMPARED, the pool's number and the value, for each pool in which the line's query counts.
+
+    Args:
+      line: of the file.
+      metric: of the settings.
+      place: candidate language -> number of its pool; None: the file has no cross-lingual values of the metric.
+    """
     for key in SETTINGS:
         if not isinstance(line.get(key), dict):
             raise ValueError(f"no {key!r} in it")
@@ -214,7 +222,7 @@ def _values(line: dict, metric: str, place: dict[str, int]) -> Iterator[tuple[st
     ):
         if wanted in line[key]:
             yield name, 0, line[key][wanted]
-    if metric == _CROSS_LINGUAL_METRIC:
+    if place is not None:
         for code, value in line["cross_lingual"].items():
             if code not in place:
                 raise ValueError(f"candidate language {code!r} is not among those of {RESULTS}")

@@ -12,18 +12,19 @@ from hbt_jax.evaluation.measures.metrics import (
 )
 
 _HEADS = {"map": "mAP", "ndcg@10": "nDCG@10", "recall@100": "R@100"} | {metric: name for name, metric in CAPPED.items()}
-_GRADED, _GRADED_SETTINGS = ("ndcg@10", "recall@100"), ("monolingual", "multilingual")  # where not all are ranked
+_GRADED = ("ndcg@10", "recall@100")  # where not all are ranked
 
 
 def format_table(summary: dict) -> str:
     """The settings, the worst languages, the language bias and the notes, for a terminal.
 
     Args:
-      summary: content of results.json.  Where its candidates were streamed (`judged` is in its counts) there are no
-        cross-lingual pools, and each language has a line.
+      summary: content of results.json.  Where its candidates were streamed (`judged` is in its counts) there are
+        only monolingual pools, or only cross-lingual ones, and each language or pair of languages has a line.
     """
     is_streamed = "judged" in summary["counts"]
-    metrics, settings = (_GRADED, _GRADED_SETTINGS) if is_streamed else (METRICS, SETTINGS)
+    metrics = _GRADED if is_streamed else METRICS
+    settings = [setting for setting in SETTINGS if summary["metrics"][setting] or not is_streamed]
     beside = "unjudged in top 10" if is_streamed else f"{'rank distance':>13}"
     heads = "".join(f"{_HEADS[metric]:>{_width(metric)}}" for metric in metrics)
     lines = [
@@ -80,13 +81,19 @@ def _worst_languages(summary: dict, setting: str, metric: str, how_many: int = 4
 
 
 def _language_rows(summary: dict) -> Iterator[str]:
-    """The values of each query language."""
-    heads = "".join(f"{name:>14}{'nDCG@10':>9}{'R@100':>8}" for name in _GRADED_SETTINGS)
+    """The values of each query language; or of each pair, if queries and passages are in different ones."""
+    if summary.get("by_pair"):
+        yield f"  {'languages':10}{'passages':>21}{'cross-lingual':>14}{'nDCG@10':>9}{'R@100':>8}"
+        for pair, block in summary["by_pair"].items():
+            passages = summary["counts"]["candidates"][pair.partition("-")[2]]
+            cells = "".join(_cell(block, metric) for metric in _GRADED)
+            yield f"  {pair:10}{passages:>21,}{'':14}{cells}"
+        return
+    shown = ("monolingual", "multilingual")
+    heads = "".join(f"{name:>14}{'nDCG@10':>9}{'R@100':>8}" for name in shown)
     yield f"  {'language':10}{'queries':>9}{'passages':>12}{heads}"
     for code, blocks in summary["by_query_language"].items():
-        cells = "".join(
-            f"{'':14}{''.join(_cell(blocks[setting], metric) for metric in _GRADED)}" for setting in _GRADED_SETTINGS
-        )
+        cells = "".join(f"{'':14}{''.join(_cell(blocks[setting], metric) for metric in _GRADED)}" for setting in shown)
         queries, passages = (summary["counts"][side][code] for side in ("queries", "candidates"))
         yield f"  {code:10}{queries:>9,}{passages:>12,}{cells}"
 

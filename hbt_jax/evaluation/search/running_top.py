@@ -19,6 +19,12 @@ class RunningTop:
         self.score_QK = np.full((queries, depth), -np.inf, np.float32)
         self.id_QK = np.zeros((queries, depth), "S1")
 
+    def rows(self, row_R: np.ndarray) -> "RunningTop":
+        """The candidates of some queries, by number."""
+        found = RunningTop(0, self.score_QK.shape[1])
+        found.score_QK, found.id_QK = self.score_QK[row_R], self.id_QK[row_R]
+        return found
+
     def add(self, score_QN: np.ndarray, id_QN: np.ndarray) -> None:
         """Merges more candidates, none of which has come before.
 

@@ -26,7 +26,7 @@ def with_copies(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], No
       folder: the folder of the inventory.
       poll: called regularly; raises to stop.
     """
-    counts, notes = copies_as_published({"queries": benchmark.queries}, _JUDGED_BY_ID)
+    counts, notes = copies_as_published({"queries": benchmark.asked}, _JUDGED_BY_ID)
     copies, examples = 0, []
     for code in benchmark.languages:
         number, example = _of_language(benchmark, code, folder, poll)

@@ -80,7 +80,7 @@ class StreamedEvaluator:
         ranked = results.rank(benchmark, own, everything)
         cut_queries, cut_passages = map(_truncated, (query_counts.sums, passage_sums))
         described = described.plus(
-            {"run_depth": written.run_depth, "run_settings": ["monolingual", "multilingual"]},
+            {"run_depth": written.run_depth, "run_settings": [benchmark.own_pool, "multilingual"]},
             {
                 "truncated_texts": cut_queries + cut_passages,
                 "truncated_queries": cut_queries,
@@ -92,7 +92,7 @@ class StreamedEvaluator:
         with files.atomic_folder(str(folder / RUNS)) as runs:
             results.write_runs(runs, benchmark, ranked, written.run_depth, self._context.poll)
         results.write_qrels(str(folder / QRELS), benchmark)
-        write_per_query(folder, benchmark.queries, results.query_blocks(ranked))
+        write_per_query(folder, benchmark.asked, results.query_blocks(benchmark, ranked))
         result.write(folder)
         return result
 
@@ -101,11 +101,11 @@ def _query_vectors(
     benchmark: StreamedBenchmark, embedder: Embedder, processes: Processes
 ) -> tuple[np.ndarray, TokenCounts]:
     """float32 [Q, D]: the vectors of the queries, which every process embeds for itself; and their token counts."""
-    queries, counts = benchmark.queries, counts_for(embedder.model, "query")
+    queries, counts = benchmark.asked, counts_for(embedder.model, "query")
     watch = counts.watch(queries.languages, queries.texts)
-    query_QD = on_every_process(processes, lambda: embedder(queries.texts, "query", tokenised=watch))
-    check_finite(query_QD, embedder.model, lambda number: f"query {queries.ids[number]!r}")
-    return query_QD, counts
+    query_ID = on_every_process(processes, lambda: embedder(queries.texts, "query", tokenised=watch))
+    check_finite(query_ID, embedder.model, lambda number: f"query {queries.ids[number]!r}")
+    return query_ID[benchmark.asked_Q], counts
 
 
 def _truncated(sums: Mapping[str, np.ndarray]) -> int:

@@ -56,6 +56,16 @@ def test_a_data_set_is_read(library):
     assert load_benchmark("irds:no-lang", "", language="de").queries.languages == ["de"]
 
 
+def test_queries_in_another_language_than_the_documents_are_cross_lingual(library):
+    """As of neuclir and hc4 there: the package says the language of the documents, and queries are in English."""
+    data = sys.modules["ir_datasets"].load("some/test")
+    data.docs_lang, data.queries_lang = lambda: "fa", lambda: None
+    benchmark = load_benchmark("irds:some/test", "", language="en")
+    assert benchmark.queries.languages == ["en"] and benchmark.candidates.languages == ["fa", "fa"]
+    with pytest.raises(InputError, match="ir_datasets does not say its language: give it by --language"):
+        load_benchmark("irds:some/test", "", language="")
+
+
 def test_copies_are_reported_and_judged_as_published(library, monkeypatch):
     documents = [Text("doc_id", f"d{n}", text) for n, text in enumerate(("ﬁn", "fin", "Lima", "f in", "fi\u00adn"))]
     queries = [Text("query_id", f"q{n}", text) for n, text in enumerate(("x y", "x\u00a0y"))]

@@ -48,7 +48,7 @@ def write(path: Path, rows: list[dict]) -> Path:
     elif path.suffix == ".jsonl":
         path.write_text(lines, encoding="utf-8")
     elif path.suffix == ".tsv":
-        table = [names, *([str(row[name]) for name in names] for row in rows)]
+        table = [names, *(["" if row[name] is None else str(row[name]) for name in names] for row in rows)]
         path.write_text("".join("\t".join(cells) + "\n" for cells in table), encoding="utf-8")
     elif path.suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:

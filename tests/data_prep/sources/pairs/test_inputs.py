@@ -1,9 +1,11 @@
 """Kinds of files and folders, and the split that each is of."""
 
+import gzip
 import json
 
 import pytest
 
+from data_prep.sources.pairs.examples import NULLS
 from hbt_jax.errors import InputError
 from tests.data_prep.sources.pairs.small_files import TEVATRON, TRIPLETS, read, write
 
@@ -20,6 +22,47 @@ def test_flat_rows_are_the_same_from_any_kind_of_file(tmp_path, name):
     wanted = read(tmp_path / "s", write(tmp_path / "wanted.jsonl", rows))[0]
     assert wanted[0].score == 1.5
     assert read(tmp_path / "t", write(tmp_path / name, rows))[:2] == (wanted, [])
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.tsv", "a.csv", "a.csv.gz", "a.parquet", "a.arrow"])
+def test_a_negative_that_is_null_or_an_empty_cell_is_none_and_counted(tmp_path, name):
+    given = [{**TRIPLETS[0], "negative_2": None}, {**TRIPLETS[1], "negative": None, "negative_2": None}]
+    path = write(tmp_path / name.removesuffix(".gz"), given)
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(path.read_bytes()))
+    rows, wrong, _ = read(tmp_path / "s", tmp_path / name)
+    assert [row.negatives for row in rows] == [({"en": "n1"},), ()]
+    assert wrong == [f"1 {NULLS}", f"2 {NULLS}"]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("anchor,positive,negative\nq,p,n\n,p,n\n", "a.csv:3: anchor is empty: expected a text"),
+    ("anchor,positive,negative\nq,p,n\nq,,n\n", "a.csv:3: positive is empty: expected a text"),
+    ('anchor,positive,negative\nq,p,n\nq,p," "\n', "a.csv:3: negative[0] is empty: expected a text, or null for no"),
+    ("anchor,positive,score\nq,p,1\nq,p,\n", "a.csv:3: no scores of the positives, but FOLDER/a.csv:2 has some"),
+    ("anchor,positive,score\nq,p,1\nq,p,nan\n", 'a.csv:3: score has "nan" as number 1: expected a finite number'),
+    ("anchor,positive,lang\nq,p,de\nq,p,\n", "a.csv:3: lang has the unknown language ''"),
+])  # fmt: skip
+def test_other_empty_cells_are_named(tmp_path, content, message):
+    (tmp_path / "a.csv").write_text(content)
+    rows, wrong, _ = read(tmp_path / "s", tmp_path / "a.csv", language="" if "lang" in content else "en")
+    assert len(rows) == 1 and len(wrong) == 1 and message.replace("FOLDER", str(tmp_path)) in wrong[0]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_blank_lines_are_passed_over_and_keep_their_numbers(tmp_path, name):
+    path = write(tmp_path / name, TRIPLETS)
+    path.write_text(path.read_text() + "\n{]\n\n")
+    rows, wrong, _ = read(tmp_path / "s", path)
+    assert len(rows) == 2 and [one.startswith(f"{path}:{len(rows) + 3 - name.endswith('l')}: ") for one in wrong] == [
+        True
+    ]
+
+
+def test_a_triple_without_a_negative_is_a_pair(tmp_path):
+    (tmp_path / "triples.tsv").write_text("what froze?\tthe harbour\tthe bread\nwhat is baked?\tbread\t\n")
+    rows, wrong, _ = read(tmp_path / "s", tmp_path / "triples.tsv")
+    assert [row.negatives for row in rows] == [({"en": "the bread"},), ()] and wrong == [f"1 {NULLS}"]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [

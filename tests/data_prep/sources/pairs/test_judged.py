@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from data_prep.builders.row import Row, item_id
+from data_prep.sources.pairs.examples import OWN
 from data_prep.sources.pairs.judged import AGAIN, NOT_RELEVANT
 from hbt_jax.errors import InputError
 from tests.data_prep.sources.pairs.small_files import read, write_beir
@@ -37,6 +38,28 @@ def test_of_beir_grades_above_zero_are_rows_and_the_others_negatives(tmp_path, m
     assert sorted(dropped) == [f"1 {AGAIN}", f"1 {NOT_RELEVANT}"]
     assert notes[0] == f"train: beir folder {folder}, from corpus.jsonl, queries.jsonl, train.tsv"
     assert read(tmp_path / "t", folder, split="validation")[0] == [row("three?", "Glaze")]
+
+
+def test_cells_of_judgements_are_between_tabs_and_blank_lines_are_none(tmp_path):
+    corpus = [*CORPUS, {"_id": "d 1", "title": "", "text": "Frost."}, {"_id": "1", "title": "", "text": "Never."}]
+    rows, wrong, _ = read(tmp_path / "s", beir(tmp_path / "b", corpus, train="q1\td 1\t1\n\nq2 d2 2\nq2 0 d3 0\n \n"))
+    assert rows == [row("one?", "Frost."), row("two?", "Bread.", "Glaze")] and not wrong
+
+
+@pytest.mark.parametrize("layout", ["beir", "msmarco"])
+def test_a_negative_with_the_text_of_its_positive_is_counted(tmp_path, layout):
+    if layout == "beir":
+        corpus = [*CORPUS, {"_id": "d5", "title": "", "text": "Bread. "}]
+        folder = beir(tmp_path / "b", corpus, train="q2\td2\t1\nq2\td5\t0\nq2\td3\t0\n")
+    else:
+        folder = tmp_path / "m"
+        folder.mkdir()
+        (folder / "collection.tsv").write_text("2\tBread.\n3\tGlaze\n")
+        (folder / "queries.train.tsv").write_text("7\ttwo?\n")
+        (folder / "qidpidtriples.train.tsv").write_text("7\t2\t3\n7\t2\t2\n")
+    rows, wrong, _ = read(tmp_path / "s", folder)
+    assert rows == [row("two?", "Bread.", "Glaze"), row("two?", "Bread.")][: len(rows)] and wrong == [f"1 {OWN}"]
+    assert len(rows) == (1 if layout == "beir" else 2)
 
 
 def test_each_text_of_beir_may_name_its_language(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from data_prep.builders.row import Row, item_id
 from data_prep.reading.fields import shown
-from data_prep.sources.pairs.examples import OWN
+from data_prep.sources.pairs.examples import NULLS, OWN
 from hbt_jax.errors import InputError
 from tests.data_prep.sources.pairs.small_files import FLAGEMBEDDING, TEVATRON, read, write
 
@@ -60,7 +60,8 @@ def test_each_positive_is_a_row_with_its_score_and_those_of_the_negatives(tmp_pa
 ])  # fmt: skip
 def test_columns_of_sentence_transformers(tmp_path, more, negatives, scores):
     given = write(tmp_path / "a.jsonl", [{"anchor": "q", "positive": "p", **more}])
-    assert read(tmp_path / "s", given)[:2] == ([row("q", "p", negatives, **scores)], [])
+    left_out = [f"1 {NULLS}"] if None in more.values() else []
+    assert read(tmp_path / "s", given)[:2] == ([row("q", "p", negatives, **scores)], left_out)
 
 
 @pytest.mark.parametrize("asked", ["anchor", "query", "question"])
@@ -127,6 +128,7 @@ BAD_ROWS = [
     ([PAIR, {**PAIR, "score": 1}], "scores of the positives, but FILE:1 has none: expected a teacher's scores in"),
     ([PAIR, {**PAIR, "positive": " "}], "positive is empty: expected a text"),
     ([PAIR, {**PAIR, "positive": 4}], "positive is 4: expected a string"),
+    ([PAIR, {**PAIR, "negative": 4}], "negative is 4: expected a text, or a list of texts"),
     ([PAIR, {"anchor": "q", "negative": "p"}],
      "the columns are 'anchor', 'negative': expected one of anchor, query, question and one of positive, answer,"),
     ([PAIR, {**PAIR, "negative_1": "n", "negative_2": "m", "score": 3}],

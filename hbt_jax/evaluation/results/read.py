@@ -13,10 +13,9 @@ from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SETTINGS
 from hbt_jax.evaluation.results.result import PER_QUERY, RESULTS
-from hbt_jax.evaluation.streamed.metrics import NDCG
 
 COMPARED = (*SETTINGS, RANK_DISTANCE)  # the settings, in the metric asked for, and the rank distance
-_CROSS_LINGUAL_METRICS = {False: "map", True: NDCG}  # by whether candidates are streamed: the one written by language
+_CROSS_LINGUAL_METRICS = {False: "map", True: "ndcg@10"}  # by whether candidates are streamed
 _MUST_MATCH = ("candidate_text",)  # settings that determine what is ranked
 _FREE_DEFINITIONS = ("layer_probe", "robustness")  # of values that are not compared
 _SHOWN = 60  # characters of a wrong value that a message repeats

@@ -8,6 +8,8 @@ import pytest
 from hbt_jax.training.metrics_log import read_metrics
 from tests.launch.test_commands import run
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--batching=joint", "--joint_languages=4", "--global_batch=32", "--query_length=24", "--passage_length=24",
          "--steps=6", "--log_every=1", "--dropout=0", "--learning_rate=1e-3", "--validate_every=3",
          "--validation_batches=2"]  # fmt: skip

@@ -19,6 +19,8 @@ from tests.interchange import make_models
 from tests.launch.test_commands import run
 from tests.mining.make_cross_encoder import cross_encoder_of
 
+pytestmark = pytest.mark.slow
+
 PAIRS = 16
 TRAIN = [f"--global_batch={PAIRS}", "--batching=x-x-mono", "--steps=1", "--log_every=1", "--dropout=0", "--negatives=1",
          "--query_length=24", "--passage_length=24", "--compute_dtype=float32",

@@ -35,6 +35,7 @@ def pretrained(few_facts, tmp_path_factory):
     return folder, root / "store"
 
 
+@pytest.mark.slow
 def test_adapters_are_trained_evaluated_and_exported(pretrained, few_facts, tmp_path):
     folder, store = pretrained
     adapters = ["--lora_rank=2", "--lora_layers=0", "--lora_targets=query,value,expand"]

@@ -136,6 +136,7 @@ def test_resume_on_another_mesh_is_the_same_up_to_rounding(tmp_path, straight):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [True, False])
 def test_a_run_goes_on_from_8_devices_to_4_and_to_1_where_it_was_in_the_data(tmp_path, straight, split, monkeypatch):
     monkeypatch.setattr(ToyBatches, "starts", [])

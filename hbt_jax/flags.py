@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 bad flags or input (one clear line), 3 stopped by a signal after saving, 1 anything else.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import errno
@@ -36,7 +37,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 3
 
 _ADVICE = {  # errors of the system on files and folders, wherever they were met
-    errno.ENAMETOOLONG: "choose a shorter name; some bytes are needed for those of temporary files",
+    errno.ENAMETOOLONG: "choose a shorter name; temporary files beside it have a suffix as well",
     errno.ELOOP: "its links lead to each other: name another",
     errno.EACCES: "change its permissions, or name another",
     errno.EPERM: "change its permissions, or name another",
@@ -216,8 +217,9 @@ def run_command(
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.ERROR)  # libraries' notes; commands print their own
         main(arguments)
-        with named_errors("standard output"):
-            sys.stdout.flush()
+        if sys.stdout is not None:  # as in a process that was started with its output closed
+            with named_errors("standard output"):
+                sys.stdout.flush()
 
     try:
         app.run(guarded, flags_parser=_parse)
@@ -236,7 +238,8 @@ def run_command(
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
-        print("stopped: the program that read the output has ended", file=sys.stderr)
+        with contextlib.suppress(BrokenPipeError):  # of 2>&1, the reader of both is gone
+            print("stopped: the program that read the output has ended", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         line = _about_place(error)

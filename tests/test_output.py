@@ -96,7 +96,6 @@ def test_ctrl_c_ends_a_command_in_one_line():
 @pytest.mark.parametrize(
     ("output", "code", "said"),
     [
-        ("| head -n 0", 3, "stopped: the program that read the output has ended"),
         ("> /dev/full", 2, "error: no space left on the disk of "),
         ("> /dev/null", 0, ""),
     ],
@@ -108,6 +107,27 @@ def test_an_output_that_takes_no_more_is_one_line(lines, output, code, said):
         check=False,
     )  # fmt: skip
     assert ended.returncode == code and ended.stderr.startswith(said) and ended.stderr.count("\n") == bool(said)
+
+
+@pytest.mark.parametrize("lines", [2, 100_000])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_reader_that_has_ended_is_one_line(lines, both):
+    """As of `| head`, and of `2>&1 | head`, where nobody can be told."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    ended = subprocess.run(
+        [sys.executable, "-c", WRITES.format(lines)], cwd=ROOT, stdout=writes,
+        stderr=subprocess.STDOUT if both else subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writes)
+    said = None if both else "stopped: the program that read the output has ended\n"
+    assert (ended.returncode, ended.stderr) == (3, said)
+
+
+def test_a_command_whose_output_is_closed_is_done():
+    program = f"{shlex.quote(sys.executable)} -c {shlex.quote(WRITES.format(2))}"
+    ended = subprocess.run(["bash", "-c", f"{program} >&-"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_every_entry_point_goes_through_it():

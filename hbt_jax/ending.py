@@ -27,7 +27,7 @@ def before_sudden_end(action: Callable[[], object]) -> Iterator[None]:
 
 def end_at_once(code: int) -> None:
     """Runs the actions of `before_sudden_end`, latest first, and ends the process; their errors are ignored."""
-    for action in reversed(_actions):
+    for action in reversed([*_actions]):  # the other threads go on, and may leave their blocks
         with contextlib.suppress(Exception):
             action()
     for stream in (sys.stdout, sys.stderr):

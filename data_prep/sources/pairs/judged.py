@@ -152,7 +152,8 @@ def _judgements(judged: Judged) -> Iterator[tuple[str, str, tuple[str, ...], flo
 
 def _cells(line: str) -> list[str]:
     """The cells between tabs, or between white space in a line without tabs; none of a blank line."""
-    return [cell.strip() for cell in line.split("\t")] if "\t" in line.strip() else line.split()
+    line = line.rstrip()
+    return [cell.strip() for cell in line.split("\t")] if "\t" in line.lstrip() else line.split()
 
 
 def _triple(place: str, cells: list[str]) -> tuple[str, tuple[str, str], float]:

@@ -42,7 +42,7 @@ def test_of_beir_grades_above_zero_are_rows_and_the_others_negatives(tmp_path, m
 
 def test_cells_of_judgements_are_between_tabs_and_blank_lines_are_none(tmp_path):
     corpus = [*CORPUS, {"_id": "d 1", "title": "", "text": "Frost."}, {"_id": "1", "title": "", "text": "Never."}]
-    rows, wrong, _ = read(tmp_path / "s", beir(tmp_path / "b", corpus, train="q1\td 1\t1\n\nq2 d2 2\nq2 0 d3 0\n \n"))
+    rows, wrong, _ = read(tmp_path / "s", beir(tmp_path / "b", corpus, train="q1\td 1\t1\t\n\nq2 d2 2\nq2 0 d3 0\n \n"))
     assert rows == [row("one?", "Frost."), row("two?", "Bread.", "Glaze")] and not wrong
 
 

@@ -3,9 +3,12 @@
 PYTHONPATH=.ci python -m pytest -p one_of_each
 """
 
+import pytest
 
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Keeps the first variant of each test."""
+    """Keeps the first variant of each test that -m and -k leave."""
     first = {}
     for item in items:
         first.setdefault(item.nodeid.partition("[")[0], item)

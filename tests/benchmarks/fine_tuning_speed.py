@@ -3,8 +3,8 @@
 
     python tests/benchmarks/fine_tuning_speed.py --model=FOLDER --store=STORE [--batching=hybrid] [--steps=60]
 
-Both train on the same pairs of a store, in batches of --global_batch, with the in-batch loss, AdamW, the same prefixes
-and the same maximum lengths.  sentence-transformers reads its texts as strings, of which what exceeds a length is
+Both train on the same pairs of a store, in batches of --global_batch (sentence-transformers shuffles them), with the
+in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-transformers reads its texts as strings, of which what exceeds a length is
 already cut, and pads each batch to its longest text; it gets MultipleNegativesRankingLoss, autocast for bfloat16 and
 its own default optimizer.  Each side is a process of its own, since the two slow each other in one; they take turns,
 with the same allocator settings.  The first --warmup steps, in which either side starts and compiles, are not timed.
@@ -31,6 +31,7 @@ from hbt_jax.errors import InputError  # noqa: E402
 _ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
 _LEARNING_RATE = 2e-5
 _TEMPERATURE = 0.02
+_LOG_EVERY = 10  # steps of an interval whose rate is read
 _LENGTHS = {"query": 32, "passage": 128}  # prefix and special tokens included
 
 
@@ -70,7 +71,7 @@ def ours(given) -> float:
             *(sys.executable, str(ROOT / "launch" / "train.py"), f"--workdir={folder}/run", f"--model={given.model}"),
             *(f"--stores={given.store}", f"--batching={given.batching}", f"--global_batch={given.global_batch}"),
             *(f"--compute_dtype={given.compute_dtype}", f"--steps={given.steps}", f"--learning_rate={_LEARNING_RATE}"),
-            *(f"--temperature={_TEMPERATURE}", "--dropout=0", "--log_every=10"),
+            *(f"--temperature={_TEMPERATURE}", "--dropout=0", f"--log_every={_LOG_EVERY}"),
             *(f"--{side}_length={length}" for side, length in _LENGTHS.items()),
         ]
         _run(command)
@@ -149,8 +150,11 @@ def main(_: list[str]) -> None:
 
     given = flags.FLAGS
     require(["model", "store"])
-    if not 0 < given.warmup < given.steps:
-        raise InputError(f"--warmup={given.warmup}: expected 1 to {given.steps - 1}, fewer than --steps={given.steps}")
+    if given.warmup % _LOG_EVERY or not 0 < given.warmup <= given.steps - _LOG_EVERY:
+        raise InputError(
+            f"--warmup={given.warmup} --steps={given.steps}: expected a warm-up of whole intervals of {_LOG_EVERY} steps,"
+            " and an interval or more after it"
+        )
     if given.child:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
         print(json.dumps(ours(given) if given.child == "ours" else theirs(given)))

@@ -4,11 +4,11 @@
     python tests/benchmarks/fine_tuning_speed.py --model=FOLDER --store=STORE [--batching=hybrid] [--steps=60]
 
 Both train on the same pairs of a store, in batches of --global_batch (sentence-transformers shuffles them), with the
-in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-transformers reads its texts as strings, of which what exceeds a length is
-already cut, and pads each batch to its longest text; it gets MultipleNegativesRankingLoss, autocast for bfloat16 and
-its own default optimizer.  Each side is a process of its own, since the two slow each other in one; they take turns,
-with the same allocator settings.  The first --warmup steps, in which either side starts and compiles, are not timed.
-Prints both rates and, last, the median of the rounds' ratios.
+in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-transformers reads its texts as strings,
+of which what exceeds a length is already cut, and pads each batch to its longest text; it gets
+MultipleNegativesRankingLoss, autocast for bfloat16 and its own default optimizer.  Each side is a process of its own,
+since the two slow each other in one; they take turns, with the same allocator settings.  The first --warmup steps, in
+which either side starts and compiles, are not timed.  Prints both rates and, last, the median of the rounds' ratios.
 """
 
 import json
@@ -152,8 +152,8 @@ def main(_: list[str]) -> None:
     require(["model", "store"])
     if given.warmup % _LOG_EVERY or not 0 < given.warmup <= given.steps - _LOG_EVERY:
         raise InputError(
-            f"--warmup={given.warmup} --steps={given.steps}: expected a warm-up of whole intervals of {_LOG_EVERY} steps,"
-            " and an interval or more after it"
+            f"--warmup={given.warmup} --steps={given.steps}: expected a warm-up of whole intervals of {_LOG_EVERY}"
+            " steps, and an interval or more after it"
         )
     if given.child:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])

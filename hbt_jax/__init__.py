@@ -89,6 +89,8 @@ and those of `everywhere` mean the same in all.  Digits in a suffix are sizes.
         T  groups of a block
         X  pairs of a query and a candidate that are scored exactly
     evaluation.streamed
+        I  different queries
+        P  pools
         K  candidates kept for each query
         k  the first k of them
         M  passages that may have a copy

@@ -54,9 +54,9 @@ def of_memory(stops):
 
 
 def of_stream(stops):
-    grades = [{"a": 1, "b": 2}, {"ü": 0}, {"a": 3}]
+    grades = [{"de:a": 1, "de:b": 2}, {"de:ü": 0}, {"de:a": 3}]
     benchmark = types.SimpleNamespace(
-        queries=Queries(["de:0", "de:1", "de:2"]), grades=Grades(grades) if stops else grades
+        asked=Queries(["de:0", "de:1", "de:2"]), joint_grades=Grades(grades) if stops else grades
     )
     return results.write_qrels, benchmark, "de:0 0 de:a 1\nde:0 0 de:b 2\nde:1 0 de:ü 0\nde:2 0 de:a 3\n"
 

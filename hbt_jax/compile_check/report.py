@@ -93,7 +93,8 @@ def _head(found: Mapping) -> list[str]:
     return f"""# What the flag files for TPUs need and move
 
 No TPU was used: the real update and the real evaluator were compiled ahead of time for each slice, and the programs
-were counted. Times are estimates from peak rates (see the end), not measurements. Written by
+were counted. Times are estimates from peak rates (see the end), not measurements. [Training](training.md) says how to
+check a configuration of your own. Written by
 
 <!-- takes many minutes -->
 ```

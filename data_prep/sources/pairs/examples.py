@@ -3,8 +3,9 @@
 import collections
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from data_prep.builders.row import BadRow, Dropped, Respelled, Row, item_id, respelled
 from data_prep.sources.pairs.layouts import Example, Passage
@@ -14,6 +15,7 @@ from hbt_jax.text_identity import identity_text
 NULLS = "negatives that are null or an empty cell"
 OWN = "negatives that are a positive of their own row"
 _BATCH = 1024  # examples in memory
+_T = TypeVar("_T")
 
 
 def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | BadRow | Dropped | Respelled]:
@@ -36,8 +38,7 @@ def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | 
             yield Dropped(NULLS, example.nulls)
         asked, answers = example.languages
         query = {asked: example.query}
-        own = {identity_text(passage.text) for passage in example.positives}
-        negatives = [passage for passage in example.negatives if identity_text(passage.text) not in own]
+        negatives = without_own(example.negatives, example.positives, lambda passage: identity_text(passage.text))
         if len(negatives) < len(example.negatives):
             yield Dropped(OWN, len(example.negatives) - len(negatives))
         group = f"query {asked} {example.query_id}" if example.query_id else f"query {item_id(query)}"
@@ -46,6 +47,12 @@ def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | 
         for passage in example.positives:
             yield Row(query, {answers: passage.text}, texts, group, passage.score, scores)
     yield from respelled(written)
+
+
+def without_own(negatives: Sequence[_T], positives: Iterable[_T], key: Callable[[_T], str]) -> list[_T]:
+    """The negatives whose key is that of no positive."""
+    own = {*map(key, positives)}
+    return [one for one in negatives if key(one) not in own]
 
 
 def _consistent(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Example | BadRow]:

@@ -22,7 +22,7 @@ from data_prep.reading.fields import language, text
 from data_prep.reading.line_files import decoded, lines
 from data_prep.scratch.id_index import IdIndex
 from data_prep.scratch.sorted_groups import sorted_groups
-from data_prep.sources.pairs.examples import OWN, other_text
+from data_prep.sources.pairs.examples import OWN, other_text, without_own
 from data_prep.sources.pairs.layouts import document_text
 from data_prep.sources.pairs.record_files import records
 from data_prep.sources.pairs.texts_by_id import TextsById
@@ -182,17 +182,10 @@ def _from_triples(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path
             continue
         (query, positive, negative), _ = judgement
         asked, answer = queries[query], corpus[positive]
-        others, same = _without([corpus[negative]], [answer])
-        if same:
-            yield Dropped(OWN, same)
-        yield Row(asked, answer, others, f"query {item_id(asked)}")
-
-
-def _without(negatives: list[dict[str, str]], own: list[dict[str, str]]) -> tuple[tuple[dict[str, str], ...], int]:
-    """The negatives that are no positive of their row, and how many are."""
-    answers = {*map(item_id, own)}
-    others = tuple(one for one in negatives if item_id(one) not in answers)
-    return others, len(negatives) - len(others)
+        others = without_own([corpus[negative]], [answer], item_id)
+        if not others:
+            yield Dropped(OWN)
+        yield Row(asked, answer, tuple(others), f"query {item_id(asked)}")
 
 
 def _from_grades(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path) -> Iterator[Row | BadRow | Dropped]:
@@ -219,11 +212,12 @@ def _from_grades(judged: Judged, queries: _Texts, corpus: _Texts, scratch: Path)
             yield Dropped(NOT_RELEVANT)
         asked = queries[query]
         answers = [corpus[number] for number in relevant]
-        negatives, same = _without([corpus[number] for number, grade in grades.items() if grade <= 0], answers)
-        if same and relevant:
-            yield Dropped(OWN, same)
+        judged_wrong = [corpus[number] for number, grade in grades.items() if grade <= 0]
+        negatives = without_own(judged_wrong, answers, item_id)
+        if len(negatives) < len(judged_wrong) and relevant:
+            yield Dropped(OWN, len(judged_wrong) - len(negatives))
         for answer in answers:
-            yield Row(asked, answer, negatives, f"query {item_id(asked)}")
+            yield Row(asked, answer, tuple(negatives), f"query {item_id(asked)}")
     yield from wrong
 
 

@@ -294,19 +294,18 @@ def _needed(place: str, record: Mapping, name: str) -> object:
     return record[name]
 
 
-def _listed(place: str, name: str, value: object) -> list:
+def _listed(place: str, name: str, value: object, expected: str = "a list") -> list:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise BadRow(f"{place}: {name} is {shown(value)}: expected a list")
+        raise BadRow(f"{place}: {name} is {shown(value)}: expected {expected}")
     return value
 
 
 def _texts(place: str, name: str, value: object) -> list[str]:
     otherwise = "expected a text, or null for no negative" if _of_negatives(name) else "expected a text"
-    if value is not None and not isinstance(value, list):
-        raise BadRow(f"{place}: {name} is {shown(value)}: expected a text, or a list of texts")
-    return [text(place, f"{name}[{index}]", one, otherwise) for index, one in enumerate(value or [])]
+    found = _listed(place, name, value, "a text, or a list of texts")
+    return [text(place, f"{name}[{index}]", one, otherwise) for index, one in enumerate(found)]
 
 
 def _numbers(place: str, name: str, values: Sequence) -> list[float]:

@@ -21,18 +21,17 @@ _NEEDED = (
 _HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?"
 
 
-def find(name: str, given: str = "") -> Path:
+def find(name: str, given: str) -> Path:
     """The folder that a name refers to.
 
     Args:
       name: an existing folder; otherwise a hub id, which huggingface_hub downloads or finds in its cache, as its
         variables HF_HOME, HF_HUB_OFFLINE and HF_TOKEN say.
-      given: what gave the name, for messages; empty: `--model=NAME`.
+      given: what gave the name, for messages, such as `--model=NAME`.
 
     Raises:
       InputError: there is no such folder or model, or it cannot be downloaded.
     """
-    given = given or f"--model={name}"
     path = Path(name)
     if name and path.is_dir():
         return path

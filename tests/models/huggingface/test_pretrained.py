@@ -670,7 +670,7 @@ def test_only_files_that_are_needed_are_fetched(monkeypatch):
     monkeypatch.setattr(
         huggingface_hub, "snapshot_download", lambda name, **given: asked.update(given, name=name) or str(GOLDEN)
     )
-    assert find("some-one/some-model") == GOLDEN
+    assert find("some-one/some-model", "--model=some-one/some-model") == GOLDEN
     needed = {
         "config.json", "model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "sentencepiece.bpe.model", "vocab.txt",

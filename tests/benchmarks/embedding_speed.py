@@ -14,7 +14,6 @@ import os
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,8 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.errors import InputError  # noqa: E402
-
-_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
+from tests.benchmarks import apart  # noqa: E402
 
 
 def xquad_texts(folder: pathlib.Path, count: int) -> list[str]:
@@ -95,18 +93,9 @@ def child(given) -> None:
 
 def measured(given, who: str, vectors: pathlib.Path, batch_sizes: list[str]) -> tuple[float, int]:
     """What a child process of its own says."""
-    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}", f"--vectors={vectors}"]
+    own = {"child": who, "vectors": vectors, "batch_sizes": ",".join(batch_sizes)}
     names = ("model", "xquad_r", "texts", "threads", "compute_dtype")
-    command += [f"--{name}={getattr(given, name)}" for name in names]
-    tunables = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, "TOKENIZERS_PARALLELISM": "true"}
-    ended = subprocess.run(
-        [*command, f"--batch_sizes={','.join(batch_sizes)}"],
-        env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    if ended.returncode:
-        raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
-    rate, number = json.loads(ended.stdout.splitlines()[-1])
+    rate, number = apart.said_by_child(__file__, given, names, own, {"TOKENIZERS_PARALLELISM": "true"})
     return rate, number
 
 

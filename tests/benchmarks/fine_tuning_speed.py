@@ -15,20 +15,18 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-import numpy as np
 from absl import flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.errors import InputError  # noqa: E402
+from tests.benchmarks import apart  # noqa: E402
 
-_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
 _LEARNING_RATE = 2e-5
 _TEMPERATURE = 0.02
 _LOG_EVERY = 10  # steps of an interval whose rate is read
@@ -65,19 +63,19 @@ def planned_texts(given) -> dict[str, list[str]]:
 
 
 def ours(given) -> float:
-    """Pairs a second of launch/train.py: the median of its intervals after the warm-up."""
+    """Pairs a second of launch/train.py after the warm-up; its intervals are equally long."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            *(sys.executable, str(ROOT / "launch" / "train.py"), f"--workdir={folder}/run", f"--model={given.model}"),
+            *(str(ROOT / "launch" / "train.py"), f"--workdir={folder}/run", f"--model={given.model}"),
             *(f"--stores={given.store}", f"--batching={given.batching}", f"--global_batch={given.global_batch}"),
             *(f"--compute_dtype={given.compute_dtype}", f"--steps={given.steps}", f"--learning_rate={_LEARNING_RATE}"),
             *(f"--temperature={_TEMPERATURE}", "--dropout=0", f"--log_every={_LOG_EVERY}"),
             *(f"--{side}_length={length}" for side, length in _LENGTHS.items()),
         ]
-        _run(command)
+        apart.output_of("launch/train.py", command, {})
         written = pathlib.Path(folder) / "run" / "metrics.jsonl"
         rows = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
-    return statistics.median(row["pairs_per_second"] for row in rows if row["step"] > given.warmup)
+    return statistics.harmonic_mean([row["pairs_per_second"] for row in rows if row["step"] > given.warmup])
 
 
 def theirs(given) -> float:
@@ -128,20 +126,10 @@ def theirs(given) -> float:
     return (len(ends) - given.warmup) * given.global_batch / (ends[-1] - ends[given.warmup - 1])
 
 
-def _run(command: list[str]) -> str:
-    tunables = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, "TOKENIZERS_PARALLELISM": "false"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
-    if ended.returncode:
-        raise InputError(f"{command[1]} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
-    return ended.stdout
-
-
 def measured(given, who: str) -> float:
     """What a child process of its own says."""
     names = ("model", "store", "batching", "global_batch", "compute_dtype", "steps", "warmup", "threads")
-    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}"]
-    return json.loads(_run([*command, *(f"--{name}={getattr(given, name)}" for name in names)]).splitlines()[-1])
+    return apart.said_by_child(__file__, given, names, {"child": who}, {"TOKENIZERS_PARALLELISM": "true"})
 
 
 def main(_: list[str]) -> None:
@@ -167,7 +155,7 @@ def main(_: list[str]) -> None:
             f"round {turn + 1}: hbt_jax {own:.2f} pairs/s, SentenceTransformerTrainer {their:.2f}: {ratios[-1]:.2f}",
             flush=True,
         )
-    print(f"{given.compute_dtype}, {given.batching}: {np.median(ratios):.2f} times as many pairs a second")
+    print(f"{given.compute_dtype}, {given.batching}: {statistics.median(ratios):.2f} times as many pairs a second")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import os
 import pathlib
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,8 +31,8 @@ sys.path.insert(0, str(ROOT))
 
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.languages import XQUAD_R  # noqa: E402
+from tests.benchmarks import apart  # noqa: E402
 
-_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
 _LANGUAGES = tuple(XQUAD_R)
 _NOISE = 2.0  # norm of what tells a query from the centre of its relevant candidates, which are of norm 1
 _MIB = 2**20
@@ -143,17 +142,9 @@ def peer(given, scores: pathlib.Path) -> dict:
 
 def measured(given, who: str, scores: pathlib.Path) -> dict:
     """What a child process of its own says."""
-    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}", f"--scores={scores}"]
     names = ("queries", "candidates", "width", "relevant", "peer_queries", "threads")
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "NUMBA_NUM_THREADS": str(given.threads)}
-    environment["GLIBC_TUNABLES"] = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
-    ended = subprocess.run(
-        [*command, *(f"--{name}={getattr(given, name)}" for name in names)],
-        env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    if ended.returncode:
-        raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
-    return json.loads(ended.stdout.splitlines()[-1])
+    threads = {"NUMBA_NUM_THREADS": str(given.threads)}
+    return apart.said_by_child(__file__, given, names, {"child": who, "scores": scores}, threads)
 
 
 def main(_: list[str]) -> None:

@@ -18,7 +18,6 @@ import os
 import pathlib
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,9 +28,8 @@ from absl import flags
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hbt_jax.errors import InputError  # noqa: E402
+from tests.benchmarks import apart  # noqa: E402
 
-_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
 _TIE = 1e-6
 _MIB = 2**20
 _ROWS = 8192
@@ -90,17 +88,11 @@ def child(given) -> None:
 
 def measured(given, who: str, kind: str, found: pathlib.Path) -> tuple[float, int, float]:
     """What a child process of its own says of one method, or of "faiss"."""
-    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}", f"--found={found}"]
     names = ("queries", "candidates", "width", "depth", "clusters", "threads")
-    command += [f"--{name}={getattr(given, name)}" for name in names] + [f"--kind={kind}"]
-    tunables = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
     threads = {f"{library}_NUM_THREADS": str(given.threads) for library in ("OMP", "OPENBLAS")}
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables, **threads}
-    environment.pop("OPENBLAS_CORETYPE", None)  # each side's BLAS shall take its best kernel
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
-    if ended.returncode:
-        raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
-    return tuple(json.loads(ended.stdout.splitlines()[-1]))
+    best_kernel = {"OPENBLAS_CORETYPE": None}  # each side's BLAS takes the one that it finds best
+    own = {"child": who, "found": found, "kind": kind}
+    return tuple(apart.said_by_child(__file__, given, names, own, threads | best_kernel))
 
 
 def agreement(ours_file: pathlib.Path, faiss_file: pathlib.Path) -> tuple[float, int, int]:

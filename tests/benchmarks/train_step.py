@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -26,9 +25,8 @@ from absl import flags
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hbt_jax.errors import InputError  # noqa: E402
+from tests.benchmarks import apart  # noqa: E402
 
-_ALLOCATOR = "hugetlb=1 mmap_max=0 trim_threshold=17179869184 top_pad=268435456"  # huge pages, kept by the process
 _LEARNING_RATE = 2e-5
 _TEMPERATURE = 0.05
 
@@ -123,15 +121,8 @@ def child(given) -> float:
 
 def measured(given, who: str) -> float:
     """What a child process of its own says."""
-    command = [sys.executable, str(pathlib.Path(__file__).resolve()), f"--child={who}"]
     names = ("model", "compute_dtype", "pairs", "query_length", "passage_length", "steps", "threads", "vocabulary")
-    command += [f"--{name}={getattr(given, name)}" for name in names]
-    tunables = ":".join(f"glibc.malloc.{setting}" for setting in _ALLOCATOR.split())
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "GLIBC_TUNABLES": tunables}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
-    if ended.returncode:
-        raise InputError(f"--child={who} failed: {(ended.stderr.strip() or 'no message').splitlines()[-1]}")
-    return json.loads(ended.stdout.splitlines()[-1])
+    return apart.said_by_child(__file__, given, names, {"child": who}, {})
 
 
 def main(_: list[str]) -> None:

@@ -146,6 +146,14 @@ def _check_places(given: Mapping[str, str], remote: Iterable[str], local: Contai
                 check_local(called, text, shown)
 
 
+def _check_current_folder() -> None:
+    """Raises InputError if the folder in which the command was started has been removed since."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise InputError("the current folder no longer exists: change to another and repeat the command") from error
+
+
 def _texts(value: object) -> list[str]:
     """The texts in a flag's value."""
     return [text for text in (value if isinstance(value, list | tuple) else [value]) if isinstance(text, str)]
@@ -207,6 +215,7 @@ def run_command(
     escape_what_cannot_be_shown()
 
     def guarded(arguments: list[str]) -> None:
+        _check_current_folder()
         given = arguments[1:]
         if len(given) > len(names):
             raise InputError(f"unexpected argument {given[len(names)]!r}: options are written --NAME=VALUE")

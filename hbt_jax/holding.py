@@ -254,7 +254,13 @@ def _let_go(record: Path) -> None:
 def _make(folder: Path) -> set[Path]:
     """Makes a folder; returns those that were missing, parents included."""
     missing = {one for one in (folder, *folder.parents) if not one.exists()}
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        if not Path(error.filename).parent.is_dir():
+            raise
+        # Its parent is there: a file system in which no folder can be made, such as /proc.
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), error.filename) from error
     return missing
 
 

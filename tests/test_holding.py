@@ -321,3 +321,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
         with pytest.raises(InputError, match="cannot write there: .*file is not a folder"), \
              held(tmp_path / path, "--out", beside=beside):  # fmt: skip
             pass
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
+@pytest.mark.parametrize("path", ["/proc/hbt", "/proc/hbt/out"])
+def test_a_file_system_without_new_folders_is_one_line(path):
+    message = f"{path}: cannot be written .*; name another folder by --out"
+    with pytest.raises(InputError, match=message), held(path, "--out"):
+        pass

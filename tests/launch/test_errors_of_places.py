@@ -65,3 +65,12 @@ def test_a_name_that_is_too_long_is_said(tmp_path, command, arguments):
     )
     assert ended.returncode == 2 and "File name too long: choose a shorter name" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_a_current_folder_that_was_removed_is_said(tmp_path):
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    script = f"cd {folder} && rmdir {folder} && {sys.executable} {ROOT / 'launch' / 'compare.py'} --a=a --b=b --out=c"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: the current folder no longer exists: change to another and repeat the command\n"

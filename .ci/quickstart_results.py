@@ -17,20 +17,20 @@ sys.stdout.reconfigure(errors="backslashreplace")  # on any output encoding
 MARGIN = 0.10  # of mAP, above the untrained model's
 TOLERANCE = 0.05  # of mAP and recall: more than two standard deviations of README.md's runs with three seeds
 SETTINGS = {"monolingual": "monolingual", "cross-lingual": "cross_lingual", "multilingual": "multilingual"}
-METRICS = ("map", "recall@1", "recall@10")
+METRICS = ("map", "recall@1", "recall@10", "R@1", "R@10")
 
 
 def printed(text: str) -> dict[str, dict]:
     """The figures in README.md by "untrained" and "trained".
 
-    Each has "queries", "candidates", "release" (of CLDR) and of each setting [mAP, R_cap@1, R_cap@10].
+    Each has "queries", "candidates", "release" (of CLDR) and of each setting [mAP, R_cap@1, R_cap@10, R@1, R@10].
     """
     found = {}
     for block, start, queries, candidates in re.findall(
         r"^((untrained weights, )?facts: ([\d,]+) queries and ([\d,]+) candidates.*\n(?: .*\n)+)", text, re.MULTILINE
     ):
-        rows = re.findall(r"^ +([a-z-]+) +([\d.]+) +([\d.]+) +([\d.]+) ", block, re.MULTILINE)
-        figures = {SETTINGS[name]: list(map(float, values)) for name, *values in rows if name in SETTINGS}
+        rows = re.findall(r"^ +([a-z-]+)((?: +[\d.]+){5}) ", block, re.MULTILINE)
+        figures = {SETTINGS[name]: list(map(float, values.split())) for name, values in rows if name in SETTINGS}
         counts = {"queries": int(queries.replace(",", "")), "candidates": int(candidates.replace(",", ""))}
         found["untrained" if start else "trained"] = counts | figures
     release = re.search(r"facts from CLDR (\d+)", text)

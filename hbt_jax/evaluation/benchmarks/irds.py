@@ -8,6 +8,7 @@ against documents in another language, which are how CLIR's data sets are publis
 """
 
 import importlib.util
+from collections.abc import Iterable
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
@@ -38,8 +39,9 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
             f"{flag}: it has no {' and no '.join(missing)}: expected an id with all three, such as .../test"
         )
     try:
-        queries = _rows(flag, data.queries_iter(), "query_id", data.queries_lang() or language)
-        documents = _rows(flag, data.docs_iter(), "doc_id", data.docs_lang() or language)
+        stated = [data.queries_lang(), data.docs_lang()]
+        queries = _rows(flag, data.queries_iter(), "query_id", stated[0] or language)
+        documents = _rows(flag, data.docs_iter(), "doc_id", stated[1] or language)
         judgements = list(data.qrels_iter())
     except (OSError, RuntimeError) as error:
         raise InputError(f"{flag}: ir_datasets cannot get its files: {error}") from error
@@ -52,9 +54,16 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
         else:
             unknown += 1
     notes = [f"{unknown:,} judgements are of queries or documents that the data set does not have"] if unknown else []
+    if language and all(stated) and check_language("--language", language) not in _canonical(flag, stated):
+        codes = " and ".join(dict.fromkeys(stated))
+        notes.append(f"--language={language} is not used: the package says that the texts are in {codes}")
     if again:
         notes.append(f"{again:,} judgements repeat an earlier one of the same query and document, which counts")
     return benchmark_of(name, queries, documents, grades, (f"ir_datasets' {id_}", *notes))
+
+
+def _canonical(flag: str, codes: Iterable[str]) -> set[str]:
+    return {check_language(flag, code) for code in codes}
 
 
 def _rows(flag: str, found, key: str, language: str | None) -> Rows:

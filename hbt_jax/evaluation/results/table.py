@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from hbt_jax.evaluation.measures.metrics import (
     CAPPED,
     METRICS,
+    PLAIN_RECALLS,
     RANK_DISTANCE,
     SETTINGS,
     SIMILARITY_GAP,
@@ -12,6 +13,7 @@ from hbt_jax.evaluation.measures.metrics import (
 )
 
 _HEADS = {"map": "mAP", "ndcg@10": "nDCG@10", "recall@100": "R@100"} | {metric: name for name, metric in CAPPED.items()}
+_RANKED = (*METRICS, *PLAIN_RECALLS)
 _GRADED = ("ndcg@10", "recall@100")  # where not all are ranked
 
 
@@ -23,13 +25,13 @@ def format_table(summary: dict) -> str:
         only monolingual pools, or only cross-lingual ones, and each language or pair of languages has a line.
     """
     is_streamed = "judged" in summary["counts"]
-    metrics = _GRADED if is_streamed else METRICS
+    metrics = _GRADED if is_streamed else _RANKED
     settings = [setting for setting in SETTINGS if summary["metrics"][setting] or not is_streamed]
     beside = "unjudged in top 10" if is_streamed else f"{'rank distance':>13}"
-    heads = "".join(f"{_HEADS[metric]:>{_width(metric)}}" for metric in metrics)
+    heads = "".join(f"{_head(metric):>{_width(metric)}}" for metric in metrics)
     lines = [
         _sizes(summary),
-        f"  {'':14}{heads}   {beside}   worst query languages ({_HEADS[metrics[0]]})",
+        f"  {'':14}{heads}   {beside}   worst query languages ({_head(metrics[0])})",
     ]
     for setting in settings:
         block = summary["metrics"][setting]
@@ -44,8 +46,12 @@ def format_table(summary: dict) -> str:
     return "\n".join([*lines, *layer_probe_lines(summary), *expansion_lines(summary)])
 
 
+def _head(metric: str) -> str:
+    return _HEADS.get(metric, metric)
+
+
 def _width(metric: str) -> int:
-    return max(8, len(_HEADS[metric]) + 2)
+    return max(8, len(_head(metric)) + 2)
 
 
 def _cell(block: dict, metric: str) -> str:

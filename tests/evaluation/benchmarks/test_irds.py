@@ -66,6 +66,13 @@ def test_queries_in_another_language_than_the_documents_are_cross_lingual(librar
         load_benchmark("irds:some/test", "", language="")
 
 
+def test_a_language_that_the_package_does_not_need_is_said(library):
+    benchmark = load_benchmark("irds:some/test", "", language="de")
+    assert benchmark.queries.languages == ["en"]
+    assert benchmark.notes[2] == "--language=de is not used: the package says that the texts are in en"
+    assert not any("not used" in note for note in load_benchmark("irds:some/test", "", language="eng").notes)
+
+
 def test_copies_are_reported_and_judged_as_published(library, monkeypatch):
     documents = [Text("doc_id", f"d{n}", text) for n, text in enumerate(("ﬁn", "fin", "Lima", "f in", "fi\u00adn"))]
     queries = [Text("query_id", f"q{n}", text) for n, text in enumerate(("x y", "x\u00a0y"))]

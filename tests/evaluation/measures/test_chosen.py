@@ -51,6 +51,11 @@ def test_the_written_files_give_the_same(graded, small_embeddings, setting, tmp_
     assert "as RBP(rel=1)" in summary["settings"]["definitions"]["RBP(p=0.8)"]
     table = format_table(summary)
     assert "nDCG@20     P@5  RBP(p=0.8)" in table and "R_cap@10" in table
+    heads = table.splitlines()[1].split()[:5]
+    row = next(line for line in table.splitlines() if line.startswith(f"  {setting} ")).split()[1:6]
+    assert heads == ["mAP", "R_cap@1", "R_cap@10", "R@1", "R@10"]
+    shown = [summary["metrics"][setting][name] for name in ("map", "recall@1", "recall@10", "R@1", "R@10")]
+    assert row == [f"{value:.4f}" for value in shown]
     json.dumps(summary, allow_nan=False)
 
 

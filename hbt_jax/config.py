@@ -21,6 +21,7 @@ TRACKERS = ("wandb", "mlflow")
 SCHEDULES = ("linear", "cosine", "constant")
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "dots", "full")
+ATTENTIONS = AUTO, XLA, SPLASH, CUDNN = "auto", "xla", "splash", "cudnn"
 RESUMES = ("auto", "never", "must")
 CANDIDATE_TEXTS = ("sentence", "sentence+context")
 CONCAT, MEAN_EMBEDDING = "concat", "mean-embedding"
@@ -490,6 +491,12 @@ class MemoryConfig(Part):
         "results of an encoder layer that are computed again for its gradient: none, dots (all but matrix products with"
         " parameters) or full; a CPU needs --scan_layers for it",
         choices=REMATS,
+    )
+    attention: str = option(
+        "auto",
+        "form of attention: xla; or splash, a kernel for TPU, or cudnn, one for GPU, which never hold the scores of a"
+        " row; auto: splash on a TPU for rows of 512 tokens or more, else xla",
+        choices=ATTENTIONS,
     )
     scan_layers: bool | None = option(
         None, "compile one encoder layer and loop over all; unset: on TPU and GPU, but not on CPU"

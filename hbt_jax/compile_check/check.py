@@ -25,6 +25,7 @@ from hbt_jax.compile_check.flops import Flops, matmul_flops
 from hbt_jax.compile_check.roofline import Roofline, roofline
 from hbt_jax.compile_check.stand_in import Case
 from hbt_jax.compile_check.traffic import hbm_bytes
+from hbt_jax.config import XLA
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.batching import row_lengths
 from hbt_jax.evaluation.embedding.embed import encoding, share_tokens
@@ -87,7 +88,7 @@ class Checked:
     Attributes:
       step, encode: the compiled update and evaluator.
       flops: of all chips, of the update as it is.
-      needed: the same without chunks and layers computed again.
+      needed: the same without chunks, and layers and scores computed again.
       moved: collectives of the update.
       logits: those that move scores.
       roofline: times of the update, None if it does not fit.
@@ -123,7 +124,7 @@ def check(case: Case, where: Slice, mesh: Mesh, find_chunk: bool, progress: Call
     progress("compiling the evaluator")
     encode = compile_encode(case, where, mesh)
     flops = step_flops(case, mesh)
-    needed = step_flops(case.with_memory(encode_chunk=0, loss_tile=2**30, remat="none"), mesh)
+    needed = step_flops(case.with_memory(encode_chunk=0, loss_tile=2**30, remat="none", attention=XLA), mesh)
     if not done.text:
         return Checked(done, encode, flops, needed, [], [], None, chunk, [])
     program = hlo.parse(done.text)

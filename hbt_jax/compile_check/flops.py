@@ -59,11 +59,13 @@ def _product(equation: core.JaxprEqn) -> Flops:
 
 
 def _repetitions(equation: core.JaxprEqn) -> int:
-    """Trips of a scan; devices that each run the body of a shard_map."""
+    """Trips of a scan; devices that each run the body of a shard_map; times that a kernel's body runs on its grid."""
     if equation.primitive.name == "shard_map":
         given = equation.params
         axes = given["newly_manual_axes"] if "newly_manual_axes" in given else given["manual_axes"]  # jax 0.10.0's name
         return math.prod(given["mesh"].shape[axis] for axis in axes)
+    if equation.primitive.name == "pallas_call":
+        return math.prod(equation.params["grid_mapping"].grid)
     return equation.params.get("length", 1)
 
 

@@ -34,6 +34,7 @@ def values(case: Case, where: Slice, mesh: Mesh, found: Checked, headroom: float
             "encode_chunk": memory.encode_chunk,
             "loss_tile": memory.loss_tile,
             "remat": memory.remat,
+            "attention": case.step.attention(mesh).on_rows_of(case.text.row_tokens),
             "scan_layers": memory.scan_layers is not False,
             "split_optimizer": memory.split_optimizer,
         },

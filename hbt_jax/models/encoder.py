@@ -9,7 +9,6 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from flax import nnx
 
 from hbt_jax.errors import InputError
 from hbt_jax.models import linear, on_cpu, rotary
+from hbt_jax.models.attention import PLAIN, Attention, Seen, seen_of
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.rotary import RotaryConfig
 
@@ -148,6 +148,7 @@ class Layer(nnx.Module):
         lora: LoraConfig | None = None,
         adapted: tuple[str, ...] = (),
         dtype: jnp.dtype,
+        attention: Attention = PLAIN,
         one_cpu: bool = False,
         wide_gradients: bool = False,
         rngs: nnx.Rngs,
@@ -164,7 +165,7 @@ class Layer(nnx.Module):
             outputs = config.expanded if target == "expand" else config.width
             return nnx.LoRA(inputs, lora.rank, outputs, dtype=dtype, rngs=rngs)
 
-        self.heads, self.one_cpu = config.heads, one_cpu
+        self.heads, self.attention = config.heads, attention
         self.activation = on_cpu.gelu if one_cpu and config.activation == "gelu" else ACTIVATIONS[config.activation]
         self.rotary, self.local = config.rotary, bool(config.rotary) and number in config.rotary.local_layers
         self.theta = config.rotary.theta_of(number) if config.rotary else 0.0
@@ -184,7 +185,7 @@ class Layer(nnx.Module):
         """Layers of one kind have parameters of the same names and compute the same from them."""
         return self.adapted, self.local, self.attention_norm is None
 
-    def __call__(self, hidden_RLD, seen: "Seen", keys_R):
+    def __call__(self, hidden_RLD, seen: Seen, keys_R):
         """float32 [R, L, D] from the same; `seen` says which tokens see which, no keys mean no dropout."""
         keys = _split(keys_R, 2)
         hidden_RLD = self._added(self.attention_norm, hidden_RLD, lambda given: self._attend(given, seen), keys[0])
@@ -204,9 +205,8 @@ class Layer(nnx.Module):
             expanded_RLF = rotary.gated(expanded, self.activation, self.rotary.activated)
         return self._adapted("contract", self.contract(expanded_RLF), expanded_RLF)
 
-    def _attend(self, hidden_RLD, seen: "Seen"):
+    def _attend(self, hidden_RLD, seen: Seen):
         rows, length, width = hidden_RLD.shape
-        mask_RLL = seen.mask_RLL
         mixed = jnp.split(self.query_key_value(hidden_RLD), 3, axis=-1)
         query, key, value = (
             self._adapted(target, part, hidden_RLD).reshape(rows, length, self.heads, width // self.heads)
@@ -215,11 +215,7 @@ class Layer(nnx.Module):
         if self.rotary is not None:
             turn = (seen.positions_RL, self.theta, self.rotary.stretch)
             query, key = rotary.rotated(query, *turn), rotary.rotated(key, *turn)
-            mask_RLL = rotary.within(mask_RLL, seen.positions_RL, self.rotary.window) if self.local else mask_RLL
-        if self.one_cpu:
-            attended = on_cpu.attention(query, key, value, mask_RLL)
-        else:
-            attended = jax.nn.dot_product_attention(query, key, value, mask=mask_RLL[:, None])  # softmax in fp32
+        attended = self.attention(query, key, value, seen, self.rotary.window if self.local else 0)
         attended_RLD = attended.reshape(rows, length, width)
         return self._adapted("attention_output", self.attention_output(attended_RLD), attended_RLD)
 
@@ -233,25 +229,9 @@ class Layer(nnx.Module):
         return _drop_rows(self.dropout, values, keys_R)
 
 
-class Seen(NamedTuple):
-    """Which tokens see which.
-
-    Attributes:
-      mask_RLL: bool, whether they are of one segment.
-      positions_RL: int32, place of each token in its text.
-    """
-
-    mask_RLL: jax.Array
-    positions_RL: jax.Array
-
-
 def _norm(config: EncoderConfig, rngs: nnx.Rngs, parts: ModuleType = nnx) -> nnx.LayerNorm:
     kinds = {"epsilon": config.norm_epsilon, "use_bias": config.norm_bias, "dtype": jnp.float32}
     return parts.LayerNorm(config.width, **kinds, rngs=rngs)
-
-
-def _seen(segments_RL, positions_RL) -> Seen:
-    return Seen(segments_RL[:, :, None] == segments_RL[:, None, :], positions_RL)
 
 
 def _split(keys_R, count: int) -> list:
@@ -288,7 +268,8 @@ class Encoder(nnx.Module):
         matrix products with parameters) or "full" (the whole layer).
       scan_layers: compile one layer and loop over all of them, so that compilation does not grow with their number; the
         parameters are stacked for the loop.  Ignored where layers differ (LoRA or a window in some of them).
-      one_cpu: compute what on_cpu.py has in its way, for one CPU device.
+      attention: the form of attention.
+      one_cpu: compute what else on_cpu.py has in its way, for one CPU device.
       wide_gradients: keep the gradients of layers' kernels in float32 where `dtype` is narrower (linear.py).
     """
 
@@ -300,6 +281,7 @@ class Encoder(nnx.Module):
         dtype: jnp.dtype = jnp.float32,
         remat: str = "none",
         scan_layers: bool = False,
+        attention: Attention = PLAIN,
         one_cpu: bool = False,
         wide_gradients: bool = False,
         rngs: nnx.Rngs,
@@ -308,7 +290,7 @@ class Encoder(nnx.Module):
             return nnx.Embed(rows, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs)
 
         def layer(number: int) -> Layer:
-            options = {"dtype": dtype, "one_cpu": one_cpu, "wide_gradients": wide_gradients}
+            options = {"dtype": dtype, "attention": attention, "one_cpu": one_cpu, "wide_gradients": wide_gradients}
             return Layer(config, number, lora=lora, adapted=lora.on(number) if lora else (), **options, rngs=rngs)
 
         parts = on_cpu if one_cpu else nnx
@@ -340,7 +322,7 @@ class Encoder(nnx.Module):
         first_keys_R, *keys = _split(keys_R, len(self.layers) + 1)
         hidden_RLD = self._embed(tokens_RL, positions_RL, first_keys_R, constrain)
         yield hidden_RLD
-        seen, last = _seen(segments_RL, positions_RL), len(self.layers) - 1
+        seen, last = seen_of(segments_RL, positions_RL), len(self.layers) - 1
         for number, (layer, layer_keys_R) in enumerate(zip(self.layers, keys, strict=True)):
             graph, parameters = nnx.split(layer)
             hidden_RLD = self._layer(graph, constrain)(parameters, hidden_RLD, seen, layer_keys_R)
@@ -353,7 +335,7 @@ class Encoder(nnx.Module):
         """The last hidden states, by a loop over the layers' stacked parameters."""
         first_keys_R, *keys = _split(keys_R, len(self.layers) + 1)
         hidden_RLD = self._embed(tokens_RL, positions_RL, first_keys_R, constrain)
-        seen = _seen(segments_RL, positions_RL)
+        seen = seen_of(segments_RL, positions_RL)
         graph, _ = nnx.split(self.layers[0])
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(nnx.state(layer) for layer in self.layers))
         layer = self._layer(graph, constrain)

@@ -7,10 +7,11 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax.bucket.mirror import files_of
-from hbt_jax.config import OF_MODEL, EmbedConfig, EvalConfig, MineConfig, TextConfig
+from hbt_jax.config import AUTO, OF_MODEL, EmbedConfig, EvalConfig, MineConfig, TextConfig
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name
 from hbt_jax.mesh import has_one_cpu, state_shardings
+from hbt_jax.models.attention import attention_on
 from hbt_jax.models.encoder import Encoder
 from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model, with_text
@@ -88,7 +89,8 @@ def _pretrained(
     tokenizer = load_tokenizer(source.folder)
     check_vocabulary(source, tokenizer)
     own = habits(source, TextConfig(), pooling, normalize)
-    options = {"dtype": jnp.dtype(compute_dtype), "one_cpu": has_one_cpu(mesh)}
+    attention = attention_on(mesh, AUTO, compute_dtype)
+    options = {"dtype": jnp.dtype(compute_dtype), "attention": attention, "one_cpu": has_one_cpu(mesh)}
     abstract = nnx.eval_shape(lambda: Encoder(source.encoder, **options, rngs=nnx.Rngs(0)))
     graph, shapes = nnx.split(abstract, nnx.Param)
     weights, left_out = files.read_parameters(source)

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hbt_jax import mesh as meshes
 from hbt_jax.config import LearningConfig, MemoryConfig, TeachingConfig
 from hbt_jax.data.extras import GUIDE_QUERIES, TEACHER_SCORES
+from hbt_jax.models.attention import PLAIN, Attention, attention_on
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import embed_slots
@@ -76,10 +77,15 @@ class StepConfig:
     memory: MemoryConfig = MemoryConfig()
 
     def graph(self, mesh: Mesh) -> nnx.GraphDef:
-        """The encoder without its parameters; the mesh's platform decides what --scan_layers leaves open."""
+        """The encoder without its parameters; the mesh decides what --scan_layers and --attention leave open."""
         scan = self.memory.scan_layers
         scan = mesh.devices.flat[0].platform != "cpu" if scan is None else scan
-        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(scan, meshes.has_one_cpu(mesh))))
+        forms = scan, self.attention(mesh), meshes.has_one_cpu(mesh)
+        return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(*forms)))
+
+    def attention(self, mesh: Mesh) -> Attention:
+        """The form of attention on a mesh; raises InputError if --attention is not for its devices."""
+        return attention_on(mesh, self.memory.attention, self.compute_dtype)
 
     def initial_state(self) -> TrainState:
         """The state before the first update, from the seed alone."""
@@ -98,13 +104,14 @@ class StepConfig:
         """The trained and the frozen parameters; `nnx.merge_state` is the inverse."""
         return nnx.split_state(parameters, trainable(self.frozen, self.lora), ...)
 
-    def _encoder(self, scan_layers: bool = False, one_cpu: bool = False) -> Encoder:
+    def _encoder(self, scan_layers: bool = False, attention: Attention = PLAIN, one_cpu: bool = False) -> Encoder:
         return Encoder(
             self.encoder,
             lora=self.lora,
             dtype=jnp.dtype(self.compute_dtype),
             remat=self.memory.remat,
             scan_layers=scan_layers,
+            attention=attention,
             one_cpu=one_cpu,
             wide_gradients=self.memory.gradient_dtype == "float32",
             rngs=nnx.Rngs(self.seed),
@@ -190,16 +197,12 @@ def _apart(mesh: Mesh, function: Callable) -> Callable:
     data, rest = meshes.BATCH_AXES
     constrain = _constraint(PartitionSpec(rest))  # of the mesh inside, where `data` is gone
 
-    def inside(parameters, *arrays):
-        own = jax.tree.map(
-            lambda leaf: jax.lax.pcast(leaf, data, to="varying"), parameters
-        )  # here gradients are summed
-        return function(constrain, own, *arrays)
-
     def apart(parameters, *arrays):
         specs = PartitionSpec(), *[PartitionSpec(data)] * len(arrays)
-        mapped = jax.shard_map(inside, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(data), axis_names={data})
-        return mapped(parameters, *arrays)
+        inside = functools.partial(function, constrain)
+        split = {"in_specs": specs, "out_specs": PartitionSpec(data), "axis_names": {data}}
+        # Without check_vma, gradients of parameters are summed where they leave, and a kernel may stand inside.
+        return jax.shard_map(inside, mesh=mesh, check_vma=False, **split)(parameters, *arrays)
 
     return apart
 

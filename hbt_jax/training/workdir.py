@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 
 from hbt_jax import json_text
 from hbt_jax.bucket.mirror import files_of, publish
-from hbt_jax.config import TextConfig, TrainConfig
+from hbt_jax.config import AUTO, TextConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
 from hbt_jax.models.encoder import EncoderConfig
@@ -160,7 +160,8 @@ def load(workdir: str | os.PathLike, checkpoint: str, mesh: Mesh, compute_dtype:
       InputError: the folder is not a run, has no checkpoint yet, or the weights it started from have changed.
     """
     run = read_run(workdir)
-    step_config = dataclasses.replace(run.step_config, compute_dtype=compute_dtype)
+    memory = dataclasses.replace(run.step_config.memory, attention=AUTO)  # these may be other devices
+    step_config = dataclasses.replace(run.step_config, compute_dtype=compute_dtype, memory=memory)
     if checkpoint == "untrained":
         parameters, step = _initial(run, step_config, mesh), 0
     else:

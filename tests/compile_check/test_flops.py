@@ -7,6 +7,7 @@ from jax.sharding import PartitionSpec
 
 from hbt_jax.compile_check.flops import matmul_flops
 from hbt_jax.mesh import make_mesh
+from hbt_jax.models.attention import Attention, seen_of
 
 A, B = jnp.ones((3, 5)), jnp.ones((5, 7))
 ONE = 2 * 3 * 5 * 7
@@ -42,6 +43,19 @@ def test_every_device_of_a_shard_map_counts():
     rows, whole = PartitionSpec("data"), PartitionSpec()
     mapped = jax.shard_map(jnp.matmul, mesh=mesh, in_specs=(rows, whole), out_specs=rows, axis_names={"data"})
     assert matmul_flops(mapped, jnp.ones((12, 5)), B).counted == 4 * ONE
+
+
+@pytest.mark.parametrize(("mesh", "length"), [((1, 1), 384), ((2, 2), 1024)])
+def test_a_kernel_counts_for_each_part_of_its_grid(mesh, length):
+    attention = Attention("splash", make_mesh(*mesh, jax.devices()[: mesh[0] * mesh[1]]), interpret=True)
+    rows, heads, width = 4, 2, 32
+    values = jnp.ones((rows, length, heads, width))
+    seen = seen_of(*jnp.ones((2, rows, length), jnp.int32))
+    product = 2 * rows * heads * length * length * width
+    assert matmul_flops(lambda x: attention(x, x, x, seen), values).counted == 2 * product
+    gradient = jax.grad(lambda x: attention(x, x, x, seen).sum())  # computes the scores again
+    along_width = 2 * rows * heads * length * width  # of what came out and its gradient
+    assert matmul_flops(gradient, values).counted == (2 + 5) * product + along_width
 
 
 def test_a_batched_product():

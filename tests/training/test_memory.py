@@ -11,6 +11,7 @@ from hbt_jax.compile_check import hlo
 from hbt_jax.compile_check.collectives import collectives
 from hbt_jax.config import LearningConfig, MemoryConfig
 from hbt_jax.mesh import make_mesh, put_batch
+from hbt_jax.models.attention import Attention
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.training import step as steps
@@ -75,6 +76,14 @@ def test_on_every_mesh(way):
     for data, fsdp in MESHES:
         mesh = make_mesh(data, fsdp, jax.devices()[: data * fsdp])
         assert_same(gradients_of(step_config, mesh, toy.batch(0, mesh.size)), plain)
+
+
+@pytest.mark.parametrize("way", [{}, WAYS["all"]])
+def test_the_attention_kernel_on_a_mesh(way, monkeypatch):
+    plain = gradients_of(toy.step_config(), one_device(), toy.batch(0, 1))
+    monkeypatch.setattr(steps, "attention_on", lambda mesh, *_: Attention("splash", mesh, interpret=True))
+    mesh, step_config = make_mesh(4, 2), toy.step_config(memory=MemoryConfig(**way))
+    assert_same(gradients_of(step_config, mesh, toy.batch(0, mesh.size)), plain)
 
 
 @pytest.mark.parametrize("split", [True, False])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import tracemalloc
 from types import SimpleNamespace
 
@@ -335,6 +336,14 @@ def test_a_real_cross_encoder_and_one_of_several_labels(tmp_path):
         CrossEncoder(str(tmp_path / "2"), 2)
     with pytest.raises(InputError, match="--cross_encoder=.*nowhere: cannot be read"):
         CrossEncoder(str(tmp_path / "nowhere"), 2)
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+    from hbt_jax.mining.cross_encoder import CrossEncoder
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(InputError, match=r"--cross_encoder=x needs .*: pip install -e '.\[sentence\]', or leave"):
+        CrossEncoder("x", 2)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ _HERE = {  # flag here, with a value where only one fits -> names elsewhere
         "per_gpu_train_batch_size",
         "batch_size",
     ),
-    "eval_batch": ("per_device_eval_batch_size", "encode_batch_size", "inference_batch_size"),
+    "eval_batch": (
+        "batch_size",
+        "eval_batch_size",
+        "per_device_eval_batch_size",
+        "encode_batch_size",
+        "inference_batch_size",
+    ),
     "workdir": ("output_dir", "output_path", "logging_dir"),
     "query_length": ("query_max_len", "query_max_length", "q_max_len", "max_query_length"),
     "passage_length": (
@@ -24,7 +30,10 @@ _HERE = {  # flag here, with a value where only one fits -> names elsewhere
     "model": ("model_name_or_path", "model_name", "model_path", "embedder_name_or_path", "encoder"),
     "tokenizer": ("tokenizer_name", "tokenizer_path"),
     "stores": ("train_data", "train_dir", "train_path", "dataset_name", "dataset_path", "train_file"),
-    "negatives": ("train_group_size", "train_n_passages", "num_negatives", "num_hard_negatives"),
+    "negatives=SIZE-1": ("train_group_size", "train_n_passages"),  # these count the positive too
+    "negatives": ("num_negatives", "num_hard_negatives"),
+    "distillation": ("knowledge_distillation", "kd_loss_type"),
+    "guide_model": ("guide",),
     "temperature=1/SCALE": ("scale",),
     "learning_rate": ("lr",),
     "schedule": ("lr_scheduler_type", "scheduler"),
@@ -65,6 +74,12 @@ _HERE = {  # flag here, with a value where only one fits -> names elsewhere
     "output": ("encoded_save_path", "encode_output_path"),
     "input": ("encode_in_path", "encode_input"),
     "benchmarks": ("tasks", "eval_name", "dataset_names"),
+    "per_pair": ("num_negatives", "negative_number"),
+    "first_rank": ("range_min",),
+    "last_rank": ("range_max", "range_for_sampling"),
+    "take": ("sampling_strategy",),
+    "absolute_margin": ("margin",),
+    "push": ("push_to_hub", "repo_id", "hub_model_id"),
 }
 
 

@@ -4,10 +4,11 @@ import dataclasses
 
 import pytest
 
-from hbt_jax.config import TRAIN_PARTS, EmbedConfig, EvalConfig
+from hbt_jax.config import TRAIN_PARTS, EmbedConfig, EvalConfig, ExportConfig, MineConfig
 from hbt_jax.flag_elsewhere import _HERE, flag_here
 
 TRAIN = {field.name for part in TRAIN_PARTS.values() for field in dataclasses.fields(part)}
+OTHERS = (EvalConfig, EmbedConfig, ExportConfig, MineConfig)
 
 
 @pytest.mark.parametrize(
@@ -18,11 +19,27 @@ TRAIN = {field.name for part in TRAIN_PARTS.values() for field in dataclasses.fi
         ("output_dir", "here it is --workdir; "),
         ("query-max-len", "here it is --query_length; "),
         ("bf16", "here it is --compute_dtype=bfloat16; "),
+        ("train_group_size", "here it is --negatives=SIZE-1; "),
+        ("kd_loss_type", "here it is --distillation; "),
         ("colour", ""),
     ],
 )
 def test_names_in_training(name, said):
     assert flag_here(name, TRAIN) == said
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "here"),
+    [
+        (EmbedConfig, "batch_size", "eval_batch"),
+        (MineConfig, "negative_number", "per_pair"),
+        (MineConfig, "num_negatives", "per_pair"),
+        (MineConfig, "range_for_sampling", "last_rank"),
+        (ExportConfig, "push_to_hub", "push"),
+    ],
+)
+def test_names_in_other_commands(command, name, here):
+    assert flag_here(name, {field.name for field in dataclasses.fields(command)}) == f"here it is --{here}; "
 
 
 def test_a_flag_that_the_command_lacks_is_not_recommended():
@@ -32,6 +49,6 @@ def test_a_flag_that_the_command_lacks_is_not_recommended():
 
 
 def test_every_recommended_flag_exists_and_no_known_name_is_taken():
-    known = TRAIN | {field.name for kind in (EvalConfig, EmbedConfig) for field in dataclasses.fields(kind)}
+    known = TRAIN | {field.name for kind in OTHERS for field in dataclasses.fields(kind)}
     assert {here.partition("=")[0] for here in _HERE} <= known
     assert not {name for names in _HERE.values() for name in names} & TRAIN

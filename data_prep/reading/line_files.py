@@ -91,10 +91,11 @@ def check_header(place: str, found: Sequence[str], names: Sequence[str]) -> None
 
 def csv_rows(
     path: Path, check: Callable[[str, list[str]], None], *, blank: bool = False
-) -> Iterator[tuple[str, dict[str, str] | None]]:
+) -> Iterator[tuple[str, dict[str, str]] | BadRow]:
     """Yields (FILE:LINE, row by column name) of a CSV file whose first line names the columns.
 
-    The place of a row of several lines is its first line; a row with more or fewer columns than the first line is None.
+    The place of a row of several lines is its first line; a row that is not UTF-8, or has more or fewer columns than
+    the first line, is a BadRow.
 
     Args:
       path: the file.
@@ -102,19 +103,41 @@ def csv_rows(
       blank: whether blank lines are passed over.
 
     Raises:
-      InputError: the file is not UTF-8, or its quoting is damaged.
+      InputError: the first line is not UTF-8, or the quoting is damaged: where the next row begins is not known then.
     """
     csv.field_size_limit(1 << 30)  # a column can hold a whole article
+    place, before = f"{path}:1", 0
     try:
-        with open_bytes(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+        with open_bytes(path) as packed, _undecided(packed) as file:
             reader = csv.reader(file, strict=True)
             names = next(reader, [])
-            check(f"{path}:1", names)
+            _check_utf8(place, names)
+            check(place, names)
             before = reader.line_num
             for row in reader:
                 place, before = f"{path}:{before + 1}", reader.line_num
                 if blank and not row:
                     continue
-                yield place, dict(zip(names, row, strict=True)) if len(row) == len(names) else None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV file of UTF-8 text ({error}): download or write it again") from error
+                try:
+                    _check_utf8(place, row)
+                    if len(row) != len(names):
+                        raise BadRow(f"{place}: {len(row)} columns: expected {len(names)}, {', '.join(names)}")
+                except BadRow as bad:
+                    yield bad
+                    continue
+                yield place, dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise InputError(
+            f"{path}:{before + 1}: a row begins whose quotes are damaged ({error}): write the file again with"
+            ' the quotes inside a cell doubled, "a ""b"" c"'
+        ) from error
+
+
+def _undecided(packed: BinaryIO) -> io.TextIOWrapper:
+    """The text of a file, with a lone surrogate for each byte that is not UTF-8."""
+    return io.TextIOWrapper(packed, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _check_utf8(place: str, cells: Sequence[str]) -> None:
+    for cell in cells:
+        decoded(place, cell.encode(errors="surrogateescape"))

@@ -51,16 +51,22 @@ def rows(combined: Path, ids: Path) -> Iterator[Row | BadRow | Dropped]:
     Raises:
       InputError: a file is not CSV or JSON in UTF-8, or lacks a column.
     """
-    chosen = {row["story_id"] for _, row in csv_rows(ids, lambda place, names: check_header(place, names, ["story_id"]))
-              if row}  # fmt: skip
+    chosen = set()
+    for found in csv_rows(ids, lambda place, names: check_header(place, names, ["story_id"]), blank=True):
+        if isinstance(found, BadRow):
+            yield found
+        else:
+            chosen.add(found[1]["story_id"])
     yield from _of_json(combined, chosen) if combined.suffix == ".json" else _of_csv(combined, chosen)
 
 
 def _of_csv(combined: Path, chosen: Container[str]) -> Iterator[Row | BadRow | Dropped]:
-    for place, row in csv_rows(combined, _check_names):
+    for found in csv_rows(combined, _check_names):
+        if isinstance(found, BadRow):
+            yield found
+            continue
+        place, row = found
         try:
-            if row is None:
-                raise BadRow(f"{place}: more or fewer columns than the first line: expected one value per column name")
             if row["story_id"] in chosen:
                 ranges = answer(place, row["answer_char_ranges"], row["validated_answers"])
                 yield _row(place, row["story_id"], row["story_text"], row["question"], ranges)

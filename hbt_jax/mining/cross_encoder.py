@@ -23,7 +23,7 @@ class CrossEncoder:
             import sentence_transformers
         except ImportError as error:
             raise InputError(
-                f"--cross_encoder={name} needs sentence-transformers ({error}): pip install -e '.[parity]', or leave"
+                f"--cross_encoder={name} needs sentence-transformers ({error}): pip install -e '.[sentence]', or leave"
                 " the flag out"
             ) from error
         try:

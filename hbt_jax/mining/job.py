@@ -33,7 +33,7 @@ from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.mining.choose import Rule
 from hbt_jax.mining.cross_encoder import CrossEncoder
 from hbt_jax.mining.embedded import embedded
-from hbt_jax.mining.found import Found, Searched, negatives_of, texts_of
+from hbt_jax.mining.found import OTHER, Found, Searched, negatives_of, texts_of
 from hbt_jax.mining.guide import digest_of
 from hbt_jax.mining.report import Tally, lines
 from hbt_jax.mining.with_negatives import own_negatives, write_with_negatives
@@ -51,7 +51,7 @@ def mine_command(config: MineConfig, stop: StopRequest) -> None:
     """Mines every store of --stores into --out.
 
     Raises:
-      InputError: a store or the model is wrong, OUT/NAME exists, or OUT/NAME.mining belongs to another job.
+      InputError: a store, a flag or the model is wrong, OUT/NAME exists, or OUT/NAME.mining belongs to another job.
       Interrupted: a signal came; what is done is kept.
     """
     names = [Path(store).resolve().name for store in config.stores]
@@ -91,6 +91,12 @@ def _check_languages(config: MineConfig, stores: list[Store]) -> None:
         raise InputError(
             f"--query_languages: no store has {', '.join(unknown)}: expected some of {', '.join(sorted(known))}"
         )
+    for store in stores:
+        if config.negative_languages == OTHER and len(store.languages) == 1:
+            raise InputError(
+                f"--negative_languages=other: store {store.path} has texts in {store.languages[0]} alone: leave the"
+                " flag out, or name stores of several languages"
+            )
 
 
 def _mine(
@@ -118,8 +124,10 @@ def _mine(
         )
         results = _Results(work, len(store.pairs), config.per_pair)
         results.fill(searched, rule, poll)
-        if config.keep_negatives:
-            results.tally.count(kept=len(store.pairs.negative_rows))
+        had = len(store.pairs.negative_rows)
+        results.tally.count(**({"kept": had} if config.keep_negatives else {"replaced": had}))
+        if store.pairs.score_A is not None or store.pairs.negative_scores is not None:
+            results.tally.count(unscored=len(store.pairs))
         report = _report(searched, results)
         with StoreWriter(out, "--out") as writer:
             with disk_errors(writer.partial, "--out"):

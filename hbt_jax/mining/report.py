@@ -85,6 +85,8 @@ COUNTS = {  # name -> meaning
     "outside": "left out: items before the first rank",
     "spare": "left out: more than wanted",
     "kept": "negatives that the store had and that are kept",
+    "replaced": "negatives that the store had and that are left out; --keep_negatives keeps them",
+    "unscored": "pairs whose teacher's scores are left out, as they are not of these negatives",
 }
 
 

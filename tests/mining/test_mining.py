@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import tracemalloc
 from types import SimpleNamespace
 
@@ -131,7 +132,7 @@ def model(tmp_path_factory):
 ROWS = 30
 
 
-def store_of(model, folder, negatives=()):
+def store_of(model, folder, negatives=(), scored=False):
     """30 items whose queries exist in German and English, and whose passages in one of them or in both."""
     tokenizer = load_tokenizer(model)
     rng = np.random.default_rng(0)
@@ -144,7 +145,9 @@ def store_of(model, folder, negatives=()):
                 writer.append(side, code, np.array(rows), *tokenizer.encode(texts))
         own = np.arange(ROWS)
         counts = np.where(own == 0, len(negatives), 0)
-        writer.append_pairs(own, own, own // 2, np.array(negatives, np.int64), np.append(0, np.cumsum(counts)))
+        scores = {"score": np.ones(ROWS), "negative_scores": np.zeros(len(negatives))} if scored else {}
+        offsets = np.append(0, np.cumsum(counts))
+        writer.append_pairs(own, own, own // 2, np.array(negatives, np.int64), offsets, **scores)
         same = np.where(own % 10 == 9, 9, own).astype(np.int32)
         description = {
             "name": "made", "split": "train", "source": {"builder": "made"}, "languages": ["de", "en"], "dropped": {},
@@ -216,6 +219,20 @@ def test_negatives_that_the_store_has_are_kept_once(model, store, mined, tmp_pat
     made, report = mine(model, store, tmp_path, keep_negatives=True)
     assert listed(made)[0][:2] == [20, 21] and set(listed(made)[0]) == {20, 21, *listed(mined[0])[0]}
     assert listed(made)[1:] == listed(mined[0])[1:] and report["counts"]["kept"] == 2
+    assert mined[1]["counts"]["replaced"] == 2 and "replaced" not in report["counts"]
+
+
+def test_scores_of_a_teacher_that_are_left_out_are_counted(model, tmp_path):
+    made, report = mine(model, store_of(model, tmp_path / "scored", scored=True), tmp_path / "out")
+    assert made.pairs.score_A is None and report["counts"]["unscored"] == ROWS
+
+
+def test_no_text_in_another_language_is_found_where_there_is_one_language(model, tmp_path):
+    """Otherwise every pair would silently be without a negative."""
+    one = SimpleNamespace(languages=("de",), path="some/store")
+    config = MineConfig(stores=("some/store",), negative_languages="other")
+    with pytest.raises(InputError, match="--negative_languages=other: store some/store has texts in de alone: leave"):
+        job._check_languages(config, [one])
 
 
 def test_memory_holds_parts_alone_however_many_texts_and_pairs_there_are(model, store, tmp_path, monkeypatch):
@@ -335,6 +352,14 @@ def test_a_real_cross_encoder_and_one_of_several_labels(tmp_path):
         CrossEncoder(str(tmp_path / "2"), 2)
     with pytest.raises(InputError, match="--cross_encoder=.*nowhere: cannot be read"):
         CrossEncoder(str(tmp_path / "nowhere"), 2)
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+    from hbt_jax.mining.cross_encoder import CrossEncoder
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(InputError, match=r"--cross_encoder=x needs .*: pip install -e '.\[sentence\]', or leave"):
+        CrossEncoder("x", 2)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from data_prep.sources.pairs.hub import hub_files
 from data_prep.sources.pairs.inputs import Options, Split, splits_of
 from data_prep.sources.pairs.layouts import AUTO, FORMATS
 from hbt_jax.errors import InputError
-from hbt_jax.languages import language as known_language
+from hbt_jax.languages import canonical
 
 
 class Pairs(RowsBuilder):
@@ -64,6 +64,9 @@ class Pairs(RowsBuilder):
             paths = [path for name in input_dir for path in hub_files(str(name), split)]
         self.named = ",".join(map(str, input_dir))
         found, self.notes = splits_of(paths, self._options)
+        given, code = self._given["language"], self._options.language
+        if code != given:
+            self.notes.append(f"--language={given}: counted as {code}, the same language")
         if split:  # whatever the names of the cache's files say
             every = found.values()
             found = {"train": Split(tuple(file for one in every for file in one.files))}
@@ -94,7 +97,7 @@ class Pairs(RowsBuilder):
 
 def _code(language: str) -> str:
     try:
-        return known_language(language).code if language else ""
+        return canonical(language) if language else ""
     except InputError as error:
         raise InputError(f"--language={language}: {error}") from error
 

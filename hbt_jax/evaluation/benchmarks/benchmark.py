@@ -60,6 +60,7 @@ class Benchmark:
       settings: what the results must say about how texts were made.
       judged: for each query, candidate index -> grade, for all that is judged; above 0 is relevant.  None: the relevant
         ones, with grade 1.
+      unanswered: ids of the queries in the files to which nothing is relevant, which are not among `queries`.
       release: of the public data that the texts were made from, such as "Unicode CLDR 47"; empty if unknown.
     """
 
@@ -74,6 +75,7 @@ class Benchmark:
     notes: tuple[str, ...] = ()
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
     judged: Sequence[Mapping[int, int]] | None = None
+    unanswered: frozenset[str] = frozenset()
     release: str = ""
 
     is_streamed: ClassVar[bool] = False

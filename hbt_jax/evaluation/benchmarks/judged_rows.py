@@ -58,6 +58,7 @@ def benchmark_of(
         counts={"queries_left_out": left_out, "empty_candidates": empty, "copies": copies},
         notes=(*said, *copy_notes),
         judged=[{number[c]: grade for c, grade in grades[id_].items()} for id_ in asked],
+        unanswered=frozenset(id_ for id_ in queries if not relevant[id_]),
     )
 
 

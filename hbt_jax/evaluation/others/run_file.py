@@ -2,6 +2,7 @@
 
 As in trec_eval, the score alone orders the candidates of a query and equal scores follow the tie rule; the second,
 fourth and last fields are not used.  Lines may stand in any order; candidates that are not listed were not found.
+Queries of the benchmark to which nothing is relevant are passed over and counted.
 """
 
 import dataclasses
@@ -25,11 +26,13 @@ class Run:
       candidate_E: int32, index of the candidate on each of E lines.
       score_E: float32.
       start_Q: int64 [Q + 1]: query q has the lines start_Q[q] to start_Q[q + 1] - 1.
+      unanswered: how many queries to which nothing is relevant were passed over.
     """
 
     candidate_E: np.ndarray
     score_E: np.ndarray
     start_Q: np.ndarray
+    unanswered: int = 0
 
     def scores(self, start: int, stop: int, candidates: int) -> np.ndarray:
         """float32 [stop - start, candidates]: the scores of some queries; -inf for candidates that are not listed."""
@@ -50,12 +53,16 @@ def read_run(path: str, benchmark: Benchmark) -> Run:
     query_index = {id_: number for number, id_ in enumerate(benchmark.queries.ids)}
     candidate_index = {id_: number for number, id_ in enumerate(benchmark.candidates.ids)}
     queries, candidates, scores = array("i"), array("i"), array("f")
+    unanswered: set[str] = set()
     for place, line in read_lines(path, _LAYOUT):
         fields = line.split()
         if not fields:
             continue
         if len(fields) != 6:
             raise InputError(f"{place}: {len(fields)} fields: expected 6, QUERY_ID Q0 CANDIDATE_ID RANK SCORE TAG")
+        if fields[0] in benchmark.unanswered:
+            unanswered.add(fields[0])
+            continue
         queries.append(_index(place, "query", fields[0], query_index, benchmark.name))
         candidates.append(_index(place, "candidate", fields[2], candidate_index, benchmark.name))
         scores.append(_score(place, fields[4]))
@@ -63,7 +70,7 @@ def read_run(path: str, benchmark: Benchmark) -> Run:
     order_E = np.argsort(query_E, kind="stable")
     start_Q = np.concatenate([[0], np.cumsum(np.bincount(query_E, minlength=len(query_index)))])
     _check_listed_once(path, benchmark, query_E, candidate_E)
-    return Run(candidate_E[order_E], score_E[order_E], start_Q)
+    return Run(candidate_E[order_E], score_E[order_E], start_Q, len(unanswered))
 
 
 def _index(place: str, side: str, id_: str, known: dict[str, int], name: str) -> int:

@@ -108,7 +108,10 @@ class RunEvaluator:
                 f" {int((self._benchmark.relevant_QG != NO_CANDIDATE).sum()):,} relevant candidates: they count as"
                 " never found, and rank distances as the largest that are possible"
             )
-        noted = dataclasses.replace(self._benchmark, notes=(*self._benchmark.notes, note))
+        notes = [note]
+        if self._run.unanswered:
+            notes.append(f"{self._run.unanswered:,} queries of the run have no relevant candidate and are left out")
+        noted = dataclasses.replace(self._benchmark, notes=(*self._benchmark.notes, *notes))
         settings = {**noted.settings, "similarity": "scores of a TREC run", "run": self._path}
         counts = {"queries_not_in_run": queries, "relevant_not_in_run": relevant}
         described = Described(self._path, settings, counts)

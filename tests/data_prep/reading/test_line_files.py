@@ -93,17 +93,30 @@ def test_a_wrong_line_or_field_is_a_bad_row(read, message):
 
 def test_rows_of_quoted_columns_are_named_by_their_first_line(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text('a,b\n1,"two\nlines"\n3\n"4","5 ""six"""\n', encoding="utf-8")
-    assert [(place[-2:], row) for place, row in csv_rows(path, lambda place, names: None)] == [
-        (":2", {"a": "1", "b": "two\nlines"}), (":4", None), (":5", {"a": "4", "b": '5 "six"'}),
-    ]  # fmt: skip
+    path.write_bytes(b'a,b\n1,"two\nlines"\n3\n"4","5 ""six"""\n\xe9,7\n8,\xc3\xa9\n')
+    found = [str(row) if isinstance(row, BadRow) else row for row in csv_rows(path, lambda place, names: None)]
+    assert found == [
+        (f"{path}:2", {"a": "1", "b": "two\nlines"}),
+        f"{path}:4: 1 columns: expected 2, a, b",
+        (f"{path}:5", {"a": "4", "b": '5 "six"'}),
+        f"{path}:6: not UTF-8 text ('utf-8' codec can't decode byte 0xe9 in position 0: unexpected end of data): save"
+        " the file as UTF-8, or download it again",
+        (f"{path}:7", {"a": "8", "b": "é"}),
+    ]
     with pytest.raises(InputError, match="a.csv:1: the first line is 'a b': expected the columns x y"):
         list(csv_rows(path, lambda place, names: check_header(place, names, ["x", "y"])))
 
 
-@pytest.mark.parametrize("content", [b"a,b\n\xff,2\n", b'a,b\n"1"x,2\n', b'a,b\n"1,2\n'])
-def test_a_damaged_csv_file_is_named(tmp_path, content):
+@pytest.mark.parametrize("row", ['"1"x,2\n', '"1,2\n3,4\n'])
+def test_damaged_quotes_of_a_csv_file_are_named_by_the_row_that_they_begin_in(tmp_path, row):
     path = tmp_path / "a.csv"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.csv: not a CSV file of UTF-8 text .*: download or write it again"):
+    path.write_text(f'a,b\n"1\n2",3\n{row}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.csv:4: a row begins whose quotes are damaged .*: write the file again"):
+        list(csv_rows(path, lambda place, names: None))
+
+
+def test_column_names_that_are_not_utf8_are_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,\xff\n1,2\n")
+    with pytest.raises(InputError, match=r"a\.csv:1: not UTF-8 text"):
         list(csv_rows(path, lambda place, names: None))

@@ -52,7 +52,7 @@ BAD = [
     ("mrtydi", "train", "swahili/qrels.train.txt", "0\tQ0", "4\tQ0", "txt:1: no question '4' in topic.train.tsv", 2),
     ("mrtydi", "train", "mrtydi-v1.1-finnish/collection/docs.jsonl", '"10#1"', "10",
      "jsonl:2: id is 10: exp", 3),
-    ("newsqa", "train", "combined-newsqa-data-v1.csv", "0.33,0.0,", "0.33,", "v1.csv:11: more or fewer columns", 1),
+    ("newsqa", "train", "combined-newsqa-data-v1.csv", "0.33,0.0,", "0.33,", "v1.csv:11: 6 columns: expected 7", 1),
     ("squadshifts", "validation", "nyt_v1.0.json", '"question": "Who cut it?"', '"question": ""',
      r"nyt_v1.0.json: paragraph 1, question 'n2': question is empty: expected a text", 1),
     ("parallel", "train", "de.txt", "Guten Morgen.", "\udcff", "de.txt:1: not UTF-8 text .*: save the file as", 1),

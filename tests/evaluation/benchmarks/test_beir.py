@@ -28,6 +28,7 @@ def test_a_folder_is_read(tmp_path):
     benchmark = load_benchmark(str(folder), "", language="en", candidate_text="sentence")
     assert benchmark.name == "mine"
     assert benchmark.queries.ids == ["q1"] and benchmark.queries.languages == ["en"]
+    assert benchmark.unanswered == {"q2"}
     assert benchmark.candidates.texts == ["Lima is in Peru", "bread", ""]
     assert benchmark.candidates.languages == ["en", "en", "de"]
     assert benchmark.relevant_QG.tolist() == [[0]] and benchmark.judged == [{0: 2, 1: 0}]

@@ -1,11 +1,20 @@
 """A TREC run gets the ranks, the language bias and the comparisons of the system that wrote it."""
 
+import json
+from types import SimpleNamespace
+
+import jax
 import pytest
 import pytrec_eval
 
 from hbt_jax.config import CompareConfig, EvalConfig
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.compare import compare
+from hbt_jax.evaluation.evaluate import evaluate_model
+from hbt_jax.evaluation.others.run_file import read_run
+from hbt_jax.mesh import make_mesh
+from tests.evaluation.benchmarks.test_beir import write
 
 
 def test_a_whole_run_scores_as_the_vectors_that_made_it(by_vectors, evaluate, tmp_path):
@@ -42,6 +51,21 @@ def test_a_run_that_is_cut_off_scores_as_by_trec_eval(by_vectors, evaluate, benc
     assert found["counts"]["relevant_not_in_run"] > 0 and any("never found" in note for note in found["notes"])
     assert found["metrics"]["multilingual"]["rank_distance"] > whole["metrics"]["multilingual"]["rank_distance"]
     assert found["metrics"]["multilingual"]["rank_distance"] <= len(benchmark.candidates)
+
+
+def test_queries_without_an_answer_are_passed_over_and_said(tmp_path):
+    """Runs on BEIR often have all its queries, whatever the split that is judged."""
+    folder = write(tmp_path / "small")
+    path = tmp_path / "all.trec"
+    path.write_text("q1 Q0 d1 1 2 t\nq1 Q0 d2 2 1 t\nq2 Q0 d2 1 9 t\n")
+    options = {"benchmarks": (str(folder),), "language": "en", "run": (str(path),), "out": str(tmp_path / "out")}
+    evaluate_model(EvalConfig(**options), make_mesh(1, 1, jax.devices()[:1]), SimpleNamespace(requested=False))
+    found = json.loads((tmp_path / "out" / "small" / "results.json").read_text(encoding="utf-8"))
+    assert found["metrics"]["multilingual"]["map"] == 1.0
+    assert "1 queries of the run have no relevant candidate and are left out" in found["notes"]
+    path.write_text("q9 Q0 d1 1 2 t\n")
+    with pytest.raises(InputError, match=r"all\.trec:1: unknown query id 'q9'"):
+        read_run(str(path), load_benchmark(str(folder), "", language="en"))
 
 
 @pytest.mark.parametrize(

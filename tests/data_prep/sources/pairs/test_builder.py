@@ -69,6 +69,16 @@ def test_spellings_of_a_language_and_repeated_negatives_are_said(tmp_path, token
         build_store("pairs", "train", tmp_path / "raw2", tmp_path / "store2", tokenizer, **given)
 
 
+@pytest.mark.parametrize("code", ["tl", "fil", "tgl_Latn"])
+def test_a_language_given_by_the_flag_has_its_one_code(tmp_path, tokenizer, capsys, code):
+    """tl stays in the results of published benchmarks alone; a column `language` makes it fil too."""
+    path = write(tmp_path / "in" / "train.jsonl", ROWS)
+    build_store("pairs", "train", tmp_path / "raw", tmp_path / "store", tokenizer, input=[str(path)], language=code)
+    assert open_store(tmp_path / "store").languages == ("fil",)
+    said = f"--language={code}: counted as fil, the same language"
+    assert (said in capsys.readouterr().out) == (code != "fil")
+
+
 def test_several_inputs_are_one_source_and_other_settings_another(tmp_path, tokenizer):
     beir = write_beir(
         tmp_path / "beir",

@@ -74,7 +74,8 @@ def test_a_triple_without_a_negative_is_a_pair(tmp_path):
     ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n{"anchor": ' + b"1" * 5000 + b"}\n", "a.jsonl:2: not JSON (a"),
     ("a.jsonl", b'{"anchor": "q", "positive": "p"}\n' + b"[" * 100_000, "a.jsonl:2: not JSON (brackets are nested"),
     ("a.tsv", b"anchor\tpositive\nq\tp\nq\tp\tn\n", "a.tsv:3: 3 columns: expected 2 separated by tabs, anchor, "),
-    ("a.csv", b'anchor,positive\nq,p\n"q\nr"\n', "a.csv:3: more or fewer columns than anchor, positive"),
+    ("a.csv", b'anchor,positive\nq,p\n"q\nr"\n', "a.csv:3: 1 columns: expected 2, anchor, positive"),
+    ("a.csv", b"anchor,positive\nq,p\ncaf\xe9,p\n", "a.csv:3: not UTF-8 text"),
     ("a.tsv", b"anchor\tpositive\nq\tp\n\xff\tp\n", "a.tsv:3: not UTF-8 text"),
 ])  # fmt: skip
 def test_a_malformed_row_is_named(tmp_path, name, content, message):

@@ -5,10 +5,11 @@
     python .ci/study_page.py                                      # prints the filled page
 
 A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<!-- end -->`, where VIEW is
-results, tests, languages, robustness, groups, picture or forest, and STUDY is a file of docs/study/ without .json.
+results, tests, languages, robustness, groups, systems, pairs, picture or forest, and STUDY is a file of docs/study/
+without .json: a study.json, or for systems and pairs a compare.json of launch/compare.py --systems.
 The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr; that of tests and languages the
-baselines to show, such as batching=x-y; that of a picture an axis and a setting; that of a forest a setting and the two
-configurations, whose rows by language and script alone are kept.
+baselines to show, such as batching=x-y; that of pairs the pairs, such as hybrid:x-y; that of a picture an axis and a
+setting; that of a forest a setting and the two configurations, whose rows by language and script alone are kept.
 """
 
 import argparse
@@ -26,13 +27,15 @@ from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE  # noqa: E402
 from hbt_jax.evaluation.report.forest import forest_plot  # noqa: E402
 from hbt_jax.evaluation.report.names import SETTING_NAMES, metric_name, number  # noqa: E402
 from hbt_jax.study import curves, table  # noqa: E402
+from hbt_jax.study.claims import sentence  # noqa: E402
 
 PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
 FOREST = "forest"
 _FOREST_STYLE = ROOT / "hbt_jax" / "evaluation" / "report" / "templates" / "compare.css"
 NOT_RUN = "*Not run yet: no study `{}` was kept.*"
 _PLACE = re.compile(
-    r"(<!-- (results|tests|languages|robustness|groups|picture|forest) (.+?) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (results|tests|languages|robustness|groups|systems|pairs|picture|forest) (.+?) -->\n).*?(<!-- end -->)",
+    re.DOTALL,
 )
 _STYLE = """
 svg { font: 11px system-ui, sans-serif; background: #fff; }
@@ -48,7 +51,7 @@ def keep(name: str, source: Path) -> None:
     study = json.loads(source.read_text(encoding="utf-8"))
     places = [given.split() for _, view, given, _ in _PLACE.findall(PAGE.read_text(encoding="utf-8")) if view == FOREST]
     for benchmark, block in study["benchmarks"].items():
-        for one in block["comparisons"]:
+        for one in block["comparisons"] if "axes" in study else ():
             for setting, rows in one["comparisons"].items():
                 if [name, benchmark, setting, one["a"], one["b"]] not in places:
                     del rows["by_query_language"], rows["by_script"]
@@ -129,8 +132,40 @@ def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
     return table.markdown(heads, [[label, *(cell(label, *column) for column in columns)] for label in labels])
 
 
+def _systems(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
+    """The systems of a compare.json, a row each."""
+    settings = block["comparisons"]
+    heads = [f"{benchmark}: system"]
+    for setting, one in settings.items():
+        metric = metric_name(one["metric"])
+        heads.append(metric if setting == RANK_DISTANCE else f"{SETTING_NAMES[setting]} {metric}")
+    names = next(iter(settings.values()))["values"]
+    rows = [[name, *(number(one["values"][name], one["metric"]) for one in settings.values())] for name in names]
+    return table.markdown(heads, rows)
+
+
+def _pairs(block: Mapping, _: str, wanted: Sequence[str]) -> str:
+    """What the tests of a compare.json say of pairs such as hybrid:x-y, in this order of the two."""
+    said = []
+    for a, b in (one.split(":") for one in wanted):
+        for setting, one in block["comparisons"].items():
+            row = next((row for row in one["pairs"] if {row["a"], row["b"]} == {a, b}), None)
+            if row is None:
+                raise SystemExit(f"{PAGE}: no comparison of {a}:{b} in {setting} was kept")
+            p = row["p_holm"] if row["p_runs_holm"] is None else row["p_runs_holm"]
+            said.append(f"- {sentence(a, b, setting, one, row if row['a'] == a else _turned(row), p)}")
+    return "\n".join(said)
+
+
+def _turned(row: Mapping) -> dict:
+    """The row of b and a."""
+    low, high = (None if row[end] is None else -row[end] for end in ("high", "low"))
+    better = {"a": "b", "b": "a", None: None}[row["better"]]
+    return {"difference": -row["difference"], "low": low, "high": high, "better": better}
+
+
 _VIEWS = {"results": _results, "tests": _tests, "languages": _languages, "robustness": _robustness,
-          "groups": _groups}  # fmt: skip
+          "groups": _groups, "systems": _systems, "pairs": _pairs}  # fmt: skip
 
 
 def _picture(study: Mapping, benchmark: str, axis: str, setting: str) -> tuple[str, str]:

@@ -17,8 +17,8 @@ def claims(compared: Mapping) -> Iterator[str]:
     `hybrid > x-y in monolingual mAP: +0.021 [+0.012, +0.030], p < 0.001`
     """
     for setting, block in compared["comparisons"].items():
-        measured, row = _measured(setting, block), block["overall"]["all"]
-        yield _overall(compared["a"], compared["b"], measured, block, row)
+        row = block["overall"]["all"]
+        yield sentence(compared["a"], compared["b"], setting, block, row, row["p_corrected"])
 
 
 def details(compared: Mapping) -> Iterator[str]:
@@ -39,8 +39,17 @@ def _measured(setting: str, block: Mapping) -> str:
     return "rank distance" if setting == RANK_DISTANCE else f"{SETTING_NAMES[setting]} {metric_name(block['metric'])}"
 
 
-def _overall(a: str, b: str, measured: str, block: Mapping, row: Mapping) -> str:
-    numbers = f"{_difference(row, block)}, {p_text(row['p_corrected'])}"
+def sentence(a: str, b: str, setting: str, block: Mapping, row: Mapping, p: float) -> str:
+    """What the test of two systems says.
+
+    Args:
+      a, b: their names.
+      setting: as in results.json.
+      block: {"metric", "higher_is_better"}.
+      row: {"difference", "low", "high", "better"} as in compare.json.
+      p: the corrected p value that decided.
+    """
+    measured, numbers = _measured(setting, block), f"{_difference(row, block)}, {p_text(p)}"
     if row["better"] is None:
         return f"{a} and {b}: no significant difference in {measured}: {numbers}"
     sign = ">" if row["difference"] > 0 else "<"

@@ -84,6 +84,30 @@ def test_places_are_filled_from_the_study_that_they_name(study_page, tmp_path):
         study_page.filled("<!-- results small xquad-r -->\n<!-- end -->", tmp_path)
 
 
+def test_systems_and_pairs_of_a_comparison(study_page, tmp_path, monkeypatch):
+    pair = {"a": "hybrid", "b": "x-y", "difference": 0.02, "low": 0.01, "high": 0.03, "better": "a",
+            "p_holm": 0.5, "p_runs_holm": 0.004}  # fmt: skip
+    undecided = {"a": "mono", "b": "hybrid", "difference": -3.0, "low": None, "high": None, "better": None,
+                 "p_holm": 0.25, "p_runs_holm": None}  # fmt: skip
+    found = {
+        "monolingual": {"metric": "map", "higher_is_better": True, "values": {"hybrid": 0.75, "x-y": 0.73},
+                        "pairs": [pair]},
+        "rank_distance": {"metric": "rank_distance", "higher_is_better": False, "values": {"hybrid": 9.0, "x-y": 8.0},
+                          "pairs": [undecided, pair]},
+    }  # fmt: skip
+    compared = {"systems": {}, "benchmarks": {"facts": {"queries": 2, "items": 1, "comparisons": found}}}
+    (tmp_path / "compare.json").write_text(json.dumps(compared))
+    monkeypatch.setattr(study_page, "FOLDER", tmp_path)
+    study_page.keep("after", tmp_path / "compare.json")
+    text = "<!-- systems after facts -->\n<!-- end -->\n<!-- pairs after facts x-y:hybrid -->\n<!-- end -->\n"
+    page, _ = study_page.filled(text, tmp_path)
+    assert "| facts: system | monolingual mAP | rank distance |" in page and "| hybrid | 0.7500 | 9.0 |" in page
+    assert "- x-y < hybrid in monolingual mAP: -0.020 [-0.030, -0.010], p = 0.004\n" in page
+    assert "- x-y < hybrid in rank distance (lower is better): -0.0 [-0.0, -0.0], p = 0.004\n" in page
+    with pytest.raises(SystemExit, match="no comparison of hybrid:mono in monolingual was kept"):
+        study_page.filled("<!-- pairs after facts hybrid:mono -->\n<!-- end -->", tmp_path)
+
+
 def test_a_kept_study_is_without_its_many_rows(study_page, tmp_path, monkeypatch):
     monkeypatch.setattr(study_page, "FOLDER", tmp_path / "study")
     study = made("hybrid", 0.5)

@@ -30,7 +30,7 @@ from hbt_jax.study import curves, table  # noqa: E402
 from hbt_jax.study.claims import sentence  # noqa: E402
 
 PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
-FOREST = "forest"
+FOREST, PAIRS = "forest", "pairs"
 _FOREST_STYLE = ROOT / "hbt_jax" / "evaluation" / "report" / "templates" / "compare.css"
 NOT_RUN = "*Not run yet: no study `{}` was kept.*"
 _PLACE = re.compile(
@@ -47,11 +47,17 @@ text { fill: #1b2430; } text.faint { fill: #5d6b7a; } .grid-line { stroke: #dde2
 
 
 def keep(name: str, source: Path) -> None:
-    """Copies a study without those rows by language and script that the page does not draw; their sentences stay."""
+    """Copies a study without those rows by language and script, or those pairs, that the page does not show."""
     study = json.loads(source.read_text(encoding="utf-8"))
-    places = [given.split() for _, view, given, _ in _PLACE.findall(PAGE.read_text(encoding="utf-8")) if view == FOREST]
+    shown = [(view, given.split()) for _, view, given, _ in _PLACE.findall(PAGE.read_text(encoding="utf-8"))]
+    places = [given for view, given in shown if view == FOREST]
+    pairs = [{*pair.split(":")} for view, given in shown if view == PAIRS and given[0] == name for pair in given[2:]]
     for benchmark, block in study["benchmarks"].items():
-        for one in block["comparisons"] if "axes" in study else ():
+        if "axes" not in study:
+            for one in block["comparisons"].values():
+                one["pairs"] = [row for row in one["pairs"] if {row["a"], row["b"]} in pairs]
+            continue
+        for one in block["comparisons"]:
             for setting, rows in one["comparisons"].items():
                 if [name, benchmark, setting, one["a"], one["b"]] not in places:
                     del rows["by_query_language"], rows["by_script"]

@@ -132,10 +132,10 @@ def format_matrices(compared: dict) -> str:
             f" {compared['samples']:,} draws; * decided after Holm's correction over the pairs"
         )
         for setting, one in block["comparisons"].items():
-            lines.append(f"  {LABELS[setting]:16}{'value':>10}{''.join(f'{name:>{width}}' for name in names)}")
+            lines.append(f"  {LABELS[setting]:{width + 2}}{'value':>10}{''.join(f'{name:>{width}}' for name in names)}")
             for name in names:
                 cells = "".join(f"{_difference(one, name, other):>{width}}" for other in names)
-                lines.append(f"    {name:14}{_shown(one['values'][name], one, ''):>10}{cells}")
+                lines.append(f"    {name:{width}}{_shown(one['values'][name], one, ''):>10}{cells}")
     return "\n".join([*lines, *(f"note: {note}" for note in compared["notes"])])
 
 

@@ -98,8 +98,12 @@ def test_systems_and_pairs_of_a_comparison(study_page, tmp_path, monkeypatch):
     compared = {"systems": {}, "benchmarks": {"facts": {"queries": 2, "items": 1, "comparisons": found}}}
     (tmp_path / "compare.json").write_text(json.dumps(compared))
     monkeypatch.setattr(study_page, "FOLDER", tmp_path)
-    study_page.keep("after", tmp_path / "compare.json")
+    monkeypatch.setattr(study_page, "PAGE", tmp_path / "page.md")
     text = "<!-- systems after facts -->\n<!-- end -->\n<!-- pairs after facts x-y:hybrid -->\n<!-- end -->\n"
+    study_page.PAGE.write_text(text)
+    study_page.keep("after", tmp_path / "compare.json")
+    kept = json.loads((tmp_path / "after.json").read_text())["benchmarks"]["facts"]["comparisons"]
+    assert kept["rank_distance"]["pairs"] == [pair]  # the other one is not shown
     page, _ = study_page.filled(text, tmp_path)
     assert "| facts: system | monolingual mAP | rank distance |" in page and "| hybrid | 0.7500 | 9.0 |" in page
     assert "- x-y < hybrid in monolingual mAP: -0.020 [-0.030, -0.010], p = 0.004\n" in page

@@ -21,7 +21,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.models import on_cpu, rotary
 
 ONE_CPU = "one_cpu"  # on_cpu.py
-LONG_ROW = 512  # tokens, from which AUTO takes the kernel: below, it saves no memory (docs/tpu_report.md)
+LONG_ROW = 512  # tokens, from which AUTO takes the kernel: below, it saves no memory (docs/benchmarks.md)
 _PLATFORM = {SPLASH: "tpu", CUDNN: "gpu"}
 _LANES = 128  # numbers that a TPU's unit works on at a time; rows are padded to a multiple
 _BLOCKS = (512, 384, 256, _LANES)  # tokens of a row that the kernel takes at a time, the first that fits

@@ -8,7 +8,8 @@ in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-
 of which what exceeds a length is already cut, and pads each batch to its longest text; it gets
 MultipleNegativesRankingLoss, autocast for bfloat16 and its own default optimizer.  Each side is a process of its own,
 since the two slow each other in one; they take turns, with the same allocator settings.  The first --warmup steps, in
-which either side starts and compiles, are not timed.  Prints both rates and, last, the median of the rounds' ratios.
+which either side starts and compiles, are not timed.  Prints both rates, how much of what is computed is text (in
+packed rows, and where each batch is padded to its longest texts) and, last, the median of the rounds' ratios.
 """
 
 import json
@@ -62,8 +63,19 @@ def planned_texts(given) -> dict[str, list[str]]:
     return texts
 
 
-def ours(given) -> float:
-    """Pairs a second of launch/train.py after the warm-up; its intervals are equally long."""
+def text_share(tokenizer, texts: dict[str, list[str]], batch: int) -> float:
+    """The part of the tokens of padded batches that is text."""
+    real = padded = 0
+    for of_side in texts.values():
+        lengths = [len(ids) for ids in tokenizer(of_side)["input_ids"]]
+        real += sum(lengths)
+        for start in range(0, len(lengths), batch):
+            padded += batch * max(lengths[start : start + batch])
+    return real / padded
+
+
+def ours(given) -> tuple[float, float]:
+    """Pairs a second of launch/train.py after the warm-up, whose intervals are equally long, and the part of text."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(str(ROOT / "launch" / "train.py"), f"--workdir={folder}/run", f"--model={given.model}"),
@@ -75,11 +87,12 @@ def ours(given) -> float:
         apart.output_of("launch/train.py", command, {})
         written = pathlib.Path(folder) / "run" / "metrics.jsonl"
         rows = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
-    return statistics.harmonic_mean([row["pairs_per_second"] for row in rows if row["step"] > given.warmup])
+    rates = [row["pairs_per_second"] for row in rows if row["step"] > given.warmup]
+    return statistics.harmonic_mean(rates), statistics.fmean(row["row_fill"] for row in rows)
 
 
-def theirs(given) -> float:
-    """Pairs a second of SentenceTransformerTrainer between the end of the warm-up and the last step."""
+def theirs(given) -> tuple[float, float]:
+    """Pairs a second of SentenceTransformerTrainer after the warm-up, and the part of text if batches are padded."""
     import torch
     from datasets import Dataset
     from sentence_transformers import (
@@ -123,10 +136,11 @@ def theirs(given) -> float:
             loss=MultipleNegativesRankingLoss(encoder, scale=1 / _TEMPERATURE),
             callbacks=[Clock()],
         ).train()
-    return (len(ends) - given.warmup) * given.global_batch / (ends[-1] - ends[given.warmup - 1])
+    rate = (len(ends) - given.warmup) * given.global_batch / (ends[-1] - ends[given.warmup - 1])
+    return rate, text_share(encoder.tokenizer, texts, given.global_batch)
 
 
-def measured(given, who: str) -> float:
+def measured(given, who: str) -> tuple[float, float]:
     """What a child process of its own says."""
     names = ("model", "store", "batching", "global_batch", "compute_dtype", "steps", "warmup", "threads")
     return apart.said_by_child(__file__, given, names, {"child": who}, {"TOKENIZERS_PARALLELISM": "true"})
@@ -149,10 +163,11 @@ def main(_: list[str]) -> None:
         return
     ratios = []
     for turn in range(given.rounds):
-        own, their = measured(given, "ours"), measured(given, "theirs")
+        (own, packed), (their, padded) = measured(given, "ours"), measured(given, "theirs")
         ratios.append(own / their)
         print(
-            f"round {turn + 1}: hbt_jax {own:.2f} pairs/s, SentenceTransformerTrainer {their:.2f}: {ratios[-1]:.2f}",
+            f"round {turn + 1}: hbt_jax {own:.2f} pairs/s, SentenceTransformerTrainer {their:.2f}: {ratios[-1]:.2f};"
+            f" of the tokens {packed:.1%} are text in packed rows, {padded:.1%} where batches are padded",
             flush=True,
         )
     print(f"{given.compute_dtype}, {given.batching}: {statistics.median(ratios):.2f} times as many pairs a second")

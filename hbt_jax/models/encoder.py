@@ -13,6 +13,7 @@ from types import ModuleType
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 
 from hbt_jax.errors import InputError
 from hbt_jax.models import linear, on_cpu, rotary
@@ -367,6 +368,15 @@ class Encoder(nnx.Module):
     def project(self, pooled):
         """Pooled vectors [..., D] to embeddings [..., `EncoderConfig.embedding_width`] by the dense layer, if any."""
         return pooled if self.dense is None else self.dense_activation(self.dense(pooled))
+
+
+def graph_on(graph: nnx.GraphDef, parameters, mesh: Mesh) -> nnx.GraphDef:
+    """The graph of an encoder, made for one mesh, for another: attention may be a kernel that has to know it."""
+    encoder = nnx.merge(graph, parameters)
+    for layer in encoder.layers:
+        if layer.attention.mesh is not None:
+            layer.attention = dataclasses.replace(layer.attention, mesh=mesh)
+    return nnx.graphdef(encoder)
 
 
 def parameter_count(config: EncoderConfig) -> int:

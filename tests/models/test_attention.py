@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 
 from hbt_jax.errors import InputError
-from hbt_jax.mesh import make_mesh
+from hbt_jax.mesh import make_mesh, replicated
 from hbt_jax.models.attention import LONG_ROW, ONE_CPU, PLAIN, Attention, attention_on, seen_of
-from hbt_jax.models.encoder import Encoder, EncoderConfig
+from hbt_jax.models.encoder import Encoder, EncoderConfig, graph_on
 from hbt_jax.models.rotary import RotaryConfig
 
 ROUNDING = {"float32": 2e-6, "bfloat16": 2e-2}  # of the largest number of an array
@@ -86,6 +86,23 @@ def test_inside_an_encoder(rotary, scan_layers):
     ]
     is_text = np.asarray(segments) > 0
     np.testing.assert_allclose(np.asarray(found[1])[is_text], np.asarray(found[0])[is_text], atol=2e-5)
+
+
+def test_a_graph_goes_to_another_mesh():
+    """As where several processes share a mesh, and each embeds passages of its own."""
+    config = EncoderConfig(300, width=16, layers=2, heads=2, feed_forward=32, max_positions=128)
+    segments, positions = packed(4, 128)
+    tokens = jnp.ones((4, 128), jnp.int32)
+    everywhere = Attention("splash", make_mesh(4, 2), interpret=True)
+    graph, parameters = nnx.split(Encoder(config, attention=everywhere, rngs=nnx.Rngs(0)))
+    one = make_mesh(1, 1, jax.devices()[1:2])
+    arrays = jax.device_put((parameters, tokens, segments, positions), replicated(one))
+    own = nnx.merge(graph_on(graph, arrays[0], one), arrays[0])(*arrays[1:])
+    plain = Encoder(config, rngs=nnx.Rngs(0))(tokens, segments, positions)
+    is_text = np.asarray(segments) > 0
+    np.testing.assert_allclose(np.asarray(own)[is_text], np.asarray(plain)[is_text], atol=2e-5)
+    plain_graph = nnx.graphdef(Encoder(config, rngs=nnx.Rngs(0)))
+    assert graph_on(plain_graph, parameters, one) == plain_graph
 
 
 def devices(platform: str, local: int = 1):

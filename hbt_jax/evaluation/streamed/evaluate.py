@@ -22,6 +22,7 @@ from hbt_jax.evaluation.streamed.metrics import DEPTH
 from hbt_jax.evaluation.streamed.shard_cache import KeptShards, ranking_key
 from hbt_jax.evaluation.streamed.shards import CorpusSearch, Work
 from hbt_jax.mesh import own_mesh, put_whole
+from hbt_jax.models.encoder import graph_on
 from hbt_jax.models.model import Model
 
 KEPT, INVENTORY = "kept", "inventory"
@@ -118,7 +119,8 @@ def _on_own_devices(model: Model, mesh: Mesh, processes: Processes) -> tuple[Mod
     own = own_mesh(mesh, processes.index, processes.count)
     if own is mesh:
         return model, mesh
-    return dataclasses.replace(model, parameters=put_whole(model.parameters, own)), own
+    parameters = put_whole(model.parameters, own)
+    return dataclasses.replace(model, graph=graph_on(model.graph, parameters, own), parameters=parameters), own
 
 
 def _said(name: str, work: Work, kept: KeptShards) -> str:

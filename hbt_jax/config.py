@@ -494,8 +494,8 @@ class MemoryConfig(Part):
     )
     attention: str = option(
         "auto",
-        "form of attention: xla; or splash, a kernel for TPU, or cudnn, one for GPU, which never hold the scores of a"
-        " row; auto: splash on a TPU for rows of 512 tokens or more, else xla",
+        "form of attention: xla; or splash, a kernel for TPU, or cudnn, one for GPU, which need less memory in long"
+        " rows; auto: splash on a TPU for rows of 512 tokens or more, else xla",
         choices=ATTENTIONS,
     )
     scan_layers: bool | None = option(

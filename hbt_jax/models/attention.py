@@ -3,7 +3,7 @@
     xla     scores of all pairs of tokens of a row, then a softmax, as XLA compiles them; on any device
     splash  on TPU: the kernel of JAX's Pallas library that never holds the scores of a row (after FlashAttention,
             Dao et al. 2022, arXiv 2205.14135); it knows segments and windows, and skips what is outside a window
-    cudnn   on GPU: cuDNN's fused kernel, which never holds them either; bfloat16 only
+    cudnn   on GPU: cuDNN's fused kernel, which holds no scores of each head either; bfloat16 only
 
 All give the same but for rounding.
 """
@@ -21,10 +21,10 @@ from hbt_jax.errors import InputError
 from hbt_jax.models import on_cpu, rotary
 
 ONE_CPU = "one_cpu"  # on_cpu.py
-LONG_ROW = 512  # tokens, from which AUTO takes the kernel: below, it saves no memory (docs/benchmarks.md)
+LONG_ROW = 512  # tokens, from which AUTO takes the kernel: cautiously: at 128 it saves no memory (docs/benchmarks.md)
 _PLATFORM = {SPLASH: "tpu", CUDNN: "gpu"}
-_LANES = 128  # numbers that a TPU's unit works on at a time; rows are padded to a multiple
-_BLOCKS = (512, 384, 256, _LANES)  # tokens of a row that the kernel takes at a time, the first that fits
+_LANES = 128  # numbers that a TPU's unit works on at a time
+_BLOCKS = (512, 384)  # tokens that the kernel takes at a time of a row that is longer
 
 
 class Seen(NamedTuple):
@@ -122,16 +122,17 @@ def attention_on(mesh: Mesh, asked: str, compute_dtype: str) -> Attention:
 
 
 def _splash(query_RLHd, key_RLHd, value_RLHd, segments_RL, *, window: int, interpret: bool):
-    """Attention by JAX's kernel for TPU; padding up to a multiple of its lanes is a segment of its own."""
+    """Attention by JAX's kernel for TPU; rows are padded to a multiple of its block, in segment 0."""
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
 
     length, heads, width = query_RLHd.shape[1:]
-    lacking = ((0, 0), (0, -length % _LANES))
+    block = _block(length)
+    lacking = ((0, 0), (0, -length % block))
     query_RLHd = (query_RLHd * width**-0.5).astype(query_RLHd.dtype)  # the kernel does not scale scores
     filled = (jnp.pad(part, (*lacking, (0, 0), (0, 0))) for part in (query_RLHd, key_RLHd, value_RLHd))
     query_RHLd, key_RHLd, value_RHLd = (part.transpose(0, 2, 1, 3) for part in filled)
     segments_RL = jnp.pad(segments_RL, lacking)
-    kernel = _kernel(segments_RL.shape[1], heads, window, interpret)
+    kernel = _kernel(segments_RL.shape[1], block, heads, window, interpret)
 
     def of_row(query_HLd, key_HLd, value_HLd, segments_L):
         ids = splash_attention_kernel.SegmentIds(segments_L, segments_L)
@@ -141,11 +142,18 @@ def _splash(query_RLHd, key_RLHd, value_RLHd, segments_RL, *, window: int, inter
     return attended_RHLd.transpose(0, 2, 1, 3)[:, :length]
 
 
-def _kernel(length: int, heads: int, window: int, interpret: bool):
-    """JAX's kernel for rows of `length` tokens, a multiple of its lanes."""
+def _block(length: int) -> int:
+    """Tokens of a row that the kernel takes at a time; it holds a query's gradient once for each block of a row."""
+    whole = -(-length // _LANES) * _LANES
+    if whole <= _BLOCKS[0]:
+        return whole
+    return min(_BLOCKS, key=lambda size: -(-length // size) * size)
+
+
+def _kernel(length: int, block: int, heads: int, window: int, interpret: bool):
+    """JAX's kernel for rows of `length` tokens, a multiple of the block."""
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel, splash_attention_mask
 
-    block = next(size for size in _BLOCKS if length % size == 0)
     names = ("block_q", "block_kv", "block_kv_compute", "block_q_dkv", "block_kv_dkv", "block_kv_dkv_compute")
     blocks = splash_attention_kernel.BlockSizes(**dict.fromkeys(names, block), use_fused_bwd_kernel=True)
     shape = (length, length)

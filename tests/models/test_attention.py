@@ -86,6 +86,8 @@ def test_inside_an_encoder(rotary, scan_layers):
     ]
     is_text = np.asarray(segments) > 0
     np.testing.assert_allclose(np.asarray(found[1])[is_text], np.asarray(found[0])[is_text], atol=2e-5)
+    kernels = Encoder(config, attention=kernel(), scan_layers=scan_layers, rngs=nnx.Rngs(0))
+    assert "pallas_call" in str(jax.make_jaxpr(lambda: kernels(tokens, segments, positions))())
 
 
 def test_a_graph_goes_to_another_mesh():

@@ -83,6 +83,7 @@ def test_the_attention_kernel_on_a_mesh(way, monkeypatch):
     plain = gradients_of(toy.step_config(), one_device(), toy.batch(0, 1))
     monkeypatch.setattr(steps, "attention_on", lambda mesh, *_: Attention("splash", mesh, interpret=True))
     mesh, step_config = make_mesh(4, 2), toy.step_config(memory=MemoryConfig(**way))
+    assert step_config.attention(mesh).kind == "splash" and "'splash'" in str(step_config.graph(mesh))
     assert_same(gradients_of(step_config, mesh, toy.batch(0, mesh.size)), plain)
 
 

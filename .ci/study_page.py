@@ -27,7 +27,7 @@ from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE  # noqa: E402
 from hbt_jax.evaluation.report.forest import forest_plot  # noqa: E402
 from hbt_jax.evaluation.report.names import SETTING_NAMES, metric_name, number  # noqa: E402
 from hbt_jax.study import curves, table  # noqa: E402
-from hbt_jax.study.claims import sentence  # noqa: E402
+from hbt_jax.study.claims import deciding_p, measured, sentence  # noqa: E402
 
 PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
 FOREST, PAIRS = "forest", "pairs"
@@ -141,10 +141,7 @@ def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
 def _systems(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
     """The systems of a compare.json, a row each."""
     settings = block["comparisons"]
-    heads = [f"{benchmark}: system"]
-    for setting, one in settings.items():
-        metric = metric_name(one["metric"])
-        heads.append(metric if setting == RANK_DISTANCE else f"{SETTING_NAMES[setting]} {metric}")
+    heads = [f"{benchmark}: system", *(measured(setting, one) for setting, one in settings.items())]
     names = next(iter(settings.values()))["values"]
     rows = [[name, *(number(one["values"][name], one["metric"]) for one in settings.values())] for name in names]
     return table.markdown(heads, rows)
@@ -158,8 +155,8 @@ def _pairs(block: Mapping, _: str, wanted: Sequence[str]) -> str:
             row = next((row for row in one["pairs"] if {row["a"], row["b"]} == {a, b}), None)
             if row is None:
                 raise SystemExit(f"{PAGE}: no comparison of {a}:{b} in {setting} was kept")
-            p = row["p_holm"] if row["p_runs_holm"] is None else row["p_runs_holm"]
-            said.append(f"- {sentence(a, b, setting, one, row if row['a'] == a else _turned(row), p)}")
+            turned = row if row["a"] == a else _turned(row)
+            said.append(f"- {sentence(a, b, setting, one, turned, deciding_p(row))}")
     return "\n".join(said)
 
 
@@ -185,9 +182,7 @@ def _forest(study: Mapping, benchmark: str, setting: str, a: str, b: str) -> tup
     """The differences of two configurations by script and language, and what A and B are."""
     one = next(one for one in study["benchmarks"][benchmark]["comparisons"] if (one["a"], one["b"]) == (a, b))
     block = one["comparisons"][setting]
-    metric = metric_name(block["metric"])
-    measured = metric if setting == RANK_DISTANCE else f"{SETTING_NAMES[setting]} {metric}"
-    caption = f"{benchmark}: {measured}, A: {a}, B: {b}"
+    caption = f"{benchmark}: {measured(setting, block)}, A: {a}, B: {b}"
     return _alone(forest_plot(setting, block), _STYLE + _FOREST_STYLE.read_text(encoding="utf-8")), caption
 
 

@@ -140,4 +140,5 @@ def _undecided(packed: BinaryIO) -> io.TextIOWrapper:
 
 def _check_utf8(place: str, cells: Sequence[str]) -> None:
     for cell in cells:
-        decoded(place, cell.encode(errors="surrogateescape"))
+        if not cell.isascii():
+            decoded(place, cell.encode(errors="surrogateescape"))

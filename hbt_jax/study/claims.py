@@ -27,15 +27,21 @@ def details(compared: Mapping) -> Iterator[str]:
     for setting, block in compared["comparisons"].items():
         row = block["by_resource"].get("under_resourced_less_others")
         if row:
-            yield _for_the_weak(a, b, _measured(setting, block), block, row)
+            yield _for_the_weak(a, b, measured(setting, block), block, row)
     for setting, block in compared["comparisons"].items():
         families = [("languages", block["by_query_language"]), ("scripts", block["by_script"])]
         counted = [_counted(name, rows) for name, rows in families if len(rows) > 1]
         if counted:
-            yield f"{a} against {b} in {_measured(setting, block)}: {'; '.join(counted)}"
+            yield f"{a} against {b} in {measured(setting, block)}: {'; '.join(counted)}"
 
 
-def _measured(setting: str, block: Mapping) -> str:
+def deciding_p(row: Mapping) -> float:
+    """The p value, after Holm's correction, by which a row of compare.json is decided."""
+    return row["p_holm"] if row["p_runs_holm"] is None else row["p_runs_holm"]
+
+
+def measured(setting: str, block: Mapping) -> str:
+    """What a block of compare.json compares, in words: "rank distance", or such as "monolingual mAP"."""
     return "rank distance" if setting == RANK_DISTANCE else f"{SETTING_NAMES[setting]} {metric_name(block['metric'])}"
 
 
@@ -49,17 +55,16 @@ def sentence(a: str, b: str, setting: str, block: Mapping, row: Mapping, p: floa
       row: {"difference", "low", "high", "better"} as in compare.json.
       p: the corrected p value that decided.
     """
-    measured, numbers = _measured(setting, block), f"{_difference(row, block)}, {p_text(p)}"
+    what, numbers = measured(setting, block), f"{_difference(row, block)}, {p_text(p)}"
     if row["better"] is None:
-        return f"{a} and {b}: no significant difference in {measured}: {numbers}"
+        return f"{a} and {b}: no significant difference in {what}: {numbers}"
     sign = ">" if row["difference"] > 0 else "<"
     note = "" if block["higher_is_better"] else " (lower is better)"
-    return f"{a} {sign} {b} in {measured}{note}: {numbers}"
+    return f"{a} {sign} {b} in {what}{note}: {numbers}"
 
 
 def _for_the_weak(a: str, b: str, measured: str, block: Mapping, row: Mapping) -> str:
-    p = row["p_holm"] if row["p_runs_holm"] is None else row["p_runs_holm"]
-    numbers = f"{_difference(row, block)}, {p_text(p)}"
+    numbers = f"{_difference(row, block)}, {p_text(deciding_p(row))}"
     if row["better"] is None:
         return f"{a} against {b} in {measured}, under-resourced less other languages: not significant: {numbers}"
     more = "more" if row["better"] == "a" else "less"

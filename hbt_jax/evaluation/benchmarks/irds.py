@@ -8,7 +8,6 @@ against documents in another language, which are how CLIR's data sets are publis
 """
 
 import importlib.util
-from collections.abc import Iterable
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
@@ -54,16 +53,13 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
         else:
             unknown += 1
     notes = [f"{unknown:,} judgements are of queries or documents that the data set does not have"] if unknown else []
-    if language and all(stated) and check_language("--language", language) not in _canonical(flag, stated):
+    known = {check_language(flag, code) for code in stated if code}
+    if language and all(stated) and check_language("--language", language) not in known:
         codes = " and ".join(dict.fromkeys(stated))
         notes.append(f"--language={language} is not used: the package says that the texts are in {codes}")
     if again:
         notes.append(f"{again:,} judgements repeat an earlier one of the same query and document, which counts")
     return benchmark_of(name, queries, documents, grades, (f"ir_datasets' {id_}", *notes))
-
-
-def _canonical(flag: str, codes: Iterable[str]) -> set[str]:
-    return {check_language(flag, code) for code in codes}
 
 
 def _rows(flag: str, found, key: str, language: str | None) -> Rows:

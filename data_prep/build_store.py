@@ -34,7 +34,7 @@ from data_prep.store.filters import DUPLICATE, EQUAL, Filters  # noqa: E402
 from data_prep.store.items import Items  # noqa: E402
 from data_prep.store.pairs import PairRows, shown  # noqa: E402
 from data_prep.upload_store import local_output  # noqa: E402
-from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.config.option import Part, option
 from hbt_jax.data.manifest import SIDES, data_release  # noqa: E402
 from hbt_jax.data.store_writer import StoreWriter  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402

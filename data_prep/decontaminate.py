@@ -36,7 +36,7 @@ from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.store.clean_copy import clean_copy_lines, write_clean_copy  # noqa: E402
 from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
 from data_prep.upload_store import check_absent, local_output  # noqa: E402
-from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.config.option import Part, option
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.remote import RemoteFolder  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402

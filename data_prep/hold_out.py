@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from hbt_jax import connected, json_text  # noqa: E402
-from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.config.option import Part, option
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.evaluation.benchmarks import squad_layout  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402

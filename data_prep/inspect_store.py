@@ -23,7 +23,7 @@ from data_prep.build_store import holds  # noqa: E402
 from data_prep.store.classes import class_warnings  # noqa: E402
 from data_prep.store.figures import BOUNDS, Figures, SameText, figures, same_texts  # noqa: E402
 from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
-from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.config.option import Part, option
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.permutation import key, sampled  # noqa: E402
 from hbt_jax.data.store import Store, Texts  # noqa: E402

@@ -26,7 +26,8 @@ from data_prep.facts.names import LANGUAGES, cldr_version  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
 from data_prep.write_benchmark import write_benchmark  # noqa: E402
 from hbt_jax import json_text  # noqa: E402
-from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
+from hbt_jax.config.option import Part, option
+from hbt_jax.config.training import PreparationConfig
 from hbt_jax.data.manifest import MANIFEST, read_manifest  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import atomic_file  # noqa: E402

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
-from hbt_jax.config import Part, PreparationConfig, option  # noqa: E402
+from hbt_jax.config.option import Part, option
+from hbt_jax.config.training import PreparationConfig
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import utf8
 from hbt_jax.holding import held  # noqa: E402

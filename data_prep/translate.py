@@ -39,7 +39,7 @@ from data_prep.translation.rows import Gathered, lines  # noqa: E402
 from data_prep.translation.shards import Shards  # noqa: E402
 from data_prep.translation.texts import Texts  # noqa: E402
 from data_prep.translation.work import translate_missing  # noqa: E402
-from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.config.option import Part, option
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.languages import canonical  # noqa: E402

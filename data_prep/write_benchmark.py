@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from data_prep.sources import registry  # noqa: E402
-from hbt_jax.config import Part, option  # noqa: E402
+from hbt_jax.config.option import Part, option
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts  # noqa: E402
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said  # noqa: E402
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike  # noqa: E402

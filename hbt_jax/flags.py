@@ -14,7 +14,8 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
-from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, Part
+from hbt_jax.config.option import Part
+from hbt_jax.config.values import OF_MODEL, SENTENCE_MODEL
 from hbt_jax.ending import end_at_once
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.files import named_errors, says_full

@@ -13,7 +13,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from hbt_jax.config import ProcessConfig
+from hbt_jax.config.devices import ProcessConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.files import cache_folder
 

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import CompareConfig  # noqa: E402
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import Interrupted  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402

@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.compile_check.chips import known_topologies, open_slice, set_environment  # noqa: E402
-from hbt_jax.config import TRAIN_PARTS, CompileCheckConfig, TrainConfig  # noqa: E402
+from hbt_jax.config.compile_check import CompileCheckConfig  # noqa: E402
+from hbt_jax.config.training import TRAIN_PARTS, TrainConfig  # noqa: E402
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import EmbedConfig  # noqa: E402
+from hbt_jax.config.embed import EmbedConfig
 from hbt_jax.errors import InputError  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 

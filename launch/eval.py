@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
-from hbt_jax.config import EvalConfig, ProcessConfig  # noqa: E402
+from hbt_jax.config.devices import ProcessConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.evaluation.benchmarks.registry import benchmark_folder  # noqa: E402
 from hbt_jax.files import check_writable  # noqa: E402
 from hbt_jax.places import is_remote  # noqa: E402

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import ExportConfig  # noqa: E402
+from hbt_jax.config.export import ExportConfig
 from hbt_jax.interchange.overwrite_guard import check_out  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 

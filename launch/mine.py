@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import MineConfig  # noqa: E402
+from hbt_jax.config.mine import MineConfig
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.training.preemption import StopRequest  # noqa: E402
 

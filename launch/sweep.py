@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 from absl import flags  # noqa: E402
 
 from hbt_jax import flags as command  # noqa: E402
-from hbt_jax.config import BATCHINGS, TRAIN_PARTS, TrainConfig  # noqa: E402
+from hbt_jax.config.training import TRAIN_PARTS, TrainConfig  # noqa: E402
+from hbt_jax.config.values import BATCHINGS  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402
 from hbt_jax.files import atomic_file, utf8  # noqa: E402

@@ -17,7 +17,9 @@ sys.path.insert(0, str(ROOT))
 
 from hbt_jax import flags as command  # noqa: E402
 from hbt_jax.bucket.hold import held_anywhere  # noqa: E402
-from hbt_jax.config import TRAIN_PARTS, VALIDATION_LOSS, ProcessConfig, TrainConfig  # noqa: E402
+from hbt_jax.config.devices import ProcessConfig  # noqa: E402
+from hbt_jax.config.training import TRAIN_PARTS, TrainConfig  # noqa: E402
+from hbt_jax.config.values import VALIDATION_LOSS  # noqa: E402
 from hbt_jax.data.manifest import read_manifest  # noqa: E402
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.evaluation.benchmarks.registry import check_known  # noqa: E402

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from hbt_jax.config import TRAIN_PARTS, CheckpointConfig, LearningConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import LearningConfig, PlanConfig, TextConfig
+from hbt_jax.config.training import TRAIN_PARTS, CheckpointConfig, RunConfig, TrainConfig
 from hbt_jax.errors import InputError
 
 

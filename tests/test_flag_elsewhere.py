@@ -4,7 +4,11 @@ import dataclasses
 
 import pytest
 
-from hbt_jax.config import TRAIN_PARTS, EmbedConfig, EvalConfig, ExportConfig, MineConfig
+from hbt_jax.config.embed import EmbedConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.export import ExportConfig
+from hbt_jax.config.mine import MineConfig
+from hbt_jax.config.training import TRAIN_PARTS
 from hbt_jax.flag_elsewhere import _HERE, flag_here
 
 TRAIN = {field.name for part in TRAIN_PARTS.values() for field in dataclasses.fields(part)}

@@ -1,6 +1,8 @@
 """A place with a scheme is refused, in one line and before any work, wherever only a local path works."""
 
 import dataclasses
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -199,7 +201,10 @@ def test_no_flag_that_names_a_path_is_left_out_above():
     no_paths |= {"profile_steps", "language", "distillation", "push"}
     tested = {name for local, remote in COMMANDS.values() for name in (*local, *remote)}
     found = set()
-    for part in (value for name, value in vars(config).items() if name.endswith("Config") and name != "TrainConfig"):
+    modules = [importlib.import_module(f"hbt_jax.config.{one.name}") for one in pkgutil.iter_modules(config.__path__)]
+    parts = {name: value for module in modules for name, value in vars(module).items() if name.endswith("Config")}
+    del parts["TrainConfig"]
+    for part in parts.values():
         for field in dataclasses.fields(part):
             words = field.metadata["help"]
             if isinstance(field.default, str | tuple) and any(w in words for w in ("folder", "file", "stores")):

@@ -20,7 +20,7 @@ from absl import flags, logging
 from data_prep.builders.tables import ON_BAD_ROW, TABLES
 from data_prep.reading.downloads import DOWNLOADS, fetched
 from data_prep.sources.pairs.layouts import AUTO, FORMATS
-from hbt_jax.config import Part, option
+from hbt_jax.config.option import Part, option
 from hbt_jax.data.pipeline import import_tensorflow, signals_held_back
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name, named_errors

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from data_prep.store.letters import letter_counts
-from hbt_jax.config import Part, option
+from hbt_jax.config.option import Part, option
 from hbt_jax.data.permutation import mix
 from hbt_jax.languages import language
 

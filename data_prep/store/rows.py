@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hbt_jax.config import Part, RunConfig, option
+from hbt_jax.config.option import Part, option
+from hbt_jax.config.training import RunConfig
 from hbt_jax.data.permutation import sampled
 from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
 from hbt_jax.data.store_cache import local_store

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from data_prep.store.letters import letter_counts
-from hbt_jax.config import Part, option
+from hbt_jax.config.option import Part, option
 from hbt_jax.errors import InputError
 from hbt_jax.languages import language
 from hbt_jax.text_identity import caseless_text, is_blank

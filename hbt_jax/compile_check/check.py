@@ -25,7 +25,7 @@ from hbt_jax.compile_check.flops import Flops, matmul_flops
 from hbt_jax.compile_check.roofline import Roofline, roofline
 from hbt_jax.compile_check.stand_in import Case
 from hbt_jax.compile_check.traffic import hbm_bytes
-from hbt_jax.config import XLA
+from hbt_jax.config.values import XLA
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.batching import row_lengths
 from hbt_jax.evaluation.embedding.embed import encoding, share_tokens

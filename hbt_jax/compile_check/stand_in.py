@@ -10,7 +10,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from hbt_jax.config import CompileCheckConfig, TextConfig, TrainConfig
+from hbt_jax.config.compile_check import CompileCheckConfig
+from hbt_jax.config.learning import TextConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.data.false_negatives import words
 from hbt_jax.data.packing import ladder_rows, pack_shares
 from hbt_jax.errors import InputError

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from hbt_jax.config import PlanConfig, RunConfig
+from hbt_jax.config.learning import PlanConfig
+from hbt_jax.config.training import RunConfig
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.mixture import MONO, Mixture
 from hbt_jax.data.plan import BatchPlan, Plan
@@ -162,7 +163,7 @@ def main(_: list[str]) -> None:
 
 if __name__ == "__main__":
     from hbt_jax import flags as command
-    from hbt_jax.config import TRAIN_PARTS
+    from hbt_jax.config.training import TRAIN_PARTS
 
     command.define(*TRAIN_PARTS.values())
     command.run_command(main)

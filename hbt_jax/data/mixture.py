@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hbt_jax.config import JOINT
+from hbt_jax.config.values import JOINT
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.data.store import Store, open_store
 from hbt_jax.data.store_cache import local_store

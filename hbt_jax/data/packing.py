@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hbt_jax.config import OF_MODEL, TextConfig
+from hbt_jax.config.learning import TextConfig
+from hbt_jax.config.values import OF_MODEL
 from hbt_jax.errors import InputError
 from hbt_jax.flagfile import quoted
 from hbt_jax.models.tokenizer import Tokenizer

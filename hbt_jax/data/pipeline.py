@@ -17,7 +17,7 @@ from types import TracebackType
 
 import numpy as np
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.data.extras import Extra
 from hbt_jax.data.false_negatives import masks
 from hbt_jax.data.packing import (

@@ -22,7 +22,8 @@ import threading
 import numpy as np
 
 from hbt_jax import draws
-from hbt_jax.config import JOINT, PlanConfig
+from hbt_jax.config.learning import PlanConfig
+from hbt_jax.config.values import JOINT
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Eligible, Mixture
 from hbt_jax.data.permutation import key, permute
 from hbt_jax.errors import InputError

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from hbt_jax import languages
-from hbt_jax.config import CompareConfig
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.measures.metrics import CAPPED, RANK_DISTANCE
 from hbt_jax.evaluation.report.compare_page import write_page

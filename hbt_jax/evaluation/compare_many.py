@@ -12,7 +12,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from hbt_jax.config import CompareConfig
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.compare import DEFINITIONS, common_benchmarks, described, read_runs, row_json
 from hbt_jax.evaluation.measures.metrics import CAPPED, RANK_DISTANCE

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.config import STREAMED, VALIDATION_LOSS, EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.values import STREAMED, VALIDATION_LOSS
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.benchmarks.registry import check_known, load_benchmark, read_folder

@@ -10,7 +10,9 @@ from jax.sharding import Mesh
 
 from hbt_jax import languages
 from hbt_jax.bucket.mirror import files_of, publish
-from hbt_jax.config import FUSIONS, WHOLE, EvalConfig, TrainConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.training import TrainConfig
+from hbt_jax.config.values import FUSIONS, WHOLE
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.streamed import StreamedBenchmark

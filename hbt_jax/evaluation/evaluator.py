@@ -18,7 +18,8 @@ import jax
 from jax.sharding import Mesh
 
 from hbt_jax import languages
-from hbt_jax.config import WHOLE, EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.values import WHOLE
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.measures.metrics import SETTINGS
 from hbt_jax.evaluation.processes import Processes

@@ -4,7 +4,7 @@ import functools
 import types
 from collections.abc import Mapping, Sequence
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.banked import BankedEvaluator
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from hbt_jax.config import CONCAT
+from hbt_jax.config.values import CONCAT
 from hbt_jax.evaluation.embedding.query_expansion import Expansions, embed_expanded
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
 from hbt_jax.evaluation.in_memory import Embedded, InMemoryEvaluator

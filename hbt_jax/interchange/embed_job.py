@@ -12,7 +12,8 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from hbt_jax.config import BINARY, INT8, WHOLE, EmbedConfig
+from hbt_jax.config.embed import EmbedConfig
+from hbt_jax.config.values import BINARY, INT8, WHOLE
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.quantization import as_compared, binary_rows, int8_rows

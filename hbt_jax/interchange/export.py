@@ -18,7 +18,8 @@ from flax import nnx
 from safetensors import SafetensorError
 
 import hbt_jax
-from hbt_jax.config import OF_MODEL, ExportConfig
+from hbt_jax.config.export import ExportConfig
+from hbt_jax.config.values import OF_MODEL
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.language_directions import read_language_texts, without_language_directions
 from hbt_jax.files import atomic_folder, utf8

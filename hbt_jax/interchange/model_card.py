@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import hbt_jax
-from hbt_jax.config import LearningConfig, PlanConfig, TrainConfig
+from hbt_jax.config.learning import LearningConfig, PlanConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.evaluation.measures.metrics import METRICS, PLAIN_RECALLS, RANK_DISTANCE
 from hbt_jax.evaluation.report.names import main_metric, metric_name, metrics_in, number, settings_of
 from hbt_jax.evaluation.streamed.metrics import RECALL

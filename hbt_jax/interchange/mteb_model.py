@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hbt_jax.config import OF_MODEL
+from hbt_jax.config.values import OF_MODEL
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.evaluation.search.search import top_candidates

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mteb
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.files import PARTIAL, atomic_file, check_writable, utf8
 from hbt_jax.interchange.mteb_model import HbtModel

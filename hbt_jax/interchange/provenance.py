@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hbt_jax import json_text
 from hbt_jax.bucket.mirror import files_of
-from hbt_jax.config import DTYPES
+from hbt_jax.config.values import DTYPES
 from hbt_jax.data.manifest import data_release, fingerprint, read_manifest
 from hbt_jax.data.remote import RemoteFolder
 from hbt_jax.data.store_cache import remote_manifest

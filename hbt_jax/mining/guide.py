@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax.bucket.mirror import files_of
-from hbt_jax.config import TrainConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.data.extras import GuideVectors
 from hbt_jax.data.store import Store, store_tokenizer
 from hbt_jax.errors import InputError

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hbt_jax import json_text
-from hbt_jax.config import MineConfig
+from hbt_jax.config.mine import MineConfig
 from hbt_jax.data.store import Store, open_store, store_tokenizer
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.data.text_vectors import Vectors

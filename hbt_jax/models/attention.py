@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from hbt_jax.config import AUTO, CUDNN, SPLASH, XLA
+from hbt_jax.config.values import AUTO, CUDNN, SPLASH, XLA
 from hbt_jax.errors import InputError
 from hbt_jax.models import on_cpu, rotary
 

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from hbt_jax.config import MIN_MAX_LENGTH, WHOLE, TextConfig
+from hbt_jax.config.learning import TextConfig
+from hbt_jax.config.values import MIN_MAX_LENGTH, WHOLE
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.pooling import normalize, pool

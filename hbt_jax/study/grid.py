@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hbt_jax.config import BATCHINGS, JOINT, TrainConfig
+from hbt_jax.config.training import TrainConfig
+from hbt_jax.config.values import BATCHINGS, JOINT
 from hbt_jax.errors import InputError
 
 BATCHING, ALPHA = "batching", "mono_probability"

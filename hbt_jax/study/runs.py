@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hbt_jax import json_text
-from hbt_jax.config import TRAIN_PARTS, TrainConfig
+from hbt_jax.config.training import TRAIN_PARTS, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.results.read import Outcome, read_outcome
 from hbt_jax.evaluation.results.result import RESULTS

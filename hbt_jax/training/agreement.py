@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 import hbt_jax
-from hbt_jax.config import TrainConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.data.plan import Plan
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import any_process, from_each_process

@@ -12,7 +12,7 @@ from typing import Protocol
 import jax
 from jax.sharding import Mesh
 
-from hbt_jax.config import VALIDATION_LOSS
+from hbt_jax.config.values import VALIDATION_LOSS
 from hbt_jax.errors import Interrupted
 from hbt_jax.mesh import put_batch
 from hbt_jax.models.model import Model

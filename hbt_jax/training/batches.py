@@ -8,7 +8,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import JOINT, PlanConfig, TrainConfig
+from hbt_jax.config.learning import PlanConfig
+from hbt_jax.config.training import TrainConfig
+from hbt_jax.config.values import JOINT
 from hbt_jax.data import pipeline
 from hbt_jax.data.extras import Extra
 from hbt_jax.data.manifest import data_release

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hbt_jax.config import OF_MODEL, ModelConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import ModelConfig, TextConfig
+from hbt_jax.config.training import TrainConfig
+from hbt_jax.config.values import OF_MODEL
 from hbt_jax.data.packing import stored_format
 from hbt_jax.data.store import store_tokenizer
 from hbt_jax.data.store_cache import local_store

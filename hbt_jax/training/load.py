@@ -7,7 +7,11 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from hbt_jax.bucket.mirror import files_of
-from hbt_jax.config import AUTO, OF_MODEL, EmbedConfig, EvalConfig, MineConfig, TextConfig
+from hbt_jax.config.embed import EmbedConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.learning import TextConfig
+from hbt_jax.config.mine import MineConfig
+from hbt_jax.config.values import AUTO, OF_MODEL
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name
 from hbt_jax.mesh import has_one_cpu, state_shardings

@@ -4,7 +4,7 @@ import jax
 import optax
 from flax import nnx
 
-from hbt_jax.config import LearningConfig
+from hbt_jax.config.learning import LearningConfig
 from hbt_jax.training.freezing import EMBEDDINGS
 
 

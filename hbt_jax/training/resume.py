@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, TeachingConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import LearningConfig, ModelConfig, PlanConfig, TeachingConfig, TextConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import any_process, from_first_process
 from hbt_jax.models.encoder import EncoderConfig

@@ -17,7 +17,8 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import LearningConfig, MemoryConfig, TeachingConfig
+from hbt_jax.config.devices import MemoryConfig
+from hbt_jax.config.learning import LearningConfig, TeachingConfig
 from hbt_jax.data.extras import GUIDE_QUERIES, TEACHER_SCORES
 from hbt_jax.models.attention import PLAIN, Attention, attention_on
 from hbt_jax.models.encoder import Encoder, EncoderConfig

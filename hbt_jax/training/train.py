@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from hbt_jax import mesh as meshes
 from hbt_jax.bucket.mirror import files_of, publish
-from hbt_jax.config import TrainConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.data import audit, pipeline
 from hbt_jax.data.extras import Extra, GuideVectors, TeacherScores
 from hbt_jax.data.plan import PLAN_SCHEME, Plan

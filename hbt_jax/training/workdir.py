@@ -18,7 +18,9 @@ from jax.sharding import Mesh
 
 from hbt_jax import json_text
 from hbt_jax.bucket.mirror import files_of, publish
-from hbt_jax.config import AUTO, TextConfig, TrainConfig
+from hbt_jax.config.learning import TextConfig
+from hbt_jax.config.training import TrainConfig
+from hbt_jax.config.values import AUTO
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
 from hbt_jax.models.encoder import EncoderConfig

@@ -38,7 +38,7 @@ def planned_texts(given) -> dict[str, list[str]]:
     """The texts of each side in the order in which launch/train.py takes them, prefixed and cut."""
     from transformers import AutoTokenizer
 
-    from hbt_jax.config import PlanConfig
+    from hbt_jax.config.learning import PlanConfig
     from hbt_jax.data.mixture import open_mixture
     from hbt_jax.data.plan import Plan
 

@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from data_prep.store.rows import gather  # noqa: E402
-from hbt_jax.config import PlanConfig, TextConfig  # noqa: E402
+from hbt_jax.config.learning import PlanConfig, TextConfig  # noqa: E402
 from hbt_jax.data.mixture import Mixture  # noqa: E402
 from hbt_jax.data.pipeline import batches  # noqa: E402
 from hbt_jax.data.plan import Plan  # noqa: E402

@@ -18,7 +18,7 @@ from absl import flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
-from hbt_jax.config import PlanConfig, TextConfig  # noqa: E402
+from hbt_jax.config.learning import PlanConfig, TextConfig
 from hbt_jax.data.mixture import Mixture  # noqa: E402
 from hbt_jax.data.pipeline import batches, packed_batch  # noqa: E402
 from hbt_jax.data.plan import Plan  # noqa: E402

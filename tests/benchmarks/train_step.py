@@ -45,7 +45,7 @@ def ours(given, ids: tuple[np.ndarray, np.ndarray]) -> float:
     """Seconds of a step of this package; a row holds a query and its passage."""
     import jax
 
-    from hbt_jax.config import LearningConfig
+    from hbt_jax.config.learning import LearningConfig
     from hbt_jax.mesh import make_mesh, put_batch
     from hbt_jax.models.huggingface.pretrained import read
     from hbt_jax.training.step import StepConfig, make_train_step, sharded_initial_state

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from hbt_jax.compile_check import stand_in
-from hbt_jax.config import CompileCheckConfig, ModelConfig, PlanConfig, TextConfig, TrainConfig
+from hbt_jax.config.compile_check import CompileCheckConfig
+from hbt_jax.config.learning import ModelConfig, PlanConfig, TextConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import EncoderConfig, parameter_count

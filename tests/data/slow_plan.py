@@ -4,7 +4,7 @@ import bisect
 import dataclasses
 import itertools
 
-from hbt_jax.config import PlanConfig
+from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME
 from hbt_jax.data.plan import BatchPlan
 from tests.philox import raw_stream

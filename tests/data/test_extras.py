@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hbt_jax.config import PlanConfig
+from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data import pipeline
 from hbt_jax.data.extras import GuideVectors, TeacherScores
 from hbt_jax.data.mixture import Mixture

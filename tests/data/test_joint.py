@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from hbt_jax.config import PlanConfig
+from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data.audit import describe
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import packed_batch

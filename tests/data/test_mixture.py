@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hbt_jax.config import PlanConfig
+from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Mixture, Subset, open_mixture, packed
 from hbt_jax.data.plan import Plan
 from hbt_jax.errors import InputError

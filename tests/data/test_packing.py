@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.data import packing
 from hbt_jax.errors import InputError
 from tests.data.make_stores import SpecialTokens

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from hbt_jax.config import PlanConfig, TextConfig
+from hbt_jax.config.learning import PlanConfig, TextConfig
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import NAMES, batches, packed_batch, signals_held_back
 from hbt_jax.data.plan import Plan

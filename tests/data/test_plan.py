@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hbt_jax.config import PlanConfig
+from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data.audit import Audit, describe
 from hbt_jax.data.mixture import CROSS, MONO, SAME, Mixture
 from hbt_jax.data.plan import Plan, different_languages

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hbt_jax.config import PlanConfig
+from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, Mixture
 from hbt_jax.data.plan import PLAN_SCHEME, BatchPlan, Plan
 from tests.data.make_stores import make_store

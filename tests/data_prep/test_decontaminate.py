@@ -17,7 +17,7 @@ from data_prep.overlap.report import lines
 from data_prep.store import clean_copy
 from data_prep.store import rows as store_rows
 from data_prep.store.rows import open_with_tokenizer
-from hbt_jax.config import PlanConfig, TextConfig
+from hbt_jax.config.learning import PlanConfig, TextConfig
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.pipeline import packed_batch
 from hbt_jax.data.plan import Plan

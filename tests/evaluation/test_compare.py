@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hbt_jax.config import CompareConfig
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation import compare
 from hbt_jax.evaluation.report import compare_page, compare_table, forest

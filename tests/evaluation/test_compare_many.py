@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hbt_jax.config import CompareConfig
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.compare import compare
 from hbt_jax.evaluation.compare_many import compare_many, compare_many_command, format_matrices

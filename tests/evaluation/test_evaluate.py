@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation import evaluate, evaluators
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.evaluators import read_benchmarks
 from tests.evaluation import make_miracl

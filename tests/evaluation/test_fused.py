@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.folder import read
 from hbt_jax.evaluation.ranking.bm25 import PoolScores

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation import lexical
 from hbt_jax.evaluation.evaluator import EvaluationContext

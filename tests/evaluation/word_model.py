@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.evaluation.embedding import embed
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import Encoder, EncoderConfig

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hbt_jax.config import ExportConfig, ModelConfig
+from hbt_jax.config.export import ExportConfig
+from hbt_jax.config.learning import ModelConfig
 from hbt_jax.interchange.export import export_command
 from hbt_jax.training.preemption import StopRequest
 from tests.data import make_stores

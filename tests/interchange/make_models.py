@@ -13,7 +13,8 @@ from flax import nnx
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
 from data_prep.train_sentencepiece import SETTINGS
-from hbt_jax.config import LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import LearningConfig, ModelConfig, PlanConfig, TextConfig
+from hbt_jax.config.training import RunConfig, TrainConfig
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures

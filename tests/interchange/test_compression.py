@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from hbt_jax.config import EmbedConfig, EvalConfig, ExportConfig
+from hbt_jax.config.embed import EmbedConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.export import ExportConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.evaluate import evaluate_command
 from hbt_jax.interchange.embed_job import embed_command

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from hbt_jax.config import EmbedConfig
+from hbt_jax.config.embed import EmbedConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.interchange import embed_files, embed_job

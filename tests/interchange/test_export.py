@@ -19,7 +19,8 @@ from flax import nnx
 from huggingface_hub import errors
 from safetensors import SafetensorError
 
-from hbt_jax.config import OF_MODEL, ExportConfig
+from hbt_jax.config.export import ExportConfig
+from hbt_jax.config.values import OF_MODEL
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.interchange.export import export_command

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from hbt_jax.config import EvalConfig, ExportConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.export import ExportConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.evaluation.embedding.language_directions import read_language_texts

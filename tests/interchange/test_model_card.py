@@ -9,7 +9,8 @@ import huggingface_hub
 import pytest
 
 from hbt_jax import __version__
-from hbt_jax.config import ExportConfig, ModelConfig
+from hbt_jax.config.export import ExportConfig
+from hbt_jax.config.learning import ModelConfig
 from hbt_jax.errors import InputError
 from hbt_jax.interchange.export import export_command
 from hbt_jax.interchange.revision import revision

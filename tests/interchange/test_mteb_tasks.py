@@ -9,7 +9,7 @@ pytest.importorskip("mteb", reason="the extra `mteb` is not installed")
 
 import mteb  # noqa: E402
 
-from hbt_jax.config import EvalConfig  # noqa: E402
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
 from hbt_jax.interchange import mteb_tasks  # noqa: E402
 from tests.interchange import make_models  # noqa: E402

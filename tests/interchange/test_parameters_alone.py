@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from hbt_jax.config import EmbedConfig, ExportConfig
+from hbt_jax.config.embed import EmbedConfig
+from hbt_jax.config.export import ExportConfig
 from hbt_jax.errors import InputError
 from hbt_jax.interchange.embed_job import embed_command
 from hbt_jax.interchange.export import export_command

@@ -72,7 +72,7 @@ def test_a_current_folder_that_was_removed_is_said(tmp_path):
     folder = tmp_path / "removed"
     folder.mkdir()
     script = f"cd {folder} && rmdir {folder} && {sys.executable} {ROOT / 'launch' / 'compare.py'} --a=a --b=b --out=c"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}  # with a relative path in it Python itself does not start there
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}  # Python does not start there with a relative path
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment)
     assert ended.returncode == 2
     assert ended.stderr == "error: the current folder no longer exists: change to another and repeat the command\n"

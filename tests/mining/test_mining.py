@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hbt_jax.config import MineConfig
+from hbt_jax.config.mine import MineConfig
 from hbt_jax.data.identity import identity_of
 from hbt_jax.data.store import open_store
 from hbt_jax.data.store_writer import StoreWriter

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import MemoryConfig
+from hbt_jax.config.devices import MemoryConfig
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models import linear, on_cpu
 from tests.training import toy

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import ModelConfig
+from hbt_jax.config.learning import ModelConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import TARGETS, LoraConfig, layer_numbers, lora_config, merged

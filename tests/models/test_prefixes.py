@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.data.packing import stored_format, text_format
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import load_tokenizer

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hbt_jax.config import TrainConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.study import grid
 from hbt_jax.study.pairing import pairings
 from hbt_jax.study.runs import Run, runs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hbt_jax.config import TrainConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.study import grid
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hbt_jax.config import BATCHINGS, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import LearningConfig, ModelConfig, PlanConfig, TextConfig
+from hbt_jax.config.training import RunConfig, TrainConfig
+from hbt_jax.config.values import BATCHINGS
 from hbt_jax.errors import InputError
 from hbt_jax.study.grid import Variant
 from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs, sharing_starts

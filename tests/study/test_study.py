@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hbt_jax.config import CompareConfig
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.compare import compare
 from hbt_jax.evaluation.statistics.significance import holm

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import ModelConfig, PlanConfig, TextConfig
+from hbt_jax.config.training import RunConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh
 from hbt_jax.models.huggingface.pretrained import read, read_parameters

@@ -9,7 +9,8 @@ import pytest
 
 from hbt_jax.compile_check import hlo
 from hbt_jax.compile_check.collectives import collectives
-from hbt_jax.config import LearningConfig, MemoryConfig
+from hbt_jax.config.devices import MemoryConfig
+from hbt_jax.config.learning import LearningConfig
 from hbt_jax.mesh import make_mesh, put_batch
 from hbt_jax.models.attention import Attention
 from hbt_jax.models.encoder import EncoderConfig

@@ -6,7 +6,7 @@ import optax
 import pytest
 from flax import nnx
 
-from hbt_jax.config import LearningConfig
+from hbt_jax.config.learning import LearningConfig
 from hbt_jax.errors import InputError
 from hbt_jax.training.optimizer import learning_rate
 from tests.training import toy

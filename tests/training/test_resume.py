@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from hbt_jax.config import EvaluationConfig, LearningConfig, ModelConfig, PlanConfig, RunConfig, TextConfig, TrainConfig
+from hbt_jax.config.learning import LearningConfig, ModelConfig, PlanConfig, TextConfig
+from hbt_jax.config.training import EvaluationConfig, RunConfig, TrainConfig
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.training.checkpoint import Record

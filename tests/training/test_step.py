@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import LearningConfig, MemoryConfig
+from hbt_jax.config.devices import MemoryConfig
+from hbt_jax.config.learning import LearningConfig
 from hbt_jax.mesh import make_mesh, put_batch
 from hbt_jax.models.model import embed_slots
 from hbt_jax.training import step as steps

@@ -10,7 +10,7 @@ import pytest
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
-from hbt_jax.config import LearningConfig
+from hbt_jax.config.learning import LearningConfig
 from hbt_jax.data.false_negatives import words
 from hbt_jax.mesh import BATCH_AXES, batch_sharding
 from hbt_jax.models.encoder import preset

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import LearningConfig, MemoryConfig
+from hbt_jax.config.devices import MemoryConfig
+from hbt_jax.config.learning import LearningConfig
 from hbt_jax.errors import InputError, TrainingDiverged
 from hbt_jax.mesh import make_mesh
 from hbt_jax.training import step

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hbt_jax.config import LearningConfig, TextConfig
+from hbt_jax.config.learning import LearningConfig, TextConfig
 from hbt_jax.data.false_negatives import masks
 from hbt_jax.data.identity import identity_of
 from hbt_jax.data.packing import pack_texts

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hbt_jax import connected
-from hbt_jax.config import CANDIDATE_TEXTS
+from hbt_jax.config.values import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from hbt_jax import mesh as meshes
-from hbt_jax.config import TextConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.data import packing
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark

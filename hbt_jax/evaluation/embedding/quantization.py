@@ -7,7 +7,7 @@ binary  v is 1 where it is above 0; two texts are compared by how many bits agre
 
 import numpy as np
 
-from hbt_jax.config import BINARY, INT8
+from hbt_jax.config.values import BINARY, INT8
 
 _LARGEST = 127
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hbt_jax.config import CONCAT, EXPANSION_COMBINATIONS
+from hbt_jax.config.values import CONCAT, EXPANSION_COMBINATIONS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.text_lines import check_text, json_object, read_lines, shown

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hbt_jax.config import OF_MODEL, SENTENCE_MODEL, EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.values import OF_MODEL, SENTENCE_MODEL
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hbt_jax.config import MIN_MAX_LENGTH
+from hbt_jax.config.values import MIN_MAX_LENGTH
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures, peft_adapters

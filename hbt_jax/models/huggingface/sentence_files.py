@@ -7,7 +7,7 @@ that of release 6 (`sentence_transformers.sentence_transformer.modules.pooling.P
 import dataclasses
 from pathlib import Path
 
-from hbt_jax.config import MIN_MAX_LENGTH, POOLINGS
+from hbt_jax.config.values import MIN_MAX_LENGTH, POOLINGS
 from hbt_jax.errors import InputError
 from hbt_jax.models.huggingface.json_files import Fields, is_size, is_switch, read_json
 

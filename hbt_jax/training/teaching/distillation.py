@@ -10,7 +10,7 @@ any negative.
 import jax
 import jax.numpy as jnp
 
-from hbt_jax.config import KL
+from hbt_jax.config.values import KL
 from hbt_jax.training.tiled_loss import MASKED
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hbt_jax import json_text
-from hbt_jax.config import TRACKERS
+from hbt_jax.config.values import TRACKERS
 from hbt_jax.errors import InputError
 from hbt_jax.files import atomic_file
 from hbt_jax.training.tracking import mlflow_run, wandb_run

@@ -16,7 +16,7 @@ from data_prep.store import classes as store_classes
 from data_prep.store.classes import class_warnings, classes, first_with, is_large, repeated
 from data_prep.store.clean_copy import write_clean_copy
 from data_prep.store.filters import DUPLICATE, EQUAL, Filters
-from hbt_jax.config import PlanConfig, TextConfig
+from hbt_jax.config.learning import PlanConfig, TextConfig
 from hbt_jax.data.audit import describe
 from hbt_jax.data.identity import Classes
 from hbt_jax.data.mixture import Mixture

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import neuclir
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark

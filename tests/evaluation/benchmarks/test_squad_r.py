@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hbt_jax.config import CANDIDATE_TEXTS
+from hbt_jax.config.values import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks import squad_r
 from hbt_jax.evaluation.benchmarks.registry import WITH_CONTEXT, load_benchmark

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from hbt_jax.config import EvalConfig, TextConfig
+from hbt_jax.config.evaluation import EvalConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
 from hbt_jax.evaluation.embedding.layer_probe import PairSums, parallel_texts, probe_layers

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.evaluation.benchmarks import folder
 from hbt_jax.evaluation.evaluate import evaluate_model
 from hbt_jax.evaluation.others.texts import write_texts

@@ -7,7 +7,8 @@ import jax
 import pytest
 import pytrec_eval
 
-from hbt_jax.config import CompareConfig, EvalConfig
+from hbt_jax.config.compare import CompareConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.evaluation.compare import compare

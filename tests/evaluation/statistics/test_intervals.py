@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hbt_jax.config import CompareConfig
+from hbt_jax.config.compare import CompareConfig
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.compare import compare

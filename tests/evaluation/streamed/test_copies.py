@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hbt_jax.config import EvalConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.benchmarks import miracl
 from hbt_jax.evaluation.evaluator import EvaluationContext

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from hbt_jax.config import CompareConfig, EvalConfig
+from hbt_jax.config.compare import CompareConfig
+from hbt_jax.config.evaluation import EvalConfig
 from hbt_jax.errors import Interrupted
 from hbt_jax.evaluation.benchmarks import miracl
 from hbt_jax.evaluation.compare import compare, format_tables

@@ -11,7 +11,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_jax.config import TextConfig
+from hbt_jax.config.learning import TextConfig
 from hbt_jax.data.packing import text_format
 from hbt_jax.errors import InputError
 from hbt_jax.languages import XM3600

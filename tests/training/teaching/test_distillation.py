@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from hbt_jax.config import TeachingConfig
+from hbt_jax.config.learning import TeachingConfig
 from hbt_jax.mesh import make_mesh, put_batch
 from hbt_jax.training import step as steps
 from hbt_jax.training.teaching.distillation import distilled

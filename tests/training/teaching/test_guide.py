@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hbt_jax.config import TeachingConfig, TrainConfig
+from hbt_jax.config.learning import TeachingConfig
+from hbt_jax.config.training import TrainConfig
 from hbt_jax.data.false_negatives import words
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import make_mesh, put_batch

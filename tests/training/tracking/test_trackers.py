@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from hbt_jax.config import TRACKERS, RunConfig
+from hbt_jax.config.training import RunConfig
+from hbt_jax.config.values import TRACKERS
 from hbt_jax.errors import InputError
 from hbt_jax.training.metrics_log import MetricsLog, read_metrics
 from hbt_jax.training.tracking import trackers

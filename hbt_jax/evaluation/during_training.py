@@ -17,13 +17,14 @@ from hbt_jax.evaluation.benchmarks.registry import check_known, load_benchmark, 
 from hbt_jax.evaluation.measures.metrics import (
     FURTHER_METRICS,
     METRICS,
+    ONE_LANGUAGE_MAP,
     RANK_DISTANCE,
     SETTINGS,
     STRONG_ALIGNMENT,
     query_metrics,
 )
 
-_OF_ALL_CANDIDATES = (RANK_DISTANCE, STRONG_ALIGNMENT)  # metrics of the multilingual setting alone
+_OF_ALL_CANDIDATES = (RANK_DISTANCE, STRONG_ALIGNMENT, ONE_LANGUAGE_MAP)  # metrics of the multilingual setting alone
 _LOWER_IS_BETTER = {RANK_DISTANCE}
 
 

@@ -67,6 +67,9 @@ class Attention:
           query_RLHd, key_RLHd, value_RLHd: of each token and head.
           seen: which tokens see which.
           window: positions that a token sees to either side; 0: all of its segment.
+
+        Raises:
+          InputError: cuDNN has no kernel for rows of this length, or heads of this width, on this GPU.
         """
         given = query_RLHd, key_RLHd, value_RLHd
         if self.on_rows_of(query_RLHd.shape[1]) == SPLASH:
@@ -75,8 +78,9 @@ class Attention:
         mask_RLL = rotary.within(seen.mask_RLL, seen.positions_RL, window) if window else seen.mask_RLL
         if self.kind == ONE_CPU:
             return on_cpu.attention(*given, mask_RLL)
-        implementation = CUDNN if self.kind == CUDNN else XLA
-        return jax.nn.dot_product_attention(*given, mask=mask_RLL[:, None], implementation=implementation)
+        if self.kind == CUDNN:
+            return _cudnn(*given, mask_RLL)
+        return jax.nn.dot_product_attention(*given, mask=mask_RLL[:, None], implementation=XLA)
 
     def on_rows_of(self, length: int) -> str:
         """The kind for rows of `length` tokens."""
@@ -119,6 +123,19 @@ def attention_on(mesh: Mesh, asked: str, compute_dtype: str) -> Attention:
     if asked == AUTO and device.platform != _PLATFORM[SPLASH]:
         return Attention(XLA)
     return Attention(asked, mesh if asked in (AUTO, SPLASH) else None)
+
+
+def _cudnn(query_RLHd, key_RLHd, value_RLHd, mask_RLL):
+    """Attention by cuDNN's kernel, whose limits differ between GPUs: JAX knows them."""
+    given = query_RLHd, key_RLHd, value_RLHd
+    try:
+        return jax.nn.dot_product_attention(*given, mask=mask_RLL[:, None], implementation=CUDNN)
+    except NotImplementedError as error:
+        length, _, width = query_RLHd.shape[1:]
+        raise InputError(
+            f"--attention={CUDNN}: cuDNN has no kernel for rows of {length} tokens and heads of width {width} on this"
+            f" GPU ({error}): expected an even --row_length and a width that is a multiple of 8, or --attention={XLA}"
+        ) from error
 
 
 def _splash(query_RLHd, key_RLHd, value_RLHd, segments_RL, *, window: int, interpret: bool):

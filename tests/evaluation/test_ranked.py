@@ -114,7 +114,7 @@ def test_results_have_the_promised_layout(evaluated, small_benchmark):
     assert sum(written["counts"]["queries"].values()) == len(small_benchmark.queries)
     assert set(written["metrics"]["multilingual"]) == {
         *(*METRICS, *FURTHER_METRICS),
-        *("rank_distance", "strong_alignment", "similarity_gap"),
+        *("rank_distance", "strong_alignment", "one_language_map", "similarity_gap"),
     }
     assert set(written["metrics"]["monolingual"]) == {*METRICS, *FURTHER_METRICS}
     assert set(written["by_query_language"]["de"]) == set(written["by_script"]["Latn"]) == set(SETTINGS)

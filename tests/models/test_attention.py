@@ -148,3 +148,14 @@ def test_cudnn_is_asked_of_jax_with_the_mask(monkeypatch):
     parts = [drawn(2, 16, 2, 8, dtype="bfloat16")] * 3
     attention_on(devices("gpu"), "cudnn", "bfloat16")(*parts, seen_of(*packed(2, 16)), 3)
     assert asked == [("cudnn", (2, 1, 16, 16), jnp.dtype(bool))]
+
+
+def test_what_cudnn_does_not_take_is_said_in_one_line(monkeypatch):
+    def refusing(*_, **__):
+        raise NotImplementedError("Unsupported sequence length Q 15, KV 15.")
+
+    monkeypatch.setattr(jax.nn, "dot_product_attention", refusing)
+    parts = [drawn(2, 15, 2, 8, dtype="bfloat16")] * 3
+    message = r"--attention=cudnn: cuDNN has no kernel for rows of 15 tokens and heads of width 8 .*Unsupported"
+    with pytest.raises(InputError, match=message):
+        attention_on(devices("gpu"), "cudnn", "bfloat16")(*parts, seen_of(*packed(2, 15)))

@@ -4,6 +4,7 @@ The values of queries are averaged over the queries of a language, then over que
 
     rank distance      how far apart the answers to a query in different languages rank
     strong alignment   how often all answers rank before everything else
+    one-language mAP   mAP of the pool if only one language held an answer, which making languages alike does not raise
     similarity gap     how much closer other texts in the query's language are than answers in other languages
 
 A fourth view is in top_languages.py: the languages of the first ten candidates.
@@ -22,6 +23,10 @@ RANK_DISTANCE_DEFINITION = (
 STRONG_ALIGNMENT_DEFINITION = (
     "share of queries that have every relevant candidate, in whatever language, before every other candidate of the"
     " pool of all (the strong alignment of LAReQA, arXiv 2004.05484, as a rate)"
+)
+ONE_LANGUAGE_MAP_DEFINITION = (
+    "average precision in the pool of all candidates without those that are relevant in any but one language; mean over"
+    " the languages of a query's relevant candidates"
 )
 SIMILARITY_GAP_DEFINITION = (
     "mean score of a query and the candidates of its own language that are not relevant to it, minus its mean score"
@@ -76,6 +81,53 @@ def strong_alignment(rank_QG: np.ndarray) -> np.ndarray:
     """
     relevant_Q = (rank_QG > 0).sum(axis=1)
     return np.where(relevant_Q > 0, rank_QG.max(axis=1) == relevant_Q, np.nan)
+
+
+def one_language_map(rank_QG: np.ndarray, language_QG: np.ndarray) -> np.ndarray:
+    """Average precision where only one language holds relevant candidates, mean over the languages that hold some.
+
+    A pool with the answer in every language flatters a model that makes languages alike: one answer that ranks well
+    brings all others with it.  Here the relevant candidates of all languages but one are taken out of the ranking, for
+    each of them in turn.
+
+    Args:
+      rank_QG: int, ranks (from 1) of the relevant candidates among all candidates, 0 for none.
+      language_QG: int, language number of each relevant candidate, -1 for none.
+
+    Returns:
+      float64 [Q], NaN for a query without a relevant candidate.
+
+    >>> one_language_map(np.array([[1, 2], [4, 1], [1, 3]]), np.array([[0, 1], [0, 1], [0, 0]]))
+    array([1.        , 0.66666667, 0.83333333])
+
+    Alone, the answer at rank 4 of the second query would be at 3: (1/3 + 1/1) / 2.  The third has one language.
+    """
+    is_relevant_QG = rank_QG > 0
+    order_QG = np.argsort(np.where(is_relevant_QG, rank_QG, np.iinfo(rank_QG.dtype).max), axis=1, kind="stable")
+    rank_QG, is_relevant_QG, language_QG = (
+        np.take_along_axis(each, order_QG, axis=1) for each in (rank_QG, is_relevant_QG, language_QG)
+    )
+    found_QG = places_by_language(language_QG) + 1  # relevant ones of the language, down to this one
+    alone_QG = np.maximum(rank_QG - (np.arange(rank_QG.shape[1]) + 1 - found_QG), 1)
+    precision_QG = np.where(is_relevant_QG, found_QG / alone_QG, 0.0)
+    totals = []
+    for number in range(int(language_QG.max(initial=0)) + 1):
+        is_here_QG = is_relevant_QG & (language_QG == number)
+        totals.append(_quotient(np.stack([(precision_QG * is_here_QG).sum(axis=1), is_here_QG.sum(axis=1)])))
+    value_JQ = np.stack(totals)
+    return _quotient(np.stack([np.nansum(value_JQ, axis=0), np.isfinite(value_JQ).sum(axis=0)]))
+
+
+def places_by_language(language_QG: np.ndarray) -> np.ndarray:
+    """For each relevant candidate, how many before it in its row have the same language number: int [Q, G]."""
+    order_QG = np.argsort(language_QG, axis=1, kind="stable")
+    sorted_QG = np.take_along_axis(language_QG, order_QG, axis=1)
+    column_G = np.arange(language_QG.shape[1])
+    is_first_QG = np.diff(sorted_QG, axis=1, prepend=-2) != 0
+    place_QG = column_G - np.maximum.accumulate(np.where(is_first_QG, column_G, 0), axis=1)
+    found_QG = np.empty_like(place_QG)
+    np.put_along_axis(found_QG, order_QG, place_QG, axis=1)
+    return found_QG
 
 
 def similarity_gap(

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
-from hbt_jax.evaluation.measures.bias import rank_distance, strong_alignment
+from hbt_jax.evaluation.measures.bias import one_language_map, places_by_language, rank_distance, strong_alignment
 
 SETTINGS = ("monolingual", "cross_lingual", "multilingual")
 RECALL_DEPTHS = (1, 10)
@@ -28,6 +28,7 @@ PLAIN_RECALLS = tuple(f"R@{k}" for k in RECALL_DEPTHS)
 FURTHER_METRICS = ("mrr", "ndcg@10", *PLAIN_RECALLS)  # in results.json and the report
 RANK_DISTANCE = "rank_distance"
 STRONG_ALIGNMENT = "strong_alignment"
+ONE_LANGUAGE_MAP = "one_language_map"
 SIMILARITY_GAP = "similarity_gap"
 NOT_FOUND = 2**30  # added to the rank of a relevant candidate that a system does not list
 
@@ -152,14 +153,8 @@ def ranks_by_language(rank_QG: np.ndarray, language_QG: np.ndarray, languages: i
     >>> ranks_by_language(np.array([[4, 5, 6], [7, 8, 0]]), np.array([[1, 0, 1], [1, 1, -1]]), 2).tolist()
     [[[5, 0], [4, 6]], [[0, 0], [7, 8]]]
     """
-    order_QG = np.argsort(language_QG, axis=1, kind="stable")
-    language_QG = np.take_along_axis(language_QG, order_QG, axis=1)
-    rank_QG = np.take_along_axis(rank_QG, order_QG, axis=1)
-    column_G = np.arange(language_QG.shape[1])
-    is_first_QG = np.diff(language_QG, axis=1, prepend=-2) != 0
-    place_QG = column_G - np.maximum.accumulate(np.where(is_first_QG, column_G, 0), axis=1)
     row_Q, column_Q = np.nonzero(language_QG >= 0)
-    place = place_QG[row_Q, column_Q]
+    place = places_by_language(language_QG)[row_Q, column_Q]
     ranks_QJW = np.zeros((len(rank_QG), languages, int(place.max(initial=0)) + 1), rank_QG.dtype)
     ranks_QJW[row_Q, language_QG[row_Q, column_Q], place] = rank_QG[row_Q, column_Q]
     return ranks_QJW
@@ -211,6 +206,7 @@ def query_metrics(
         bias = {
             RANK_DISTANCE: rank_distance(rank_QG[part] % NOT_FOUND, language_qG),
             STRONG_ALIGNMENT: strong_alignment(rank_QG[part]),
+            ONE_LANGUAGE_MAP: one_language_map(rank_QG[part], language_qG),
         }
         multilingual.append(pool_metrics(rank_QG[part]) | bias)
     return QueryMetrics(

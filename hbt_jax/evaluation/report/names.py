@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 
 from hbt_jax import languages
-from hbt_jax.evaluation.measures.metrics import CAPPED, RANK_DISTANCE, SETTINGS, SIMILARITY_GAP, STRONG_ALIGNMENT
+from hbt_jax.evaluation.measures.metrics import (
+    CAPPED,
+    ONE_LANGUAGE_MAP,
+    RANK_DISTANCE,
+    SETTINGS,
+    SIMILARITY_GAP,
+    STRONG_ALIGNMENT,
+)
 
 SETTING_NAMES = {"monolingual": "monolingual", "cross_lingual": "cross-lingual", "multilingual": "multilingual"}
 POOLS = {
@@ -18,9 +25,10 @@ METRIC_NAMES = {
     "mrr": "MRR",
     "ndcg@10": "nDCG@10",
     RANK_DISTANCE: "rank distance",
+    ONE_LANGUAGE_MAP: "one-language mAP",
 }
 _MAIN = ("map", "ndcg@10")
-_OF_BIAS_CARD = (STRONG_ALIGNMENT, SIMILARITY_GAP)
+_OF_BIAS_CARD = (STRONG_ALIGNMENT, ONE_LANGUAGE_MAP, SIMILARITY_GAP)
 
 
 def metric_name(metric: str) -> str:

@@ -2,6 +2,7 @@
 
 from hbt_jax.evaluation.benchmarks.judged_alike import RELEVANT_DEFINITION
 from hbt_jax.evaluation.measures.bias import (
+    ONE_LANGUAGE_MAP_DEFINITION,
     RANK_DISTANCE_DEFINITION,
     SIMILARITY_GAP_DEFINITION,
     STRONG_ALIGNMENT_DEFINITION,
@@ -11,6 +12,7 @@ from hbt_jax.evaluation.measures.metrics import (
     CAPPED_DEFINITION,
     MRR_DEFINITION,
     NDCG_DEFINITION,
+    ONE_LANGUAGE_MAP,
     PLAIN_RECALL_DEFINITION,
     RANK_DISTANCE,
     RECALL_DEFINITION,
@@ -48,6 +50,7 @@ OF_RANKS = {
     "ndcg@10": NDCG_DEFINITION,
     RANK_DISTANCE: RANK_DISTANCE_DEFINITION,
     STRONG_ALIGNMENT: STRONG_ALIGNMENT_DEFINITION,
+    ONE_LANGUAGE_MAP: ONE_LANGUAGE_MAP_DEFINITION,
     SIMILARITY_GAP: SIMILARITY_GAP_DEFINITION,
     "averages": (
         "monolingual, multilingual: mean over query languages of the mean over their queries; cross_lingual: mean over"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from hbt_jax.evaluation.measures.metrics import (
     CAPPED,
     METRICS,
+    ONE_LANGUAGE_MAP,
     PLAIN_RECALLS,
     RANK_DISTANCE,
     SETTINGS,
@@ -129,6 +130,8 @@ def _bias(summary: dict) -> str:
     parts = [f"{own['share']:.1%} of the top 10 in the query's language ({own['pool_share']:.1%} of the pool)"]
     if STRONG_ALIGNMENT in block:
         parts.append(f"strongly aligned queries {block[STRONG_ALIGNMENT]:.1%}")
+    if ONE_LANGUAGE_MAP in block:
+        parts.append(f"mAP if one language held the answer {block[ONE_LANGUAGE_MAP]:.4f}")
     if SIMILARITY_GAP in block:
         parts.append(f"similarity gap {block[SIMILARITY_GAP]:+.3f}")
     return ", ".join(parts)

@@ -15,7 +15,7 @@ NONE = -1
 
 
 def test_the_examples_in_docstrings_hold():
-    for module, examples in ((bias, 2), (metrics, 5)):
+    for module, examples in ((bias, 3), (metrics, 5)):
         found = doctest.testmod(module)
         assert found.attempted >= examples and found.failed == 0
 
@@ -35,6 +35,34 @@ def test_with_one_candidate_a_language_it_is_the_worst_rank_less_the_best():
 def test_strong_alignment_by_hand():
     ranks = np.array([[3, 1, 2], [1, 2, 4], [1, 0, 0], [2, 0, 0], [0, 0, 0]])
     np.testing.assert_array_equal(bias.strong_alignment(ranks), [1, 0, 1, 0, np.nan])
+
+
+def test_one_language_map_by_hand():
+    """de at 1 and 4, sw at 2: de alone has ranks 1 and 3, (1/1 + 2/3) / 2; sw alone 1.  Padding changes nothing."""
+    ranks = np.array([[1, 4, 2, 0], [4, 0, 0, 0], [0, 0, 0, 0]])
+    found = bias.one_language_map(ranks, np.array([[0, 0, 1, NONE], [1, *[NONE] * 3], [NONE] * 4]))
+    np.testing.assert_allclose(found, [((1 + 2 / 3) / 2 + 1) / 2, 1 / 4, np.nan])
+
+
+def test_one_language_map_is_the_map_of_pools_without_the_other_answers():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        language_N = rng.integers(4, size=30)
+        relevant = rng.choice(30, size=int(rng.integers(1, 12)), replace=False)
+        ranking = rng.permutation(30)
+        values = []
+        for number in sorted({*language_N[relevant]}):
+            others = {n for n in relevant if language_N[n] != number}
+            left = [n for n in ranking if n not in others]
+            ranks = sorted(left.index(n) + 1 for n in relevant if language_N[n] == number)
+            values.append(np.mean([(i + 1) / rank for i, rank in enumerate(ranks)]))
+        rank_1G = np.argsort(ranking)[relevant][None] + 1
+        np.testing.assert_allclose(bias.one_language_map(rank_1G, language_N[relevant][None]), [np.mean(values)])
+
+
+def test_an_answer_that_a_system_does_not_list_adds_nothing():
+    ranks = np.array([[1, metrics.NOT_FOUND + 5]])
+    np.testing.assert_allclose(bias.one_language_map(ranks, np.array([[0, 1]])), [0.5], atol=1e-8)
 
 
 def test_similarity_gap_by_hand():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from hbt_jax import languages
-from hbt_jax.evaluation.measures.metrics import RANK_DISTANCE, SIMILARITY_GAP, STRONG_ALIGNMENT
+from hbt_jax.evaluation.measures.metrics import ONE_LANGUAGE_MAP, RANK_DISTANCE, SIMILARITY_GAP, STRONG_ALIGNMENT
 from hbt_jax.evaluation.report import chart
 from hbt_jax.evaluation.report.cards.summary import Baseline
 from hbt_jax.evaluation.report.chart import Scale
@@ -16,6 +16,7 @@ _LEFT, _RIGHT, _TOP, _ROW, _WIDTH = 84, 62, 26, 20, 620
 _MEASURES = {
     "own": "top 10 in the query's language",
     STRONG_ALIGNMENT: "strongly aligned queries",
+    ONE_LANGUAGE_MAP: "mAP if one language held the answer",
     SIMILARITY_GAP: "similarity gap",
     RANK_DISTANCE: "rank distance",
     "max_rank": "Max@R",
@@ -64,6 +65,8 @@ def _shown(value: float | None, measure: str) -> str:
         return ""
     if measure in (RANK_DISTANCE, "max_rank"):
         return number(value, RANK_DISTANCE)
+    if measure == ONE_LANGUAGE_MAP:
+        return number(value, measure)
     if measure in ("peer", "mrc"):
         return f"{value:.3f}"
     return f"{value:+.3f}" if measure == SIMILARITY_GAP else percent(value)

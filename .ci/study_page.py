@@ -8,8 +8,9 @@ A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<
 results, tests, languages, robustness, groups, systems, pairs, picture or forest, and STUDY is a file of docs/study/
 without .json: a study.json, or for systems and pairs a compare.json of launch/compare.py --systems.
 The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr; that of tests and languages the
-baselines to show, such as batching=x-y; that of pairs the pairs, such as hybrid:x-y; that of a picture an axis and a
-setting; that of a forest a setting and the two configurations, whose rows by language and script alone are kept.
+baselines to show, such as batching=x-y; that of pairs the pairs, such as hybrid:x-y; that of systems and pairs also the
+settings to show, such as multilingual, if not all; that of a picture an axis and a setting; that of a forest a setting
+and the two configurations, whose rows by language and script alone are kept.
 """
 
 import argparse
@@ -51,7 +52,13 @@ def keep(name: str, source: Path) -> None:
     study = json.loads(source.read_text(encoding="utf-8"))
     shown = [(view, given.split()) for _, view, given, _ in _PLACE.findall(PAGE.read_text(encoding="utf-8"))]
     places = [given for view, given in shown if view == FOREST]
-    pairs = [{*pair.split(":")} for view, given in shown if view == PAIRS and given[0] == name for pair in given[2:]]
+    pairs = [
+        {*pair.split(":")}
+        for view, given in shown
+        if view == PAIRS and given[0] == name
+        for pair in given[2:]
+        if ":" in pair
+    ]
     for benchmark, block in study["benchmarks"].items():
         if "axes" not in study:
             for one in block["comparisons"].values():
@@ -138,9 +145,15 @@ def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
     return table.markdown(heads, [[label, *(cell(label, *column) for column in columns)] for label in labels])
 
 
-def _systems(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
+def _settings(block: Mapping, wanted: Sequence[str]) -> dict[str, Mapping]:
+    """The comparisons of a compare.json in these settings; in all, if none is named."""
+    found = block["comparisons"]
+    return {setting: found[setting] for setting in wanted} or found
+
+
+def _systems(block: Mapping, benchmark: str, wanted: Sequence[str]) -> str:
     """The systems of a compare.json, a row each."""
-    settings = block["comparisons"]
+    settings = _settings(block, wanted)
     heads = [f"{benchmark}: system", *(measured(setting, one) for setting, one in settings.items())]
     names = next(iter(settings.values()))["values"]
     rows = [[name, *(number(one["values"][name], one["metric"]) for one in settings.values())] for name in names]
@@ -150,8 +163,9 @@ def _systems(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
 def _pairs(block: Mapping, _: str, wanted: Sequence[str]) -> str:
     """What the tests of a compare.json say of pairs such as hybrid:x-y, in this order of the two."""
     said = []
-    for a, b in (one.split(":") for one in wanted):
-        for setting, one in block["comparisons"].items():
+    settings = _settings(block, [name for name in wanted if ":" not in name])
+    for a, b in (one.split(":") for one in wanted if ":" in one):
+        for setting, one in settings.items():
             row = next((row for row in one["pairs"] if {row["a"], row["b"]} == {a, b}), None)
             if row is None:
                 raise SystemExit(f"{PAGE}: no comparison of {a}:{b} in {setting} was kept")

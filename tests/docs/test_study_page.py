@@ -108,6 +108,11 @@ def test_systems_and_pairs_of_a_comparison(study_page, tmp_path, monkeypatch):
     assert "| facts: system | monolingual mAP | rank distance |" in page and "| hybrid | 0.7500 | 9.0 |" in page
     assert "- x-y < hybrid in monolingual mAP: -0.020 [-0.030, -0.010], p = 0.004\n" in page
     assert "- x-y < hybrid in rank distance (lower is better): -0.0 [-0.0, -0.0], p = 0.004\n" in page
+    places = ("systems after facts monolingual", "pairs after facts monolingual x-y:hybrid")
+    one_setting = "\n".join(f"<!-- {place} -->\n<!-- end -->" for place in places)
+    page, _ = study_page.filled(one_setting, tmp_path)
+    assert "| facts: system | monolingual mAP |\n" in page and "rank distance" not in page
+    assert page.count("- x-y < hybrid in monolingual mAP") == 1
     with pytest.raises(SystemExit, match="no comparison of hybrid:mono in monolingual was kept"):
         study_page.filled("<!-- pairs after facts hybrid:mono -->\n<!-- end -->", tmp_path)
 

@@ -134,6 +134,16 @@ def test_recall_is_compared_without_the_cross_lingual_setting_and_says_so(system
     assert found["notes"] == ["made, cross-lingual: left out: per_query.jsonl.gz does not hold recall@1 there"]
 
 
+def test_a_metric_of_one_setting_is_compared_there_and_the_others_say_why_not(systems):
+    found = compare.compare(CompareConfig(*systems, metric="one_language_map", **QUICK))
+    block = found["benchmarks"]["made"]["comparisons"]
+    assert (
+        tuple(block) == ("multilingual", "rank_distance") and block["multilingual"]["overall"]["all"]["better"] == "a"
+    )
+    reason = "left out: results.json has no one_language_map there"
+    assert found["notes"] == [f"made, {setting}: {reason}" for setting in ("monolingual", "cross-lingual")]
+
+
 @pytest.mark.parametrize(("metric", "name"), [("map", "mAP"), ("recall@10", "R_cap@10"), ("ndcg@10", "nDCG@10")])
 def test_the_page_names_the_metric_that_was_compared(systems, metric, name):
     good, bad = systems

@@ -131,7 +131,7 @@ def _bias(summary: dict) -> str:
     if STRONG_ALIGNMENT in block:
         parts.append(f"strongly aligned queries {block[STRONG_ALIGNMENT]:.1%}")
     if ONE_LANGUAGE_MAP in block:
-        parts.append(f"mAP if one language held the answer {block[ONE_LANGUAGE_MAP]:.4f}")
+        parts.append(f"one-language mAP {block[ONE_LANGUAGE_MAP]:.4f}")
     if SIMILARITY_GAP in block:
         parts.append(f"similarity gap {block[SIMILARITY_GAP]:+.3f}")
     return ", ".join(parts)

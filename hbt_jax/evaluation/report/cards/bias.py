@@ -16,7 +16,7 @@ _LEFT, _RIGHT, _TOP, _ROW, _WIDTH = 84, 62, 26, 20, 620
 _MEASURES = {
     "own": "top 10 in the query's language",
     STRONG_ALIGNMENT: "strongly aligned queries",
-    ONE_LANGUAGE_MAP: "mAP if one language held the answer",
+    ONE_LANGUAGE_MAP: "one-language mAP",
     SIMILARITY_GAP: "similarity gap",
     RANK_DISTANCE: "rank distance",
     "max_rank": "Max@R",

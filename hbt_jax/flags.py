@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from absl import app, flags, logging
 
-from hbt_jax.config.option import Part
+from hbt_jax.config.option import Part, limits_text
 from hbt_jax.config.values import OF_MODEL, SENTENCE_MODEL
 from hbt_jax.ending import end_at_once
 from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
@@ -76,7 +76,8 @@ def _heading(part: type, name: str) -> str:
 
 
 def _define_one(field: dataclasses.Field) -> None:
-    text, choices = field.metadata["help"], field.metadata["choices"]
+    limits, choices = limits_text(field), field.metadata["choices"]
+    text = f"{field.metadata['help']} ({limits})" if limits else field.metadata["help"]
     if field.metadata["remote"]:
         _remote[field.name] = field.metadata["remote"] if isinstance(field.metadata["remote"], str) else ""
     if field.metadata["spaces_count"]:

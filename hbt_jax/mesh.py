@@ -1,7 +1,8 @@
 """The device mesh, the sharding of every array, and which shares of a batch a host owns.
 
-The mesh has two axes.  `data` splits batches only; `fsdp` splits batches and also parameters and optimizer state.  A
-share is the part of a batch that one device packs and encodes; there is one per device, in mesh order.
+The mesh has two axes.  `data` splits batches only; `fsdp` splits batches and also parameters.  Optimizer state is split
+over both (`--split_optimizer`), or as the parameters are.  A share is the part of a batch that one device packs and
+encodes; there is one per device, in mesh order.
 """
 
 import json
@@ -135,7 +136,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def state_shardings(state, mesh: Mesh):
-    """A sharding for each leaf of parameters or optimizer state.
+    """A sharding for each leaf of parameters, or of optimizer state that is not split further (`split_shardings`).
 
     The first axis is split over the fsdp axis if its size is divisible; small arrays are replicated.  The first axis of
     a table is its rows, that of a kernel its inputs.  Splitting a table's width instead would make XLA replicate the

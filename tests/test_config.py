@@ -6,6 +6,7 @@ import json
 import pytest
 
 from hbt_jax.config.learning import LearningConfig, PlanConfig, TextConfig
+from hbt_jax.config.option import limits_text
 from hbt_jax.config.training import TRAIN_PARTS, CheckpointConfig, RunConfig, TrainConfig
 from hbt_jax.errors import InputError
 
@@ -60,6 +61,18 @@ def test_limits(make, message):
     with pytest.raises(InputError) as caught:
         make()
     assert message in str(caught.value)
+
+
+def test_help_states_the_limits_of_numbers():
+    fields = {field.name: field for part in TRAIN_PARTS.values() for field in dataclasses.fields(part)}
+    said = {name: limits_text(fields[name]) for name in ("learning_rate", "dropout", "seed", "steps", "distillation")}
+    assert said == {
+        "learning_rate": "above 0",
+        "dropout": "at most 0.9",
+        "seed": "at most 2,147,483,647",
+        "steps": "at least 1",
+        "distillation": "",
+    }
 
 
 def test_row_length_and_segments_follow_the_texts():

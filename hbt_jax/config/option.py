@@ -35,6 +35,14 @@ def option(
     return dataclasses.field(default=default, metadata={"help": text, **kinds, **limits})
 
 
+def limits_text(field: dataclasses.Field) -> str:
+    """The limits of a number as help states them, such as "above 0, at most 1"; "" if it has none but 0."""
+    named = {"above": "above", "minimum": "at least", "maximum": "at most"}
+    limits = {words: field.metadata[name] for name, words in named.items()}
+    shown = {words: value for words, value in limits.items() if value is not None and (words, value) != ("at least", 0)}
+    return ", ".join(f"{words} {value:{',' if isinstance(value, int) else 'g'}}" for words, value in shown.items())
+
+
 def check_limits(config: Any) -> None:
     """Raises InputError, naming the flag, for the first field of `config` outside its limits."""
     for field in dataclasses.fields(config):

@@ -15,7 +15,7 @@ from hbt_jax.models.encoder import EncoderConfig, padded_vocabulary
 from hbt_jax.models.huggingface import rotary_layouts
 from hbt_jax.models.huggingface.json_files import Fields, is_size
 from hbt_jax.models.huggingface.library import transformers
-from hbt_jax.models.huggingface.tensors import Tensor, linear, norm, share, token_table, whole
+from hbt_jax.models.huggingface.tensors import TensorView, linear, norm, share, token_table, whole
 
 XLM_ROBERTA, BERT = _TABLES = ("xlm-roberta", "bert")  # with a table of positions
 FAMILIES = (*_TABLES, *rotary_layouts.FAMILIES)
@@ -186,22 +186,22 @@ def config_json(encoder: EncoderConfig) -> dict[str, Any]:
     }
 
 
-def _tensors(encoder: EncoderConfig) -> Iterator[Tensor]:
+def _tensors(encoder: EncoderConfig) -> Iterator[TensorView]:
     """All tensors of a model, in the order of transformers."""
     if encoder.rotary:
         yield from rotary_layouts.tensors(encoder)
         return
     yield from token_table("embeddings.word_embeddings.weight", encoder.vocab_size)
-    yield Tensor("embeddings.position_embeddings.weight", ("position_table", "embedding"), whole)
+    yield TensorView("embeddings.position_embeddings.weight", ("position_table", "embedding"), whole)
     if encoder.token_types:
-        yield Tensor("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), whole)
+        yield TensorView("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), whole)
     yield from norm("embeddings.LayerNorm", ("embedding_norm",))
     for number in range(encoder.layers):
         here, there = ("layers", number), f"encoder.layer.{number}"
         for third, name in enumerate(("query", "key", "value")):
             view = functools.partial(share, third, 3)
-            yield Tensor(f"{there}.attention.self.{name}.weight", (*here, "query_key_value", "kernel"), view)
-            yield Tensor(f"{there}.attention.self.{name}.bias", (*here, "query_key_value", "bias"), view)
+            yield TensorView(f"{there}.attention.self.{name}.weight", (*here, "query_key_value", "kernel"), view)
+            yield TensorView(f"{there}.attention.self.{name}.bias", (*here, "query_key_value", "bias"), view)
         yield from linear(f"{there}.attention.output.dense", (*here, "attention_output"))
         yield from norm(f"{there}.attention.output.LayerNorm", (*here, "attention_norm"))
         yield from linear(f"{there}.intermediate.dense", (*here, "expand"))
@@ -252,7 +252,7 @@ def views(encoder: EncoderConfig, flat: Mapping[tuple, np.ndarray]) -> dict[str,
     return {tensor.name: tensor.view(flat[tensor.path]) for tensor in _tensors(encoder)}
 
 
-def tensors_of(encoder: EncoderConfig, path: tuple) -> list[Tensor]:
+def tensors_of(encoder: EncoderConfig, path: tuple) -> list[TensorView]:
     """transformers' tensors that one of our parameters holds."""
     return [tensor for tensor in _tensors(encoder) if tensor.path == path]
 

@@ -20,7 +20,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface import architectures, rotary_layouts
 from hbt_jax.models.huggingface.json_files import Fields, is_positive, is_size, is_switch, read_json
-from hbt_jax.models.huggingface.weights import DTYPES, Tensor, Weights, fill
+from hbt_jax.models.huggingface.weights import DTYPES, StoredTensor, Weights, fill
 from hbt_jax.models.lora import FUSED, LoraConfig
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -117,7 +117,7 @@ def merge(adapter: Adapter, encoder: EncoderConfig, flat: Mapping[tuple, np.ndar
     """
     file = adapter.folder / WEIGHTS
     views = architectures.views(encoder, flat)
-    pairs: dict[str, dict[str, Tensor]] = {}
+    pairs: dict[str, dict[str, StoredTensor]] = {}
     for name, tensor in Weights(file, (file,)).tensors().items():
         matched = re.fullmatch(rf"({re.escape(_PREFIX)})?(.+)\.lora_([AB])(\.default)?\.weight", name)
         module = matched and architectures.own_name(f"{matched[2]}.weight", views)
@@ -141,7 +141,7 @@ def merge(adapter: Adapter, encoder: EncoderConfig, flat: Mapping[tuple, np.ndar
     return len(pairs)
 
 
-def _read(tensor: Tensor) -> np.ndarray:
+def _read(tensor: StoredTensor) -> np.ndarray:
     found = np.zeros(tensor.shape, np.float32)
     fill(tensor, found)
     return found.astype(np.float64)

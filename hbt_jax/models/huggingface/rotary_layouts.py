@@ -15,7 +15,7 @@ from typing import Any
 from hbt_jax.errors import InputError
 from hbt_jax.models.encoder import EncoderConfig
 from hbt_jax.models.huggingface.json_files import Fields, is_positive, is_size, is_switch
-from hbt_jax.models.huggingface.tensors import Tensor, linear, norm, share, token_table, whole
+from hbt_jax.models.huggingface.tensors import TensorView, linear, norm, share, token_table, whole
 from hbt_jax.models.rotary import FIRST, LAST, RotaryConfig
 
 MODERNBERT, NOMIC, GTE, NEW = FAMILIES = ("modernbert", "nomic_bert", "gte", "new")
@@ -230,12 +230,12 @@ def config_json(encoder: EncoderConfig) -> dict[str, Any]:
     }
 
 
-def tensors(encoder: EncoderConfig) -> Iterator[Tensor]:
+def tensors(encoder: EncoderConfig) -> Iterator[TensorView]:
     """All tensors of a model, in the order of the files."""
     return {MODERNBERT: _modernbert, NOMIC: _nomic, GTE: _gte}[family(encoder)](encoder)
 
 
-def _modernbert(encoder: EncoderConfig) -> Iterator[Tensor]:
+def _modernbert(encoder: EncoderConfig) -> Iterator[TensorView]:
     bias = encoder.norm_bias
     yield from token_table("embeddings.tok_embeddings.weight", encoder.vocab_size)
     yield from norm("embeddings.norm", ("embedding_norm",), bias)
@@ -251,14 +251,14 @@ def _modernbert(encoder: EncoderConfig) -> Iterator[Tensor]:
     yield from norm("final_norm", ("final_norm",), bias)
 
 
-def _embeddings(encoder: EncoderConfig, norm_name: str) -> Iterator[Tensor]:
+def _embeddings(encoder: EncoderConfig, norm_name: str) -> Iterator[TensorView]:
     yield from token_table("embeddings.word_embeddings.weight", encoder.vocab_size)
     if encoder.token_types:
-        yield Tensor("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), whole)
+        yield TensorView("embeddings.token_type_embeddings.weight", ("type_table", "embedding"), whole)
     yield from norm(norm_name, ("embedding_norm",))
 
 
-def _nomic(encoder: EncoderConfig) -> Iterator[Tensor]:
+def _nomic(encoder: EncoderConfig) -> Iterator[TensorView]:
     yield from _embeddings(encoder, "emb_ln")
     for number in range(encoder.layers):
         here, there = ("layers", number), f"encoder.layers.{number}"
@@ -267,12 +267,12 @@ def _nomic(encoder: EncoderConfig) -> Iterator[Tensor]:
         yield from norm(f"{there}.norm1", (*here, "attention_norm"))
         for half, name in enumerate(("fc12", "fc11")):  # the activation is of fc12
             path = (*here, "expand", "kernel")
-            yield Tensor(f"{there}.mlp.{name}.weight", path, lambda kernel, half=half: share(half, 2, kernel))
+            yield TensorView(f"{there}.mlp.{name}.weight", path, lambda kernel, half=half: share(half, 2, kernel))
         yield from linear(f"{there}.mlp.fc2", (*here, "contract"), bias=False)
         yield from norm(f"{there}.norm2", (*here, "output_norm"))
 
 
-def _gte(encoder: EncoderConfig) -> Iterator[Tensor]:
+def _gte(encoder: EncoderConfig) -> Iterator[TensorView]:
     yield from _embeddings(encoder, "embeddings.LayerNorm")
     for number in range(encoder.layers):
         here, there = ("layers", number), f"encoder.layer.{number}"

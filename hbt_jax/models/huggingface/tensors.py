@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class Tensor:
+class TensorView:
     """One of transformers' tensors: its name, the path of the parameter that holds it, and its view of the latter."""
 
     name: str
@@ -41,20 +41,20 @@ def share(number: int, of: int, parameter: np.ndarray) -> np.ndarray:
     return parameter[..., number * width : (number + 1) * width].T
 
 
-def token_table(name: str, vocab_size: int) -> Iterator[Tensor]:
+def token_table(name: str, vocab_size: int) -> Iterator[TensorView]:
     """The token table."""
-    yield Tensor(name, ("token_table", "embedding"), functools.partial(first_rows, vocab_size))
+    yield TensorView(name, ("token_table", "embedding"), functools.partial(first_rows, vocab_size))
 
 
-def linear(name: str, path: tuple, bias: bool = True) -> Iterator[Tensor]:
+def linear(name: str, path: tuple, bias: bool = True) -> Iterator[TensorView]:
     """The weight of a product, and its bias if it has one."""
-    yield Tensor(f"{name}.weight", (*path, "kernel"), transposed)
+    yield TensorView(f"{name}.weight", (*path, "kernel"), transposed)
     if bias:
-        yield Tensor(f"{name}.bias", (*path, "bias"), whole)
+        yield TensorView(f"{name}.bias", (*path, "bias"), whole)
 
 
-def norm(name: str, path: tuple, bias: bool = True) -> Iterator[Tensor]:
+def norm(name: str, path: tuple, bias: bool = True) -> Iterator[TensorView]:
     """The scale of a norm, and its bias if it has one."""
-    yield Tensor(f"{name}.weight", (*path, "scale"), whole)
+    yield TensorView(f"{name}.weight", (*path, "scale"), whole)
     if bias:
-        yield Tensor(f"{name}.bias", (*path, "bias"), whole)
+        yield TensorView(f"{name}.bias", (*path, "bias"), whole)

@@ -24,7 +24,7 @@ _BLOCK = 1 << 22  # numbers read at a time
 
 
 @dataclasses.dataclass(frozen=True)
-class Tensor:
+class StoredTensor:
     """Where a tensor is stored: name, file, first byte, dtype (as the file names it) and shape."""
 
     name: str
@@ -41,7 +41,7 @@ class Weights:
     source: Path
     files: tuple[Path, ...]
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, StoredTensor]:
         """The tensors by name.
 
         Raises:
@@ -94,7 +94,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     return files
 
 
-def _header(file: Path) -> dict[str, Tensor]:
+def _header(file: Path) -> dict[str, StoredTensor]:
     try:
         with safetensors.safe_open(file, framework="numpy"):  # checks that header and length fit
             pass
@@ -107,13 +107,13 @@ def _header(file: Path) -> dict[str, Tensor]:
             " copy or download it again"
         ) from error
     return {
-        name: Tensor(name, file, 8 + length + entry["data_offsets"][0], entry["dtype"], tuple(entry["shape"]))
+        name: StoredTensor(name, file, 8 + length + entry["data_offsets"][0], entry["dtype"], tuple(entry["shape"]))
         for name, entry in header.items()
         if name != "__metadata__"
     }
 
 
-def fill(tensor: Tensor, target: np.ndarray) -> None:
+def fill(tensor: StoredTensor, target: np.ndarray) -> None:
     """Reads a tensor into an array of its shape, which may be a view, a few rows at a time.
 
     Raises:
@@ -130,7 +130,7 @@ def fill(tensor: Tensor, target: np.ndarray) -> None:
             target[row : row + step] = block.reshape(-1, *rest)
 
 
-def _check_finite(tensor: Tensor, block: np.ndarray, start: int) -> None:
+def _check_finite(tensor: StoredTensor, block: np.ndarray, start: int) -> None:
     """Raises InputError if a number of a tensor is not finite; `block` is its numbers from number `start` on."""
     finite = np.isfinite(block)
     if not finite.all():
@@ -142,7 +142,7 @@ def _check_finite(tensor: Tensor, block: np.ndarray, start: int) -> None:
         )
 
 
-def mismatch(found: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> str:
+def mismatch(found: dict[str, StoredTensor], expected: dict[str, tuple[int, ...]]) -> str:
     """What is missing, left over, of another shape or of an unsupported dtype, in words; empty if all is well."""
     both = [name for name in expected if name in found]
     shapes = [f"{n} {found[n].shape} for {expected[n]}" for n in both if found[n].shape != expected[n]]

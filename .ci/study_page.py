@@ -1,8 +1,8 @@
-"""Fills the figures of docs/study.md from studies, so that no number there is typed by hand.
+"""Fills the figures of docs/study.md and study_details.md from studies, so that no number there is typed by hand.
 
-    python .ci/study_page.py --keep=facts:runs/study/study.json   # copies what the page shows to docs/study/facts.json
-    python .ci/study_page.py --write                              # fills docs/study.md, draws docs/study/*.svg
-    python .ci/study_page.py                                      # prints the filled page
+    python .ci/study_page.py --keep=facts:runs/study/study.json   # copies what pages show to docs/study/facts.json
+    python .ci/study_page.py --write                              # fills both pages, draws docs/study/*.svg
+    python .ci/study_page.py                                      # prints the filled pages
 
 A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<!-- end -->`, where VIEW is
 results, tests, languages, robustness, groups, systems, pairs, picture or forest, and STUDY is a file of docs/study/
@@ -30,7 +30,8 @@ from hbt_jax.evaluation.report.names import SETTING_NAMES, metric_name, number  
 from hbt_jax.study import curves, table  # noqa: E402
 from hbt_jax.study.claims import deciding_p, measured, sentence  # noqa: E402
 
-PAGE, FOLDER = ROOT / "docs" / "study.md", ROOT / "docs" / "study"
+PAGES = (ROOT / "docs" / "study.md", ROOT / "docs" / "study_details.md")
+FOLDER = ROOT / "docs" / "study"
 FOREST, PAIRS = "forest", "pairs"
 _FOREST_STYLE = ROOT / "hbt_jax" / "evaluation" / "report" / "templates" / "compare.css"
 NOT_RUN = "*Not run yet: no study `{}` was kept.*"
@@ -48,10 +49,11 @@ text { fill: #1b2430; } text.faint { fill: #5d6b7a; } .grid-line { stroke: #dde2
 
 
 def keep(name: str, source: Path) -> None:
-    """Copies a study without those rows by language and script, or those pairs, that the page does not show."""
+    """Copies a study without those rows by language and script, or those pairs, that no page shows."""
     study = json.loads(source.read_text(encoding="utf-8"))
-    shown = [(view, given.split()) for _, view, given, _ in _PLACE.findall(PAGE.read_text(encoding="utf-8"))]
-    places = [given for view, given in shown if view == FOREST]
+    places_of = (_PLACE.findall(page.read_text(encoding="utf-8")) for page in PAGES)
+    shown = [(view, given.split()) for places in places_of for _, view, given, _ in places]
+    forests = [given for view, given in shown if view == FOREST]
     pairs = [
         {*pair.split(":")}
         for view, given in shown
@@ -66,14 +68,14 @@ def keep(name: str, source: Path) -> None:
             continue
         for one in block["comparisons"]:
             for setting, rows in one["comparisons"].items():
-                if [name, benchmark, setting, one["a"], one["b"]] not in places:
+                if [name, benchmark, setting, one["a"], one["b"]] not in forests:
                     del rows["by_query_language"], rows["by_script"]
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(study, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def filled(text: str, folder: Path = FOLDER) -> tuple[str, dict[str, str]]:
-    """The page with its places filled, and the pictures it shows: file name -> SVG."""
+    """A page with its places filled, and the pictures it shows: file name -> SVG."""
     pictures: dict[str, str] = {}
 
     def fill(place: re.Match) -> str:
@@ -84,7 +86,7 @@ def filled(text: str, folder: Path = FOLDER) -> tuple[str, dict[str, str]]:
             return f"{start}{NOT_RUN.format(name)}\n{end}"
         study = json.loads(file.read_text(encoding="utf-8"))
         if benchmark not in study["benchmarks"]:
-            raise SystemExit(f"{PAGE}: {file} has no {benchmark}, but {', '.join(study['benchmarks'])}")
+            raise SystemExit(f"{file} has no {benchmark}, but {', '.join(study['benchmarks'])}")
         if view in _PICTURES:
             picture = f"{name}-{benchmark}-{'-'.join(more)}.svg"
             pictures[picture], caption = _PICTURES[view](study, benchmark, *more)
@@ -160,7 +162,7 @@ def _systems(block: Mapping, benchmark: str, wanted: Sequence[str]) -> str:
     return table.markdown(heads, rows)
 
 
-def _pairs(block: Mapping, _: str, wanted: Sequence[str]) -> str:
+def _pairs(block: Mapping, benchmark: str, wanted: Sequence[str]) -> str:
     """What the tests of a compare.json say of pairs such as hybrid:x-y, in this order of the two."""
     said = []
     settings = _settings(block, [name for name in wanted if ":" not in name])
@@ -168,7 +170,7 @@ def _pairs(block: Mapping, _: str, wanted: Sequence[str]) -> str:
         for setting, one in settings.items():
             row = next((row for row in one["pairs"] if {row["a"], row["b"]} == {a, b}), None)
             if row is None:
-                raise SystemExit(f"{PAGE}: no comparison of {a}:{b} in {setting} was kept")
+                raise SystemExit(f"{benchmark}: no comparison of {a}:{b} in {setting} was kept")
             turned = row if row["a"] == a else _turned(row)
             said.append(f"- {sentence(a, b, setting, one, turned, deciding_p(row))}")
     return "\n".join(said)
@@ -221,13 +223,14 @@ def main() -> None:
         keep(name, Path(source))
     if given.keep and not given.write:
         return
-    page, pictures = filled(PAGE.read_text(encoding="utf-8"))
-    if not given.write:
-        print(page, end="")
-        return
-    for name, svg in pictures.items():
-        (FOLDER / name).write_text(svg, encoding="utf-8")
-    PAGE.write_text(page, encoding="utf-8")
+    for page in PAGES:
+        text, pictures = filled(page.read_text(encoding="utf-8"))
+        if not given.write:
+            print(text, end="")
+            continue
+        for name, svg in pictures.items():
+            (FOLDER / name).write_text(svg, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docs/study.md shows the studies of docs/study/ and nothing else."""
+"""The pages of the study show the studies of docs/study/ and nothing else."""
 
 import importlib.util
 import json
@@ -18,11 +18,15 @@ def study_page():
 
 
 def test_the_page_is_what_the_studies_say(study_page):
-    written = study_page.PAGE.read_text(encoding="utf-8")
-    page, pictures = study_page.filled(written)
-    assert page == written, "run: python .ci/study_page.py --write"
-    for name, svg in pictures.items():
-        assert (study_page.FOLDER / name).read_text(encoding="utf-8") == svg
+    shown = set()
+    for page in study_page.PAGES:
+        written = page.read_text(encoding="utf-8")
+        text, pictures = study_page.filled(written)
+        assert text == written, "run: python .ci/study_page.py --write"
+        for name, svg in pictures.items():
+            assert (study_page.FOLDER / name).read_text(encoding="utf-8") == svg
+        shown |= set(pictures) | {f"{given.split()[0]}.json" for _, _, given, _ in study_page._PLACE.findall(written)}
+    assert shown == {file.name for file in study_page.FOLDER.iterdir()}  # nothing is kept that no page shows
 
 
 def made(label: str, value: float) -> dict:
@@ -98,9 +102,9 @@ def test_systems_and_pairs_of_a_comparison(study_page, tmp_path, monkeypatch):
     compared = {"systems": {}, "benchmarks": {"facts": {"queries": 2, "items": 1, "comparisons": found}}}
     (tmp_path / "compare.json").write_text(json.dumps(compared))
     monkeypatch.setattr(study_page, "FOLDER", tmp_path)
-    monkeypatch.setattr(study_page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(study_page, "PAGES", [tmp_path / "page.md"])
     text = "<!-- systems after facts -->\n<!-- end -->\n<!-- pairs after facts x-y:hybrid -->\n<!-- end -->\n"
-    study_page.PAGE.write_text(text)
+    study_page.PAGES[0].write_text(text)
     study_page.keep("after", tmp_path / "compare.json")
     kept = json.loads((tmp_path / "after.json").read_text())["benchmarks"]["facts"]["comparisons"]
     assert kept["rank_distance"]["pairs"] == [pair]  # the other one is not shown
@@ -124,8 +128,8 @@ def test_a_kept_study_is_without_its_many_rows(study_page, tmp_path, monkeypatch
     for one in study["benchmarks"]["facts"]["comparisons"]:
         one["comparisons"] = {"multilingual": rows, "cross_lingual": rows}
     (tmp_path / "study.json").write_text(json.dumps(study))
-    monkeypatch.setattr(study_page, "PAGE", tmp_path / "page.md")
-    study_page.PAGE.write_text("<!-- forest facts facts cross_lingual hybrid x-y -->\n<!-- end -->")
+    monkeypatch.setattr(study_page, "PAGES", [tmp_path / "page.md"])
+    study_page.PAGES[0].write_text("<!-- forest facts facts cross_lingual hybrid x-y -->\n<!-- end -->")
     study_page.keep("facts", tmp_path / "study.json")
     kept = json.loads((tmp_path / "study" / "facts.json").read_text())
     few = {"overall": {"all": {"p": 0.5}}}

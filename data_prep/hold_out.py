@@ -5,8 +5,8 @@
 
 build_store.py and write_benchmark.py then take the two as splits, by --source=squad --input_dir=OUT_DIR.  Whole
 paragraphs are held out, as they stand, with all paragraphs, of any language, that have one of their question ids, the
-text of one of their questions, or their text (hbt_jax/text_identity.py says when texts are the same).  Whether they are
-is a matter of these ids and the seed, so a question stays where it is when others that share none of these are added.
+text of one of their questions, or their text (hbt_jax/text_identity.py says when texts are the same).  These ids and
+the seed alone decide it, so a question stays where it is when others that share none of these are added.
 """
 
 import collections
@@ -117,7 +117,7 @@ class HoldOutOptions(Part):
     input_dir: str = option("", "folder of LANG.json files in SQuAD's layout")
     out_dir: str = option("", "folder to write; an earlier division there is replaced")
     part: float = option(0.1, "share of the questions that is held out", above=0, maximum=0.9)
-    seed: int = option(0, "of the draw", minimum=0)
+    seed: int = option(0, "seed of the draw", minimum=0)
 
 
 def main(_: list[str]) -> None:

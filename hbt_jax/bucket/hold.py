@@ -80,7 +80,7 @@ class _Lease:
 
     def _watch(self, content: bytes, found: Holder | None) -> None:
         """Returns if the object stands still for long enough; raises InputError if it does not."""
-        print(f"{self._place} is in use by {found}: watching if that still runs", file=sys.stderr, flush=True)
+        print(f"{self._place} is in use by {found}: checking whether it is still running", file=sys.stderr, flush=True)
         until = time.monotonic() + GONE_SECONDS
         while time.monotonic() < until:
             if self._folder.read(RECORD) != content:

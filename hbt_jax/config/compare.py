@@ -33,7 +33,7 @@ class CompareConfig(Part):
     under_resourced: tuple = under_resourced_option()
     systems: tuple = option(
         (),
-        "two systems or more in place of --a and --b, every pair of which is compared: NAME:FOLDER for each run,"
+        "two or more systems, compared pair by pair, in place of --a and --b: NAME:FOLDER for each run,"
         " comma-separated, with one name for the runs of a system",
     )
 

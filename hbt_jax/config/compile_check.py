@@ -14,7 +14,7 @@ class CompileCheckConfig(Part):
 
     topology: str = option("", "TPU slice to compile for: a topology such as v5e:4x4, or a slice such as v5e-16")
     stand_in: bool = option(
-        False, "take the architecture of --model from its name, and texts of equal length: needs no weights, no data"
+        False, "take the architecture of --model from its name; assume texts of equal length; needs no weights, no data"
     )
     stand_in_vocabulary: int = option(0, "pieces of a stand-in's tokenizer; 0: the model's", minimum=0)
     stand_in_width: int = option(0, "width of a stand-in's encoder; 0: the model's", minimum=0)

@@ -41,7 +41,7 @@ class MemoryConfig(Part):
     title: ClassVar[str] = "Memory and speed"
 
     encode_chunk: int = option(
-        0, "packed rows a device encodes at a time, and again for their gradient; 0: all of its rows, once", minimum=0
+        0, "packed rows a device encodes at a time and re-encodes for the gradient; 0: all of its rows, once", minimum=0
     )
     loss_tile: int = option(
         0,

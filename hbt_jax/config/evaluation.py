@@ -146,8 +146,8 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
             )
         if self.query_bank and self.query_expansions:
             raise InputError(
-                f"--query_bank={self.query_bank} cannot be combined with --query_expansions, whose queries are of no"
-                " one language: leave one out"
+                f"--query_bank={self.query_bank} cannot be combined with --query_expansions, whose queries have no"
+                " single language: leave one out"
             )
         if self.neuclir_queries != "own" and "neuclir" not in self.benchmarks:
             raise InputError(f"--neuclir_queries={self.neuclir_queries} needs --benchmarks=neuclir: leave it out")

@@ -24,7 +24,7 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     )
     peft_adapter: bool = option(
         False,
-        "write the low-rank adapters of a run that trained some as PEFT files too, into OUT/adapter, for the model that"
+        "also write the low-rank adapters of a run that trained some, as PEFT files in OUT/adapter for the model that"
         " it started from",
     )
     dtype: str = option(

@@ -30,8 +30,8 @@ class PlanConfig(Part):
     )
     joint_languages: int = option(
         4,
-        "languages of joint batching in which each pair of a batch is shown, on either side; a batch has as many fewer"
-        " different pairs, and every passage of a pair is a positive of its queries",
+        "languages of joint batching in which each pair of a batch is shown, on either side; a batch has that many"
+        " times fewer different pairs, and every passage of a pair is a positive of its queries",
         minimum=2,
     )
     size_exponent: float = option(
@@ -52,7 +52,7 @@ class PlanConfig(Part):
         if self.global_batch % self.rows_per_pair:
             raise InputError(
                 f"--global_batch={self.global_batch} is no multiple of --joint_languages={self.joint_languages}:"
-                " expected one, so that every pair of a joint batch is in as many languages"
+                " expected one, so that every pair of a joint batch is shown in that many languages"
             )
 
     @property

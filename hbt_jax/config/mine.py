@@ -28,7 +28,7 @@ class MineConfig(Embedding, SavedModel):
     )
     relative_margin: float = option(
         0.05,
-        "a negative's score is at least this fraction of the positive's below it (arXiv 2407.15831)",
+        "a negative scores below the positive by at least this fraction of the positive's score (arXiv 2407.15831)",
         minimum=0.0,
         maximum=1.0,
     )

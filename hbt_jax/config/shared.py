@@ -109,7 +109,7 @@ class Truncation(Part):
 
     truncate_dim: int = option(
         0,
-        "first numbers of each embedding that are kept, scaled to unit length again if the model's are, as for models"
+        "how many leading dimensions of each embedding are kept, rescaled to unit length if the model's are; for models"
         " trained with --matryoshka_widths; 0: all",
         minimum=0,
     )
@@ -121,8 +121,8 @@ class Compression(Truncation):
 
     quantization: str = option(
         WHOLE,
-        "numbers of an embedding as int8, each text with a scale of its own; or binary, a bit for each number, compared"
-        " by how many agree; none: float32",
+        "how embeddings are stored: int8, with a scale for each text; binary, a bit for each number, compared by how"
+        " many bits agree; none: float32",
         choices=QUANTIZATIONS,
     )
 
@@ -141,8 +141,8 @@ class LanguageRemoval(Part):
     )
     language_texts: str = option(
         "",
-        "folder of texts by language, of no benchmark, for what needs them: LANGUAGE.txt or LANGUAGE.txt.gz, one text a"
-        " line",
+        "folder of texts by language, not of a benchmark, for flags that need it: LANGUAGE.txt or LANGUAGE.txt.gz, one"
+        " text a line",
     )
 
     @property

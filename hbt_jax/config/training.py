@@ -24,7 +24,7 @@ class RunConfig(Part):
     steps: int = option(1000, "updates to apply in all", minimum=1)
     epochs: float = option(
         0.0,
-        "length of the run in passes over as many pairs as all stores have, rounded up to whole steps, in place of"
+        "length of the run in epochs, each as many pairs as all stores have, rounded up to whole steps, in place of"
         " --steps; 0: --steps",
         minimum=0.0,
     )

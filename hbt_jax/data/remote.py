@@ -107,7 +107,7 @@ class RemoteFolder:
                 return
 
     def move(self, name: str, to: str) -> None:
-        """Moves a subfolder to another name, where what is there is removed: copies all of it, then removes it."""
+        """Renames a subfolder, replacing one with that name: copies everything, then removes the original."""
         with self._one_line("written", to):
             if self._files.exists(self._path(to)):
                 self._files.rm(self._path(to), recursive=True)

@@ -85,8 +85,8 @@ def make_context(config: EvalConfig, mesh: Mesh, stop: StopRequested, out: str) 
         def poll() -> None:
             if agree(stop.requested):
                 raise Interrupted(
-                    f"during evaluation; finished benchmarks are in {out}; repeat the command: it does them again, and"
-                    " goes on in a corpus where it stopped"
+                    f"during evaluation; finished benchmarks are in {out}; run the command again: it redoes them, and"
+                    " resumes a streamed corpus where it stopped"
                 )
 
         return poll

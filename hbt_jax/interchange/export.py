@@ -116,8 +116,8 @@ def _without_results(config: ExportConfig, provenance: Provenance) -> list[str]:
         return []
     folder = evaluations(config.model, config.checkpoint)
     return [
-        f"the model card has no results: {folder} has none of these weights, with the prefixes and lengths of training;"
-        f" launch/eval.py --out={folder} puts them there"
+        f"the model card has no results: {folder} has none for these weights with the prefixes and lengths of"
+        f" training; launch/eval.py --out={folder} writes them there"
     ]
 
 

@@ -240,7 +240,7 @@ def _results(provenance: Provenance) -> list[str]:
     if provenance.run is None:
         return []
     if not provenance.results:
-        return [*lines, "None of these weights lay in the run's folder when they were exported."]
+        return [*lines, "The run's folder held no results of these weights when they were exported."]
     lines.append(" ".join(_definitions(provenance.results)))
     for result in provenance.results:
         lines += ["", *_result(result)]

@@ -49,7 +49,7 @@ def run_tasks(config: EvalConfig, stop: StopRequest) -> None:
         file.write(utf8(model.mteb_model_meta.model_dump_json(indent=1)))
     for task in tasks:
         if stop.requested:
-            raise Interrupted(f"between two tasks; finished ones are in {folder}; the same command does the others")
+            raise Interrupted(f"between two tasks; finished ones are in {folder}; run the command again for the rest")
         path = folder / f"{task.metadata.name}.json"
         if not path.is_file():
             partial = path.with_name(path.name + PARTIAL)  # a file by its own name is read as finished

@@ -270,7 +270,7 @@ class Encoder(nnx.Module):
       scan_layers: compile one layer and loop over all of them, so that compilation does not grow with their number; the
         parameters are stacked for the loop.  Ignored where layers differ (LoRA or a window in some of them).
       attention: the form of attention.
-      one_cpu: compute what else on_cpu.py has in its way, for one CPU device.
+      one_cpu: use the other implementations of on_cpu.py too, for one CPU device.
       wide_gradients: keep the gradients of layers' kernels in float32 where `dtype` is narrower (linear.py).
     """
 

@@ -50,7 +50,7 @@ def check_started_alike(config: TrainConfig, data: Mapping[str, Any], plan: Plan
 
 
 def odd_ones(hosts: Sequence[str], facts: Sequence[Mapping[str, str]]) -> list[str]:
-    """Says of each fact that differs which processes have it otherwise than most (of equally many, than process 0).
+    """For each fact that differs, names the processes that differ from most others (on a tie, from process 0).
 
     Args:
       hosts: name of each process's host.

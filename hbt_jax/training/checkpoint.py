@@ -187,7 +187,7 @@ class Checkpoints:
                 if file not in there:
                     return f"its file {file} is missing"
                 if (found := there[file][0]) != size:
-                    return f"its file {file} has {found:,} bytes, written were {size:,}"
+                    return f"its file {file} has {found:,} bytes, but {size:,} were written"
             for file, [_, checksum] in written.items():
                 if checksum != (there[file][1] if self._bucket else _checksum(folder / file)):
                     return f"the content of its file {file} has changed since it was written"

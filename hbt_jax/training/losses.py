@@ -93,8 +93,8 @@ def multi_positive(query_PbD, passage_PcD, masked_PbW, positives: int, **options
 
     loss_i is the mean of -log(exp(s_i,p) / (exp(s_i,p) + sum over negatives j of exp(s_i,j))) over the positives p of
     query i: each positive stands against all negatives, and no positive is a negative of another (MPCL, arXiv
-    2309.08929).  It is the mean of the losses that have one of the positives in the place of the own passage, whose
-    masks leave the others out already, since these have its class; so it costs scores, but encodes nothing again.
+    2309.08929).  It is the mean of the losses in which one positive takes the place of the query's own passage.  The
+    masks already leave out the other positives, which are in its class.  This costs scores, but encodes no text twice.
 
     Args:
       query_PbD, passage_PcD, masked_PbW, options: as for `info_nce`.

@@ -61,7 +61,9 @@ def test_what_stands_still_is_taken_over(files, capsys):
         assert time.monotonic() - begun > 0.4
         assert json.loads(files.cat_file(RECORD))["host"] == this_process().host
     said = capsys.readouterr().err
-    assert "on host another" in said and "watching if that still runs" in said and "has ended: taken over" in said
+    assert (
+        "on host another" in said and "checking whether it is still running" in said and "has ended: taken over" in said
+    )
 
 
 def test_a_process_of_this_machine_that_has_ended_is_not_waited_for(files, monkeypatch):

@@ -109,7 +109,7 @@ def test_one_sentence_that_is_two_in_another_language_joins_nothing(written):
     rows = [({"en": "a?"}, {"ar": "both", "en": "one"}), ({"en": "b?"}, {"ar": "both ", "en": "two"})]
     benchmark, notes = written(test=rows)
     assert relevant(benchmark) == {"test0:en": ["test0:ar", "test0:en"], "test1:en": ["test0:ar", "test1:en"]}
-    assert notes[1].startswith("1 groups of candidates share a text, such as that of test0:ar, but are not taken")
+    assert notes[1].startswith("1 groups of candidates share a text, such as that of test0:ar, but do not count")
 
 
 def test_what_other_held_out_splits_answer_is_right_too(written):
@@ -129,7 +129,7 @@ def test_a_filler_makes_one_candidate_but_no_item(written):
     benchmark, notes = written(test=rows)
     assert benchmark.candidates.count_by_language() == {"de": 1, "en": 30}
     assert relevant(benchmark)["test7:en"] == ["test0:de", "test7:en"]
-    assert notes[1].startswith("1 groups of candidates share a text, such as that of test0:de, but are not taken")
+    assert notes[1].startswith("1 groups of candidates share a text, such as that of test0:de, but do not count")
 
 
 def test_texts_are_written_as_the_source_has_them(written, tmp_path):

@@ -86,7 +86,7 @@ def test_the_card_of_a_run(sources, exports):
         "| Longest text | 16 tokens of a query, 24 of a passage |",
         "| Learning rate | 3e-05, linear after 0 steps of warm-up |",
         "| Seed | 7 |",
-        "None of these weights lay in the run's folder when they were exported.",
+        "The run's folder held no results of these weights when they were exported.",
         f"Exported by hbt_jax {__version__} with jax ",
     ):
         assert line in card
@@ -314,7 +314,7 @@ def test_a_folder_is_never_taken_for_a_hub_id(tmp_path, monkeypatch):
 
 def test_an_export_without_results_says_where_they_go(sources, tmp_path, capsys):
     card_of(sources["preset"], tmp_path / "run")
-    said = f"launch/eval.py --out={sources['preset'] / 'evaluation'} puts them there"
+    said = f"launch/eval.py --out={sources['preset'] / 'evaluation'} writes them there"
     assert said in capsys.readouterr().out
     card_of(sources["bert"], tmp_path / "bert")
     assert "no results" not in capsys.readouterr().out

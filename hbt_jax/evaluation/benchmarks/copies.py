@@ -124,9 +124,9 @@ def not_joined_note(side: str, texts: BenchmarkTexts, same: Same) -> Iterator[st
     if same.not_joined:
         n = same.not_joined[0]
         yield (
-            f"{len(same.not_joined):,} groups of {side} share a text, such as that of {texts.ids[n]}, but are not taken"
-            f" for one item, as they have different texts of another language, or more than {MOST_COPIES} copies of it,"
-            " which are then judged as the files say"
+            f"{len(same.not_joined):,} groups of {side} share a text, such as that of {texts.ids[n]}, but do not count"
+            f" as one item, because they have different texts in another language, or more than {MOST_COPIES} copies of"
+            " it; they are judged as the files say"
         )
 
 

@@ -99,7 +99,7 @@ def _copy_notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, alike: Alik
     if alike.kept:
         query, n = alike.kept[0]
         yield (
-            f"{len(alike.kept):,} judgements say not relevant of copies of what is relevant, such as that of"
+            f"{len(alike.kept):,} judgements call copies of relevant candidates not relevant, such as that of"
             f" query {queries.ids[query]} and candidate {candidates.ids[n]}: they are kept"
         )
     for side, texts, same in _sides(queries, candidates, alike):

@@ -58,7 +58,7 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
         codes = " and ".join(dict.fromkeys(stated))
         notes.append(f"--language={language} is not used: the package says that the texts are in {codes}")
     if again:
-        notes.append(f"{again:,} judgements repeat an earlier one of the same query and document, which counts")
+        notes.append(f"{again:,} judgements repeat an earlier one of their query and document; the first counts")
     return benchmark_of(name, queries, documents, grades, (f"ir_datasets' {id_}", *notes))
 
 

@@ -49,7 +49,7 @@ _ORIGIN = "the official files are those of https://github.com/google-research-da
 
 
 def is_squad_r(path: str) -> bool:
-    """Whether a folder holds .json files, and none of the folder of a benchmark of one's own."""
+    """Whether a folder holds .json files, but not the queries.jsonl of the three-file layout."""
     return any(Path(path).glob("*.json")) and not (Path(path) / QUERIES).exists()
 
 

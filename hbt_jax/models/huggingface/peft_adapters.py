@@ -165,7 +165,7 @@ def write(folder: Path, base: str, encoder: EncoderConfig, lora: LoraConfig, fla
     if encoder.rotary and not encoder.pre_norm:
         raise InputError(
             f"adapters of a model in the layout {rotary_layouts.family(encoder)} cannot be written for PEFT, because"
-            " transformers names its products otherwise than its files: export the merged model alone"
+            " transformers names its layers differently from its files: export only the merged model"
         )
     tensors, rank_of = {}, {}
     for (layer, product), (a, b, own) in _by_product(lora, flat).items():

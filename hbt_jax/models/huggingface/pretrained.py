@@ -138,7 +138,7 @@ def read(name: str, given: str = "") -> Pretrained:
 
 
 def _on_its_base(name: str, sentence: SentenceFiles | None, adapter: Adapter) -> Pretrained:
-    """What an adapter without a model beside it and its base are together; the base says how texts are embedded."""
+    """Joins an adapter without a model beside it to its base, which says how texts are embedded."""
     if sentence:
         raise InputError(
             f"{adapter.folder}: has {peft_adapters.CONFIG} and no config.json in a folder with modules.json: copy the"

@@ -256,7 +256,7 @@ def _prompt_notes(file: Path, prompts: dict[str, str], passage: str, default: st
     if others:
         listed = ", ".join(f"{name} {text!r}" + " (the default)" * (name == default) for name, text in others.items())
         notes.append(
-            f"{file.name}: prompts of neither queries nor passages are not used: {listed}; for one of them, set"
+            f"{file.name}: prompts that are for neither queries nor passages are unused: {listed}; for one, set"
             " --query_prefix and --passage_prefix"
         )
     return notes

@@ -172,8 +172,8 @@ def _cut(name: str, within: set[str], known: set[str] | None) -> tuple[str, str]
 
 def _refuse_name(tokenizer: Tokenizer, name: str) -> tuple[str, str]:
     raise InputError(
-        f"tokenizer {tokenizer.path}: {name!r}, the name of a piece that no text has, cannot be told from that text in"
-        " tokenizer.json: other pieces span all its letters; train the model anew without that text"
+        f"tokenizer {tokenizer.path}: {name!r}, a piece name that is never text, cannot be told from the same text in"
+        " tokenizer.json: other pieces span all its letters; retrain the model without that text"
     )
 
 

@@ -91,9 +91,8 @@ def test_items_with_other_texts_of_another_language_are_not_one(items):
     assert len(class_sets(same)) == items and joined_items(side.items, same) == list(side.items)
     assert same.first_N[1::2].tolist() == [1] * items  # it is one text all the same
     assert list(not_joined_note("candidates", side, same)) == [
-        "1 groups of candidates share a text, such as that of 0:de:1, but are not taken for one item, as they"
-        " have different texts of another language, or more than 256 copies of it, which are then judged as the files"
-        " say"
+        "1 groups of candidates share a text, such as that of 0:de:1, but do not count as one item, because they"
+        " have different texts in another language, or more than 256 copies of it; they are judged as the files say"
     ]
 
 

@@ -278,7 +278,7 @@ def test_a_judgement_against_a_copy_is_kept_and_said(folder):
     assert benchmark.relevant_QG.tolist() == [[0, 1, 3, 4, -1], [0, 1, 2, 3, 4], [2, -1, -1, -1, -1]]
     assert benchmark.counts["copies"]["kept_not_relevant"] == 2
     assert (
-        "2 judgements say not relevant of copies of what is relevant, such as that of query p:pt and candidate b:pt:"
+        "2 judgements call copies of relevant candidates not relevant, such as that of query p:pt and candidate b:pt:"
         " they are kept"
     ) in benchmark.notes
 
@@ -291,7 +291,7 @@ def test_items_that_share_a_text_but_are_two_are_said(folder):
     benchmark = load_benchmark(folder(candidates=candidates, qrels=qrels), "")
     assert benchmark.relevant_QG.tolist() == [[0, 1, 2], [3, -1, -1]]
     assert benchmark.counts["copies"]["groups_not_joined"] == 1
-    assert "1 groups of candidates share a text, such as that of a:ar, but are not taken" in benchmark.notes[-1]
+    assert "1 groups of candidates share a text, such as that of a:ar, but do not count" in benchmark.notes[-1]
 
 
 def test_a_query_without_judgements_has_those_of_its_copy(folder):

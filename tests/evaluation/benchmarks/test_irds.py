@@ -51,7 +51,7 @@ def test_a_data_set_is_read(library):
     assert benchmark.notes == (
         "ir_datasets' some/test",
         "1 judgements are of queries or documents that the data set does not have",
-        "1 judgements repeat an earlier one of the same query and document, which counts",
+        "1 judgements repeat an earlier one of their query and document; the first counts",
     )
     assert load_benchmark("irds:no-lang", "", language="de").queries.languages == ["de"]
 

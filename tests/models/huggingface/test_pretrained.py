@@ -149,8 +149,8 @@ def test_prompts_of_neither_side_are_listed(labse):
     prompts = {"query": "q: ", "topic": "topic: ", "STS": "对：", "empty": ""}
     change(labse / "config_sentence_transformers.json", prompts=prompts, default_prompt_name="topic")
     assert read(str(labse)).notes == (
-        "config_sentence_transformers.json: prompts of neither queries nor passages are not used: topic 'topic: ' (the"
-        " default), STS '对：'; for one of them, set --query_prefix and --passage_prefix",
+        "config_sentence_transformers.json: prompts that are for neither queries nor passages are unused: topic 'topic:"
+        " ' (the default), STS '对：'; for one, set --query_prefix and --passage_prefix",
     )
 
 

@@ -153,7 +153,7 @@ def test_what_cannot_be_converted_is_an_error(tmp_path):
         ({"model_type": "char"}, "of type char"),
         ({"user_defined_symbols": "<one>,<two>"}, "has 2 pieces that its trainer was given .*: <one> <two>"),
         ({"treat_whitespace_as_suffix": True}, "puts spaces after words"),
-        ({"bos_piece": "a"}, "'a', the name of a piece that no text has, cannot be told from that text"),
+        ({"bos_piece": "a"}, "'a', a piece name that is never text, cannot be told from the same text"),
     ):
         with pytest.raises(InputError, match=message):
             write_hugging_face(made(tmp_path / "model", vocab_size=1100, **changes), tmp_path / "json")

@@ -120,11 +120,6 @@ def make_mesh(data: int, fsdp: int, devices: Sequence | None = None) -> Mesh:
     return Mesh(grid, BATCH_AXES, axis_types=(AxisType.Auto, AxisType.Auto))
 
 
-def has_one_cpu(mesh: Mesh) -> bool:
-    """Whether each process has a single device of a mesh, which is a CPU."""
-    return len(mesh.local_devices) == 1 and mesh.local_devices[0].platform == "cpu"
-
-
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Arrays whose first axis counts shares: one share per device."""
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))

@@ -118,7 +118,7 @@ def attention_on(mesh: Mesh, asked: str, compute_dtype: str) -> Attention:
         raise InputError(f"--attention={asked} is for a {wanted.upper()}, but the device is a {found}")
     if asked == CUDNN and compute_dtype != "bfloat16":
         raise InputError(f"--attention={asked} needs --compute_dtype=bfloat16: cuDNN has no such kernel in float32")
-    if asked == AUTO and device.platform == "cpu" and len(mesh.local_devices) == 1:
+    if asked == AUTO and on_cpu.has_one_cpu(mesh):
         return Attention(ONE_CPU)
     if asked == AUTO and device.platform != _PLATFORM[SPLASH]:
         return Attention(XLA)

@@ -11,10 +11,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
+from jax.sharding import Mesh
 
 from hbt_jax.models.linear import PRODUCT
 
 _HIDDEN = -1e30  # a score that no softmax sees
+
+
+def has_one_cpu(mesh: Mesh) -> bool:
+    """Whether each process has a single device of a mesh, which is a CPU: where this module's forms are used."""
+    return len(mesh.local_devices) == 1 and mesh.local_devices[0].platform == "cpu"
 
 
 class Linear(nnx.Linear):

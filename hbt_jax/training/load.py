@@ -14,11 +14,12 @@ from hbt_jax.config.mine import MineConfig
 from hbt_jax.config.values import AUTO, OF_MODEL
 from hbt_jax.errors import InputError
 from hbt_jax.files import check_name
-from hbt_jax.mesh import has_one_cpu, state_shardings
+from hbt_jax.mesh import state_shardings
 from hbt_jax.models.attention import attention_on
 from hbt_jax.models.encoder import Encoder
 from hbt_jax.models.huggingface import pretrained as files
 from hbt_jax.models.model import Model, with_text
+from hbt_jax.models.on_cpu import has_one_cpu
 from hbt_jax.models.tokenizer import load_tokenizer
 from hbt_jax.places import is_remote
 from hbt_jax.training import workdir

@@ -24,6 +24,7 @@ from hbt_jax.models.attention import PLAIN, Attention, attention_on
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import LoraConfig
 from hbt_jax.models.model import embed_slots
+from hbt_jax.models.on_cpu import has_one_cpu
 from hbt_jax.training import losses
 from hbt_jax.training.freezing import trainable
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
@@ -81,7 +82,7 @@ class StepConfig:
         """The encoder without its parameters; the mesh decides what --scan_layers and --attention leave open."""
         scan = self.memory.scan_layers
         scan = mesh.devices.flat[0].platform != "cpu" if scan is None else scan
-        forms = scan, self.attention(mesh), meshes.has_one_cpu(mesh)
+        forms = scan, self.attention(mesh), has_one_cpu(mesh)
         return nnx.graphdef(nnx.eval_shape(lambda: self._encoder(*forms)))
 
     def attention(self, mesh: Mesh) -> Attention:

@@ -109,7 +109,8 @@ def test_a_graph_goes_to_another_mesh():
 
 def devices(platform: str, local: int = 1):
     """A stand-in of a mesh."""
-    return SimpleNamespace(devices=np.array([SimpleNamespace(platform=platform)]), local_devices=[0] * local)
+    device = SimpleNamespace(platform=platform)
+    return SimpleNamespace(devices=np.array([device] * local), local_devices=[device] * local)
 
 
 def test_auto_takes_the_kernel_for_long_rows_on_a_tpu():

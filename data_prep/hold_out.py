@@ -37,7 +37,7 @@ def hold_out(input_dir: str | Path, out_dir: str | Path, part: float, seed: int 
       input_dir: folder of LANG.json files.
       out_dir: folder to write; replaced if it exists.
       part: about this share of the questions goes to `validation`; above 0, below 1.
-      seed: of the draw.
+      seed: seed of the draw.
 
     Returns:
       split -> how many questions it has; translations count as one.

@@ -46,7 +46,7 @@ def inspect_store(
       path: the store's folder, or gs://BUCKET/FOLDER.
       sample: texts read per side and language, and pairs read; 0: all.
       pairs: pairs shown.
-      seed: of the samples.
+      seed: seed of the samples.
       tokenizer_path: the store's tokenizer; empty: the one that the store's manifest names.
       cache_dir: folder into which stores in a bucket are copied.
 

@@ -75,7 +75,7 @@ def translate(
       translator: what translates sentences.
       languages: codes of the languages to translate to.
       source_language: code of the language to translate from.
-      limits: of the filters.
+      limits: the filters' limits.
       shard_texts: texts per shard.
       stop: whether to stop; checked between two calls of the translator.
       **settings: passed to the source's builder.
@@ -117,7 +117,7 @@ def translate(
 
 
 def _languages(source: str, languages: Sequence[str], translator: Translator) -> tuple[str, tuple[str, ...]]:
-    """The canonical codes of the language to translate from, and of those to translate to; says which they respell."""
+    """The canonical codes of the source language and the target languages; prints which codes are not canonical."""
     expected = (
         f"--languages={','.join(languages)}: expected one or more codes, each once, other than"
         f" --source_language={source}"

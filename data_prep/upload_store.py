@@ -37,8 +37,8 @@ _FILES = 4  # files uploaded at a time
 def local_output(out_dir: str | os.PathLike, flag: str = "--out_dir") -> Iterator[pathlib.Path]:
     """Yields the folder to write a store to: OUT_DIR, or a temporary one that is uploaded there when the block ends.
 
-    A place in a bucket is held from the start, so that a second command for it ends before its work.  If the upload
-    fails, the store is kept and the user is told where it is.
+    A place in a bucket is held from the start, so that a second command for it ends before it does any work.  If the
+    upload fails, the store is kept and the user is told where it is.
 
     Args:
       out_dir: folder, or gs://BUCKET/FOLDER.
@@ -133,7 +133,7 @@ def _upload(folder: pathlib.Path, place: str, given: str) -> None:
     _put(remote, folder, MANIFEST, (folder / MANIFEST).stat().st_size)
     print(f"uploaded {size / 1e9:,.2f} GB to {remote.place}", flush=True)
     if "files" not in manifest["tokenizer"]:
-        print("note: this store does not contain its tokenizer: whoever reads it there must name it by --tokenizer")
+        print("note: this store does not contain its tokenizer: commands that read the copy need --tokenizer")
 
 
 def _put(remote: RemoteFolder, folder: pathlib.Path, name: str, size: int) -> None:

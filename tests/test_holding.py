@@ -125,7 +125,7 @@ def test_another_spelling_is_the_same_folder(tmp_path, start, monkeypatch, spell
         pass  # others are free
 
 
-def test_of_processes_that_start_at_once_one_wins(tmp_path, start):
+def test_one_of_several_processes_that_start_at_once_wins(tmp_path, start):
     """Four of them, several times.  The folder is removed by the one that made it, unless another's record is in it."""
     for turn in range(3):
         end, out = tmp_path / "end", tmp_path / f"new{turn}" / "out"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSL = {"help", "helpshort", "helpfull", "flagfile"}
-OF_OTHER_COMMANDS = {  # file -> flags of the commands of others that it shows how to call
+OF_OTHER_COMMANDS = {  # file -> flags of other programs that it shows how to call
     "data_prep/builders/beam_flow.py": {"runner", "direct_running_mode", "direct_num_workers"},
     "data_prep/translate.py": {"from", "with", "quantization", "copy_files", "output_dir"},
 }

@@ -113,7 +113,7 @@ def test_an_output_that_takes_no_more_is_one_line(lines, output, code, said):
 @pytest.mark.parametrize("lines", [2, 100_000])
 @pytest.mark.parametrize("both", [False, True])
 def test_a_reader_that_has_ended_is_one_line(lines, both):
-    """As of `| head`, and of `2>&1 | head`, where nobody can be told."""
+    """As with `| head`, and with `2>&1 | head`, where no message can be shown."""
     reads, writes = os.pipe()
     os.close(reads)
     ended = subprocess.run(

@@ -4,7 +4,7 @@
     --on_bad_row=skip   it is left out, counted in the metadata as "dropped", and listed in rejects-SPLIT.jsonl beside
                         the table `pairs`: {"row": place and reason}
 
-Whatever a source leaves out by its own rules is counted there too, for either value.
+Whatever a source leaves out by its own rules is counted there too, with either value of the flag.
 """
 
 import collections
@@ -80,7 +80,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       FLAG: the flag that names the files.
       SCORES: whether rows may have a teacher's scores.
       ALIKE: whether a query is its own passage by design, so that build_store.py keeps such pairs.
-      FILE_NAMES: split -> names of its files; or find_files, where names alone do not say it.
+      FILE_NAMES: split -> names of its files; or it overrides find_files, where names alone do not tell the split.
 
     Args:
       input_dir: folder with the source's files.

@@ -1,4 +1,4 @@
-"""The steps of builders/flow.py as an Apache Beam pipeline, which TensorFlow Datasets runs and writes the records of.
+"""The steps of builders/flow.py as an Apache Beam pipeline; TensorFlow Datasets runs it and writes its records.
 
 A worker cannot end the build.  So what a source leaves out is collected in a file beside the table, for the process
 that started the pipeline.
@@ -124,7 +124,7 @@ class BeamFlow:
     Args:
       job: the split's part of the pipeline.
       values: the values.
-      few: whether they come from a few files, so that Beam would give all later steps to as few workers.
+      few: whether they come from only a few files; Beam would then run all later steps on as few workers.
     """
 
     def __init__(self, job: _Job, values: beam.PCollection, few: bool):

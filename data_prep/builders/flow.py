@@ -8,7 +8,7 @@ A source states its steps once, as four operations on a flow of values:
     total(merge)              merge(values) makes one value of all; merge([merge(some), merge(others)]) is the same
     done()                    the values are not used; the flow is run for what it leaves out
 
-A total is an argument of a later `each`.  Functions must be module-level, or functools.partial of such, because Beam's
+A total is an argument of a later `each`.  Functions must be module-level, or a functools.partial of one, because Beam's
 workers look them up by name.  Nothing may depend on the order of the values.  Each record has its own key, and
 TensorFlow Datasets writes records in the order of their keys, so both ways of running give the same tables.
 """

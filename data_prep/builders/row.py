@@ -60,13 +60,13 @@ class Dropped:
 
 @dataclasses.dataclass(frozen=True)
 class Respelled:
-    """Texts whose language is written as another code than its code here: no error, but always said.
+    """Texts whose language code in the files is not the canonical one: not an error, but always reported.
 
     Readers yield it beside the rows.
 
     Attributes:
       written, code: the code in the files, and the canonical one.
-      count: of how many rows.
+      count: number of rows that have it.
     """
 
     written: str
@@ -75,7 +75,7 @@ class Respelled:
 
 
 def respelled(counts: Mapping[str, int]) -> Iterator[Respelled]:
-    """Yields the written codes, of so many rows each, that are not canonical."""
+    """Yields a Respelled for each written code that is not canonical; `counts` has the number of rows of each code."""
     for written, count in sorted(counts.items()):
         if (code := canonical(written)) != written:
             yield Respelled(written, code, count)

@@ -5,9 +5,9 @@ Every source is one builder with three configs:
     queries, passages   {"id", "language", "text"}: one record per item and language; none if the item has no text in
                         that language
     pairs               {"query", "passage", "group", "negatives"}: ids of a query and of the passage that answers it,
-                        the group of translations or facts that both belong to, ids of hard negative passages; of
-                        sources with teacher scores also "score" (one number or none) and "negative_scores" (one number
-                        for each negative, or none)
+                        the group of translations or facts that both belong to, ids of hard negative passages;
+                        sources with teacher scores also have "score" (one number or none) and "negative_scores" (one
+                        number for each negative, or none)
 """
 
 import numpy as np

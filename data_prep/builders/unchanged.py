@@ -1,4 +1,4 @@
-"""Whether something on disk was made from what would be read now, files compared by digest."""
+"""Checks whether something on disk was made from the input that would be read now; files are compared by digest."""
 
 import functools
 import hashlib

@@ -13,7 +13,7 @@ from data_prep.facts.relations import INVERSES, RELATIONS, Fact, facts
 SPLITS = ("train", "validation", "test")
 MOST_ANSWERS = 8  # in a passage, the first ones in the fact's order
 FEWEST_LANGUAGES = 12  # facts that fewer languages can state are left out, so that groups stay parallel
-MOST_TOLD_TOGETHER = 4  # larger sets of groups that tell each other's facts are not held out
+MOST_TOLD_TOGETHER = 4  # larger sets of groups that imply each other's facts are not held out
 TEST_SHARE, VALIDATION_SHARE = 0.12, 0.06  # of the groups that can be held out
 _FULL_STOPS = ".。।"  # replaced by "…" after a shortened list
 
@@ -100,9 +100,9 @@ def groups_by_split(seed: int) -> dict[str, tuple[Group, ...]]:
     """Assigns the groups to train, validation and test.
 
     Groups are held out at random, if their entity keeps another relation in train and their relation keeps most of its
-    groups there: so entity and relation are both learnt, but never together.  Groups that tell each other's facts from
-    the other end (a territory's currency, the currency's territories) are assigned together, and stay in train if they
-    are many.  The order of assignment is that of the SHA-256 of the seed and the first group's id.
+    groups there: so entity and relation are both learnt, but never together.  Groups that imply each other's facts in
+    reverse (a territory's currency, the currency's territories) are assigned together, and stay in train if they are
+    many.  The order of assignment is that of the SHA-256 of the seed and the first group's id.
 
     Args:
       seed: any number; other seeds hold out other groups.
@@ -136,10 +136,10 @@ def groups_by_split(seed: int) -> dict[str, tuple[Group, ...]]:
 
 @functools.cache
 def told_together() -> tuple[tuple[Group, ...], ...]:
-    """Every group, in sets of groups that tell each other's facts from the other end.
+    """Every group, in sets of groups that imply each other's facts in reverse.
 
     Peru's currency and the territories that use that currency are one set; the territories of the euro and their
-    currencies are one large set; a fact that no other one tells is a set of one.
+    currencies are one large set; a fact that no other fact implies is a set of its own.
     """
     by_id = {group.fact.id: group for group in all_groups()[0]}
     set_of = {name: {name} for name in by_id}

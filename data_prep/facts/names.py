@@ -1,7 +1,8 @@
 """Names of territories, languages, scripts, currencies, weekdays, cities and time zones in 36 languages, from CLDR.
 
 The names are each locale's own: `babel.localedata.load(..., merge_inherited=False)` returns what CLDR states for that
-language and nothing inherited from its root.  So a name that a language lacks is missing here, never English.
+language and nothing inherited from its root.  So a name that a language lacks is missing: there is no fallback to
+English.
 """
 
 import collections

@@ -109,7 +109,7 @@ def _first_day() -> dict[str, list[str]]:
 
 
 def _zones() -> dict[str, list[str]]:
-    """The time zone id of each territory with a single one: none of several would hold for the whole territory."""
+    """The time zone id of each territory that has exactly one; of several, none would hold for all of it."""
     zones = {territory: get_global("territory_zones").get(territory, []) for territory in territories()}
     return {territory: found for territory, found in zones.items() if len(found) == 1}
 

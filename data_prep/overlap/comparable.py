@@ -11,9 +11,9 @@ ligatures, Arabic presentation forms).  In detail:
   capitals are often written without accents, and many texts without points.
 - Thai and Lao syllables are the same in whatever order and from whatever parts their signs are typed: U+0E33 (sara am)
   as U+0E4D U+0E32 with a tone mark before, between or behind, a tone mark before the vowel sign, U+0E41 as two U+0E40.
-- Arabic letters that keyboards of other languages have in their place are the same: U+064A, U+0649 and U+06CC (yeh),
+- Arabic letters equal those that keyboards of other languages type instead: U+064A, U+0649 and U+06CC (yeh),
   U+0643 and U+06A9 (kaf), U+0647, U+06C1 and U+06D5 (heh).  An alef with a wasla is an alef.
-- Letters that older texts spell with a virama and a joiner are the same spelt so: Malayalam chillus, Bengali khanda ta.
+- Letters that older texts spell with a virama and a joiner equal that spelling: Malayalam chillus, Bengali khanda ta.
   Yiddish's double vav and yod are the same as two letters.
 - A digit counts as its value, in any script; other numbers (Ethiopic and Tamil tens) are signs of their own.
 
@@ -77,7 +77,7 @@ class Letters:
     Attributes:
       values: uint64, one number per letter, different for different letters; text i is
         `values[offsets[i]:offsets[i + 1]]`.  An ideograph is repeated three times and a kana syllable twice, so that
-        equally many values are about equally much text in any script.
+        the same number of values is about the same amount of text in any script.
       offsets: int64 [N + 1], from 0.
       holes: int64, ascending: an unknown mark stood before `values[hole]`, or at the end.
       hole_rows: int64, the text that each hole is in.

@@ -185,7 +185,7 @@ class _Comparing:
 
 
 def _lost(counts: list[Count]) -> Iterator[str]:
-    """How the tokenizer leaves too little of a benchmark's texts in one language to compare."""
+    """Why too little of a benchmark's texts in one language is left after tokenisation to compare."""
     unknown, tokens, kept, letters, altered, texts = (
         sum(getattr(count, name) for count in counts)
         for name in ("unknown", "tokens", "kept", "letters", "altered", "texts")
@@ -193,7 +193,7 @@ def _lost(counts: list[Count]) -> Iterator[str]:
     if unknown > MOST_UNKNOWN * tokens:
         yield f"{unknown / tokens:.0%} of the benchmark's tokens are unknown to the tokenizer"
     elif kept < LEAST_KEPT * letters:
-        yield f"the tokenizer leaves {kept / letters:.0%} of the benchmark's letters"
+        yield f"the tokenizer keeps only {kept / letters:.0%} of the benchmark's letters"
     if altered > MOST_UNKNOWN * texts:
         yield f"the tokenizer reads other letters in {altered / texts:.0%} of the benchmark's texts"
 

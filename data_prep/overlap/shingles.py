@@ -18,9 +18,9 @@ Every run of exactly 40 (or 13) letters, a shingle, is looked up by a 64-bit has
 rejected early, because a bit table, which gives false positives but no false negatives, shows that too few of their
 runs of 13 are in any indexed text.
 
-It is our own code because the answer is exact and takes a few array operations per letter.  MinHash (datasketch, rensa)
-estimates how similar two whole texts are: it misses the sentence in the paragraph and, by chance, some similar texts,
-and it is fed from Python text by text, of which a store has tens of millions.
+We do not use a library because this code is exact and takes a few array operations per letter.  MinHash (datasketch,
+rensa) estimates how similar two whole texts are: it misses the sentence in the paragraph and, by chance, some similar
+texts, and it is called from Python once per text, while a store has tens of millions of texts.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ class Rule:
         return (lengths >= self.shingle) & (lengths < (self.under or np.inf))
 
     def share(self, covered: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The share of the text that the rule measures which `covered` letters are."""
+        """`covered` letters as a share of the text that the rule measures."""
         whole = {_OF_SHORTER: np.minimum(own, other), _OF_LONGER: np.maximum(own, other), _OF_OWN: own}[self.of]
         return np.minimum(covered / whole, 1.0)
 

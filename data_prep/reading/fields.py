@@ -64,7 +64,7 @@ def text(place: str, name: str, value: object, otherwise: str = "expected a text
 
 
 def language(place: str, name: str, code: object) -> str:
-    """Returns the canonical code of a language, from any code of it; raises BadRow for what is no such code."""
+    """Returns the canonical code of a language, from any of its codes; raises BadRow for anything else."""
     if not is_known(code):
         raise BadRow(f"{place}: {name} has the {unknown_language(code)}")
     return canonical(code)

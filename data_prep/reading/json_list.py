@@ -1,8 +1,8 @@
 """Reads the elements of a JSON list one by one from a file of any size.
 
 Python's own reader takes a whole file at once, which is 8 GB for DPR's training file.  This one reads a piece, yields
-the elements that are complete in it, and reads on; memory holds one piece and the largest element.  It is not ijson
-because ijson gives neither the line of an element nor that of an error.
+the elements that are complete in it, and reads on; memory holds one piece and the largest element.  ijson is
+not used because it gives neither the line of an element nor that of an error.
 """
 
 import io

@@ -103,7 +103,7 @@ def csv_rows(
       blank: whether blank lines are passed over.
 
     Raises:
-      InputError: the first line is not UTF-8, or the quoting is damaged: where the next row begins is not known then.
+      InputError: the first line is not UTF-8, or the quoting is damaged, so that the next row cannot be found.
     """
     csv.field_size_limit(1 << 30)  # a column can hold a whole article
     place, before = f"{path}:1", 0
@@ -128,7 +128,7 @@ def csv_rows(
                 yield place, dict(zip(names, row, strict=True))
     except csv.Error as error:
         raise InputError(
-            f"{path}:{before + 1}: a row begins whose quotes are damaged ({error}): write the file again with"
+            f"{path}:{before + 1}: the quotes of this row are damaged ({error}): write the file again with"
             ' the quotes inside a cell doubled, "a ""b"" c"'
         ) from error
 

@@ -1,6 +1,6 @@
 """Groups values by key when they do not all fit in memory: sorted runs on disk, then merged.
 
-It is not sqlite3 because a table there would be written in random order; these runs are written and read sequentially.
+sqlite3 is not used because it would write a table in random order; these runs are written and read sequentially.
 """
 
 import heapq

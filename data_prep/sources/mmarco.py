@@ -12,9 +12,9 @@ A split is made if its triples or judgements exist, in every language that has a
 collection or only queries is an error.  An id is one item, with its texts in all these languages.  A triple is a pair
 with a hard negative; the pairs of a query share a group.  Texts that no pair names are left out and counted.
 
-To make a table, the collections and queries are read for their ids, the triples for the ids they name, and then one of
-the two again for its records; memory holds one bit per id.  A malformed line is reported once, by `ids_in` or
-`named_in`; the functions that read the file again skip it.
+To make a table, the collections and queries are read for their ids, the triples for the ids they name; then the
+texts or the triples are read again for the records.  Memory holds one bit per id.  A malformed line is reported once,
+by `ids_in` or `named_in`; the functions that read the file again skip it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

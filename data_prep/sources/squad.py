@@ -206,7 +206,7 @@ class Squad(SourceBuilder):
 
     @classmethod
     def find_files(cls, input_dir: Path) -> dict[str, Sequence[Path]]:
-        """The files of each split; raises InputError if there are none, or some both in it and in subfolders."""
+        """The files of each split; raises InputError if there are none, or both the folder and subfolders have some."""
         for folder in (input_dir, *(input_dir / split for split in SPLITS)):
             language_files(folder)  # checks that all are named after a language
         return folders_by_split(input_dir, "*.json", cls.FILES)

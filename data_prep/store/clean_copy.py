@@ -28,8 +28,9 @@ def write_clean_copy(
     """Writes the store without the items that overlap, in any language, and without the pairs that use them.
 
     An item is left out in every language, because its translations say what the benchmark says.  Items that no pair
-    uses any more stay: no batch draws them.  Rows are renumbered; groups keep their numbers.  Items that count as one
-    still do, and passages that answer a query still do, even if the item or pair that said so is left out.
+    uses any more stay: no batch draws them.  Rows are renumbered; groups keep their numbers.  Items that counted as
+    one still do, and a passage still counts as an answer to a query, even if the item or pair that linked them is left
+    out.
 
     Args:
       masks: side -> uint64 [rows], not 0 if the item overlaps (compare.Overlap.masks).

@@ -156,9 +156,7 @@ def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> Pa
 def _scores(columns: Columns, name: str, count: int) -> np.ndarray | None:
     found = np.fromiter(itertools.chain.from_iterable(columns.get(name, ())), np.float32)
     if len(found) not in (0, count):
-        raise InputError(
-            f"pairs: {len(found):,} values of {name} where {count:,} belong: expected all of them, or none"
-        )
+        raise InputError(f"pairs: {len(found):,} values of {name}: expected {count:,}, or none")
     return found if len(found) else None
 
 

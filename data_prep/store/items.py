@@ -22,7 +22,7 @@ class Items:
       read: code -> encoding.token_keys of the same texts.
 
     Args:
-      side, languages: likewise; new languages are added.
+      side, languages: as above; new languages are added.
       scratch: existing folder for what does not fit in memory.
     """
 
@@ -48,7 +48,7 @@ class Items:
         return self._index.find(id_N2)
 
     def mark(self, row_N: np.ndarray, texts: LanguageTexts) -> int | None:
-        """Notes texts of one language, some of them kept; returns the place of one whose row already had a text."""
+        """Notes texts of one language, some of them kept; returns the place of a text whose row already had one."""
         bit = np.uint64(1 << self._bit(texts.code))
         kept_N = texts.count_N > 0
         seen, kept = self._seen.rows(len(self)), self._kept.rows(len(self))

@@ -1,4 +1,4 @@
-"""Splits texts into sentences, on which translation models were trained: in paragraphs they skip sentences."""
+"""Splits texts into sentences: translation models were trained on sentences, and given paragraphs they skip some."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ Part = tuple[str, str]  # a sentence, and the white space after it
 
 
 def splitter(code: str) -> Callable[[str], list[Part]]:
-    """A function that splits a text into sentences, which together with their spaces are the stripped text.
+    """A function that splits a text into sentences; joined with the spaces after them, they give the stripped text.
 
     Raises:
       InputError: the package that finds the sentences is not installed.

@@ -37,7 +37,7 @@ def translate_missing(
     with tqdm(total=total, desc="translating", unit=" characters", unit_scale=True, disable=None) as bar:
         for number, shard in texts.shards():
             missing = [target for target in languages if not shards.done(target, number)]
-            bar.total -= (len(languages) - len(missing)) * sum(map(len, shard))  # the time left is the missing ones'
+            bar.total -= (len(languages) - len(missing)) * sum(map(len, shard))  # only missing shards take time
             parts = [split(text) for text in shard] if missing else []
             for target in missing:
                 made = _translated(parts, texts.language, target, translator, stop, bar)
@@ -48,7 +48,7 @@ def translate_missing(
 def _translated(
     parts: list[list[Part]], source: str, target: str, translator: Translator, stop: StopRequest, bar: tqdm
 ) -> list[str | None]:
-    """The translation of each text; each distinct sentence is translated once, among those of similar length."""
+    """The translation of each text; each distinct sentence is translated once, batched by length."""
     sentences = _distinct(parts)
     made: dict[str, str | None] = {}
     for start in range(0, len(sentences), _CALL):
@@ -63,6 +63,6 @@ def _translated(
 
 
 def _distinct(parts: list[list[Part]]) -> list[str]:
-    """The distinct sentences to translate, longest first, so that too little memory shows at once."""
+    """The distinct sentences to translate, longest first, so that a lack of memory shows at once."""
     found = dict.fromkeys(sentence for text in parts for sentence, _ in text if worth_translating(sentence))
     return sorted(found, key=len, reverse=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares an evaluation of XQuAD-R and MLQA-R with what others find: pytrec_eval; sentence-transformers and numpy.
+"""Compares an evaluation of XQuAD-R and MLQA-R with pytrec_eval, and with sentence-transformers and numpy.
 
     python tests/benchmarks/agreement.py --model=FOLDER --data_dir=DIR --out=DIR [--benchmarks=xquad-r,mlqa-r]
 
@@ -11,7 +11,7 @@ R_cap@10 of results.json (of each query language, of each pair of languages, and
 - a ranking by numpy of the embeddings of sentence-transformers: to 1e-3.  This file reads the benchmark's files, draws
   the pools and sorts the scores by itself; it uses nothing of hbt_jax.
 
-Writes OUT/agreement.md, the table that is printed; exits with code 1 if a number is further apart.  Whole runs take
+Writes OUT/agreement.md, the table that is printed; exits with code 1 if a number differs by more.  Whole runs take
 disk space, 18 GB for XQuAD-R, which is freed again.
 """
 

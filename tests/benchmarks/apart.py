@@ -1,4 +1,4 @@
-"""Measurements in processes of their own, since two packages slow each other in one."""
+"""Measurements in separate processes, since two packages in one process slow each other down."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def output_of(what: str, command: Sequence[str], variables: dict[str, str | None
     Args:
       what: names the command in messages.
       command: script and arguments.
-      variables: of its environment, beside those of this process; None: it has none of that name.
+      variables: environment variables to set, besides those of this process; None: unset.
 
     Raises:
       InputError: it failed; the message ends in the last line of its standard error.
@@ -42,7 +42,7 @@ def said_by_child(script: str, given, names: Sequence[str], own: dict[str, objec
       script: its `__file__`.
       given: its flags.
       names: the flags that the child gets as they are.
-      own: flags of the child's own, `child` first, which says whose part it is.
+      own: flags for the child alone; the first, `child`, says which part it runs.
       variables: as for `output_of`.
     """
     options = own | {name: getattr(given, name) for name in names}

@@ -4,18 +4,18 @@
     pip install -e '.[speed]'
     python tests/benchmarks/build_speed.py --tokenizer=FOLDER [--megabytes=300] [--workers=2]
 
-The texts are drawn: the words of mMARCO's 14 languages, each as often as the library wordfreq has counted it in its
-language, with random digits in the numbers; and for the one to four in a hundred that are rarer than all it lists, two
-of its words put together.  They stand in sentences and in passages of about 340 characters (115 in Chinese and
-Japanese, which have no spaces), the languages side by side.  So words come again as often, and new ones as often, as in
-text of that size.
+The texts are synthetic.  The words of mMARCO's 14 languages are drawn with the frequencies that the library wordfreq
+gives them, and the digits of numbers are random.  The 1 to 4% of words that are rarer than any that it lists are
+imitated by joining two of its words.  Words form sentences, and sentences form passages of about 340 characters (115 in
+Chinese and Japanese, which have no spaces); a row has a passage in every language.  So words repeat, and new words
+appear, as often as in real text of that size.
 
-The source is prepared once in a temporary folder; then each build runs in a process of its own: with one process, and
-with --workers.  Printed are megabytes of raw UTF-8 text a second from the first record to the finished store, and for
-each second that all processes together take of a core; the most anonymous memory of all of them; and what the main
-process, which reads and writes, takes of a core, which bounds how many others it can feed.  From both follows the time
-for mMARCO, 14 languages of 8,841,823 passages, taken as 52 GB of text, on 96 cores.  For comparison the library
-tokenizers alone, on one core, tokenises the first 10 MB of the same texts, once before and once after the builds.
+The source is prepared once in a temporary folder; then each build runs in a separate process: one build with a single
+process, one with --workers.  Prints megabytes of raw UTF-8 text per second, from the first record to the finished
+store, and per CPU second of all processes together; their peak anonymous memory; and the CPU time of the main process,
+which reads and writes and so limits how many others it can feed.  The CPU rate and this limit give the time for mMARCO
+(14 languages of 8,841,823 passages, taken as 52 GB of text) on 96 cores.  For comparison, the library tokenizers alone
+tokenises the first 10 MB of the same texts on one core, once before and once after the builds.
 """
 
 import json
@@ -53,7 +53,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def texts(code: str, seed: int) -> Iterator[str]:
-    """Yields passages of words that come as often as they do in a language, endlessly."""
+    """Yields endless passages whose words are as frequent as they are in a language."""
     draw = np.random.default_rng(seed)
     frequencies = wordfreq.get_frequency_dict(code, wordlist="best")
     words, edges = list(frequencies), np.cumsum(list(frequencies.values()))
@@ -117,7 +117,7 @@ def measured(folder: pathlib.Path, tokenizer: str, workers: int) -> dict[str, fl
 
 
 def _core_seconds() -> tuple[float, float]:
-    """What this process and the ended ones that it started have taken of the cores."""
+    """CPU seconds of this process, and of the processes that it started and that have ended."""
     both = [resource.getrusage(which) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return tuple(one.ru_utime + one.ru_stime for one in both)
 
@@ -160,7 +160,7 @@ def _tree(root: int) -> list[int]:
 
 
 def _anonymous(process: int) -> int:
-    """Bytes of a process that no file holds: what is resident less what is shared with files."""
+    """Anonymous memory of a process in bytes: resident memory less what is shared, as pages of files are."""
     try:
         _, resident, shared, *_ = pathlib.Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()
     except OSError:
@@ -201,9 +201,9 @@ def main(_: list[str]) -> None:
             per_core[count], own = found["megabytes"] / found["core_seconds"], found["megabytes"] / found["own_seconds"]
             print(
                 f"{count} process{'es' if count > 1 else ''}: {found['megabytes']:,.0f} MB of text in"
-                f" {found['seconds']:,.1f} s, {rate:.2f} MB/s, and {per_core[count]:.2f} MB for each second of a core;"
-                f" most memory {found['most_bytes'] / 2**30:.2f} GiB; the main process takes"
-                f" {found['own_seconds']:,.1f} s of a core"
+                f" {found['seconds']:,.1f} s, {rate:.2f} MB/s, and {per_core[count]:.2f} MB per CPU second; peak"
+                f" memory {found['most_bytes'] / 2**30:.2f} GiB; the main process takes"
+                f" {found['own_seconds']:,.1f} CPU seconds"
             )
         print(f"one process builds {per_core[1] * len(peer) / sum(peer):.2f} times as fast as the library tokenises")
         ceiling = own if workers > 1 else float("inf")

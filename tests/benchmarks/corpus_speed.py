@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""How long a corpus of millions of passages takes here: read, embed and search, passages a second, and peak memory.
+"""How long it takes here to read, embed and search a corpus of millions of passages, and the peak memory.
 
     python tests/benchmarks/corpus_speed.py --model=FOLDER --xquad_r=FOLDER [--language=en] [--passages=4000]
         [--queries=800] [--corpus_block=1000] [--counted=32893221]
 
-Writes the paragraphs of XQuAD-R's own file of one language, again and again until there are --passages, as a corpus in
-MIRACL's layout; its questions are the queries.  Then does what launch/eval.py --benchmarks=miracl does, timed apart:
-the first reading, and embedding with search.  A second pass over twice the passages shows what memory it adds.  Last it
-prints the time for --counted passages, which are MIRACL's English ones, at these rates.
+Repeats the paragraphs of one language's XQuAD-R file until there are --passages of them, and writes them as a corpus in
+MIRACL's layout; the file's questions are the queries.  Then does what launch/eval.py --benchmarks=miracl does, and
+times the first reading separately from embedding and search.  A second pass over twice the passages shows how much
+memory more passages take.  Finally prints how long --counted passages would take at these rates; the default is the
+number of MIRACL's English ones.
 """
 
 import gzip
@@ -66,7 +67,7 @@ def write_corpus(folder: pathlib.Path, xquad_r: pathlib.Path, code: str, passage
 
 
 def peak_memory() -> float:
-    """MiB that this process has had in memory at most."""
+    """Peak resident memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -111,10 +112,10 @@ if __name__ == "__main__":
 
     flags.DEFINE_string("model", "", "folder, workdir or hub id of an encoder")
     flags.DEFINE_string("xquad_r", "", "folder with XQuAD-R's files")
-    flags.DEFINE_string("language", "en", "whose paragraphs are the passages")
+    flags.DEFINE_string("language", "en", "language whose paragraphs are the passages")
     flags.DEFINE_integer("passages", 4000, "passages of the first pass")
     flags.DEFINE_integer("queries", 800, "queries")
     flags.DEFINE_integer("corpus_block", 1000, "passages read, embedded and searched at a time")
-    flags.DEFINE_integer("counted", 32_893_221, "passages whose time is worked out")
+    flags.DEFINE_integer("counted", 32_893_221, "number of passages to estimate the time for")
     flags.DEFINE_enum("compute_dtype", "float32", ["float32", "bfloat16"], "dtype of matrix products")
     run_command(main)

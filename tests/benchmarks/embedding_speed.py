@@ -4,7 +4,7 @@
     python tests/benchmarks/embedding_speed.py --model=FOLDER --xquad_r=FOLDER [--texts=1500] [--rounds=3] [--threads=2]
 
 Takes sentences and questions of XQuAD-R's own files ({language}.json) in a seeded order, as passages.  Each measurement
-is a process of its own on `--threads` cores, since PyTorch and JAX slow each other in one; the two take turns, with the
+is a process of its own on `--threads` cores, as PyTorch and JAX slow each other down in one; they take turns, with the
 same allocator settings.  sentence-transformers gets the batch size that is best for it here.  Loading and compiling are
 not timed, tokenising is.  Prints both rates, the median of the rounds' ratios, and how far the embeddings agree.
 """
@@ -134,7 +134,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 3, "measurements of each")
     flags.DEFINE_integer("threads", 2, "cores that a measurement may use")
     flags.DEFINE_enum("compute_dtype", "float32", ["float32", "bfloat16"], "dtype of matrix products")
-    flags.DEFINE_list("batch_sizes", ["16", "32", "64", "128", "256"], "that sentence-transformers tries")
+    flags.DEFINE_list("batch_sizes", ["16", "32", "64", "128", "256"], "batch sizes that sentence-transformers tries")
     flags.DEFINE_string("child", "", "used by the script itself: ours or theirs")
     flags.DEFINE_string("vectors", "", "used by the script itself: where embeddings go")
     run_command(main)

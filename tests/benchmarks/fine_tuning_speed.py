@@ -4,12 +4,13 @@
     python tests/benchmarks/fine_tuning_speed.py --model=FOLDER --store=STORE [--batching=hybrid] [--steps=60]
 
 Both train on the same pairs of a store, in batches of --global_batch (sentence-transformers shuffles them), with the
-in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-transformers reads its texts as strings,
-of which what exceeds a length is already cut, and pads each batch to its longest text; it gets
-MultipleNegativesRankingLoss, autocast for bfloat16 and its own default optimizer.  Each side is a process of its own,
-since the two slow each other in one; they take turns, with the same allocator settings.  The first --warmup steps, in
-which either side starts and compiles, are not timed.  Prints both rates, how much of what is computed is text (in
-packed rows, and where each batch is padded to its longest texts) and, last, the median of the rounds' ratios.
+in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-transformers gets its texts as strings
+that are already cut to the maximum length, and pads each batch to its longest text; it uses
+MultipleNegativesRankingLoss, autocast for bfloat16 and its own default optimizer.  Each side runs in a separate
+process, since the two slow each other down in one; they take turns, with the same allocator settings.  The first
+--warmup steps, in which each side starts and compiles, are not timed.  Prints both rates, the share of the computed
+tokens that is text (in packed rows, and in batches padded to their longest texts) and, last, the median of the rounds'
+ratios.
 """
 
 import json
@@ -75,7 +76,7 @@ def text_share(tokenizer, texts: dict[str, list[str]], batch: int) -> float:
 
 
 def ours(given) -> tuple[float, float]:
-    """Pairs a second of launch/train.py after the warm-up, whose intervals are equally long, and the part of text."""
+    """Pairs a second of launch/train.py after the warm-up, over intervals of equal length, and the share of text."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(str(ROOT / "launch" / "train.py"), f"--workdir={folder}/run", f"--model={given.model}"),
@@ -154,8 +155,8 @@ def main(_: list[str]) -> None:
     require(["model", "store"])
     if given.warmup % _LOG_EVERY or not 0 < given.warmup <= given.steps - _LOG_EVERY:
         raise InputError(
-            f"--warmup={given.warmup} --steps={given.steps}: expected a warm-up of whole intervals of {_LOG_EVERY}"
-            " steps, and an interval or more after it"
+            f"--warmup={given.warmup} --steps={given.steps}: expected --warmup to be a multiple of {_LOG_EVERY}"
+            f" above 0, and at least {_LOG_EVERY} less than --steps"
         )
     if given.child:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])

@@ -48,7 +48,7 @@ _GIB = 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One line of the table: what was measured, its unit, and the target: at most it, or at least it; 0: none."""
+    """One line of the table: what was measured, its unit, and its target: an upper or a lower bound; 0: none."""
 
     what: str
     value: float
@@ -230,8 +230,8 @@ if __name__ == "__main__":
     flags.DEFINE_integer("passages", 8_800_000, "passages in each language", lower_bound=1)
     flags.DEFINE_integer("query_tokens", 8, "mean tokens of a query", lower_bound=2)
     flags.DEFINE_integer("passage_tokens", 16, "mean tokens of a passage", lower_bound=2)
-    flags.DEFINE_float("absent", 0.0, "share of the texts absent, but in English", lower_bound=0.0, upper_bound=1.0)
+    flags.DEFINE_float("absent", 0.0, "share of the texts absent, except in English", lower_bound=0.0, upper_bound=1.0)
     flags.DEFINE_integer("steps", 300, "batches timed", lower_bound=1)
-    flags.DEFINE_string("folder", "", "where the store is made for a while; when not given, the temporary folder")
+    flags.DEFINE_string("folder", "", "folder to make the temporary store in; default: the system's temporary folder")
     flags.DEFINE_string("measure", "", "measures this store and makes none")
     run_command(main)

@@ -4,7 +4,7 @@
     python tests/benchmarks/lexical_memory.py [--texts=261375] [--languages=36] [--terms=10]
 
 The default is the size of XM3600.  The texts are made of words whose frequencies follow Zipf's law, up to 20,000 a
-language.  Memory is what the process grows by while it indexes: the most, and what it keeps.
+language.  Memory is the growth of the process while it indexes: at its peak, and at the end.
 """
 
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long ranks of many relevant candidates take on a CPU: counted in one pass for each of them, and in sorted scores.
+"""Times two ways to rank many relevant candidates on a CPU: a counting pass for each of them, and sorting the scores.
 
     python tests/benchmarks/many_relevant_speed.py [--queries=112] [--candidates=261375] [--relevant=72]
 

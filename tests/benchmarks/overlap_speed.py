@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How many tokens of a store a second are compared with a benchmark, and in how much memory.
+"""How many tokens of a store are compared with a benchmark per second, and in how much memory.
 
     python tests/benchmarks/overlap_speed.py [--texts=2000000] [--indexed=100000]
 
 Indexes texts of 8 to 64 tokens and then compares texts of 20 to 120 tokens with them, from token ids to pairs found, a
 few tens of thousands of tokens at a time as overlap/compare.py does.  Tokens are drawn as words are in text, the n-th
-most frequent of 250,000 with probability about 1/n, and have 1 to 6 letters; every hundredth text holds one of those
-indexed, every hundredth such a one with a token changed, and both must be found.
+most frequent of 250,000 with probability about 1/n, and have 1 to 6 letters; one text in a hundred contains an
+indexed text, another one in a hundred contains an indexed text with a token changed, and all of these must be found.
 """
 
 import itertools

@@ -5,8 +5,8 @@
 
 FOLDER is a model that both load.  A FILE is text, one sentence a line, or a `.json` of XQuAD-R or MLQA-R, whose
 `sentences` are taken; sentences are picked evenly over all files.  Each side runs in a process of its own, embeds all
-once to warm up (compilation, caches), then once on the clock.  Prints the smallest and the mean cosine of the two
-vectors of a sentence and texts a second; exits with code 1 if the smallest is below --least_cosine.
+once to warm up (compilation, caches), then once timed.  Prints the smallest and the mean cosine between the two vectors
+of a sentence, and each side's texts per second; exits with code 1 if the smallest is below --least_cosine.
 """
 
 import json

@@ -6,11 +6,12 @@
 
 Needs the extra `speed`.  The sizes are XQuAD-R's: random unit vectors in 11 languages, a query near its 11 relevant
 candidates.  Each measurement is a process of its own on `--threads` cores, with the same allocator settings; they take
-turns.  Each starts from the scores in the form that it takes, blocks of an array here, dictionaries there, made before
-its clock starts, and ends with mAP; this package ranks within languages, too.  Dictionaries of all queries would not
-fit in memory: the peers measure the first `--peer_queries` queries, and are compared with this package's time for
-these.  What this package takes from embeddings to all of its metrics in every pool is timed beside it, for these and
-for all queries.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over all queries.
+turns.  Each is timed from the scores to mAP.  The scores are ready in the form that the package takes: blocks of an
+array for this package, dictionaries for the others.  This package also ranks within languages in that time.
+Dictionaries of all queries would not fit in memory, so the others measure the first `--peer_queries` queries, and are
+compared with this package's time for these.  This package is also timed from embeddings to all of its metrics in every
+pool, for these and for all queries.  Prints seconds, ratios, the difference in mAP, and this package's peak memory over
+all queries.
 """
 
 import json
@@ -163,7 +164,7 @@ def main(_: list[str]) -> None:
             mine = measured(given, "ours", scores)
             print(
                 f"round {turn + 1}: hbt_jax {given.peer_queries:,} queries in {1000 * mine['seconds']:.1f} ms, from"
-                f" embeddings to all metrics {mine['embeddings_seconds']:.3f} s; all {given.queries:,} so in"
+                f" embeddings to all metrics {mine['embeddings_seconds']:.3f} s; for all {given.queries:,}:"
                 f" {mine['all_seconds']:.2f} s, peak {mine['peak']:,.0f} MiB",
                 flush=True,
             )

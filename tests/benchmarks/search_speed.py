@@ -4,15 +4,15 @@
     python tests/benchmarks/search_speed.py [--queries=2000] [--candidates=500000] [--width=384] [--depth=100]
         [--data=random,clustered] [--methods=auto] [--rounds=3] [--threads=2]
 
-Needs the extra `speed`.  FAISS's wheels carry an OpenBLAS that does not know every processor, and then computes by the
-instructions of 2004.  So FAISS first searches a part of the candidates with the kernel of its own choice and with the
+Needs the extra `speed`.  FAISS's wheels carry an OpenBLAS that uses only instructions of 2004 on a processor that it
+does not know.  So FAISS first searches a part of the candidates with the kernel of its own choice and with the
 best that this processor can run, and keeps the faster; both are printed.
 
 The data are random unit vectors, or `--clusters` clusters of them in one corner of the
 sphere, as encoders' embeddings lie.  Each measurement is a process of its own on `--threads` cores; the two packages
 take turns, with the same allocator settings.  A process searches a part of the candidates to warm up (and to compile),
-then is timed once over all of them; making the data and FAISS's copy of them are not timed, everything else is, also
-what falls back.  Prints the seconds, the queries that fell back, each process's peak memory, data included (FAISS keeps
+then is timed once over all of them; everything is timed, fallbacks included, except making the data and FAISS's copy of
+them.  Prints the seconds, the queries that fell back, each process's peak memory, data included (FAISS keeps
 a copy of its own), and how the indexes agree: two that differ at one place are a tie of float32 if their scores are
 within 1e-6.
 """
@@ -105,7 +105,7 @@ def child(given) -> None:
 def measured(
     given, who: str, kind: str, found: pathlib.Path, kernel: str | None = None, candidates: int = 0
 ) -> tuple[float, int, float, str]:
-    """What a child process of its own says of one method, or of "faiss" with the kernel given; None: its own choice."""
+    """The result of a child process for one method, or for "faiss" with a kernel; None: the kernel that it chooses."""
     names = ("queries", "width", "depth", "clusters", "threads")
     variables = {f"{library}_NUM_THREADS": str(given.threads) for library in ("OMP", "OPENBLAS")}
     variables |= {"OPENBLAS_CORETYPE": kernel}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How many short texts a second a tokenizer makes ids of, in batches, and how many transformers' own does.
+"""How many short texts per second a tokenizer encodes, in batches, compared with transformers' own.
 
     python tests/benchmarks/tokenizer_speed.py --tokenizer=FOLDER [--texts=20000] [--repeats=3]
 
@@ -86,5 +86,5 @@ if __name__ == "__main__":
 
     flags.DEFINE_string("tokenizer", "", "folder of a Hugging Face or SentencePiece tokenizer, or a .model file")
     flags.DEFINE_integer("texts", 20_000, "texts of each repeat", lower_bound=1)
-    flags.DEFINE_integer("repeats", 3, "times that as many texts are tokenised", lower_bound=1)
+    flags.DEFINE_integer("repeats", 3, "repeats of the measurement, each with new texts", lower_bound=1)
     run_command(main)

@@ -7,7 +7,7 @@ Both sides take the same shapes: `--pairs` queries and passages of exactly --que
 tokens, so that nothing is padded; InfoNCE over the batch, clipping, AdamW with float32 weights and dense gradients of
 the token table.  PyTorch runs the model of the folder by sentence-transformers, with autocast for bfloat16 and AdamW's
 fused kernel, once as it is and once by torch.compile: the better one counts.  Each measurement is a process of its own,
-since the two slow each other in one; they take turns, with the same allocator settings.  Loading and compiling are not
+as they slow each other down in one; they take turns, with the same allocator settings.  Loading and compiling are not
 timed.  Prints the median step of each and, last, the median of the rounds' ratios.
 """
 

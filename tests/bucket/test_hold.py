@@ -54,7 +54,7 @@ def test_a_folder_in_use_is_refused(files):
     assert not files.exists(RECORD)
 
 
-def test_what_stands_still_is_taken_over(files, capsys):
+def test_a_record_that_is_not_renewed_is_taken_over(files, capsys):
     leave(files, ELSEWHERE)
     begun = time.monotonic()
     with held():
@@ -75,13 +75,13 @@ def test_a_process_of_this_machine_that_has_ended_is_not_waited_for(files, monke
         pass
 
 
-def test_a_damaged_record_is_taken_over_when_it_stands_still(files):
+def test_a_damaged_record_is_taken_over_when_it_is_not_renewed(files):
     files.pipe_file(RECORD, b"{")
     with held():
         assert json.loads(files.cat_file(RECORD))["process"] == this_process().process
 
 
-def test_who_has_lost_the_folder_ends(files, monkeypatch, capsys):
+def test_a_process_that_lost_the_folder_ends(files, monkeypatch, capsys):
     ends = []
     monkeypatch.setattr(ending.os, "_exit", ends.append)
     with held():
@@ -101,6 +101,6 @@ def test_a_record_that_was_removed_is_put_back(files, monkeypatch):
     assert ends == [] and not files.exists(RECORD)
 
 
-def test_a_local_folder_is_held_as_ever(tmp_path):
+def test_a_local_folder_is_held_by_a_file_in_it(tmp_path):
     with hold.held_anywhere(str(tmp_path / "run"), "--workdir"):
         assert (tmp_path / "run" / ".held").exists()

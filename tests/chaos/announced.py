@@ -1,4 +1,4 @@
-"""launch/train.py, which also writes into a file which phase of the run it is in, and can be held up in one.
+"""Runs launch/train.py, which then also writes to a file which phase it is in, and can be delayed in one phase.
 
     python tests/chaos/announced.py FILE HOLD SECONDS --workdir=...
 

@@ -1,10 +1,10 @@
-"""Interrupts training runs in every way that is survived, resumes each, and compares its end with an uninterrupted one.
+"""Interrupts training runs in every way they survive, resumes each, and compares its end to an uninterrupted run.
 
     python tests/chaos/chaos.py            # all of it, about half an hour on 2 cores
-    python tests/chaos/chaos.py --short    # one of a few kinds, under 3 minutes
+    python tests/chaos/chaos.py --short    # one experiment of each of four kinds, under 3 minutes
 
-Prints a table; exits with 1 if a row is not as it should be.  Runs are of a tiny model on a few facts, by
-announced.py, which makes the phase that is to be hit long enough.
+Prints a table; exits with 1 if a row is not as it should be.  A run trains a tiny model on a few facts, by
+announced.py, which makes the phase to interrupt last long enough.
 """
 
 import concurrent.futures
@@ -119,7 +119,7 @@ class Job:
             process.kill()
 
     def finish(self, *more: str) -> str:
-        """Runs the job to its end; what is wrong if that fails."""
+        """Runs the job to its end; returns what went wrong, empty if nothing did."""
         self.start(*more)
         codes = [self.wait(process) for process in range(self.processes)]
         return "" if not any(codes) else f"resuming ended with {codes}: {_last_line(self.errors())}"
@@ -156,7 +156,7 @@ class Lab:
         return ("bitwise equal", "") if one == other else ("differs", "final state, metrics or results differ")
 
     def killed(self, number: int, draw: random.Random) -> Row:
-        """kill -9 at a random moment: in a phase, the next one for each number, at a random one of its times."""
+        """kill -9 a random time after a randomly chosen start of a phase; each number takes the next phase."""
         job, phase = self.job(f"killed{number}"), (START, *PHASES)[number % (len(PHASES) + 1)]
         times = draw.randint(1, begun(self.straight.phases, phase)) if phase != START else 0
         delay = draw.uniform(0, {START: 8, COMPILE: 2, FINAL: 2}.get(phase, 0.1))
@@ -248,7 +248,7 @@ class Lab:
         if not wrong and any(abs(one - other) > 1e-4 * abs(one) for one, other in zip(*losses, strict=True)):
             wrong = f"losses {losses}"
         what = f"{processes} processes" + (f", then {then}" if then else "")
-        return Row(what, "killed once" if then else "whole run", "0", time.monotonic() - began, "losses of one", wrong)
+        return Row(what, "killed once" if then else "whole run", "0", time.monotonic() - began, "losses equal", wrong)
 
     def damaged(self, name: str, how: str) -> Row:
         """The newest checkpoint damaged."""
@@ -322,7 +322,7 @@ class Lab:
 
 
 def digest(workdir: Path) -> str:
-    """Of the final state, bit by bit, of what was measured, and of the results."""
+    """SHA-256 of the final state, bit by bit, of what was measured, and of the results."""
     from hbt_jax.training.metrics_log import TRAIN, read_metrics
 
     found = hashlib.sha256()
@@ -420,7 +420,7 @@ def experiments(lab: Lab, kills: int, seed: int, *, short: bool) -> list[Callabl
 
 
 def attempted(experiment: Callable[[], Row]) -> Row:
-    """Its row, printed; an exception is a row too."""
+    """Runs an experiment and prints its row; an exception becomes a row too."""
     try:
         row = experiment()
     except Exception as error:
@@ -461,8 +461,8 @@ def main(_: list[str]) -> None:
 if __name__ == "__main__":
     from hbt_jax.flags import run_command
 
-    flags.DEFINE_bool("short", False, "one of a few kinds")
+    flags.DEFINE_bool("short", False, "run only one experiment of each of four kinds")
     flags.DEFINE_integer("kills", 20, "random moments of kill -9")
-    flags.DEFINE_integer("seed", 0, "of the moments")
-    flags.DEFINE_string("only", "", "the experiments of this name, such as one_lost")
+    flags.DEFINE_integer("seed", 0, "seed of the random moments")
+    flags.DEFINE_string("only", "", "run only the experiments of this name, such as one_lost")
     run_command(main)

@@ -12,6 +12,6 @@ def test_slices_and_updates_in_place_count_their_part_and_the_core_counts_nothin
     assert hbm_bytes(hlo.parse(recorded.TRAFFIC)) == read + looked_up + product + kept
 
 
-def test_what_is_used_otherwise_too_is_read_whole():
+def test_an_array_that_is_also_used_whole_is_read_whole():
     text = recorded.TRAFFIC.replace("bitcast(%ds)", "add(%ds, %p.0)")
     assert hbm_bytes(hlo.parse(text)) - hbm_bytes(hlo.parse(recorded.TRAFFIC)) == 11 * LAYER

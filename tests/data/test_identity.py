@@ -117,7 +117,7 @@ def test_a_chain_of_answers_and_groups_by_hand():
     assert [f"{word:05b}"[::-1] for word in masked[:, 0]] == ["00110", "00001"] and counts.tolist() == [2, 1]
 
 
-def test_a_store_keeps_it_and_counts_it(tmp_path):
+def test_a_store_keeps_and_counts_classes_and_answers(tmp_path):
     pairs = [(0, 0, 0, [1, 3]), (1, 1, 1, []), (2, 2, 2, [2]), (3, 3, 0, [])]
     same = {"queries": [0, 0, 2, 3], "passages": [0, 1, 2, 3]}
     store = make_store(tmp_path / "store", parallel(4, 2), pairs=pairs, same=same)

@@ -199,7 +199,7 @@ def test_tf_data_gives_the_same_batches_in_order(plan, threads):
             np.testing.assert_array_equal(batch[name], wanted[name])
 
 
-def test_without_an_end(plan):
+def test_batches_never_end_without_a_last_step(plan):
     endless = batches(plan, TEXT, TOKENIZER, start=0, stop=None, shares=[0], share_count=1)
     assert [next(endless)["tokens"].shape[0] for _ in range(5)] == [1] * 5
 

@@ -268,7 +268,7 @@ def test_a_kind_that_no_store_can_serve_is_an_error(mixture):
         plan_of(single, batching="x-y")
 
 
-def test_what_is_unusual_is_said_at_start(mixture):
+def test_unusual_stores_and_kinds_are_reported_at_start(mixture):
     lines = "\n".join(describe(plan_of(mixture, global_batch=24)))
     assert "x-x-mono: 50.0% of batches\n  parallel/train: 54.5% of them, 4 languages, 60 of 60 pairs" in lines
     assert "single/train has one language (en) and serves monolingual batches only, 9.1% of all" in lines

@@ -104,7 +104,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("tokens", [7, 10_000])  # that stay in a buffer until the files are closed, or do not
-def test_a_disk_that_is_full_in_truth_leaves_nothing_behind(tmp_path, tokens):
+def test_a_really_full_disk_leaves_nothing_behind(tmp_path, tokens):
     message = r"store\.partial: the disk is full; make room"
     with pytest.raises(InputError, match=message), StoreWriter(tmp_path / "store") as writer:
         (writer.scratch / "queries-de.values").symlink_to("/dev/full")
@@ -235,7 +235,7 @@ def test_identities_that_point_outside_the_store_are_refused(tmp_path, same, ans
         open_store(store.path)
 
 
-def test_the_fingerprint_is_the_datas(tmp_path):
+def test_the_fingerprint_depends_on_all_data_and_on_nothing_else(tmp_path):
     pairs = [(row, row, row, []) for row in range(4)]
     store = make_store(tmp_path / "store", parallel(4, 2), pairs=pairs)
     file = store.path / "pairs.arrow"
@@ -254,7 +254,7 @@ def test_the_fingerprint_is_the_datas(tmp_path):
 
 
 @pytest.mark.parametrize(("changes", "same"), [({"path": "/elsewhere"}, True), ({"fingerprint": "sha256:b"}, False)])
-def test_a_moved_tokenizer_is_the_same_data_and_another_one_is_not(tmp_path, changes, same):
+def test_the_fingerprint_depends_on_the_tokenizer_but_not_on_its_path(tmp_path, changes, same):
     store = make_store(tmp_path / "store", parallel(2, 2))
     manifest = {**store.manifest, "tokenizer": {**store.manifest["tokenizer"], **changes}}
     (store.path / "manifest.json").write_text(json.dumps(manifest))

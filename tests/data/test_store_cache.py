@@ -104,7 +104,7 @@ def test_a_store_that_was_replaced_gets_a_folder_of_its_own(tmp_path, bucket):
     assert (len(open_store(first).pairs), len(open_store(second).pairs)) == (20, 21)
 
 
-def test_a_truncated_file_stops_the_copy_which_then_goes_on(tmp_path, bucket, copied):
+def test_a_truncated_file_stops_the_copy_which_resumes_once_the_file_is_whole(tmp_path, bucket, copied):
     whole = (tmp_path / "made" / "pairs.arrow").read_bytes()
     write(f"{bucket}/pairs.arrow", whole[:-8])
     size = f"{len(whole) - 8:,} bytes, expected {len(whole):,}"
@@ -175,7 +175,7 @@ def test_a_missing_package_and_an_unknown_scheme(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [PermissionError("403 Forbidden"), ValueError("Bad Request"), RuntimeError()])
-def test_what_the_other_side_refuses_is_one_line(tmp_path, bucket, monkeypatch, error):
+def test_errors_of_the_bucket_are_one_line(tmp_path, bucket, monkeypatch, error):
     def refuse(*_, **__):
         raise error
 
@@ -256,7 +256,7 @@ def test_processes_that_want_the_same_store_copy_it_once(tmp_path):
     open_store(printed[0][0].strip())
 
 
-def test_a_killed_copy_goes_on(tmp_path):
+def test_a_killed_copy_is_resumed(tmp_path):
     store = make_store(tmp_path / "made", parallel(20, 2))
     cache, log = tmp_path / "cache", tmp_path / "log"
     killed = child(store.path, cache, log, killed_at="passages/ar.arrow")

@@ -13,7 +13,7 @@ from tests.models.huggingface.make_tokenizers import corpus, write
 
 
 def byte_level(folder):
-    """GPT-2's kind: pieces of bytes, of which many are part of a letter."""
+    """GPT-2's kind: pieces of bytes, many of them only part of a letter."""
     backend = tokenizers.Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     backend.decoder = decoders.ByteLevel()

@@ -110,7 +110,7 @@ def test_teacher_scores_stay_with_their_pairs_and_negatives(tmp_path, tokenizer_
     assert store.pairs.negative_rows.tolist() == [1] and store.pairs.negative_scores.tolist() == [0.5]
     assert store.pairs.score_A.tolist() == [2.5, 1.5]
     assert "  teacher scores: 2 pairs, 1 negatives" in summary(manifest)
-    with pytest.raises(InputError, match="pairs: 3 values of score where 4 belong: expected all of them, or none"):
+    with pytest.raises(InputError, match="pairs: 3 values of score: expected 4, or none"):
         build(tmp_path / "some", tokenizer_folder, pairs=[{**pairs[0], "score": []}, *pairs[1:]])
 
 

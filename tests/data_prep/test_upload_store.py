@@ -172,7 +172,7 @@ def test_a_store_without_its_tokenizer_needs_the_flag(tmp_path, store, place, ca
     (store / "manifest.json").write_text(json.dumps(manifest))
     open_with_tokenizer(store, tokenizer)
     upload_store(store, place)
-    assert "this store does not contain its tokenizer: whoever reads it there must name" in capsys.readouterr().out
+    assert "this store does not contain its tokenizer: commands that read the copy need" in capsys.readouterr().out
     with pytest.raises(InputError, match="its tokenizer is not at .*; give its path by --tokenizer"):
         open_with_tokenizer(place, cache_dir=tmp_path / "cache")
     assert (

@@ -1,4 +1,4 @@
-"""README.md and docs/ as what tests ask of them: commands, links, headings."""
+"""Parses README.md and docs/ into what the tests need: commands, links, headings."""
 
 import dataclasses
 import functools

@@ -46,7 +46,7 @@ def _run_without(tmp_path, run: str) -> str:
     return (tmp_path / "plain" / run).read_text()
 
 
-def test_what_is_said_of_it(tmp_path):
+def test_settings_counts_and_notes_state_the_query_bank(tmp_path):
     found = results(tmp_path, query_bank=2)
     assert (found["settings"]["query_bank"], found["settings"]["query_bank_weight"]) == (2, 0.5)
     counts = {"query_bank_texts": 3, "truncated_bank_texts": 0, "queries_without_bank": 4}  # those in sw

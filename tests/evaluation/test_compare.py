@@ -118,7 +118,7 @@ def test_two_single_runs_of_one_language_are_what_scipy_says(systems):
     assert (row["p_runs"], row["p_runs_holm"], row["a_standard_deviation"]) == (None, None, None)
 
 
-def test_a_system_does_not_differ_from_itself_and_the_order_of_runs_is_all_one(systems, compared):
+def test_a_system_does_not_differ_from_itself_and_the_order_of_runs_does_not_matter(systems, compared):
     good, bad = systems
     same = compare.compare(CompareConfig(good[:1], good[:1], **QUICK))["benchmarks"]["made"]["comparisons"]
     for one in same.values():
@@ -219,7 +219,7 @@ def test_the_page_is_whole_self_contained_and_complete(compared, tmp_path):
     )  # fmt: skip
 
 
-def test_what_is_decided_has_a_shape_of_its_own(compared, tmp_path):
+def test_decided_differences_have_their_own_shapes(compared, tmp_path):
     row = {"items": 3, "difference": 0.1, "low": 0.0, "high": 0.2}
     shapes = {}
     for better in ("a", "b", None):
@@ -322,7 +322,7 @@ def test_other_judgements_of_copies(pair):
     assert compare.compare(CompareConfig((a,), (b,), **QUICK))["benchmarks"]
 
 
-def test_results_that_are_not(pair):
+def test_files_that_are_not_results(pair):
     a, b = pair
     make_outcomes.edit_summary(b, lambda content: content.pop("metrics"))
     refused(r"b/made/results.json: no 'metrics' in it: expected the results of an evaluation", a, b)

@@ -250,7 +250,7 @@ def test_it_says_when_ids_are_not_written(folder, tmp_path, capsys):
     assert "ids are not in it" not in capsys.readouterr().out
 
 
-def test_vectors_that_are_no_numbers_are_not_written(folder, lines, tmp_path, monkeypatch):
+def test_vectors_that_are_not_finite_are_not_written(folder, lines, tmp_path, monkeypatch):
     found = np.zeros((len(TEXTS), 16), np.float32)
     found[4, 3] = np.nan
     monkeypatch.setattr(Embedder, "__call__", lambda *_: found)
@@ -262,7 +262,7 @@ def test_vectors_that_are_no_numbers_are_not_written(folder, lines, tmp_path, mo
     assert os.listdir(tmp_path) == ["texts.txt"]
 
 
-def test_the_parameter_that_makes_vectors_no_numbers_is_named(folder, lines, tmp_path, monkeypatch):
+def test_the_parameter_that_makes_vectors_not_finite_is_named(folder, lines, tmp_path, monkeypatch):
     def broken(*arguments, **options):
         model = load_as_asked(*arguments, **options)
         kernel = model.parameters["layers"][1]["expand"]["bias"]

@@ -320,7 +320,7 @@ def test_a_stop_leaves_nothing(sources, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_reads_back_otherwise_is_not_kept(sources, tmp_path, monkeypatch):
+def test_an_export_that_reads_back_differently_is_not_kept(sources, tmp_path, monkeypatch):
     save = safetensors.numpy.save_file
 
     def save_one_bit_wrong(arrays, *arguments, **named):
@@ -348,7 +348,7 @@ def test_models_that_are_not_there(sources, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_run_goes_on_meanwhile(sources, tmp_path, monkeypatch):
+def test_a_checkpoint_that_is_saved_during_the_export_is_an_error(sources, tmp_path, monkeypatch):
     from hbt_jax.interchange import export as module
 
     older = dataclasses.replace(loaded(sources["preset"], "last"), step=4)
@@ -416,7 +416,7 @@ def test_onnx_embeds_as_the_model_does(name, sources, exports, tmp_path, capsys)
     export(exports[name], out, onnx=True)  # an unmodified export is overwritten
 
 
-def test_onnx_that_embeds_otherwise_is_not_kept(sources, tmp_path, monkeypatch):
+def test_onnx_that_embeds_differently_is_not_kept(sources, tmp_path, monkeypatch):
     for package in ("torch", "onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, exc_type=ImportError)
     monkeypatch.setattr("hbt_jax.interchange.onnx_export._run", lambda file, given: np.ones(1, np.float32))

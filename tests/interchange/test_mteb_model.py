@@ -91,7 +91,7 @@ def ndcg_at_10(score_QN: np.ndarray) -> float:
 
 
 def without_ties(score_QN: np.ndarray, count: int) -> list[int]:
-    """Documents of which no two have nearly the same score for a query: those each may order as it likes."""
+    """Documents no two of which score nearly the same for a query, since such ties may be ordered either way."""
     kept: list[int] = []
     for document, score_Q in enumerate(score_QN.T):
         if all(np.abs(score_Q - score_QN[:, other]).min() > 1e-5 for other in kept):

@@ -1,4 +1,4 @@
-"""Whoever needs a run's model alone reads its parameters alone: all goes well where the optimizer's state is gone."""
+"""Code that needs only a run's model reads only its parameters: it works when the optimizer's state is gone."""
 
 import shutil
 

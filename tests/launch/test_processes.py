@@ -53,7 +53,7 @@ def test_a_signal_to_one_of_two_processes_stops_and_saves_both(few_facts, tmp_pa
     assert [row["step"] for row in read_metrics(tmp_path / "run")][-1] == stopped + 2
 
 
-def test_a_process_that_was_started_otherwise_is_named(few_facts, tmp_path):
+def test_a_process_that_was_started_differently_is_named(few_facts, tmp_path):
     for process in start_two(small_run(few_facts, tmp_path / "run"), [], ["--seed=4"]):
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 2, errors

@@ -1,4 +1,4 @@
-"""A checkpoint whose optimizer state is gone: who reads it has not read the optimizer."""
+"""Removes a checkpoint's optimizer state: code that can still read the checkpoint does not read the optimizer."""
 
 from pathlib import Path
 

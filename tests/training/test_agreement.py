@@ -1,9 +1,9 @@
-"""The process that was started otherwise than the others is named."""
+"""The process that was started differently from the others is named."""
 
 from hbt_jax.training.agreement import odd_ones
 
 
-def test_who_differs_from_most_is_named_with_its_host():
+def test_the_process_that_differs_from_most_is_named_with_its_host():
     usual = {"--seed": "1", "stores": '["a"]'}
     found = odd_ones("abcd", [usual, usual, usual | {"--seed": "2", "stores": '["b"]'}, usual])
     assert found == [

@@ -183,7 +183,7 @@ DAMAGES = {
 
 
 def test_any_damage_to_any_file_is_found_and_named(tmp_path):
-    """Apart from what Orbax writes about a checkpoint that is complete, and does not need to read it."""
+    """Except in files that Orbax writes about a complete checkpoint and does not need to read it."""
     mesh, step_config = make_mesh(2, 4), toy.step_config()
     checkpoints, folder = saved(tmp_path, step_config, mesh), tmp_path / "checkpoints" / "last" / "4"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -29,7 +29,7 @@ class Pairs(RowsBuilder):
     Args:
       input: files and folders; or ids of data sets of the hub.
       format: one of layouts.FORMATS.
-      columns: EXPECTED=YOURS for each column with another name than its layout has for it.
+      columns: EXPECTED=YOURS for each column whose name differs from the layout's.
       language: the code of every row; empty: columns say it.
       hub_split: the split of the data sets of the hub, which becomes the split `train`; empty: `input` is on this
         machine.

@@ -1,4 +1,4 @@
-"""Examples of one or more files as rows, after what they say of each other is checked: ids and teacher scores."""
+"""Turns the examples of one or more files into rows, after checking that their ids and teacher scores agree."""
 
 import collections
 import contextlib
@@ -21,8 +21,8 @@ _T = TypeVar("_T")
 def rows(examples: Iterable[Example | BadRow], scratch: Path) -> Iterator[Row | BadRow | Dropped | Respelled]:
     """Yields a row for each query and passage that answers it.
 
-    An id stands for one text in a language.  Either every pair has a teacher's score or none, and likewise every
-    negative; the first example decides.
+    An id stands for one text in a language.  Either every pair has a teacher's score or none has; the same holds for
+    negatives.  The first example decides.
 
     Args:
       examples: of all files of a split.

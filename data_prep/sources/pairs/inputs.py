@@ -90,8 +90,8 @@ class Split:
 def splits_of(given: Sequence[Path], options: Options) -> tuple[dict[str, Split], list[str]]:
     """Split -> what it is read from, and lines that say how the files are read.
 
-    A word such as `train`, `dev` or `test` in the name of a file, or else of a folder below the given one, is its
-    split; files without such a word are of the split train.
+    A word such as `train`, `dev` or `test` in the name of a file, or else of a folder below the given one, names the
+    file's split; files without such a word belong to train.
 
     Raises:
       InputError: nothing to read is there, or a file's columns fit no layout.
@@ -119,8 +119,8 @@ def splits_of(given: Sequence[Path], options: Options) -> tuple[dict[str, Split]
     if unknown := [name for name in options.renamed if name not in mapped]:
         listed = sorted({column for found in files.values() for one in found for column in one.unused})
         raise InputError(
-            f"--columns={options.renamed[unknown[0]]}={unknown[0]}: no file has a column {unknown[0]!r}: the columns"
-            f" that are not read are {', '.join(map(repr, listed)) or 'none'}"
+            f"--columns={options.renamed[unknown[0]]}={unknown[0]}: no file has a column {unknown[0]!r}: the unused"
+            f" columns are {', '.join(map(repr, listed)) or 'none'}"
         )
     found = {
         split: Split(tuple(files.get(split, ())), tuple(judged.get(split, ())))

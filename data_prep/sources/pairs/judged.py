@@ -5,8 +5,8 @@
     msmarco   collection.tsv (id, text), queries.*.tsv (id, text), and qrels.*.tsv (query id, 0, passage id, grade) or
               triples of ids: triples*.tsv or qidpidtriples*.tsv (query id, positive id, negative id)
 
-Files may be .gz.  Of qrels, each query and passage with a grade above 0 is a row; passages with other grades are its
-negatives.  Of triples, each line is a row.  Texts and ids are kept on disk.
+Files may be .gz.  In qrels, each query and passage with a grade above 0 is a row; passages with other grades are its
+negatives.  In triples, each line is a row.  Texts and ids are kept on disk.
 """
 
 import collections

@@ -3,9 +3,9 @@
     tevatron                query_id, query, positive_passages, negative_passages: passages {"docid", "title", "text"}
     flagembedding           query, pos, neg: lists of texts; pos_scores, neg_scores: a teacher's, one for each text
     sentence-transformers   anchor (or query, question), positive (or answer, passage, document), negative or
-                            negative_1, negative_2 ...; score: a teacher's, of the pair; or a list, of the positive and
-                            of each negative; or beside one negative the margin between the two, which is kept as the
-                            positive's score with 0 for the negative
+                            negative_1, negative_2 ...; score: a teacher's score of the pair; or a list of scores, of
+                            the positive and of each negative; or, with one negative, the margin between the two,
+                            which is stored as the positive's score, with 0 for the negative
 
 Any of them may have a column `language` (or `lang`), or `query_language` and `passage_language`; the last two layouts
 may have `id` or `query_id`.  The title of a passage is put before its text.
@@ -101,7 +101,7 @@ class Layout:
 
 
 def empty_cells_as_null(record: Mapping[str, str]) -> dict[str, str | None]:
-    """A row of a CSV or TSV file with null, which these cannot write, for an empty negative or score.
+    """A row of a CSV or TSV file with null for an empty negative or score, since such files cannot hold null.
 
     >>> empty_cells_as_null({"query": "", "negative": ""})
     {'query': '', 'negative': None}
@@ -126,7 +126,7 @@ def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> Lay
       code: the language of every row; empty: columns say it.
 
     Raises:
-      InputError: no layout fits, or more than one column has the same part or name; the message lists the columns.
+      InputError: no layout fits, or two columns have the same role or name; the message lists the columns.
     """
     for name in columns:
         if columns.count(name) > 1:
@@ -162,8 +162,8 @@ def _sentence_transformers_columns(found: str, columns: Sequence[str]) -> tuple[
     for names in (asked, answers, scores):
         if len(names) > 1:
             raise InputError(
-                f"{found}: {' and '.join(names)} could be the same part: rename those that are not meant, or name the"
-                f" meant one by --columns={names[0]}=NAME"
+                f"{found}: {' and '.join(names)} could each be meant: rename those that are not, or name the right one"
+                f" by --columns={names[0]}=NAME"
             )
     labels = [name for name in _LABELS if name in columns]
     if labels and not scores:
@@ -226,7 +226,7 @@ def _documents(place: str, name: str, value: object) -> list[Passage]:
 def document_text(place: str, name: str, document: Mapping) -> str:
     """The text of a passage with its title, one of which may be empty; raises BadRow for a wrong one.
 
-    A title may be null, as Parquet files, and JSON made of them, have the one that a row lacks.
+    A title may be null: Parquet files, and JSON made from them, have null where a row lacks a title.
     """
     title, body = document.get("title"), document.get("text")
     title = "" if title is None else title

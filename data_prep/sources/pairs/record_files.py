@@ -57,7 +57,7 @@ def records(path: Path, renamed: Mapping[str, str], names: Sequence[str] = ()) -
 
 
 def column_names(path: Path) -> list[str]:
-    """The columns of a file, of JSON those of its first hundred rows.
+    """The columns of a file; for JSON, those of its first hundred rows.
 
     Raises:
       InputError: none of these rows can be read, or the file cannot.
@@ -99,7 +99,7 @@ def _json_lines(path: Path) -> Iterator[Record | BadRow]:
 
 
 def _json(path: Path) -> Iterator[Record | BadRow]:
-    """Of a file that is one list, or has one object per line."""
+    """The records of a file that is one JSON list, or has one object per line."""
     with open_bytes(path) as file:
         listed = file.read(1 << 10).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
     if not listed:
@@ -156,7 +156,7 @@ def _parquet(path: Path) -> pyarrow.parquet.ParquetFile:
 
 
 def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Of an Arrow file in either form: a stream, as `datasets` writes it, or a file with a footer."""
+    """The batches of an Arrow file in either form: a stream, as `datasets` writes it, or a file with a footer."""
     with pa.memory_map(str(path)) as mapped:
         try:
             reader = pa.ipc.open_stream(mapped)

@@ -80,7 +80,7 @@ def test_facts_are_those_of_cldr():
             assert shares == sorted(shares, reverse=True) and all(shares)
 
 
-def test_a_language_without_the_name_drops_out_and_english_never_stands_in():
+def test_a_language_without_the_name_is_left_out_and_never_falls_back_to_english():
     for group in all_groups()[0]:
         relation = RELATIONS[group.fact.relation]
         for language, (query, passage) in group.texts.items():
@@ -195,7 +195,7 @@ def test_time_zones_are_stated_of_the_territories_that_have_one():
     assert len(stated) > 50 and all(len(zones[territory]) == 1 for territory in stated)
 
 
-def test_splits_are_the_seeds():
+def test_splits_depend_on_the_seed_alone():
     first = groups_by_split(0)
     groups_by_split.cache_clear()
     assert groups_by_split(0) == first

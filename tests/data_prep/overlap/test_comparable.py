@@ -42,7 +42,7 @@ def test_a_text_is_the_same_however_it_is_typed(code, way):
     ("a\u0323\u0302", "â\u0323"), ("ა", "Ა"), ("և", "ԵՒ"), ("ĳ", "IJ"), ("𝔘𝕟𝕚", "uni"), ("Ⓐ", "a"),
     ("？！", "?!"), ("🤔\ufe0f", " 🤔"),
 ])  # fmt: skip
-def test_these_are_one(one, other):
+def test_texts_that_are_equal_after_folding(one, other):
     assert fold(one) == fold(other) != ""
 
 
@@ -55,7 +55,7 @@ def test_these_are_one(one, other):
     ("አማ", "አም"), ("፲", "10"), ("ന്", "ന"), ("ൻ", "ർ"), ("𐐔", "𐐕"), ("国", "國"), ("שלומ", "שלום"), ("ة", "ه"),
     ("日本", "日日本"), ("ง่ายๆ", "ง่าย"),
 ])  # fmt: skip
-def test_these_are_two(one, other):
+def test_texts_that_differ_after_folding(one, other):
     assert fold(one) != fold(other)
 
 

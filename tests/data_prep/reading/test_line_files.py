@@ -111,7 +111,7 @@ def test_rows_of_quoted_columns_are_named_by_their_first_line(tmp_path):
 def test_damaged_quotes_of_a_csv_file_are_named_by_the_row_that_they_begin_in(tmp_path, row):
     path = tmp_path / "a.csv"
     path.write_text(f'a,b\n"1\n2",3\n{row}', encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.csv:4: a row begins whose quotes are damaged .*: write the file again"):
+    with pytest.raises(InputError, match=r"a\.csv:4: the quotes of this row are damaged .*: write the file again"):
         list(csv_rows(path, lambda place, names: None))
 
 

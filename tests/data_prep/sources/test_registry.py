@@ -172,7 +172,7 @@ def test_an_item_is_written_once_however_many_rows_name_it(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("batch", [1, 2, 100])
-def test_items_that_differ_as_they_were_typed_alone_are_one_as_first_typed_and_counted(tmp_path, monkeypatch, batch):
+def test_items_that_differ_only_in_how_they_were_typed_are_merged_and_counted(tmp_path, monkeypatch, batch):
     monkeypatch.setattr(rows_builder, "_BATCH", batch)
     first, *typed = [
         "Málaga está aquí",

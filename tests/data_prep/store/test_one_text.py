@@ -91,7 +91,7 @@ def false_negatives(store, tokenizer, *, batch, negatives=0, batching="x-x-mono"
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_copy_typed_otherwise_is_merged_by_the_source(tmp_path, tokenizer, name):
+def test_a_copy_typed_differently_is_merged_by_the_source(tmp_path, tokenizer, name):
     vary = VARIANTS[name]
     pairs = [
         ("¿Dónde está Málaga?", "Málaga está aquí, en la costa."),
@@ -380,7 +380,7 @@ def test_a_query_that_is_its_passage_is_left_out_however_it_is_typed(tmp_path, t
     assert manifest["dropped"] == {EQUAL: 1} and len(store.pairs) == 1
 
 
-def test_parallel_lines_and_word_pairs_typed_otherwise_are_one(tmp_path, tokenizer):
+def test_parallel_lines_and_word_pairs_typed_differently_are_one(tmp_path, tokenizer):
     folder = tmp_path / "parallel"
     folder.mkdir()
     (folder / "en.txt").write_text("The river\n\u200b\nThe  river\u200b\nA lake\n", encoding="utf-8")

@@ -28,7 +28,7 @@ def test_the_tokens_are_those_of_the_models():
     assert {code for code in LISTED if code in known} == set(M2M) - {"fil"}
 
 
-def test_scripts_are_ours():
+def test_scripts_of_tokens_are_those_of_our_languages():
     for code, token in NLLB.items():
         script = token.partition("_")[2]
         assert script == {"Kore": "Hang"}.get(language(code).script, language(code).script)

@@ -53,7 +53,7 @@ def test_what_the_source_repeats_the_translation_may():
     assert failures(["ha ha ha ha ha, he said"], ["ha ha ha ha ha, sagte er"], "en", "de", Limits()) == [None]
 
 
-def test_limits_are_the_callers():
+def test_callers_can_set_the_limits():
     short, mixed, again = "Hauptstadt?", "столица of Peru and so on", "Was ist ist die Hauptstadt?"
     assert failures([ASKED], [short], "en", "de", Limits(least_length=0.9)) == [LENGTH]
     assert failures([ASKED], [short], "en", "de", Limits(least_length=0)) == [None]

@@ -100,7 +100,7 @@ def test_nothing_changes_without_copies():
 
 
 def test_a_filler_is_judged_by_itself():
-    """Otherwise as many judgements would be added to each of as many queries."""
+    """Otherwise a filler in N items would add N judgements to each of N queries."""
     many = 50 * MOST_COPIES
     candidates = texts(*(row for n in range(many) for row in ((f"{n}", "en", f"{n}"), (f"{n}", "de", "-"))))
     queries = texts(*((f"{n}", "en", "?") for n in range(many)))

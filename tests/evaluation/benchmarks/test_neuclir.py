@@ -69,7 +69,7 @@ def evaluated(benchmark, out):
 
 
 def test_english_topics_search_the_documents_of_each_language_and_all_together(tmp_path):
-    """Topic 0 finds its documents, of grade 3 in Persian and 1 in Chinese, first; topic 1 is judged in vain."""
+    """Topic 0 finds its documents, of grade 3 in Persian and 1 in Chinese, first; topic 1 has no relevant document."""
     topics = [{"topic_id": str(n), "topics": [version("fas", "machine", "50"), version("eng", "original", text)]}
               for n, text in enumerate(("41 80 81", "42"))]  # fmt: skip
     topics[0]["topics"][1]["topic_description"] = "41 80 81"  # the same mean as "41 80 81", the text of two documents

@@ -41,7 +41,7 @@ def test_peer_is_scipys_test_where_ranks_are_those_of_the_relevant_alone():
     assert peer(rank_QG, language_QG) == pytest.approx([expected])
 
 
-def test_of_an_evaluation(tmp_path):
+def test_an_evaluation_has_the_measures(tmp_path):
     languages = ["de", "en", "sw"]
     queries = [(f"{item}:{code}", item, code, "?") for item in "ab" for code in languages]
     answers = [(f"{item}:{code}", item, code, ".") for item in "abcd" for code in languages]

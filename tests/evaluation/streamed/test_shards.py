@@ -141,7 +141,7 @@ def test_an_interrupted_pass_goes_on_where_it_stopped(searched, tmp_path):
     assert_same(found, searched("one", kept="fresh"))
 
 
-def test_a_changed_model_or_shard_uses_nothing_of_before(searched):
+def test_a_changed_model_or_shard_reuses_no_earlier_results(searched):
     searched("one")
     other = WholeNumbers()
     searched("one", embedder=other, changed="another model")

@@ -1,4 +1,4 @@
-"""transformers says nothing to users, and what others see of it stays as it was."""
+"""transformers prints nothing to users, and its settings stay as they were for other code."""
 
 import os
 import subprocess

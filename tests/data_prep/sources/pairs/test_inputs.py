@@ -153,7 +153,7 @@ def test_splits_are_words_in_the_names_of_files_and_folders(tmp_path):
     assert notes[-1] == f"not read: 1 other files in {tmp_path / 'in'}, such as README.md"
 
 
-def test_of_a_saved_folder_of_datasets_the_listed_files_are_read(tmp_path):
+def test_only_the_listed_files_of_a_saved_datasets_folder_are_read(tmp_path):
     for split, row in zip(("train", "test"), TRIPLETS, strict=True):
         folder = tmp_path / "saved" / split
         write(folder / "data-00000-of-00001.arrow", [row])
@@ -169,7 +169,7 @@ def test_of_a_saved_folder_of_datasets_the_listed_files_are_read(tmp_path):
         read(tmp_path / "s", tmp_path / "saved")
 
 
-def test_a_library_writes_what_is_read(tmp_path):
+def test_a_folder_saved_by_the_library_datasets_is_read(tmp_path):
     datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_list(TEVATRON).save_to_disk(str(tmp_path / "saved"))
     assert read(tmp_path / "s", tmp_path / "saved")[0] == read(tmp_path / "t", write(tmp_path / "a.jsonl", TEVATRON))[0]

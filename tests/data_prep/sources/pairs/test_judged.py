@@ -29,7 +29,7 @@ def beir(folder, corpus=CORPUS, queries=QUERIES, **qrels):
 
 
 @pytest.mark.parametrize("batch", [1, 1024])
-def test_of_beir_grades_above_zero_are_rows_and_the_others_negatives(tmp_path, monkeypatch, batch):
+def test_beir_grades_above_zero_are_rows_and_others_are_negatives(tmp_path, monkeypatch, batch):
     monkeypatch.setattr("data_prep.sources.pairs.judged._BATCH", batch)
     lines = "q2\td2\t2\nq1\td1\t1\nq1\td3\t0\nq2\td3\t1\nq3\td1\t0\nq1\td1\t0\n"
     folder = beir(tmp_path / "b", train=lines, dev="q3\td3\t1\n")

@@ -158,7 +158,7 @@ def test_an_unknown_language_is_named(tmp_path):
      r"the columns are 'sentence1', 'sentence2': expected query_id, query and positive_passages \(tevatron\); query and"
      r" pos \(flagembedding\); one of anchor, .*: name yours by --columns=EXPECTED=YOURS"),
     ([PAIR], {"form": "flagembedding"}, r"the columns are 'anchor', 'positive': expected query and pos \(flag"),
-    ([{**PAIR, "query": "q"}], {}, "anchor and query could be the same part: rename those that are not meant, or name"),
+    ([{**PAIR, "query": "q"}], {}, "anchor and query could each be meant: rename those that are not, or name the"),
     ([{**PAIR, "label": 0}], {}, "label may mark rows that are no pairs: leave .*, or write --columns=score=label if"),
     ([PAIR], {"language": ""}, "none of them says the language: give --language=CODE, or a column `language`, or"),
     ([{**PAIR, "lang": "de", "query_language": "en"}], {"language": ""}, "the language is not clear: give --language"),

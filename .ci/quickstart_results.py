@@ -2,9 +2,9 @@
 
     python .ci/quickstart_results.py EVALUATION [--shortened]
 
-Fails unless each mAP is clearly above the untrained model's.  Prints a line that begins with "warning: " for each of
-README.md's figures that is another one, with --shortened only for those that do not depend on the number of steps;
-and fails because of them unless --shortened is given.
+Fails unless each mAP is clearly above the untrained model's.  Prints a line that begins with "warning: " for each
+figure that differs from README.md's, and fails if there is one.  With --shortened it compares only the figures that do
+not depend on the number of steps, and warnings do not make it fail.
 """
 
 import json

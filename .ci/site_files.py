@@ -49,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Warns of each local file that a finished page asks for and that is not there, be it the theme's."""
+    """Warns of each local file that a finished page asks for but that does not exist, even if the theme asks for it."""
     site = Path(config.site_dir)
     for page in site.rglob("*.html"):
         targets = set(_ASKED_FOR.findall(page.read_text(encoding="utf-8")))

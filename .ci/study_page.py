@@ -7,10 +7,13 @@
 A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<!-- end -->`, where VIEW is
 results, tests, languages, robustness, groups, systems, pairs, picture or forest, and STUDY is a file of docs/study/
 without .json: a study.json, or for systems and pairs a compare.json of launch/compare.py --systems.
-The rest of a place of groups names query languages, such as seen=ar,de unseen=el,tr; that of tests and languages the
-baselines to show, such as batching=x-y; that of pairs the pairs, such as hybrid:x-y; that of systems and pairs also the
-settings to show, such as multilingual, if not all; that of a picture an axis and a setting; that of a forest a setting
-and the two configurations, whose rows by language and script alone are kept.
+What follows BENCHMARK depends on VIEW:
+    groups              query languages, such as seen=ar,de unseen=el,tr
+    tests, languages    the baselines to show, such as batching=x-y
+    pairs               the pairs, such as hybrid:x-y
+    systems, pairs      also the settings to show, such as multilingual, if not all
+    picture             an axis and a setting
+    forest              a setting and the two configurations; only the rows by language and script of these are kept
 """
 
 import argparse

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def first_connected(edges_2E: np.ndarray, count: int) -> np.ndarray:
-    """int64 [count]: the smallest of the numbers below `count` that each is connected to, over any number of edges.
+    """int64 [count]: for each number below `count`, the smallest number that any chain of edges connects it to.
 
     >>> first_connected(np.array([[4, 1], [3, 4]]), 6).tolist()
     [0, 1, 2, 1, 1, 5]

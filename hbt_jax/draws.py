@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-MOST = 1 << 32  # numbers that `below` can choose from: the bias is under MOST / 2**64
+MOST = 1 << 32  # largest `end` that `below` accepts: the bias is then under MOST / 2**64
 Stream = np.random.Philox
 
 

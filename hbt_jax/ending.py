@@ -1,8 +1,8 @@
 """Ends a process at once, from any thread, without leaving its temporary files behind.
 
-A process whose output folder another one has taken over, or that has lost the others of its job, must not write any
-more.  It ends by os._exit, which runs neither `finally` nor atexit; what has to be done all the same, such as removing
-its temporary folders, is noted here.
+A process must stop writing once another one has taken over its output folder, or once it has lost the others of its
+job.  It ends by os._exit, which runs neither `finally` nor atexit; actions that must run all the same, such as removing
+its temporary folders, are registered here.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def before_sudden_end(action: Callable[[], object]) -> Iterator[None]:
 
 def end_at_once(code: int) -> None:
     """Runs the actions of `before_sudden_end`, latest first, and ends the process; their errors are ignored."""
-    for action in reversed([*_actions]):  # the other threads go on, and may leave their blocks
+    for action in reversed([*_actions]):  # a copy, since other threads keep running and may leave their blocks
         with contextlib.suppress(Exception):
             action()
     for stream in (sys.stdout, sys.stderr):

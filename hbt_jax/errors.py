@@ -8,7 +8,7 @@ class InputError(Exception):
     to do.  Commands print it without a traceback and exit with code 2.
 
     Attributes:
-      at_once: whether the process has to end without waiting for the others of its job, which may not fail.
+      at_once: whether the process has to end without waiting for the others of its job, which may keep running.
     """
 
     at_once = False

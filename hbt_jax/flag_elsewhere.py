@@ -1,4 +1,4 @@
-"""The flags here for the names that users of sentence-transformers, tevatron, FlagEmbedding and transformers know."""
+"""Our flags for the flag names that sentence-transformers, tevatron, FlagEmbedding and transformers use."""
 
 from collections.abc import Container
 
@@ -84,7 +84,7 @@ _HERE = {  # flag here, with a value where only one fits -> names elsewhere
 
 
 def flag_here(name: str, known: Container[str]) -> str:
-    """What to write in place of a flag's name elsewhere, as a sentence that ends in a space; empty if it has none.
+    """A hint that names our flag for another library's flag, ending in a space; empty if there is none.
 
     Args:
       name: the unknown flag.

@@ -39,7 +39,7 @@ EXIT_INTERRUPTED = 3
 
 _ADVICE = {  # errors of the system on files and folders, wherever they were met
     errno.ENAMETOOLONG: "choose a shorter name; temporary files beside it have a suffix as well",
-    errno.ELOOP: "its links lead to each other: name another",
+    errno.ELOOP: "its links form a loop: name another",
     errno.EACCES: "change its permissions, or name another",
     errno.EPERM: "change its permissions, or name another",
     errno.EROFS: "name a place on another disk",
@@ -210,8 +210,8 @@ def run_command(
       positional: name -> meaning of each argument that must be given without a flag, in order; None: there are none.
         They may stand before, between or after the flags.
       remote: names of flags and arguments that take a place with a scheme, such as gs://BUCKET/FOLDER, in addition to
-        the options marked so in the configuration; all others refuse a scheme.
-      local: names of options marked so that take none in this command.
+        the options that the configuration marks as remote; all others refuse a scheme.
+      local: names of options that are marked as remote but take no scheme in this command.
     """
     names = dict(positional or {})
     escape_what_cannot_be_shown()
@@ -261,7 +261,7 @@ def run_command(
 
 
 def _reader_is_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any more, such as that of `| head`; it is then given up."""
+    """Whether standard output is a pipe that has lost its reader, such as `| head`; if so, it is sent to /dev/null."""
     output = sys.stdout.fileno()
     poll = select.poll()
     poll.register(output, 0)

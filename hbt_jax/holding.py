@@ -16,7 +16,7 @@ this host is looked up by its process id and start time.
 The processes of one job are one holder: the first one holds for all of them, see launch/train.py.  A process that holds
 a folder may hold it again; worker processes of a holder hold nothing.
 
-It is not filelock because filelock does not say who holds a lock, and cannot know whether another host still runs.
+The package filelock is not used, because it does not say who holds a lock or whether another host is still running.
 """
 
 import contextlib

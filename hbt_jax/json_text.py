@@ -16,7 +16,7 @@ Pairs = Callable[[list[tuple[str, object]]], object]
 class NotJson(ValueError):
     """Text that is not JSON, or is JSON that Python does not read.
 
-    Its words are such as "Expecting value at column 5", after the first line "Expecting value at line 7, column 5".
+    The message is "Expecting value at column 5" for the first line, "Expecting value at line 7, column 5" for others.
 
     Attributes:
       reason: what is wrong, without its place.
@@ -103,7 +103,7 @@ def shown(value: object, most: int, *, ascii_only: bool = True) -> str:
     try:
         text = json.dumps(value, default=str, ensure_ascii=ascii_only)
     except RecursionError:  # it was parsed at a shallower call depth
-        text = "a value with hundreds of brackets in each other"
+        text = "a value with hundreds of nested brackets"
     return text if len(text) <= most else text[:most] + "..."
 
 

@@ -1,12 +1,12 @@
-"""Languages: any BCP-47 or ISO 639-3 code to one code of ours, its name and script; the list of each benchmark.
+"""Maps any BCP-47 or ISO 639-3 code to our one code, its name and its script; lists each benchmark's languages.
 
 The standards' data are not kept here.  langcodes knows which codes exist (IANA's registry), which codes replace others,
 and English names (CLDR, and IANA where CLDR has none); babel has CLDR's likely subtags: the script and region that a
 language is taken to have where its code does not say them.
 
 Scripts are ISO 15924 codes.  Japanese and Korean have the combined codes Jpan (Han, Hiragana, Katakana) and Kore
-(Hangul and Han).  Under-resourced are the five languages that XM3600 chose for that reason (Thapliyal et al. 2022,
-arXiv 2205.12522, section 2.1), or those that `--under_resourced` states.
+(Hangul and Han).  The under-resourced languages are the five that XM3600 chose for that reason (Thapliyal et al.
+2022, arXiv 2205.12522, section 2.1), or those that `--under_resourced` states.
 """
 
 import contextlib
@@ -132,9 +132,9 @@ def canonical(code: str) -> str:
     Codes that another replaces, overlong codes and codes of standard forms become the code that CLDR has for the
     language; a script or region is left out where CLDR's likely subtags give it anyway (Unicode Technical Standard 35,
     "Remove Likely Subtags", favouring the script).  Variants, extensions, POSIX encodings and modifiers do not name a
-    language and are left out.  A code for private use alone (x-klingon) names none.  Wikipedia's and some other names
-    that are no codes are known (map-bms).  Of two languages (zh-yue) the second counts, if IANA's registry has it as a
-    part of the first; otherwise they are a pair, and no code.
+    language and are left out.  A code for private use alone (x-klingon) names none.  Some names that are not codes
+    are known too: Wikipedia's (map-bms) and others'.  If a code names two languages (zh-yue), the second counts if
+    IANA's registry has it as a part of the first; if not, they are a pair of languages, which is not a code.
 
     Raises:
       InputError: no language has the code; the message names the code that was probably meant.
@@ -154,9 +154,9 @@ def is_known(code: object) -> bool:
 
 
 def own_code(code: str) -> str:
-    """A code as results have it: those of published benchmarks stay, such as Tatoeba's tl; others are canonical.
+    """The code that results show: a published benchmark's code, such as Tatoeba's tl, stays; others become canonical.
 
-    What users name is read by `canonical`, so that two spellings of a language are one.
+    Codes that users give are read by `canonical`, so that two spellings of a language count as one.
 
     Raises:
       InputError: as `canonical`.
@@ -363,6 +363,6 @@ def _named(name: str) -> tuple[str, ...]:
 
 
 def _wider(code: str) -> str:
-    """The language of a canonical code without script and region, and of a variety kept apart the wider language."""
+    """A canonical code without script and region; for a variety that is kept apart, the wider language."""
     own, *_ = code.split("-")
     return str(langcodes.Language.get(own).prefer_macrolanguage())

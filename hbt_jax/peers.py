@@ -1,8 +1,8 @@
-"""Tells a process of a job at once that another one has ended, which would otherwise leave it waiting for that one.
+"""Ends a process of a job at once when another one has ended; without this it would keep waiting for that one.
 
 Process 0 listens, the others connect to it and stay connected.  A process that leaves says so first; the kernel closes
 the connections of one that is killed, and keep-alive probes find a host that is gone.  JAX's own heartbeats take longer
-and end a process by an abort; where no connection can be made, they alone are left.
+and abort the process; where no connection can be made, only they remain.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from hbt_jax.errors import InputError, Interrupted, TrainingDiverged
 from hbt_jax.mesh import from_first_process
 
 _CONNECT_SECONDS = 10
-_GRACE_SECONDS = 10  # for a process to say itself why it fails, if all do
-_LAST_SECONDS = 1  # by which process 0 outlives the others, since the end of JAX's service, which it runs, aborts them
+_GRACE_SECONDS = 10  # if all processes fail, each has this long to print its own error
+_LAST_SECONDS = 1  # process 0 outlives the others by this: it runs JAX's service, whose end aborts them
 _PROBES = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4))  # a lost host is found after 30 seconds
 _DONE, _FAILED, _LOST = "done", "failed", "lost"
 _EXIT_FAILED = 1
@@ -53,7 +53,7 @@ def watched(coordinator: str) -> Iterator[None]:
         error.at_once = True
         raise
     except BaseException:
-        time.sleep(_LAST_SECONDS)  # it may follow from another process's end, of which this one then hears
+        time.sleep(_LAST_SECONDS)  # another process's end may have caused the error: wait to hear of it
         if peers.heard:
             peers.end(*peers.heard)
         traceback.print_exc()
@@ -69,7 +69,7 @@ class _Peers:
     Attributes:
       connections, hosts, watchers: of each process connected to.
       leaving: whether this process ends by itself.
-      heard: how another process has ended that should not have: (failed or lost, its number, its host).
+      heard: how another process ended unexpectedly: (failed or lost, its number, its host).
     """
 
     connections: dict[int, socket.socket] = dataclasses.field(default_factory=dict)
@@ -94,7 +94,7 @@ class _Peers:
             for watcher in self.watchers:
                 watcher.join(max(0.0, until - time.monotonic()))
             for connection in self.connections.values():
-                with contextlib.suppress(OSError):  # of time
+                with contextlib.suppress(OSError):  # timed out
                     connection.settimeout(max(0.1, until - time.monotonic()))
                     while connection.recv(1):
                         pass
@@ -105,13 +105,13 @@ class _Peers:
                 connection.sendall((json.dumps([word, process, host]) + "\n").encode())
 
     def _watch(self, process: int) -> None:
-        """Reads what a process says until it ends; ends this one if that should not have happened."""
+        """Reads what another process says until it ends; ends this process if that end was unexpected."""
         said = _LOST, process, self.hosts[process]
         with contextlib.suppress(OSError, ValueError), self.connections[process].makefile() as lines:
             said = json.loads(lines.readline() or json.dumps(said))
         if said[0] == _DONE or self.leaving:
             return
-        with self.lock:  # one of the threads alone
+        with self.lock:  # only one thread may do this
             self.heard = tuple(said)
             if jax.process_index() == 0:
                 self._tell(*said)
@@ -184,7 +184,7 @@ def _kept_alive(connection: socket.socket) -> socket.socket:
 
 
 def _addresses(coordinator: str) -> list[str]:
-    """Under which the other hosts may reach this one."""
+    """The addresses at which the other hosts may reach this one."""
     if coordinator != "auto":
         return [coordinator.rpartition(":")[0].strip("[]")]
     found = [socket.gethostname()]

@@ -51,7 +51,7 @@ def check_local(name: str, value: str | os.PathLike, remote: Sequence[str] = ())
 
 
 def check_scheme(name: str, value: str | os.PathLike, only: str = "") -> None:
-    """Raises InputError if a value that may have a scheme has one slash after it, a local path, or names no bucket.
+    """Raises InputError if a value's scheme has one slash after it (a local path), is not `only`, or no bucket follows.
 
     Args:
       name: the flag or argument that gave it.
@@ -66,5 +66,5 @@ def check_scheme(name: str, value: str | os.PathLike, only: str = "") -> None:
         raise InputError(f"{name}={value}: expected a local path or {only}://BUCKET/FOLDER: no other scheme works here")
     if found and found[1].lower() != "file" and (len(found[2]) > 2 or not os.fspath(value)[found.end() :].strip()):
         raise InputError(f"{name}={value}: it names no bucket: expected {found[1]}://BUCKET/FOLDER")
-    if found and only:  # before anything asks etils for its file system: fsspec's, which names a bucket's errors
+    if found and only:  # before etils chooses its file system: fsspec's names what is wrong with a bucket
         os.environ.setdefault("EPATH_USE_TF", "false")

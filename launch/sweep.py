@@ -5,8 +5,8 @@
     python launch/sweep.py --flagfile=... --grid="batching=x-x-mono,hybrid; mono_probability=0.25,0.5" --seeds=3
 
 Runs are in WORKDIR/CONFIGURATION-seedN.  Run the same command again to resume: finished runs are kept, an interrupted
-or killed one continues from its last checkpoint, and a benchmark that is new in --benchmarks is evaluated with the
-finished ones too.  --print_commands prints the commands of the runs that are not
+or killed one continues from its last checkpoint, and a benchmark that is new in --benchmarks is evaluated on the
+finished runs too.  --print_commands prints the commands of the runs that are not
 finished, one a line, for the tasks of a job array; the same command without it then writes the results.
 Writes WORKDIR/sweep.json, sweep.md, study.json and study.html.
 """

@@ -84,7 +84,7 @@ def check(config: TrainConfig) -> None:
         raise InputError(f"--prepare={config.preparation.prepare}: expected one of {', '.join(PREPARED)}")
     distillation = config.teaching.distillation
     if distillation != "none" and not config.plan.negatives:
-        raise InputError(f"--distillation={distillation} needs --negatives, whose scores by the teacher it compares")
+        raise InputError(f"--distillation={distillation} needs --negatives: it compares the teacher's scores of them")
     command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
     for name in config.evaluation.benchmarks:  # now, not after hours of training
         check_known(name)

@@ -75,4 +75,4 @@ def test_shown_values_are_short_whatever_they_hold():
     nested = []
     for _ in range(5000):
         nested = [nested]
-    assert json_text.shown(nested, 60) == "a value with hundreds of brackets in each other"
+    assert json_text.shown(nested, 60) == "a value with hundreds of nested brackets"

@@ -2,7 +2,7 @@
 for local ones.
 
 Buckets have no locks, but creating an object that must not exist yet is atomic.  The holder creates FOLDER/.held, with
-its identity and a counter that it raises every `RENEW_SECONDS`, and removes it when it ends.  Who finds the object
+its identity and a counter that it raises every `RENEW_SECONDS`, and removes it when it ends.  A process that finds it
 watches it, by its own clock: if the counter moves, the folder is in use; if it stands still for `GONE_SECONDS`, or if
 the object names a process of this machine that has ended, the folder is taken over.  A holder whose object is no longer
 its own, for instance after its machine was suspended, ends at once (hbt_jax/ending.py).
@@ -93,7 +93,9 @@ class _Lease:
         found = self._folder.read(RECORD)
         holder = _holder(found) if found else None
         if holder != self._me:
-            raise InputError(f"{self._place} was taken by {holder or 'nobody'}: run the command again")
+            raise InputError(
+                f"{self._place} is no longer held by this process but by {holder or 'nobody'}: run the command again"
+            )
 
     def renew(self) -> None:
         """Raises the counter until the hold ends, and puts back an object that was removed.

@@ -1,7 +1,7 @@
 """The files of a folder that may be in a bucket: read and written in a local folder, and copied to the bucket.
 
-Checkpoints are not among them: every process reads and writes its part of these in the bucket itself (Orbax and
-TensorStore).  The others are few and small, and objects of a bucket cannot be appended to.
+This leaves out checkpoints: every process reads and writes its part of them directly in the bucket (Orbax and
+TensorStore).  The other files are few and small, and objects in a bucket cannot be appended to.
 
 They are copied when a run begins, just before a checkpoint is declared complete, and when the command ends.  So a
 complete checkpoint finds the metrics of its step in the bucket, whatever happens to the machine.
@@ -61,7 +61,7 @@ def _version(path: Path) -> tuple[int, int]:
 
 
 def files_of(place: str) -> Path:
-    """The local folder for the files of `place`: itself, or that of a bucket, fetched when it is first asked for.
+    """The local folder for the files of `place`: `place` itself or, for a bucket, a copy fetched on first use.
 
     Raises:
       InputError: the bucket cannot be read.

@@ -33,7 +33,7 @@ from hbt_jax.files import atomic_file
 from hbt_jax.training import step as steps
 
 _GIB = 2**30
-_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # into which a device's rows are cut when the largest is looked for
+_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # numbers of chunks to try when looking for the largest chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Memory:
     Attributes:
       arguments: parameters, optimizer state and the batch.
       temporaries: the rest that the program needs; None if it is too large to compile.
-      peak: both, with results that take no argument's place and the program itself.  Of a program that is too large,
-        arguments and what the compiler says its temporaries need.
+      peak: arguments and temporaries, plus the program itself and the results that do not reuse an argument's memory.
+        If the program is too large: arguments plus what the compiler says its temporaries need.
       limit: usable bytes.
     """
 
@@ -71,8 +71,8 @@ class Compilation:
     Attributes:
       memory: of one chip.
       text: the optimized program, "" if it does not fit.
-      seconds: of the compiler, by the clock.
-      cpu_seconds: the same summed over cores: what other programs on this machine do not change.
+      seconds: wall-clock time of the compiler.
+      cpu_seconds: its CPU time over all cores, which other programs on this machine do not affect.
     """
 
     memory: Memory
@@ -88,7 +88,7 @@ class Checked:
     Attributes:
       step, encode: the compiled update and evaluator.
       flops: of all chips, of the update as it is.
-      needed: the same without chunks, and layers and scores computed again.
+      needed: the same if there were no chunks and nothing (layers, scores) were recomputed.
       moved: collectives of the update.
       logits: those that move scores.
       roofline: times of the update, None if it does not fit.

@@ -27,7 +27,7 @@ class Chip:
       flops: bfloat16 floating-point operations a second.
       hbm_rate: bytes a second between HBM and the cores.
       link_rate: bytes a second in one direction of one link to a neighbour.
-      ring: chips along a dimension from which on its links close to a ring.
+      ring: smallest number of chips along a dimension whose links close into a ring.
       options: what libtpu needs beside the topology's name.
       shapes: usual topologies.
     """

@@ -18,7 +18,7 @@ class Collective:
     """A collective of the program.
 
     Attributes:
-      kind: one of KINDS; an all-reduce of which each chip keeps its part is a reduce-scatter.
+      kind: one of KINDS; an all-reduce after which each chip keeps only its part counts as a reduce-scatter.
       axis: the axis of the mesh along which chips take part, "data x fsdp" for all, or the groups as written.
       members: chips that take part together.
       arrays: what is moved: the whole of what is gathered, reduced or scattered, for each chip.
@@ -75,7 +75,7 @@ def moving_logits(found: Sequence[Collective], rows: Sequence[int], columns: Seq
       found: the collectives.
       rows: numbers of queries: of a device, of all.
       columns: numbers of passages: of all, of a tile.
-      width: of embeddings, which are moved.
+      width: of embeddings; an array with a side of this size holds embeddings, not scores.
     """
 
     def is_scores(array: Array) -> bool:
@@ -93,7 +93,7 @@ def _kind(one: Instruction) -> str:
 
 
 def _scattered(program: Program, one: Instruction) -> Instruction | None:
-    """The all-reduce in a fusion of which each chip keeps its part."""
+    """The all-reduce inside a fusion that keeps only each chip's part of the result."""
     called = one.attribute("calls")
     if one.opcode != "fusion" or not called.startswith("all-reduce-scatter"):
         return None

@@ -1,4 +1,4 @@
-"""What is compiled: an update and the shapes of a batch, of a model's files and stores, or of a stand-in for them.
+"""What is compiled: an update and the shapes of a batch, taken from a model's files and stores or from a stand-in.
 
 A stand-in needs no data and no weights: the architecture is that of a model known by name, and all texts of a side have
 the same length.
@@ -121,7 +121,7 @@ def stand_in_case(config: TrainConfig, check: CompileCheckConfig, devices: int) 
     lengths += [check.stand_in_passage_tokens or config.text.passage_length] * (b * passages)
     if max(lengths) > config.text.row_tokens:
         raise InputError(
-            f"a text of {max(lengths)} tokens does not fit a row of {config.text.row_tokens}: --row_length"
+            f"a text of {max(lengths)} tokens does not fit a row of {config.text.row_tokens}: raise --row_length"
         )
     placed = pack_shares(np.array([lengths]), config.text.row_tokens, config.text.segments)
     rows = ladder_rows(int(placed.rows[0]))
@@ -139,7 +139,7 @@ def real_case(config: TrainConfig, check: CompileCheckConfig, mesh: Mesh) -> Cas
     from hbt_jax.training.workdir import step_config_of
 
     if not config.plan.stores:
-        raise InputError("--stores is needed, whose first batch says how many rows there are; or give --stand_in")
+        raise InputError("--stores is needed, because its first batch gives the number of rows; or give --stand_in")
     check_divides(config.plan.global_batch, mesh.size)
     initial = open_initial_model(config)
     batches = HostBatches(initial.config, config.plan.stores, initial.tokenizer, mesh)

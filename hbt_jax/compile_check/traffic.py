@@ -1,16 +1,16 @@
 """Bytes between HBM and the cores: what each instruction of the optimized program reads and writes there.
 
 An operand counts whole, except where only a part is read (slices and look-ups) or written (updates of a part in place).
-What lies on the core already counts nothing.
+Data that is already on the core is not counted.
 """
 
 from hbt_jax.compile_check.collectives import KINDS
 from hbt_jax.compile_check.hlo import Computation, Instruction, Program
 
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "iota"}
-_FREE |= {"async-start", "async-update", "after-all"}  # what they call counts
+_FREE |= {"async-start", "async-update", "after-all"}  # the computations they call are counted instead
 _PARTS = {"dynamic-slice", "gather", "slice"}
-_MOVES = {*KINDS, "tuple", "parameter", "custom-call"}  # of a fusion around a collective
+_MOVES = {*KINDS, "tuple", "parameter", "custom-call"}  # opcodes inside a fusion around a collective
 _THROUGH = {"bitcast", "copy", "convert", "reshape"}
 
 
@@ -56,7 +56,7 @@ def _read(inside: Computation, place: int, size: float) -> float:
         if one.opcode in _PARTS and one.operands[0] == name:
             parts += sum(array.bytes for array in one.arrays)
         elif one.opcode in _MOVES or (one.opcode == "dynamic-update-slice" and one.operands[0] == name):
-            continue  # between chips, which the links count; handed on; in place
+            continue  # moved between chips (counted for the links), passed through, or updated in place
         else:
             return size
     return parts

@@ -13,9 +13,9 @@ after the first of its rows.  The passages of a class answer the queries of a cl
     groups    translation groups, ascending, if they add something to the pairs: those with at least two classes of
               queries and two of passages
 
-That a passage answers a query is listed at the one with fewer partners, so that no list gets long: many queries may
-have the answer "yes", and "What is it?" many answers.  A query's only answer is not listed: it is the passage of the
-query's own pairs.
+The fact that a passage answers a query is listed with whichever of the two has fewer partners, so that no list gets
+long: many queries may have the answer "yes", and "What is it?" may have many answers.  A query's only answer is not
+listed: it is the passage of the query's own pairs.
 
 hbt_jax/data/store_writer.py writes these tables; opening a store maps them and checks that their numbers are rows.
 """

@@ -11,7 +11,7 @@ from hbt_jax.errors import InputError
 FORMAT, VERSION, MANIFEST = "hbt_jax store", 2, "manifest.json"
 SIDES = ("queries", "passages")
 REBUILD = "build it again with data_prep/build_store.py"
-_OLDER = {1: " (which lacks the items that are one text)"}
+_OLDER = {1: " (which does not say which items share a text)"}
 MOST_ROWS = 2**31 - 1  # items per side: rows and groups are int32 in a batch
 
 _ENTRY = {"file": str, "bytes": int, "sha256": str}

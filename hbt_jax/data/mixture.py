@@ -76,8 +76,8 @@ class Eligible:
       kind: one of KINDS.
       language: index of the language in the store; -1 for the other kinds.
       pairs: how many pairs.
-      rows: which pairs, in ascending order; None: every pair of the store.  All that take the whole of a store's
-        fraction have one object.
+      rows: which pairs, in ascending order; None: every pair of the store.  Instances that take the whole of a
+        store's fraction share one object.
     """
 
     store: int

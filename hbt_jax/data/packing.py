@@ -23,7 +23,7 @@ from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import spread
 
 _BY_FLAGS: Mapping[str, str] = types.MappingProxyType({})
-_CLASSES = 16  # rounds, about, in which texts of up to half a row are placed; more rounds pack hardly tighter
+_CLASSES = 16  # texts of up to half a row are placed in about this many rounds; more rounds pack only slightly tighter
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,7 +146,7 @@ def packed_batch(
           has slot 0;
         masked [P, b, W]: which passages of the global batch, share by share, must not count as negatives of each query,
           and those that are absent (hbt_jax/data/false_negatives.py);
-        false_negatives [P]: how many are masked that are there;
+        false_negatives [P]: how many of the masked passages are not absent;
         truncated [P]: texts that were cut;
         absent_negatives [P]: explicit negatives that --negatives asks for and that are absent.
 

@@ -132,7 +132,7 @@ class Plan:
             )
 
     def steps_of(self, epochs: float) -> int:
-        """Steps, at least 1, in which as many pairs are drawn as `epochs` passes over all stores have."""
+        """The number of steps, at least 1, that draw as many pairs as `epochs` passes over all stores."""
         different = self.config.global_batch // self.config.rows_per_pair
         return max(1, math.ceil(epochs * int(self.mixture.sizes.sum()) / different))
 
@@ -227,7 +227,7 @@ class Plan:
         return different_languages(query_BJ, passage_BJ, bits_B)
 
     def _joint_languages(self, step: int, exists_BJ: np.ndarray, passages: bool = False) -> np.ndarray:
-        """int16 [B]: languages of one side, different ones in the places of a pair as far as there are so many."""
+        """int16 [B]: languages of one side; the places of a pair get different ones while there are enough."""
         repeats = self.config.rows_per_pair
         exists_GJ = exists_BJ[::repeats].astype(bool)
         pairs, languages = exists_GJ.shape

@@ -29,7 +29,7 @@ class RemoteFolder:
         """Raises InputError if the scheme is unknown or its package is not installed; contacts nothing yet."""
         self.place = place.rstrip("/")
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it logs, with a traceback, it raises too
-        for scheme in ("gs", "gcs"):  # Orbax's file system too: other processes write there, and a cache would not know
+        for scheme in ("gs", "gcs"):  # also for Orbax: a cached listing would miss what other processes write
             fsspec.config.conf.setdefault(scheme, {}).setdefault("use_listings_cache", False)
         with self._one_line("opened"):
             self._files, self._root = fsspec.core.url_to_fs(self.place)
@@ -148,7 +148,7 @@ class RemoteFolder:
     def _one_line(self, done: str, name: str = "") -> Iterator[None]:
         """Turns whatever the file system raises into one line; the block must only contain calls of the file system.
 
-        What went wrong of the local disk (a full one) stays as it is: the caller knows its flag.
+        Errors of the local disk, such as a full one, are left as they are: the caller knows which flag to name.
         """
         place = f"{self.place}/{name}" if name else self.place
         try:

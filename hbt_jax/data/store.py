@@ -210,7 +210,7 @@ def _with_scores(folder: pathlib.Path, entry: dict, pairs: Pairs) -> Pairs:
         listed = table.column("negatives")
         found["negative_scores"] = _mapped(listed.values)
         if not np.array_equal(_mapped(listed.offsets), pairs.negative_offsets):
-            raise InputError(f"{path}: not one score for each negative of a pair; {REBUILD}")
+            raise InputError(f"{path}: expected one score for each negative of a pair; {REBUILD}")
     if not all(np.isfinite(values).all() for values in found.values()):
         raise InputError(f"{path}: a score is not a finite number; {REBUILD}")
     return dataclasses.replace(pairs, **found)

@@ -137,8 +137,8 @@ def _copy_file(remote: RemoteFolder, file: dict, partial: pathlib.Path, stop: th
     place, expected = f"{remote.place}/{file['file']}", file["bytes"]
     found = remote.size(file["file"])
     if found != expected:
-        what = "missing" if found is None else f"{found:,} bytes, expected {expected:,}"
-        raise InputError(f"{place}: {what}, by the store's {MANIFEST}: upload the store again")
+        what = "missing, though it is listed in" if found is None else f"{found:,} bytes, expected {expected:,} by"
+        raise InputError(f"{place}: {what} the store's {MANIFEST}: upload the store again")
     target = partial / file["file"]
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".unfinished")

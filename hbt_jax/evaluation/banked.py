@@ -48,7 +48,7 @@ class BankedEvaluator:
         }
         note = (
             f"query bank: {len(together):,} texts in {len(texts)} of {len(asked)} query languages; {without:,} queries"
-            " without any, ranked as they are"
+            " in the other languages are ranked without correction"
         )
         noted = dataclasses.replace(self.benchmark, notes=(*self.benchmark.notes, note))
         vectors = (ranking.query_QD, ranking.candidate_ND)

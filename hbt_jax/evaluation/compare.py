@@ -108,7 +108,7 @@ def read_runs(flag: str, folders: Sequence[str]) -> dict[str, dict[str, Outcome]
     for folder in folders:
         path = os.path.realpath(folder)
         if path in real:
-            raise InputError(f"--{flag}={','.join(folders)}: {folder} is there twice: a run counts once")
+            raise InputError(f"--{flag}={','.join(folders)}: {folder} is given twice: expected each run once")
         real[path] = folder
     return {real[path]: read_folder(real[path]) for path in sorted(real)}
 
@@ -117,7 +117,7 @@ def _check_overlap(config: CompareConfig) -> None:
     """Two systems may have the same runs, but sharing only some of them is a mistake."""
     a, b = ({os.path.realpath(folder) for folder in folders} for folders in (config.a, config.b))
     if a & b and a != b:
-        raise InputError(f"{sorted(a & b)[0]} is a run of both systems: expected different runs, or the same ones all")
+        raise InputError(f"{sorted(a & b)[0]} is a run of both systems: expected no runs in common, or all of them")
 
 
 def common_benchmarks(config: CompareConfig, everyone: Sequence[dict[str, Outcome]]) -> tuple[list[str], list[str]]:
@@ -163,7 +163,7 @@ def compare_outcomes(
         check_alike(a[0], other)
     collected = collect(a, b, config.metric, poll)
     if collected.items < 2:
-        raise InputError(f"{a[0].folder}: all queries are about one item: expected several, to draw from")
+        raise InputError(f"{a[0].folder}: all queries are about one item: expected several items to draw from")
     notes += [f"{name}, {LABELS[setting]}: left out: {why}" for setting, why in collected.absent.items()]
     settings = _differing_settings(a, b)
     for side, outcomes in (("a", a), ("b", b)):

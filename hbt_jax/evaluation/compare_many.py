@@ -123,7 +123,7 @@ def _corrected(pairs: Sequence[tuple[str, str, Difference]]) -> Iterator[tuple[s
 
 
 def format_matrices(compared: dict) -> str:
-    """For a terminal: of each setting the values, and the differences of row less column, starred where decided."""
+    """Tables for a terminal: for each setting the values, and the differences, row minus column, a * where decided."""
     lines, names = [], list(compared["systems"])
     width = max(12, *(len(name) + 2 for name in names))
     for benchmark, block in compared["benchmarks"].items():

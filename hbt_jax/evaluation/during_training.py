@@ -45,9 +45,9 @@ def check_names(dev_benchmarks: Sequence[str], data_dir: str, best_metric: str) 
         flag = f"--dev_benchmarks={text}"
         check_known(text if _is_path(text) else name, "--dev_benchmarks")
         if name in STREAMED:
-            raise InputError(f"{flag}: its passages are read as a stream; during training only others can be evaluated")
+            raise InputError(f"{flag}: its passages are read as a stream, so it cannot be evaluated during training")
         if not (folder or _is_path(text) or data_dir):
-            raise InputError(f"{flag} needs --data_dir, the folder that holds {name}/, or is written {name}:FOLDER")
+            raise InputError(f"{flag}: give the folder that holds {name}/ as --data_dir, or write {name}:FOLDER")
     called = [name for name, _ in names]
     if len(set(called)) < len(called):
         raise InputError(f"--dev_benchmarks={','.join(dev_benchmarks)}: two have the same name")

@@ -56,7 +56,7 @@ class EvaluationContext:
       processes: of this job.
       out: folder of what an evaluator keeps beside the results of a model.
       poll: raises Interrupted on this process, in work that the processes do not do in step.
-      poll_together: raises it on every process at once; called equally often by each of them.
+      poll_together: raises Interrupted on every process at once; every process must call it equally often.
     """
 
     config: EvalConfig
@@ -151,7 +151,8 @@ class Evaluator(Protocol):
     def run(self, evaluated: EvaluatedModel | None) -> Result | None:
         """Evaluates a model and writes the files of its result; `prepare` has been called.
 
-        Evaluators of what is no model of this package, such as BM25, need none and write into the context's folder.
+        An evaluator of a system that is not a model of this package, such as BM25, needs no model and writes into
+        the context's folder.
 
         Returns:
           The result; None on all processes but the first.

@@ -39,9 +39,13 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
     benchmarks = [load_benchmark(name, config.data_dir, **options) for name in config.benchmarks]
     names = [benchmark.name for benchmark in benchmarks]
     if len(set(names)) < len(names):
-        raise InputError(f"--benchmarks={','.join(config.benchmarks)}: two have the same name, and so the same results")
+        raise InputError(
+            f"--benchmarks={','.join(config.benchmarks)}: two have the same name and would share a results folder"
+        )
     for name in sorted({*names} & {*reserved}):
-        raise InputError(f"--benchmarks: {config.out}/{name} is for other results: rename the folder of this benchmark")
+        raise InputError(
+            f"--benchmarks: {config.out}/{name} is reserved for other results: rename the folder of this benchmark"
+        )
     _check_streamed(config, benchmarks)
     return benchmarks
 
@@ -52,12 +56,14 @@ def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | Streame
     for flag in ("lexical_baseline", "fusion", "measures", "query_expansions", "layer_probe", "query_bank"):
         if getattr(config, flag) and streamed:
             raise InputError(
-                f"--{flag} is not for {streamed[0]}, whose passages are read as a stream: leave {flag} out, or"
+                f"--{flag} is not supported by {streamed[0]}, whose passages are read as a stream: leave out {flag} or"
                 f" {streamed[0]}"
             )
     if config.is_other and streamed:
         system = (*config.other, f"--model={config.model}")[0]
-        raise InputError(f"{system} is not for {streamed[0]}, whose passages are read as a stream: leave it out")
+        raise InputError(
+            f"{system} is not supported by {streamed[0]}, whose passages are read as a stream: leave {streamed[0]} out"
+        )
     if config.cross_lingual_runs and len(streamed) == len(benchmarks):
         raise InputError(
             f"--cross_lingual_runs: {streamed[0]} is judged in the query's language only and has no cross-lingual"

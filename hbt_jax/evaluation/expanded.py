@@ -40,7 +40,7 @@ class ExpandedEvaluator:
         return on_first_process(processes, lambda: self._compared(without, found, plain.out))
 
     def _expand(self, plain: Embedded) -> Embedded:
-        """Embeds the expanded queries; the candidates stay as they are, and what is said of tokens is left out."""
+        """Embeds the expanded queries; the candidates stay as they are, and the token statistics are left out."""
         embedder, combination = plain.embedder, self._plain.context.config.expansion_combination
         cut_before, ranking, queries = embedder.truncated, plain.ranking, self.benchmark.queries
         expanded_QD = embed_expanded(embedder, queries.texts, ranking.query_QD, self._expansions, combination)
@@ -65,7 +65,7 @@ class ExpandedEvaluator:
         )
 
     def _compared(self, without: Result, expanded: Result, out: Path) -> Result:
-        """The result without expansions, and in it the one with them, now with what they changed and written again."""
+        """The result without expansions; its `expanded` now has the effect of the expansions and is written again."""
         folders = [out / self.benchmark.name, out / EXPANDED / self.benchmark.name]
         outcomes = (Outcome(folder, one.json()) for folder, one in zip(folders, (without, expanded), strict=True))
         effect = with_and_without(self.benchmark, self._expansions, *outcomes)

@@ -54,7 +54,7 @@ def work_together(processes: Processes, sizes: Sequence[int], work: Callable[[in
       work: does the piece with this number.
 
     Raises:
-      InputError, Interrupted: what `work` raised, or that it did on another process.
+      InputError, Interrupted: what `work` raised here, or a notice that it raised on another process.
     """
     divided = shares(sizes, processes.count)
     own = divided[processes.index]
@@ -72,17 +72,17 @@ def _in_step(processes: Processes, action: Callable[[], Value] | None) -> Value 
     except Interrupted as error:
         interrupted = error
     if processes.agree(bad_input is not None):
-        raise bad_input or InputError("another process found bad input; its message says what")
+        raise bad_input or InputError("another process found bad input: see its error message")
     if processes.agree(interrupted is not None):
-        raise interrupted or Interrupted("with another process; repeat the command for the rest")
+        raise interrupted or Interrupted("another process was stopped; run the same command again for the rest")
     return value
 
 
 def on_every_process(processes: Processes, action: Callable[[], Value]) -> Value:
-    """What `action` returns on each process; the processes wait for each other and hear whether it failed on one.
+    """What `action` returns on each process; the processes wait for each other and learn whether it failed on one.
 
     Raises:
-      InputError, Interrupted: what `action` raised, or that it did on another process.
+      InputError, Interrupted: what `action` raised here, or a notice that it raised on another process.
     """
     return _in_step(processes, action)
 
@@ -91,6 +91,6 @@ def on_first_process(processes: Processes, action: Callable[[], Value]) -> Value
     """What `action` returns on the first process; the others wait for it, hear whether it failed, and get None.
 
     Raises:
-      InputError, Interrupted: what `action` raised, or that it did on the first process.
+      InputError, Interrupted: what `action` raised here, or a notice that it raised on the first process.
     """
     return _in_step(processes, action if processes.index == 0 else None)

@@ -1,11 +1,11 @@
-"""The files of launch/embed.py: texts in, as lines or JSON lines; embeddings out, as .npy or Parquet.  All in parts.
+"""The files of launch/embed.py, read and written in parts: texts as lines or JSON lines, embeddings as .npy or Parquet.
 
-.txt, standard input   one text a line; an empty line is an empty text, so that row n of the output is line n
-.jsonl                 one JSON object a line with the text in one field and, in all lines or none, an `id`; blank lines
-                       are no rows
-.npy                   float32 [N, D]; int8 [N, D]; or uint8 [N, D / 8, rounded up], a bit for each number
-.parquet               columns id (where given), text, embedding (fixed-size list of these), scale (of int8, float32), a
-                       row group a part
+.txt, standard input   one text per line; an empty line is an empty text, so that row n of the output is line n
+.jsonl                 one JSON object per line with the text in one field and, in all lines or none, an `id`; blank
+                       lines are skipped
+.npy                   float32 [N, D]; int8 [N, D]; or uint8 [N, D / 8, rounded up], one bit for each number
+.parquet               columns id (where given), text, embedding (fixed-size list of these), scale (of int8, float32);
+                       one row group for each part
 """
 
 import contextlib
@@ -107,7 +107,7 @@ class TextInput:
             seen = seen or found.empty < len(texts)
             yield found
         if not seen:
-            raise InputError(f"{self.name}: no text in it: expected one a line")
+            raise InputError(f"{self.name}: no text in it: expected one text per line")
 
     def count(self) -> int | None:
         """How many lines there are, blank ones included; None if only reading would tell."""
@@ -138,7 +138,7 @@ class TextInput:
             raise InputError(f"{place}: found {_shown(fields)}: expected a JSON object with the field {self.field!r}")
         if self.field not in fields:
             names = ", ".join(fields) or "none"
-            raise InputError(f"{place}: no field {self.field!r}; it has {names}: name the one with the text by --field")
+            raise InputError(f"{place}: no field {self.field!r}; it has {names}: give the one with the text as --field")
         text, id_ = fields[self.field], None
         if not isinstance(text, str):
             raise InputError(f"{place}: field {self.field!r} is {_shown(text)}: expected a string")

@@ -72,7 +72,7 @@ def _embed_command(config: EmbedConfig, stop: StopRequest) -> None:
     poll = _poll(stop, "nothing is written; repeat the command")
     source = TextInput(config.input, config.field)
     if config.input == STANDARD_INPUT and os.isatty(0):
-        print("reading texts from standard input, one a line; Ctrl-D ends them", file=sys.stderr)
+        print("reading texts from standard input, one per line; press Ctrl-D to end", file=sys.stderr)
     parts = source.parts(_TEXTS_A_PART, poll)
     parts = itertools.chain([next(parts)], parts)  # errors in the first part are reported before the model is loaded
     keep_compiled(config.compilation_cache_dir)
@@ -160,7 +160,7 @@ def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> 
             config.quantization
         ]
         lines.append(
-            f"{config.output}: {kind} [{seen.count}, {numbers}], a row a text"
+            f"{config.output}: {kind} [{seen.count}, {numbers}], one row per text"
             + (without if seen.ids and config.output.endswith(".npy") else "")
         )
     return "\n".join(lines)

@@ -28,7 +28,7 @@ _BATCHINGS: dict[str, Callable[[PlanConfig], str]] = {
     "x-x-mono": lambda plan: "x-x-mono: all of a batch in one language",
     "x-x": lambda plan: "x-x: each query and its passage in one language, several languages in a batch",
     "x-y": lambda plan: "x-y: each query and its passage in two different languages",
-    "joint": lambda plan: f"joint: each pair in {plan.joint_languages} languages, every passage of it a positive",
+    "joint": lambda plan: f"joint: each pair in {plan.joint_languages} languages, with all its passages as positives",
 }
 _TAGS = ("sentence-transformers", "sentence-similarity", "feature-extraction", "hbt_jax")
 
@@ -144,13 +144,13 @@ def _data(provenance: Provenance) -> list[str]:
     if not provenance.stores:
         return []
     languages = [f"{language(code).name if is_known(code) else code} (`{code}`)" for code in provenance.languages]
-    known = f"Languages: {', '.join(languages) or 'not known any more'}."
+    known = f"Languages: {', '.join(languages) or 'no longer known'}."
     return ["## Training data", "", *(_store(store) for store in provenance.stores), "", known]
 
 
 def _store(store: StoreFacts) -> str:
     if store.pairs is None:
-        known = "the store was not there any more when the model was exported, or held other data"
+        known = "the store no longer existed when the model was exported, or held other data"
     else:
         known = f"{store.pairs:,} pairs of a query and a passage, in {len(store.languages)} languages"
         known += f", made from {store.release}" if store.release else ""
@@ -213,7 +213,7 @@ def _learning(learning: LearningConfig, steps: int) -> list[tuple[str, str]]:
     clipped = f", gradients clipped to norm {learning.clip_norm:g}" if learning.clip_norm else ""
     widths = ", ".join(f"{width} (weight {weight:g})" for width, weight in learning.widths().items())
     nested = f"; also of the first numbers of embeddings (Matryoshka): {widths}" if widths else ""
-    groups = f", times {learning.layer_decay:g} a layer downwards" if learning.layer_decay != 1 else ""
+    groups = f", times {learning.layer_decay:g} for each layer further down" if learning.layer_decay != 1 else ""
     if learning.embedding_learning_rate:
         groups += f", {learning.embedding_learning_rate:g} for the embeddings"
     return [

@@ -1,7 +1,7 @@
 """Runs named tasks of mteb: `launch/eval.py --mteb_tasks=...`.
 
 Writes mteb's own files: OUT/mteb/REVISION/TASK.json and model_meta.json beside them, where REVISION is a digest of the
-model, so results of two models are never mixed.  A task that is there already is done.
+model, so results of two models are never mixed.  A task whose file already exists is not run again.
 """
 
 from collections.abc import Sequence

@@ -56,7 +56,7 @@ def _check_unchanged(out: Path) -> None:
     else:
         found = {str(path.relative_to(out)) for path in _files(out)} - {MARK}
         changed = sorted(found - set(written)) or sorted(n for n in found if digest(out / n) != written[n])
-        problem = f"holds {changed[0]}, which is not as an export wrote it" if changed else ""
+        problem = f"holds {changed[0]}, which was added or changed after the export" if changed else ""
     if problem:
         raise InputError(f"--out={out} {problem}: move it away or choose another --out")
 

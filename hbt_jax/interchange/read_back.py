@@ -32,8 +32,8 @@ def check_read_back(folder: Path, model: Model, tensors: dict[str, np.ndarray], 
     ]
     if differing:
         raise InputError(
-            f"{folder} reads back with another {', '.join(differing[:6])} than the model has, so it was not kept: if"
-            " the disk is sound, this model cannot be exported"
+            f"{folder} was not kept, because {', '.join(differing[:6])} differ from the model's when read back: if the"
+            " disk is not faulty, this model cannot be exported"
         )
 
 

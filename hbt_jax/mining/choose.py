@@ -43,7 +43,7 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Entries:
-    """Items that may become negatives, X in all, an item several times if several languages of the query find it.
+    """Items that may become negatives, X in all; an item occurs once for each language of the query that finds it.
 
     Attributes:
       pair_X: int64, ascending, the place of the pair.

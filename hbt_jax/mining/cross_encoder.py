@@ -8,7 +8,7 @@ from hbt_jax.errors import InputError
 
 
 class CrossEncoder:
-    """A cross-encoder; scores are its own: of one label between 0 and 1, unless its files say otherwise.
+    """A cross-encoder, whose scores are used as they are: from 0 to 1 with one label, unless its files say otherwise.
 
     Args:
       name: folder or hub id.
@@ -32,7 +32,7 @@ class CrossEncoder:
             raise InputError(f"--cross_encoder={name}: cannot be read: {' '.join(str(error).split())}") from error
         labels = self._model.config.num_labels
         if labels != 1:
-            raise InputError(f"--cross_encoder={name} has {labels} labels: expected 1, a score of how well texts fit")
+            raise InputError(f"--cross_encoder={name} has {labels} labels: expected 1, a score of how well texts match")
         self._name, self._batch = name, batch
 
     def __call__(self, texts: Sequence[tuple[str, str]]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The vectors of a store's texts, embedded part by part into files that are mapped when they are searched.
 
 WORK/SIDE-LANGUAGE.f32 holds float32 rows, one for each item that has a text in the language, in the order of the items.
-An interrupted file is continued after its last whole part, so it is bitwise that of a run without a break.
+An interrupted file is continued after its last whole part, so it is bitwise identical to one written without a break.
 """
 
 from pathlib import Path

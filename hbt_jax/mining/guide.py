@@ -40,7 +40,7 @@ class GuideModel:
         """
         name = self._config.teaching.guide_model
         if jax.process_count() > 1:
-            raise InputError(f"--guide_model={name} is for one process: it embeds the stores into files of one machine")
+            raise InputError(f"--guide_model={name} supports one process only: it embeds the stores into local files")
         model = load_model(name, "best", mesh, self._config.mesh.compute_dtype, flag="guide_model")
         digest = digest_of(model)
         embedder = Embedder(model, mesh, texts_per_device=_TEXTS_PER_DEVICE, poll=self._poll, shown=True)

@@ -56,7 +56,9 @@ def mine_command(config: MineConfig, stop: StopRequest) -> None:
     """
     names = [Path(store).resolve().name for store in config.stores]
     if len(set(names)) < len(names):
-        raise InputError(f"--stores={','.join(config.stores)}: two folders have one name, which --out needs to differ")
+        raise InputError(
+            f"--stores={','.join(config.stores)}: two folders have the same name, but --out needs different names"
+        )
     for name in names:
         if (Path(config.out) / name).exists():
             raise InputError(f"{Path(config.out) / name} already exists: remove it, or name another --out")
@@ -74,7 +76,7 @@ def mine_command(config: MineConfig, stop: StopRequest) -> None:
 
     def poll() -> None:
         if stop.requested:
-            raise Interrupted(f"what is done lies in {config.out}; run the same command again to resume")
+            raise Interrupted(f"finished work is kept in {config.out}; run the same command again to resume")
 
     embedder = Embedder(model, mesh, texts_per_device=config.eval_batch, poll=poll, shown=False)
     for name, store in zip(names, stores, strict=True):
@@ -86,7 +88,7 @@ def _check_languages(config: MineConfig, stores: list[Store]) -> None:
     unknown = [code for code in config.query_languages if code not in known]
     for code in unknown:
         if same := same_language(code, sorted(known)):
-            raise InputError(f"--query_languages: no store has {code}: write {' or '.join(same)}, its code there")
+            raise InputError(f"--query_languages: no store has {code}: write {' or '.join(same)}, as the stores do")
     if unknown:
         raise InputError(
             f"--query_languages: no store has {', '.join(unknown)}: expected some of {', '.join(sorted(known))}"
@@ -166,8 +168,8 @@ def _check_job(work: Path, record: dict) -> None:
             raise _damaged(file, error) from error
         names = [name for name in flat[1] if flat[0].get(name) != flat[1][name] and name not in ("options", "texts")]
         raise InputError(
-            f"{work} holds the progress of a job with another {', '.join(names)}: give the same flags, or remove the"
-            " folder"
+            f"{work} holds the progress of a job with different values of {', '.join(names)}: give the same flags, or"
+            " remove the folder"
         )
 
 

@@ -1,8 +1,8 @@
-"""For each query the items of the store by their best text, exactly, without those that answer it.
+"""Ranks the items of the store for each query by their best text, exactly, and leaves out those that answer it.
 
-A text's rank is not an item's: an item has texts in several languages, and items that share a text count as one.  So
-the search lists more texts than asked for, an item takes the place of its best text, items that answer the query leave,
-and a query whose list may lack an item is searched again, twice as deep.
+The rank of a text is not the rank of its item: an item has texts in several languages, and items that share a text
+count as one.  So the search lists more texts than asked for; an item gets the position of its best text; items that
+answer the query are removed; and a query whose list may lack an item is searched again, twice as deep.
 """
 
 import dataclasses

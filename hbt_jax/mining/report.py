@@ -86,7 +86,7 @@ COUNTS = {  # name -> meaning
     "spare": "left out: more than wanted",
     "kept": "negatives that the store had and that are kept",
     "replaced": "negatives that the store had and that are left out; --keep_negatives keeps them",
-    "unscored": "pairs whose teacher's scores are left out, as they are not of these negatives",
+    "unscored": "pairs whose teacher scores are left out, as they belong to other negatives",
 }
 
 

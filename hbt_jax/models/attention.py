@@ -21,7 +21,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.models import on_cpu, rotary
 
 ONE_CPU = "one_cpu"  # on_cpu.py
-LONG_ROW = 512  # tokens, from which AUTO takes the kernel: cautiously: at 128 it saves no memory (docs/benchmarks.md)
+LONG_ROW = 512  # tokens; AUTO uses the kernel from here on, cautiously: at 128 it saves no memory (docs/benchmarks.md)
 _PLATFORM = {SPLASH: "tpu", CUDNN: "gpu"}
 _LANES = 128  # numbers that a TPU's unit works on at a time
 _BLOCKS = (512, 384)  # tokens that the kernel takes at a time of a row that is longer

@@ -64,7 +64,7 @@ class EncoderConfig:
             object.__setattr__(self, "rotary", RotaryConfig(**self.rotary))
 
     def values(self) -> dict:
-        """The attributes as JSON holds them; without `rotary` where it is None, as before there was any."""
+        """The attributes as JSON holds them; without `rotary` if it is None, as in files written before it existed."""
         found = dataclasses.asdict(self)
         return found if self.rotary else {name: value for name, value in found.items() if name != "rotary"}
 
@@ -236,7 +236,7 @@ def _norm(config: EncoderConfig, rngs: nnx.Rngs, parts: ModuleType = nnx) -> nnx
 
 
 def _split(keys_R, count: int) -> list:
-    """`count` arrays of keys, one key for each row; of None as often None."""
+    """`count` arrays of keys, one key for each row; for None, a list of `count` Nones."""
     if keys_R is None:
         return [None] * count
     keys_RK = jax.vmap(lambda key: jax.random.split(key, count))(keys_R)
@@ -349,7 +349,7 @@ class Encoder(nnx.Module):
         return self._finished(hidden_RLD)
 
     def _layer(self, graph: nnx.GraphDef, constrain) -> Callable:
-        """A layer as a function of its parameters, which computes again on the way back what `remat` says."""
+        """A layer as a function of its parameters, which recomputes in the backward pass what `remat` says."""
 
         def apply(parameters, hidden_RLD, seen, keys_R):
             return constrain(nnx.merge(graph, parameters)(hidden_RLD, seen, keys_R))
@@ -371,7 +371,7 @@ class Encoder(nnx.Module):
 
 
 def graph_on(graph: nnx.GraphDef, parameters, mesh: Mesh) -> nnx.GraphDef:
-    """The graph of an encoder, made for one mesh, for another: attention may be a kernel that has to know it."""
+    """An encoder's graph, adapted from one mesh to another: attention may be a kernel that depends on the mesh."""
     encoder = nnx.merge(graph, parameters)
     for layer in encoder.layers:
         if layer.attention.mesh is not None:

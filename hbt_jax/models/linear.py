@@ -1,4 +1,4 @@
-"""Linear layers whose weight gradient keeps the float32 in which a product adds up."""
+"""Linear layers whose weight gradient stays in float32, the dtype in which its product is accumulated."""
 
 import jax
 from flax import nnx

@@ -88,11 +88,11 @@ def assumption(
     taken = [word for option, word in words.items() if option in assumed]
     if not taken:
         return []
-    why = "has no modules.json, with which sentence-transformers says how a model is used"
+    why = "has no modules.json, in which sentence-transformers states how a model is used"
     if {*assumed} <= {"max_length"}:
         why = "does not state the longest text (max_seq_length, model_max_length)"
     flags = " or ".join(f"--{option}" for option in words if option in assumed)
-    return [f"note: {name} {why}; taken: {', '.join(taken)}; for something else give {flags}"]
+    return [f"note: {name} {why}; assumed: {', '.join(taken)}; to change this, give {flags}"]
 
 
 def not_finite_parameter(parameters: nnx.State) -> str:

@@ -1,4 +1,4 @@
-"""Linear maps that a model's dense layer takes in: directions of language removed, numbers left out.
+"""Linear maps merged into a model's dense layer: they remove language directions, or keep only the first numbers.
 
 If the means of languages differ mostly along a few directions, then texts are compared across languages without their
 component along these (LSAR: Xie et al. 2024, arXiv 2401.05792; LIR: Yang et al. 2021, arXiv 2109.04727).  The map is
@@ -29,7 +29,7 @@ def top_directions(mean_JD: np.ndarray, count: int) -> np.ndarray:
       count: at most L - 1.
 
     Raises:
-      InputError: there are not so many directions.
+      InputError: more directions are requested than there are.
     """
     languages = len(mean_JD)
     if count > languages - 1:
@@ -49,12 +49,12 @@ def without_directions(model: Model, direction_KD: np.ndarray) -> Model:
       direction_KD: float32, orthonormal rows; D numbers as an embedding has.
 
     Raises:
-      InputError: the model's dense layer is followed by an activation, so that it cannot take in the map.
+      InputError: the model's dense layer is followed by an activation, so the map cannot be merged into it.
     """
     if model.encoder.dense and model.encoder.dense_activation != "identity":
         raise InputError(
             f"--remove_language_directions={len(direction_KD)}: the dense layer of {model.name} is followed by"
-            f" {model.encoder.dense_activation}, after which nothing linear can be added to it: leave the flag out"
+            f" {model.encoder.dense_activation}, so no linear map can be merged into it: leave the flag out"
         )
     wide_KD = direction_KD.astype(np.float64)
     width = wide_KD.shape[1]

@@ -223,7 +223,7 @@ def load_tokenizer(path: str | os.PathLike, threads: int = 0) -> Tokenizer:
             f"tokenizer {path}: found {' and '.join(others)} but no tokenizer.json; make it in Python with"
             f" transformers.AutoTokenizer.from_pretrained({str(path)!r}).save_pretrained({str(path)!r})"
         )
-    found = "a folder without either" if path.is_dir() else "nothing"
+    found = "a folder without the files of a tokenizer" if path.is_dir() else "nothing"
     raise InputError(
         f"tokenizer {path}: found {found}; expected a SentencePiece .model file or a folder with tokenizer.model"
         f" (data_prep/train_sentencepiece.py), tokenizer.json, {' or '.join(OLDER_FILES)} (Hugging Face)"

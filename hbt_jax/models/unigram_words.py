@@ -1,4 +1,4 @@
-"""Tokens of many words at once in numpy, faster than the library tokenizers; only words that it surely cuts alike.
+"""Cuts many words at once in numpy, faster than the library tokenizers, where both are sure to agree.
 
 Of all ways to cut a word into pieces, a unigram model takes the one with the highest sum of scores (Kudo 2018, "Subword
 Regularization", section 3.2; Viterbi).  Sums in floating point are rounded, so if two ways are equally good, or nearly
@@ -8,9 +8,9 @@ float64, as tokenizers does, takes that way.  The other words are left to tokeni
 
 A word is cut by its own letters alone; the words before it and beside it do not matter.
 
-One pass gives the exact lead: any second way joins the best one for the last time at some place, by another piece that
-ends there, and is behind by what that piece's best way is behind at that place.  So the lead is the smallest difference
-between the best and the second best sum over the places of the best way.
+One pass gives the exact lead: any other way joins the best one for the last time at some place, by another piece that
+ends there, and trails it by at least as much as the best way by that piece does.  So the lead is the smallest
+difference between the best and the second best sum over the places of the best way.
 """
 
 import json

@@ -1,6 +1,6 @@
 """How much of a device's arithmetic training uses: model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311).
 
-Counted are the products of matrices that an update needs, two operations for each multiplication, three times the
+The matrix products that an update needs are counted, two operations for each multiplication, three times the
 forward pass; what is computed again (--encode_chunk, --remat, --loss_tile) does not count, nor do look-ups, softmax and
 normalisation.  Padding in packed rows counts, as it is computed; `row_fill` says how much of the rows is text.
 """

@@ -63,7 +63,7 @@ def parse_grid(text: str, flag: str = "grid") -> dict[str, tuple]:
         if not equals:
             raise InputError(f"--{flag}: {part!r}: {_EXAMPLE}")
         if name in axes:
-            raise InputError(f"--{flag}: {name} is there twice: give its values in one list")
+            raise InputError(f"--{flag}: {name} is given twice: give its values in one list")
         axes[name] = tuple(dict.fromkeys(typed(name, value.strip(), flag) for value in values.split(",")))
     return axes
 

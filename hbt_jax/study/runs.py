@@ -53,7 +53,7 @@ class Run:
     def unfinished_part(self) -> TrainConfig:
         """Its options, with only those benchmarks whose results are not there yet.
 
-        What a finished training has, it does not do again: one more benchmark costs its own evaluation alone.
+        A finished training does not repeat what it already has, so one more benchmark costs only its own evaluation.
         """
         missing = self._missing(self.config.evaluation.benchmarks)
         evaluation = dataclasses.replace(self.config.evaluation, benchmarks=missing)
@@ -80,9 +80,9 @@ def runs(variants: Sequence[Variant], seeds: int, told: Mapping[str, Any], root:
 
 
 def sharing_starts(wanted: Sequence[Run]) -> list[Run]:
-    """The same runs, where of all that start from the same weights only one evaluates them (--evaluate_untrained).
+    """The same runs, but only one of those that start from the same weights evaluates them (--evaluate_untrained).
 
-    It is the one that has results of them, else the first that is not finished, else the first.
+    It is the one that already has results for them, else the first that is not finished, else the first.
     """
     of_start: dict[tuple, list[Run]] = {}
     for run in wanted:
@@ -160,7 +160,9 @@ def check_kept(config: TrainConfig) -> None:
     names = [name for name in sorted(wanted) if name not in ignored and _differ(name, before[name], wanted[name])]
     if names:
         changes = ", ".join(f"--{name} ({_shown(before[name])}, now {_shown(wanted[name])})" for name in names)
-        raise InputError(f"{workdir} holds a run with another {changes}: give the same flags, or another --workdir")
+        raise InputError(
+            f"{workdir} holds a run with other values of {changes}: give the same flags, or another --workdir"
+        )
 
 
 def _differ(name: str, before: object, wanted: object) -> bool:

@@ -1,4 +1,4 @@
-"""What the processes of a job agree on: that they were started alike, to stop, and to save because of the time."""
+"""What the processes of a job agree on: that they started alike, when to stop, and when a timed save is due."""
 
 import collections
 import hashlib
@@ -15,7 +15,7 @@ from hbt_jax.data.plan import Plan
 from hbt_jax.errors import InputError
 from hbt_jax.mesh import any_process, from_each_process
 
-# Options that name places of one host; what stands there is compared by fingerprints or is the same by its name.
+# Options that name paths on one host; the content is compared by fingerprint or identified by its name.
 _OF_A_HOST = {"store_cache", "stores", "validation_stores", "model", "tokenizer", "data_dir", "prepared_dir",
               "dev_benchmarks"}  # fmt: skip
 
@@ -29,7 +29,7 @@ def check_started_alike(config: TrainConfig, data: Mapping[str, Any], plan: Plan
       plan: the batches.
 
     Raises:
-      InputError: on every process, if something differs; names it and the processes and hosts that have it otherwise.
+      InputError: on every process, if something differs; names it and the processes and hosts that differ.
     """
     if jax.process_count() == 1:
         return

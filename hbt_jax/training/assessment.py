@@ -104,7 +104,7 @@ class DevBenchmarks:
     """The metrics of dev benchmarks.
 
     Args:
-      evaluate: does it.
+      evaluate: computes the metrics.
       model: gives the model of the trainer's present parameters.
       every: as of a Measure.
     """
@@ -136,7 +136,7 @@ class Assess(Hook):
         self._measures, self._best, self._patience, self._log = measures, best, patience, log
 
     def start(self, trainer: Trainer) -> None:
-        """Makes up for what the stop of an earlier process prevented."""
+        """Does what an earlier process was stopped before it could do."""
         if trainer.record.evaluated_step != trainer.step:
             self(trainer)
         trainer.ended_early = self._is_out_of_patience(trainer)

@@ -72,7 +72,7 @@ class HostBatches:
 
 
 def _kinds(plan: PlanConfig) -> list[str]:
-    """The kinds of batches that training draws; for joint ones x-y, whose loss other runs have too."""
+    """The kinds of batches that training draws; x-y in place of joint, so that losses compare across runs."""
     if plan.batching == JOINT:
         return [CROSS]
     if plan.batching != "hybrid":
@@ -95,7 +95,7 @@ def validation_lines(config: TrainConfig, validation: Sequence[HostBatches]) -> 
 def validation_batches(config: TrainConfig, tokenizer: Tokenizer, mesh: Mesh) -> list[HostBatches]:
     """The validation stores, once for each kind of batch that training draws: each kind counts the same.
 
-    Kinds that no validation store can serve are left out; if that is all, x-x-mono stands for them, as in the paper,
+    Kinds that no validation store can serve are left out; if none is left, x-x-mono is used, as in the paper,
     which validates on English only.
     """
     stores, training = config.validation.validation_stores, config.plan

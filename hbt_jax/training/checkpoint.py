@@ -166,7 +166,7 @@ class Checkpoints:
         if jax.process_index() != 0:
             return
         self._before_complete()
-        if self._bucket:  # where it already has its name, and is complete once it has a file that says so
+        if self._bucket:  # a checkpoint there has its final name from the start; a file marks it as complete
             incomplete = [step for step in (self._base / name).iterdir() if not (step / _COMMITTED).exists()]
             for step in incomplete:
                 sums = self._bucket.sums(f"{name}/{step.name}")
@@ -357,7 +357,7 @@ def _unwritable(manager: ocp.CheckpointManager, error: Exception) -> str:
     with contextlib.suppress(Exception if is_remote(manager.directory) else ()):  # a bucket may be out of reach
         manager.reload()  # from disk: the manager still counts the failed one
         steps = manager.all_steps()
-    kept = f"the last whole one is of step {max(steps)}" if steps else "there is no whole one yet"
+    kept = f"the last complete one is at step {max(steps)}" if steps else "there is no complete one yet"
     return f"cannot write a checkpoint in {manager.directory}: {text}; {kept}; make room or choose another --workdir"
 
 

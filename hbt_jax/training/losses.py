@@ -31,7 +31,7 @@ def masked_columns(masked_BW, columns: int):
       masked_BW: int32; column j of a row is bit j // W of word j % W.
       columns: C, passages of all shares; at most 32 W.
 
-    With W = 2 words of which the first is 0b101 and the second 0b1, the columns 0, 4 and 1 are masked.
+    With W = 2 words, the first 0b101 and the second 0b1, the columns 0, 4 and 1 are masked.
     """
     bits = jnp.arange(WORD, dtype=jnp.int32)
     masked = (masked_BW[:, None, :] >> bits[None, :, None]) & 1

@@ -107,7 +107,7 @@ def training_curve(workdir: Path) -> dict[str, list[tuple[int, float]]]:
     """What a run measured as series of (step, value), for figures.
 
     The losses are called "loss" and "validation loss"; of each dev benchmark there is the mean average precision over
-    the candidates of all languages, called such as "facts/multilingual/map".
+    the candidates of all languages, named like "facts/multilingual/map".
     """
     losses = {TRAIN: "loss", VALIDATION: "validation loss"}
     curve: dict[str, list[tuple[int, float]]] = {}

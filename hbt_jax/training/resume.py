@@ -68,7 +68,7 @@ def first_state(
 
     state, record = _newest_usable(checkpoints, read)
     if checkpoints.unusable:
-        _say(f"continuing from the checkpoint before, of step {record.step}")
+        _say(f"continuing from the previous checkpoint, at step {record.step}")
         checkpoints.go_back(record.step)
     return state, dataclasses.replace(record, configuration=wanted.configuration)
 
@@ -94,7 +94,7 @@ def _newest_usable(checkpoints: Checkpoints, read: Callable[[int], Value]) -> Va
         _say(f"the checkpoint of step {step} is unusable: {why}")
     reasons = "; ".join(f"step {step}: {why}" for step, why in checkpoints.unusable.items())
     raise InputError(
-        f"no checkpoint of this run can be used ({reasons}): bring the files back, or choose another --workdir"
+        f"no checkpoint of this run can be used ({reasons}): restore the files, or choose another --workdir"
     )
 
 

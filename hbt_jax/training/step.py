@@ -31,7 +31,7 @@ from hbt_jax.training.optimizer import learning_rate, make_optimizer
 from hbt_jax.training.teaching.distillation import distilled
 from hbt_jax.training.teaching.guide import with_guide
 
-_WHOLE_SCORES = 2**26  # of a device; several arrays of 256 MiB
+_WHOLE_SCORES = 2**26  # most scores that a device computes without tiles: several arrays of 256 MiB
 _TILE_SCORES = 2**22
 _SMALLEST_TILE = 128
 
@@ -197,7 +197,7 @@ def _apart(mesh: Mesh, function: Callable) -> Callable:
     XLA would sum the gradients of all parameters over the data axis once for each chunk.
     """
     data, rest = meshes.BATCH_AXES
-    constrain = _constraint(PartitionSpec(rest))  # of the mesh inside, where `data` is gone
+    constrain = _constraint(PartitionSpec(rest))  # for the mesh inside shard_map, which has no `data` axis
 
     def apart(parameters, *arrays):
         specs = PartitionSpec(), *[PartitionSpec(data)] * len(arrays)
@@ -220,7 +220,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
     schedule = learning_rate(config.learning, config.steps)
 
     def laid_out(values):
-        """Gradients or parameters as the optimizer's state lies: each device updates its part."""
+        """Gradients or parameters, sharded like the optimizer's state: each device updates its part."""
         return jax.lax.with_sharding_constraint(values, _optimizer_shardings(config, values, mesh))
 
     def update(state: TrainState, batch: dict):

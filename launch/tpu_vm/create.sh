@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates a TPU as a queued resource and waits until it is ready; run it again to wait on.
+# Creates a TPU as a queued resource and waits until it is ready; run it again to keep waiting.
 #
 #     bash launch/tpu_vm/create.sh --name=hbt --zone=us-west4-a --accelerator=v5e-16 --spot
 #
@@ -11,7 +11,7 @@
 # --runtime             software of the hosts; by default what Cloud TPU advises for JAX on this accelerator
 # --service_account     whose permissions the hosts have (such as to your bucket); by default the project's
 # --wait_minutes=1440   how long to wait for it
-# --poll_seconds=20     between two looks
+# --poll_seconds=20     between two checks of its state
 # --project             by default gcloud's
 # --dry_run             print every command, run none
 source "$(dirname "$0")/gcloud.sh"

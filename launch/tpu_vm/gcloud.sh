@@ -86,7 +86,7 @@ said_last() { # TEXT: its last line that is not empty
   sed '/^[[:space:]]*$/d' <<<"$1" | tail -n 1
 }
 
-must() { # WHAT COMMAND...: ends with one line if the command fails, which holds the last one that the command said
+must() { # WHAT COMMAND...: if the command fails, ends with one line that quotes the last line of its output
   local said code=0
   { said=$("${@:2}" 2>&1 1>&3) || code=$?; } 3>&1
   [ "$code" = 0 ] || fail 1 "cannot $1 (exit code $code): $(said_last "$said")"
@@ -148,7 +148,7 @@ wait_until_active() { # false if it will not become so
       MISSING | FAILED | SUSPENDING | SUSPENDED | DELETING) problem="$name is $state, not ACTIVE" && return 1 ;;
     esac
     [ "$SECONDS" -lt "$until" ] ||
-      fail 1 "$name is still $state after $wait_minutes minutes and stays in the queue: run the command again to wait on"
+      fail 1 "$name is still $state after $wait_minutes minutes and stays in the queue: run the command again to wait"
     pause
   done
 }

@@ -7,7 +7,7 @@
 #
 # It can itself be stopped and run again: it then follows the command that still runs.  The exit code is the command's.
 #
-# --attempts=20         how often the command is started at most
+# --attempts=20         at most how many times the command is started
 # --delete_after        delete the TPU when the command has ended, done or not
 # --name --zone --accelerator --slices --spot --reserved --runtime --service_account --wait_minutes --poll_seconds
 # --project --dry_run   as for create.sh

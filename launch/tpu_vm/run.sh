@@ -3,8 +3,8 @@
 #
 #     bash launch/tpu_vm/run.sh --name=hbt --zone=us-west4-a -- python launch/train.py --coordinator=auto ...
 #
-# It goes on if this machine or the connection is lost: run the same command again, or logs.sh, to see it.  Its exit code
-# is that of the command on the first host.
+# The command keeps running if this machine or the connection is lost: run this script again in the same way, or
+# logs.sh, to see it.  The exit code is that of the command on the first host.
 #
 # --name, --zone   of the queued resource
 # --detach         do not wait for the end

@@ -2,7 +2,7 @@
 # What a host of a TPU does for the commands in this folder; it runs in the home folder, next to hbt_jax.
 #
 # setup             installs the packages, with Python 3.11 whatever the host has
-# start COMMAND...  starts a command, once: again with the same command, it does nothing
+# start COMMAND...  starts a command; does nothing if the same command is already running
 # follow            shows its log until it ends; exit code 100 + its own (gcloud's own exit codes are smaller)
 # stop              stops it: SIGTERM, and SIGKILL after two minutes
 set -euo pipefail
@@ -27,7 +27,7 @@ setup() {
 
 start() {
   if running; then
-    [ "$(cat "$state/command")" = "${*@Q}" ] && echo "$(hostname): runs already" && return
+    [ "$(cat "$state/command")" = "${*@Q}" ] && echo "$(hostname): already running" && return
     echo "error: $(hostname): another command runs: $(cat "$state/command"): stop.sh stops it" >&2
     exit 1
   fi

@@ -260,7 +260,7 @@ class Lab:
         said = job.errors().read_text()
         if not re.search(f"the checkpoint of step {newest} is unusable: (its|the content of its) file [a-z]+/", said):
             wrong = wrong or f"does not say why: {_last_line(job.errors())}"
-        if f"continuing from the checkpoint before, of step {before}\n" not in said:
+        if f"continuing from the previous checkpoint, at step {before}\n" not in said:
             wrong = wrong or "does not say where it continues"
         after, differs = self.compared(job, wrong=wrong)
         return Row(f"newest checkpoint: {name} {how}", f"step {newest}", "0", 0, after, differs)

@@ -65,7 +65,7 @@ def test_a_batch_has_the_shapes_of_the_pipeline():
         (config(batch=100), {}, "--global_batch=100 does not split evenly over 16 devices: expected a multiple"),
         (config(batch=8), {}, "--global_batch=8 does not split evenly over 16 devices: expected .* such as 16$"),
         (config(), {"stand_in_width": 100}, "--stand_in_width=100 does not split over 12 heads: change --stand"),
-        (config(), {"stand_in_passage_tokens": 200}, "a text of 200 tokens does not fit a row of 128: --row_length"),
+        (config(), {"stand_in_passage_tokens": 200}, "a text of 200 tokens does not fit a row of 128: raise --row"),
         (config(passage_length=600), {}, "texts of 600 tokens, but FacebookAI/xlm-roberta-base has 512 positions"),
     ],
 )  # fmt: skip
@@ -75,7 +75,7 @@ def test_messages(train, check, message):
 
 
 def test_without_a_stand_in_stores_are_needed():
-    with pytest.raises(InputError, match="--stores is needed, whose first batch says how many rows there are; or give"):
+    with pytest.raises(InputError, match="--stores is needed, because its first batch gives the number of rows; or"):
         stand_in.real_case(config("tiny"), CompileCheckConfig(), make_mesh(0, 1, jax.devices()))
 
 

@@ -145,7 +145,7 @@ def test_bad_manifests(tmp_path):
         (json.dumps({**store.manifest, "version": 9}), "format version 9, expected 2; build it again"),
         (
             json.dumps({**store.manifest, "version": 1}),
-            r"format version 1 \(which lacks the items that are one text\), expected 2; build it again",
+            r"format version 1 \(which does not say which items share a text\), expected 2; build it again",
         ),
         (json.dumps({**store.manifest, "version": [1]}), r"format version \[1\], expected 2"),
     ):
@@ -365,7 +365,7 @@ def test_scores_of_some_pairs_alone_are_refused(tmp_path):
 @pytest.mark.parametrize(("columns", "changes", "message"), [
     ({"pair": [0.5, math.nan, 1]}, {}, "a score is not a finite number"),
     ({"pair": [0.5, 1]}, {}, r"2 rows of \['pair'\], expected 3 of \['pair'\]"),
-    ({"negatives": [[1.0], [], [2.0, 3.0]]}, {"pairs": 0, "negatives": 3}, "not one score for each negative of a pair"),
+    ({"negatives": [[1.0], [], [2.0, 3.0]]}, {"pairs": 0, "negatives": 3}, "expected one score for each negative"),
     ({"pair": [0.5, 1, 2]}, {"pairs": 2}, "scores of 2 of 3 pairs, expected all or none"),
 ])  # fmt: skip
 def test_wrong_scores_are_refused(tmp_path, columns, changes, message):

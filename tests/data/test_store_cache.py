@@ -108,7 +108,7 @@ def test_a_truncated_file_stops_the_copy_which_resumes_once_the_file_is_whole(tm
     whole = (tmp_path / "made" / "pairs.arrow").read_bytes()
     write(f"{bucket}/pairs.arrow", whole[:-8])
     size = f"{len(whole) - 8:,} bytes, expected {len(whole):,}"
-    with pytest.raises(InputError, match=rf"pairs\.arrow: {size}, by the store's manifest\.json: upload the store"):
+    with pytest.raises(InputError, match=rf"pairs\.arrow: {size} by the store's manifest\.json: upload the store"):
         local_store(bucket, tmp_path / "cache")
     assert [path.suffix for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [".partial"]
     kept = {str(path.relative_to(path.parents[1])) for path in (tmp_path / "cache").rglob("*/*/*.arrow")}
@@ -126,7 +126,7 @@ def test_a_file_of_another_content_is_refused(tmp_path, bucket):
     with pytest.raises(InputError, match=r"queries/de\.arrow: damaged, or replaced meanwhile \(sha256 .*: try again"):
         local_store(bucket, tmp_path / "cache")
     fsspec.filesystem("memory").rm(f"{bucket}/queries/de.arrow")
-    with pytest.raises(InputError, match=r"queries/de\.arrow: missing, by the store's manifest\.json"):
+    with pytest.raises(InputError, match=r"queries/de\.arrow: missing, though it is listed in the store's manifest"):
         local_store(bucket, tmp_path / "cache")
 
 

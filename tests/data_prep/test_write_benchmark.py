@@ -52,8 +52,8 @@ def test_a_pair_that_is_there_in_another_form_is_one(written, variant):
     benchmark, notes = written(test=[({"pt": "onde?"}, {"pt": TEXT}), ({"pt": "onde? "}, {"pt": variant})])
     assert relevant(benchmark) == {"test0:pt": ["test0:pt"]}
     assert notes == [
-        f"1 {side} have the text of another one of their language, such as test1:pt that of test0:pt: each text is"
-        " written once"
+        f"1 {side} have the same text as another one in their language, such as test1:pt (a copy of test0:pt): each"
+        " text is written once"
         for side in ("queries", "candidates")
     ]
 
@@ -75,7 +75,7 @@ def test_a_passage_in_other_languages_elsewhere_is_the_same_item(written, second
     assert benchmark.candidates.count_by_language() == {"de": 3, "en": 3}
     assert relevant(benchmark)["test1:en"] == ["test0:en", "test0:de"]
     assert all(len(found) == 2 for found in relevant(benchmark).values())
-    assert notes[0].startswith(f"{3 * len(second)} candidates have the text of another one of their language, such as")
+    assert notes[0].startswith(f"{3 * len(second)} candidates have the same text as another one in their language,")
 
 
 def test_a_question_with_two_answers_has_both_in_all_its_languages(written):

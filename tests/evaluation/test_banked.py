@@ -51,7 +51,9 @@ def test_settings_counts_and_notes_state_the_query_bank(tmp_path):
     assert (found["settings"]["query_bank"], found["settings"]["query_bank_weight"]) == (2, 0.5)
     counts = {"query_bank_texts": 3, "truncated_bank_texts": 0, "queries_without_bank": 4}  # those in sw
     assert counts.items() <= found["counts"].items()
-    note = "query bank: 3 texts in 1 of 2 query languages; 4 queries without any, ranked as they are"
+    note = (
+        "query bank: 3 texts in 1 of 2 query languages; 4 queries in the other languages are ranked without correction"
+    )
     assert note in found["notes"]
     assert json.loads((tmp_path / "one" / "results.json").read_text())["counts"] == found["counts"]
 

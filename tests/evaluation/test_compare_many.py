@@ -91,7 +91,7 @@ def test_what_is_wrong_is_named(folders):
     for systems, message in (
         ((f"a:{one}", one), "expected NAME:FOLDER"),
         ((f"a:{one}",), "one system: expected two names or more"),
-        ((f"a:{one}", f"a:{one}", f"b:{one}"), "is there twice: a run counts once"),
+        ((f"a:{one}", f"a:{one}", f"b:{one}"), "is given twice: expected each run once"),
         ((f"a:{one}", "b:nowhere"), "nowhere: no such folder: expected an output folder of launch/eval.py"),
     ):
         with pytest.raises(InputError) as caught:

@@ -25,5 +25,5 @@ def test_a_way_to_add_expansions_without_any_is_an_error():
 def test_a_benchmark_that_is_named_as_a_folder_of_other_results_is_an_error(tmp_path):
     folder = make_miracl.write(tmp_path / "miracl")
     config = EvalConfig(model="m", benchmarks=("miracl",), data_dir=str(folder.parent), out="OUT")
-    with pytest.raises(InputError, match="--benchmarks: OUT/miracl is for other results: rename the folder of this"):
+    with pytest.raises(InputError, match="--benchmarks: OUT/miracl is reserved for other results: rename the folder"):
         read_benchmarks(config, ("miracl",))

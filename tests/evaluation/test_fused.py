@@ -70,5 +70,5 @@ def test_options_that_do_not_go_together(options, message):
 def test_a_folder_of_results_is_no_benchmark(evaluate, vectors, benchmark_folder, tmp_path):  # noqa: F811
     (tmp_path / "rrf").symlink_to(benchmark_folder)
     assert read(str(tmp_path / "rrf"), "rrf").name == "rrf"
-    with pytest.raises(InputError, match="rrf is for other results: rename the folder"):
+    with pytest.raises(InputError, match="rrf is reserved for other results: rename the folder"):
         evaluate(tmp_path / "out", embeddings=vectors, benchmarks=(str(tmp_path / "rrf"),))

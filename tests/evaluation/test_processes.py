@@ -33,8 +33,8 @@ def test_each_piece_is_done_once():
 @pytest.mark.parametrize(
     ("error", "others"),
     [
-        (InputError("bad line"), "another process found bad input; its message says what"),
-        (Interrupted("a signal came"), "with another process; repeat the command for the rest"),
+        (InputError("bad line"), "another process found bad input: see its error message"),
+        (Interrupted("a signal came"), "another process was stopped; run the same command again for the rest"),
     ],
 )
 def test_a_failure_ends_all_processes_after_the_piece_at_hand(error, others):
@@ -67,9 +67,9 @@ def test_what_every_process_does_fails_on_all_where_it_fails_on_one():
 
     found = run_together(3, on)
     assert [str(one) for one in found] == [
-        "with another process; repeat the command for the rest",
+        "another process was stopped; run the same command again for the rest",
         "a signal came",
-        "with another process; repeat the command for the rest",
+        "another process was stopped; run the same command again for the rest",
     ]
     assert sorted(done) == [0, 2]
 
@@ -85,5 +85,5 @@ def test_what_the_first_process_does_is_waited_for_and_fails_on_all():
     found = run_together(2, lambda processes: sharing.on_first_process(processes, fails))
     assert [str(one) for one in found] == [
         "embeddings are not finite",
-        "another process found bad input; its message says what",
+        "another process found bad input: see its error message",
     ]

@@ -51,10 +51,10 @@ def test_quantised_embeddings_are_written(sources, tmp_path, capsys):
     whole = vectors(sources["xlm-roberta"])
     rows = embedded(sources["xlm-roberta"], tmp_path / "a.npy", quantization="int8")
     assert rows.dtype == np.int8 and np.abs(rows).max() == 127
-    assert "int8 [10, 16], a row a text" in capsys.readouterr().out
+    assert "int8 [10, 16], one row per text" in capsys.readouterr().out
     bits = embedded(sources["xlm-roberta"], tmp_path / "b.npy", quantization="binary", truncate_dim=12, nearest=1)
     np.testing.assert_array_equal(np.unpackbits(bits, axis=1)[:, :12], whole[:, :12] > 0)
-    assert "uint8 [10, 2], a row a text" in capsys.readouterr().out
+    assert "uint8 [10, 2], one row per text" in capsys.readouterr().out
     table = embedded(sources["bert"], tmp_path / "c.parquet", quantization="int8")
     back = np.array(table["embedding"].to_pylist()) * np.array(table["scale"].to_pylist())[:, None]
     np.testing.assert_allclose(back, vectors(sources["bert"]), atol=0.05)

@@ -76,7 +76,7 @@ def test_lines_become_rows_of_an_npy_file(folder, wanted, lines, tmp_path, capsy
     assert "12 texts as passages (prefix 'passage: '), cosine; " in printed
     assert "cut at 24 tokens" in printed
     assert "1 of them empty: embedded as prefix and special tokens alone" in printed
-    assert "out.npy: float32 [12, 16], a row a text" in printed
+    assert "out.npy: float32 [12, 16], one row per text" in printed
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.npy"]
 
 
@@ -152,7 +152,7 @@ def test_nearest_prints_each_text_with_the_others_most_like_it(folder, wanted, l
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"", r"a.txt: no text in it: expected one a line"),
+        ("a.txt", b"", r"a.txt: no text in it: expected one text per line"),
         ("a.txt", b"\n \n", r"a.txt: no text in it"),
         ("a.txt", b"one\ntwo\xff\n", r"a.txt:2: not UTF-8 text \(invalid start byte at byte 4 of the line\): save the"),
         ("a.csv", b"x", r"--input=.*a.csv: expected a .txt file .* a .jsonl file .* or - for standard input; rename"),
@@ -167,7 +167,7 @@ def test_nearest_prints_each_text_with_the_others_most_like_it(folder, wanted, l
         (
             "a.jsonl",
             b'{"body": "a"}\n',
-            r"a.jsonl:1: no field 'text'; it has body: name the one with the text by --field",
+            r"a.jsonl:1: no field 'text'; it has body: give the one with the text as --field",
         ),
         ("a.jsonl", b'{"text": "a", "text": "b"}\n', r"a.jsonl:1: field 'text' occurs twice in one object: keep one"),
         ("a.jsonl", b'{"text": 5}\n', r"a.jsonl:1: field 'text' is 5: expected a string"),
@@ -244,7 +244,8 @@ def test_it_says_when_ids_are_not_written(folder, tmp_path, capsys):
     path.write_text('{"id": "a", "text": "Nil"}\n{"id": "b", "text": "nil"}\n')
     run(folder, input=path, output=tmp_path / "out.npy")
     assert (
-        "out.npy: float32 [2, 16], a row a text; ids are not in it, rows are in the order of" in capsys.readouterr().out
+        "out.npy: float32 [2, 16], one row per text; ids are not in it, rows are in the order of"
+        in capsys.readouterr().out
     )
     run(folder, input=path, output=tmp_path / "out.parquet")
     assert "ids are not in it" not in capsys.readouterr().out

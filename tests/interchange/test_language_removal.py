@@ -90,7 +90,7 @@ def test_a_dense_layer_with_an_activation_is_refused(sources, folder, tmp_path):
     config = ExportConfig(
         model=str(sources["labse"]), out=str(tmp_path / "out"), remove_language_directions=1, language_texts=str(folder)
     )
-    with pytest.raises(InputError, match="the dense layer of .*labse is followed by tanh, after which nothing linear"):
+    with pytest.raises(InputError, match="the dense layer of .*labse is followed by tanh, so no linear map can be"):
         export_command(config, StopRequest())
     assert not (tmp_path / "out").exists()
 

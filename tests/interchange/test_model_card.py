@@ -76,7 +76,7 @@ def test_the_card_of_a_run(sources, exports):
         '| Prefix of queries | `"query: "` |',
         "| Longest text | 24 tokens, prefix and special tokens included; the rest is cut |",
         "- made (train): 6 pairs of a query and a passage, in 3 languages; fingerprint `sha256:",
-        "- gone: the store was not there any more when the model was exported, or held other data; fingerprint"
+        "- gone: the store no longer existed when the model was exported, or held other data; fingerprint"
         " `sha256:gone`",
         "Languages: German (`de`), Norwegian (`no`), Swahili (`sw`).",
         "| Start | random weights of the preset `tiny` |",
@@ -280,7 +280,7 @@ def test_the_card_of_adapters_and_frozen_parts(sources, exports, tmp_path):
     assert "| Not trained | dense, layers.0 |" in card
     assert "| Pooling | first token, then a dense layer to 20 with tanh |" in card
     assert "(https://www.sbert.net) 3.0.1 or later" in card
-    assert "Languages: not known any more." in card
+    assert "Languages: no longer known." in card
     assert "language" not in front_matter(card)
 
 

@@ -74,7 +74,7 @@ def test_a_killed_run_resumes_from_the_bucket_and_is_evaluated_there(few_facts, 
     files.pipe_file(part, files.cat_file(part)[:-1] + b"?")
     said = run(store, *command, f"--workdir={workdir}", "--steps=28")
     assert "the checkpoint of step 24 is unusable: the content of its file state/d/" in said
-    assert "continuing from the checkpoint before, of step 20" in said
+    assert "continuing from the previous checkpoint, at step 20" in said
     files.invalidate_cache()
     kept = [
         files.exists(f"bucket/killed/checkpoints/{name}/commit_success.txt")

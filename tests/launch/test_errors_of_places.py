@@ -32,7 +32,7 @@ def run(raised: str) -> subprocess.CompletedProcess:
         ("ENAMETOOLONG", "error: a/b: File name too long: choose a shorter name; "),
         ("EACCES", "error: a/b: Permission denied: change its permissions, or name another"),
         ("EROFS", "error: a/b: Read-only file system: name a place on another disk"),
-        ("ELOOP", "error: a/b: Too many levels of symbolic links: its links lead to each other"),
+        ("ELOOP", "error: a/b: Too many levels of symbolic links: its links form a loop"),
         ("ENOSPC", "error: no space left on the disk of a/b: make room"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_benchmark_named_like_other_results_is_refused(encoder, few_facts, nam
     shutil.copytree(few_facts / "benchmarks" / "facts", tmp_path / name)
     ended = run("eval.py", f"--model={encoder}", f"--benchmarks={tmp_path / name}", f"--out={tmp_path / 'out'}")
     assert ended.returncode == 2
-    assert f"--benchmarks: {tmp_path / 'out'}/{name} is for other results: rename the folder" in ended.stderr
+    assert f"--benchmarks: {tmp_path / 'out'}/{name} is reserved for other results: rename the folder" in ended.stderr
 
 
 def test_wrong_expansions_end_in_one_line(flags, tmp_path):
@@ -114,5 +114,6 @@ def test_a_streamed_benchmark_takes_neither(encoder, flag, tmp_path):
     ended = run("eval.py", f"--model={encoder}", *data, given)
     assert ended.returncode == 2
     assert (
-        f"--{flag} is not for miracl, whose passages are read as a stream: leave {flag} out, or miracl" in ended.stderr
+        f"--{flag} is not supported by miracl, whose passages are read as a stream: leave out {flag} or miracl"
+        in ended.stderr
     )

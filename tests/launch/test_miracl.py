@@ -97,7 +97,7 @@ def test_a_signal_stops_with_code_3_and_the_same_command_goes_on(arguments, alon
         (["--benchmarks=facts", "--corpus_block=9"], "--corpus_block=9 needs --benchmarks=miracl: other benchmarks'"),
         (["--run_depth=0"], "--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more"),
         (["--corpus_block=0"], "--corpus_block=0: expected at least 1"),
-        (["--layer_probe=4"], "--layer_probe is not for miracl, whose passages are read as a stream: leave layer"),
+        (["--layer_probe=4"], "--layer_probe is not supported by miracl, whose passages are read as a stream: lea"),
         (["--candidate_text=sentence+context"], "--candidate_text=sentence+context: the candidates of miracl have no"),
     ],
 )

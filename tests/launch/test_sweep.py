@@ -165,5 +165,5 @@ def test_other_flags_are_refused_by_name(given, straight):
         ("--normalize=false", "--normalize (true, now false)"),
     ):
         _, errors = ended(start([*given, flag], straight), 2)
-        told = f"error: {straight / 'x-x-mono-seed0'} holds a run with another {said}: give the same flags, or another"
+        told = f"error: {straight / 'x-x-mono-seed0'} holds a run with other values of {said}: give the same flags, or"
         assert errors.splitlines()[-1].startswith(told)

@@ -376,7 +376,7 @@ def test_a_host_runs_a_command_once_and_tells_its_exit_code(host):
     assert host.run("follow").stderr.endswith("no command was started\n")
     slow = ("start", "bash", "-c", "echo begun; sleep 1; echo 'the end'; exit 2")
     assert host.run(*slow).stdout.endswith(": started\n")
-    assert host.run(*slow).stdout.endswith(": runs already\n")
+    assert host.run(*slow).stdout.endswith(": already running\n")
     other = host.run("start", "true")
     assert (other.returncode, "another command runs: 'bash' '-c'" in other.stderr) == (1, True)
     followed = host.run("follow")

@@ -211,7 +211,7 @@ def test_languages_of_the_negatives(model, store, tmp_path):
     with pytest.raises(InputError, match="--query_languages: no store has fr: expected some of"):
         mine(model, store, tmp_path / "none", query_languages=("fr",))
     for written in ("de-DE", "deu", "ger", "German"):
-        with pytest.raises(InputError, match=f"--query_languages: no store has {written}: write de, its code there"):
+        with pytest.raises(InputError, match=f"--query_languages: no store has {written}: write de, as the stores do"):
             mine(model, store, tmp_path / "none", query_languages=("fr", written))
 
 
@@ -311,7 +311,7 @@ def test_an_interrupted_job_resumes_to_the_same_end_and_another_one_is_refused(
     with pytest.raises(Interrupted, match="run the same command again to resume"):
         mine(model, store, tmp_path, stop=StopsOnce(work / "progress.json"))
     assert 0 < json.loads((work / "progress.json").read_text())["queries"] < ROWS
-    with pytest.raises(InputError, match="holds the progress of a job with another per_pair"):
+    with pytest.raises(InputError, match="holds the progress of a job with different values of per_pair"):
         mine(model, store, tmp_path, per_pair=4)
     (work / "queries-de.f32").unlink()  # as if it had been lost; it is made again
     made, report = mine(model, store, tmp_path)

@@ -124,7 +124,7 @@ def test_saved_tokenizers_are_the_same(sentencepiece_folder, hugging_face_folder
 def test_what_is_no_tokenizer_is_an_error(tmp_path, hugging_face_folder):
     with pytest.raises(InputError, match=r"found nothing; expected a SentencePiece \.model file or a folder"):
         load_tokenizer(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="found a folder without either"):
+    with pytest.raises(InputError, match="found a folder without the files of a tokenizer"):
         load_tokenizer(tmp_path)
     (tmp_path / "bad.model").write_bytes(b"not a model")
     with pytest.raises(InputError, match=r"bad\.model: not a SentencePiece model"):

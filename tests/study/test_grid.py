@@ -60,7 +60,7 @@ def test_names_are_fit_for_folders():
         ("steps=1.5", "--grid: steps=1.5: expected a whole number"),
         ("learning_rate=fast", "--grid: learning_rate=fast: expected a number"),
         ("symmetric=perhaps", "--grid: symmetric=perhaps: expected true or false"),
-        ("steps=1;steps=2", "--grid: steps is there twice"),
+        ("steps=1;steps=2", "--grid: steps is given twice"),
     ],
 )
 def test_what_is_no_grid_is_refused(text, message):

@@ -45,10 +45,10 @@ def test_a_kept_run_is_known_by_what_its_options_come_to(tmp_path, layout, batch
     text = TextConfig(own.text.query_prefix, own.text.passage_prefix, 16, make_models.LENGTH)
     check_kept(config_of(model, tmp_path / "run", text, batching, **stated))
     other = "cls" if own.model.pooling == "mean" else "mean"
-    with pytest.raises(InputError, match=rf"holds a run with another --pooling \({own.model.pooling}, now {other}\):"):
+    with pytest.raises(InputError, match=rf"with other values of --pooling \({own.model.pooling}, now {other}\):"):
         check_kept(config_of(model, tmp_path / "run", batching=batching, pooling=other))
     text = TextConfig("ask: ", query_length=16, passage_length=make_models.LENGTH)
-    with pytest.raises(InputError, match=r"another --query_prefix \(.*, now 'ask: '\): give the same flags"):
+    with pytest.raises(InputError, match=r"other values of --query_prefix \(.*, now 'ask: '\): give the same flags"):
         check_kept(config_of(model, tmp_path / "run", text, batching))
 
 
@@ -61,7 +61,7 @@ def test_a_path_is_the_same_however_it_is_written(tmp_path, monkeypatch):
     (tmp_path / "linked").symlink_to(model)
     check_kept(config_of("linked", Path("./run")))
     make_models.folder_of("bert", tmp_path / "bert2")
-    with pytest.raises(InputError, match=r"another --model \(.*bert, now bert2\)"):
+    with pytest.raises(InputError, match=r"other values of --model \(.*bert, now bert2\)"):
         check_kept(config_of("bert2", Path("run")))
 
 
@@ -70,7 +70,7 @@ def test_what_the_models_files_say_now_is_what_counts(tmp_path):
     config = config_of(model, tmp_path / "run")
     keep(tmp_path / "run", config)
     make_models.write_json(model / "config_sentence_transformers.json", {"prompts": {"query": "ask: ", "passage": ""}})
-    with pytest.raises(InputError, match=r"another --passage_prefix \('passage: ', now ''\), --query_prefix \('query"):
+    with pytest.raises(InputError, match=r"other values of --passage_prefix \('passage: ', now ''\), --query_prefix "):
         check_kept(config)
 
 

@@ -250,7 +250,7 @@ def test_a_file_system_that_takes_no_more_is_one_clear_error(tmp_path, kept):
     ended = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
     )
-    left = "the last whole one is of step 1" if kept else "there is no whole one yet"
+    left = "the last complete one is at step 1" if kept else "there is no complete one yet"
     assert re.search(
         rf"caught cannot write a checkpoint in .*last: .*File too large.*; {left}; make room or choose another --workd",
         ended.stdout,
@@ -284,7 +284,7 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path, monkeypatch, error, caplog
 
     monkeypatch.setattr(checkpoints._managers["last"], "wait_until_finished", full)
     with pytest.raises(
-        InputError, match="last: the disk is full; there is no whole one yet; make room or choose another --workdir"
+        InputError, match="last: the disk is full; there is no complete one yet; make room or choose another --workdir"
     ):
         checkpoints.wait()
     monkeypatch.undo()

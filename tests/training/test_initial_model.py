@@ -116,8 +116,8 @@ def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_pat
     shutil.rmtree(bare / "1_Pooling")
     (line,) = [line for line in model_lines(open_initial_model(config(bare))) if line.startswith("note: ")]
     assert line == (
-        f"note: {bare} has no modules.json, with which sentence-transformers says how a model is used; taken: mean"
-        " pooling, embeddings of unit length, 'query: ' before queries, 'passage: ' before passages; for something else"
+        f"note: {bare} has no modules.json, in which sentence-transformers states how a model is used; assumed: mean"
+        " pooling, embeddings of unit length, 'query: ' before queries, 'passage: ' before passages; to change this,"
         " give --pooling or --normalize or --query_prefix or --passage_prefix"
     )
     text = dataclasses.replace(SHORT, query_prefix="")
@@ -125,7 +125,7 @@ def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_pat
         line for line in model_lines(open_initial_model(config(bare, text, pooling="cls"))) if line.startswith("note: ")
     ]
     assert (
-        "taken: embeddings of unit length, 'passage: ' before passages; for something else give --normalize or"
+        "assumed: embeddings of unit length, 'passage: ' before passages; to change this, give --normalize or"
         " --passage_prefix" in line
     )
     text = dataclasses.replace(text, passage_prefix="")
@@ -134,10 +134,10 @@ def test_what_is_assumed_of_a_folder_is_told_until_flags_say_it(folders, tmp_pat
     mesh = make_mesh(1, 1, jax.devices()[:1])
     model = load_model(str(bare), "best", mesh, "float32", pooling="cls")
     (line,) = [line for line in model.lines() if line.startswith("note: ")]
-    assert "taken: embeddings of unit length, 'query: ' before queries, 'passage: ' before passages" in line
+    assert "assumed: embeddings of unit length, 'query: ' before queries, 'passage: ' before passages" in line
     told = with_text(model, "", "p: ", 8)
-    assert [line.rpartition("taken: ")[2] for line in told.lines() if line.startswith("note: ")] == [
-        "embeddings of unit length; for something else give --normalize"
+    assert [line.rpartition("assumed: ")[2] for line in told.lines() if line.startswith("note: ")] == [
+        "embeddings of unit length; to change this, give --normalize"
     ]
     assert told.said == {"query_length": "--max_length", "passage_length": "--max_length"}
     for layout in ("labse", "xlm-roberta"):

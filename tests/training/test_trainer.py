@@ -314,7 +314,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_continued_to_the_same_
     state, record, _ = run(tmp_path, stop_after=0, **measured)
     said = capfd.readouterr().err
     assert re.search(f"^the checkpoint of step 4 is unusable: {why}", said, re.MULTILINE)
-    assert "continuing from the checkpoint before, of step 2\n" in said
+    assert "continuing from the previous checkpoint, at step 2\n" in said
     assert (record.step, record.best_step) == (2, 2)
     with contextlib.closing(Checkpoints(tmp_path, read_only=True)) as checkpoints:
         assert (checkpoints.steps("last"), checkpoints.steps("best")) == ([2], [2])
@@ -334,7 +334,7 @@ def test_without_a_usable_checkpoint_the_run_says_so_and_changes_nothing(tmp_pat
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     message = (
         r"^no checkpoint of this run can be used \(step 4: checkpoint .*/4 cannot be read.*; step 2: the content of its"
-        r" file record/metadata has changed since it was written\): bring the files back, or choose another --workdir$"
+        r" file record/metadata has changed since it was written\): restore the files, or choose another --workdir$"
     )
     with pytest.raises(InputError, match=message):
         run(tmp_path)

@@ -2,10 +2,10 @@
 
     corpus.jsonl      {"_id", "title", "text"} a line, or corpus.jsonl.gz
     queries.jsonl     {"_id", "text"} a line
-    qrels/SPLIT.tsv   query-id, corpus-id and score, with tabs; the first line names them
+    qrels/SPLIT.tsv   query-id, corpus-id and score, separated by tabs; the first line is a header with these names
 
-The text of a candidate is its title, a space and its text; if the title is empty, the text alone.  A field `language`
-of a line is its language, else --language is.  Of several splits, test is read.
+The text of a candidate is its title, a space and its text; if the title is empty, the text alone.  The language of a
+line is its field `language`, or --language if it has none.  If there are several splits, test is read.
 """
 
 import csv
@@ -65,12 +65,12 @@ def _read_texts(path: str, language: str) -> Rows:
         if id_ in rows:
             raise InputError(f"{place}: duplicate _id {id_!r}: ids must be unique in a file")
         if "language" not in fields and not language:
-            raise InputError(f"{place}: no field 'language': give the language of all texts by --language, such as en")
+            raise InputError(f"{place}: no field 'language': give the language of all texts as --language, such as en")
         if not may_be_empty:
             check_text(place, f"the text of {id_!r}", text)
         if not fields.get("language", language):
             held = shown(fields["language"])
-            raise InputError(f"{place}: 'language' is {held}: expected a code, or no such field and --language for all")
+            raise InputError(f"{place}: 'language' is {held}: expected a code; or leave it out and use --language")
         rows[id_] = check_language(place, fields.get("language", language)), f"{title or ''} {text}".strip()
     return rows
 
@@ -82,7 +82,9 @@ def _read_grades(path: Path, queries: Rows, corpus: Rows) -> dict[str, dict[str,
         if fields == _HEAD and not number or not line.strip():
             continue
         if len(fields) != 3 or not re.fullmatch(r"\s*-?[0-9]{1,9}\s*", fields[2]):
-            raise InputError(f"{place}: {line[:60]!r}: expected {', '.join(_HEAD)}, with tabs, the last a whole number")
+            raise InputError(
+                f"{place}: {line[:60]!r}: expected {', '.join(_HEAD)}, separated by tabs, the last a whole number"
+            )
         query, candidate, grade = fields
         for side, id_, known in (("query-id", query, queries), ("corpus-id", candidate, corpus)):
             if id_ not in known:

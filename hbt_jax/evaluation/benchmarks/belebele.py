@@ -47,7 +47,8 @@ def read(path: str, name: str) -> Benchmark:
             said = [f"{counts[what]:,} of {number} {what}" for what, number in PUBLISHED.items()]
             notes.append(f"not the published Belebele: {code} has {' and '.join(said)}")
     sides = {"queries": BenchmarkTexts.of_rows(queries), "candidates": BenchmarkTexts.of_rows(candidates)}
-    copies, copy_notes = copies_as_published(sides, "they stay apart, as a question is judged by its passage's link")
+    why = "they are not merged, as a question is judged by its passage's link"
+    copies, copy_notes = copies_as_published(sides, why)
     relevant_QG = pad_relevant([passages_of[item.rpartition("#")[0]] for _, item, _, _ in queries])
     return Benchmark(name, **sides, relevant_QG=relevant_QG, counts={"copies": copies}, notes=(*notes, *copy_notes))
 
@@ -73,5 +74,5 @@ def _add(place: str, row: dict, flores: str, questions: dict[tuple[str, int], st
     if (link, number) in questions:
         raise InputError(f"{place}: question {number} of {link!r} occurs twice: keep one line")
     if identity_text(passages.setdefault(link, passage), JUDGED) != identity_text(passage, JUDGED):
-        raise InputError(f"{place}: another passage of {link!r} than in an earlier line: expected one for each link")
+        raise InputError(f"{place}: the passage of {link!r} differs from an earlier line: expected one for each link")
     questions[link, number] = question

@@ -44,7 +44,7 @@ LAYOUT = (
     "a bitext folder holds LANG.txt, one file a language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
     " (hbt_jax/evaluation/benchmarks/bitext.py)"
 )
-_AS_PUBLISHED = "only the translation on its own line is right, as published accuracies count"
+_AS_PUBLISHED = "only the translation on its own line is correct, as in published accuracies"
 _SUFFIX, _TATOEBA, _ENGLISH = ".txt", "tatoeba.", "en"
 _PAIR = re.compile(r"tatoeba\.([a-z]{3})-eng\.([a-z]{3})")
 
@@ -66,7 +66,7 @@ def read(path: str, name: str) -> Benchmark:
     unread = [entry for entry in entries if entry not in {*pairs, *singles}]
     if not unread:
         return benchmark
-    note = f"files in the folder that are no sentences, not read: {' '.join(unread)}"
+    note = f"files in the folder that were not read, as they hold no sentences: {' '.join(unread)}"
     return dataclasses.replace(benchmark, notes=(*benchmark.notes, note))
 
 
@@ -111,7 +111,7 @@ def _of_pairs(path: str, name: str, files: Sequence[str]) -> Benchmark:
     copies, notes = copies_as_published({"sentences": texts}, _AS_PUBLISHED, languages=pools)
     if shared:
         notes += (
-            f"{shared:,} sentences do not search those of other pairs with the same English sentence on the line",
+            f"{shared:,} sentences do not search the sentences of other pairs whose line has the same English sentence",
         )
     return Benchmark(
         name,
@@ -183,7 +183,7 @@ def _parallel(sides: dict[str, str]) -> dict[str, list[str]]:
         if counts[code] != counts[first]:
             raise InputError(
                 f"{sides[code]}:{counts[code]}: {counts[code]:,} lines, but {sides[first]} has {counts[first]:,}:"
-                " line n must translate line n; give both the same lines"
+                " line n must translate line n; give both the same number of lines"
             )
     return columns
 

@@ -41,9 +41,10 @@ def said(side: str, copies: int, ids: Sequence[str], copy: int, first: int) -> s
     """The start of a sentence that reports copies.
 
     >>> said("candidates", 1200, ["a:en", "b:en"], 1, 0)
-    '1,200 candidates have the text of another one of their language, such as b:en that of a:en'
+    '1,200 candidates have the same text as another one in their language, such as b:en (a copy of a:en)'
     """
-    return f"{copies:,} {side} have the text of another one of their language, such as {ids[copy]} that of {ids[first]}"
+    example = f"such as {ids[copy]} (a copy of {ids[first]})"
+    return f"{copies:,} {side} have the same text as another one in their language, {example}"
 
 
 def copies_as_published(

@@ -4,7 +4,7 @@
     candidates.jsonl  the same fields
     qrels.trec        QUERY_ID 0 CANDIDATE_ID GRADE        relevant where GRADE is above 0
 
-`language` is any code of it: texts in "tl" and in "fil" are in one language, which the notes say.
+`language` may be any code of the language: texts in "tl" and in "fil" count as one language, and the notes say so.
 `item` connects translations; if it is absent, the item is the part of the id before the last ":".  Other fields are
 ignored.  Ids are unique within a file and contain no white space.  Every query has at least one relevant candidate.
 made_from.json, which data_prep/write_benchmark.py also writes, may say what the texts were made from.
@@ -95,7 +95,7 @@ def _copy_notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, alike: Alik
             first = int(same.first_N[copies[0]])
             yield f"{said(side, copies.size, texts.ids, int(copies[0]), first)}: they are judged alike"
     if alike.added:
-        yield f"{alike.added:,} judgements were added, of copies of what is judged"
+        yield f"{alike.added:,} judgements were added, for copies of judged texts"
     if alike.kept:
         query, n = alike.kept[0]
         yield (
@@ -121,7 +121,7 @@ def _notes(queries: BenchmarkTexts, candidates: BenchmarkTexts, grades: dict[str
     """What the files contain that does not count, or not in full."""
     notes = []
     if grades["not_relevant"]:
-        notes.append(f"{grades['not_relevant']:,} judgements of {QRELS} say not relevant, as if there were none")
+        notes.append(f"{grades['not_relevant']:,} judgements of {QRELS} say not relevant, the same as no judgement")
     if grades["above_1"]:
         notes.append(f"{grades['above_1']:,} judgements of {QRELS} are above 1: they count as 1, relevant")
     asked, found = queries.count_by_language(), candidates.count_by_language()

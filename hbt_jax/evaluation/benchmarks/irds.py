@@ -64,6 +64,6 @@ def read(id_: str, name: str, language: str = "") -> Benchmark:
 
 def _rows(flag: str, found, key: str, language: str | None) -> Rows:
     if not language:
-        raise InputError(f"{flag}: ir_datasets does not say its language: give it by --language, such as en")
+        raise InputError(f"{flag}: ir_datasets does not state its language: give it as --language, such as en")
     code = check_language(flag, language)
     return {getattr(one, key): (code, one.default_text().strip()) for one in found}

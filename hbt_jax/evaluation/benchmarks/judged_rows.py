@@ -12,7 +12,7 @@ from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.text_identity import is_blank
 
 Rows = Mapping[str, tuple[str, str]]  # id -> (language, text)
-_AS_PUBLISHED = "they are judged by their ids alone, as published numbers count"
+_AS_PUBLISHED = "they are judged by their ids alone, as in published results"
 
 
 def check_language(place: str, code: object) -> str:

@@ -5,8 +5,8 @@
 
 - A candidate is one answer text in one language: id "CODE:aN", numbered in the order of the file.  Answers that are the
   same are one candidate, which is relevant to all their questions; aliases are not used.
-- A query is one question in one language: id "EXAMPLE:LANG", item EXAMPLE; relevant are its answers, in every language.
-  Questions of one text are reported and judged as published.
+- A query is one question in one language: id "EXAMPLE:LANG", item EXAMPLE; its answers are relevant, in every language.
+  Questions with the same text are reported and judged as published.
 - zh_cn, zh_hk and zh_tw are three of the 26 languages, each with a pool of its own: zh, zh-HK and zh-Hant.
 - Questions with an unanswerable, binary or long answer have no answer text that could be found: they are counted.
 """
@@ -22,7 +22,7 @@ from hbt_jax.text_identity import JUDGED, identity_text
 SHORT = ("entity", "date", "number", "number_with_unit", "short_phrase")  # types of answers
 NO_TEXT = ("unanswerable", "binary", "long_answer")
 PUBLISHED = 10_000  # questions in each language
-_AS_PUBLISHED = "they stay apart, and only the answers of a question's own line are relevant to it"
+_AS_PUBLISHED = "they are not merged, and only the answers of a question's own line are relevant to it"
 _LAYOUT = "an mkqa folder holds mkqa.jsonl, from https://github.com/apple/ml-mkqa"
 
 
@@ -69,7 +69,7 @@ def read(path: str, name: str) -> Benchmark:
 def _languages(place: str, row: dict, field: str) -> dict[str, str]:
     """The languages of queries or answers, as written -> code."""
     if not isinstance(row.get(field), dict) or not row[field]:
-        raise InputError(f"{place}: {field} is {shown(row.get(field))}: expected an object with a field a language")
+        raise InputError(f"{place}: {field} is {shown(row.get(field))}: expected an object with one field per language")
     found: dict[str, str] = {}
     for lang in row[field]:
         code = check_language(place, lang)

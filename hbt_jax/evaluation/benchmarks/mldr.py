@@ -19,7 +19,7 @@ from hbt_jax.languages import by_language
 _PREFIX, SPLIT = "mldr-v1.0-", "test"
 _FIELDS = ("docid", "text")
 _LAYOUT = "an mldr folder holds mldr-v1.0-LANG/test.jsonl.gz and corpus.jsonl.gz, from Shitao/MLDR on the hub"
-_NOTE = "documents are judged in the query's language only: in the multilingual pool those of others are not relevant"
+_NOTE = "documents are judged in the query's language only: in the multilingual pool, all others count as not relevant"
 
 
 def read(path: str, name: str) -> StreamedBenchmark:

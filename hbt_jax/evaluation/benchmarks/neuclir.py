@@ -4,9 +4,9 @@
     *topics*.jsonl                      {"topic_id", "topics": [{"lang", "source", "topic_title", "topic_description"}]}
     *qrels*                             TOPIC LANG DOCID GRADE; both as trec.nist.gov/data/neuclir has them
 
-A query is a topic in the documents' language, human translations before those of machines, if it is judged there.  Or,
-as in the track's main tasks, all queries are in English: each searches the documents of one language, of those in which
-it is judged, and all documents together.
+A query is a topic in the language of the documents, if the topic is judged in that language; a human translation is
+preferred to a machine translation.  Or, as in the track's main tasks, all queries are in English: each searches the
+documents of every language in which it is judged, one language at a time, and all documents together.
 """
 
 import re
@@ -26,7 +26,7 @@ _LAYOUT = "a neuclir folder holds data/LANG-00000-of-00001.jsonl.gz, *topics*.js
 _NOTE_ACROSS = (
     "queries are in English; in the multilingual pool the documents relevant to a topic in any language count"
 )
-_NOTE = "documents are judged in the query's language only: in the multilingual pool those of others are not relevant"
+_NOTE = "documents are judged in the query's language only: in the multilingual pool, all others count as not relevant"
 
 
 def read(path: str, name: str, neuclir_queries: str = OWN) -> StreamedBenchmark:

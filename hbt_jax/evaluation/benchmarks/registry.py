@@ -83,7 +83,7 @@ def benchmark_folder(name: str, data_dir: str) -> str:
         raise InputError(f"--benchmarks={name} needs --data_dir, the folder that holds {name}/")
     path = os.path.join(data_dir, name)
     if not os.path.isdir(path):
-        raise InputError(f"{path}: no such folder: --data_dir must hold one folder a benchmark, here {name}/")
+        raise InputError(f"{path}: no such folder: --data_dir must hold one folder per benchmark, in this case {name}/")
     return path
 
 
@@ -114,7 +114,7 @@ def load_benchmark(name: str, data_dir: str, **options) -> Benchmark | StreamedB
     if text != "sentence" and "candidate_text" not in entry.options:
         raise InputError(
             f"--candidate_text={text}: the candidates of {name} have no context, only those of"
-            f" {', '.join(WITH_CONTEXT)} have: leave it at sentence"
+            f" {', '.join(WITH_CONTEXT)} do: use --candidate_text=sentence"
         )
     path = benchmark_folder(name, data_dir)
     own = {option: value for option, value in options.items() if option in entry.options}

@@ -181,7 +181,7 @@ def _sentences(place: str, fields: dict, context: str) -> tuple[tuple, tuple] | 
     breaks, sentences = (_field(place, fields, name, list) for name in ("sentence_breaks", "sentences"))
     if len(breaks) != len(sentences):
         raise InputError(
-            f"{place}: {len(breaks)} sentence_breaks and {len(sentences)} sentences: expected as many of both"
+            f"{place}: {len(breaks)} sentence_breaks and {len(sentences)} sentences: expected the same number of each"
         )
     before = 0
     for index, (pair, text) in enumerate(zip(breaks, sentences, strict=True)):

@@ -44,7 +44,7 @@ PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statist
         "vi": (511, 2828), "zh": (504, 2322),
     },
 }  # fmt: skip
-_AS_PUBLISHED = "they stay apart and are judged as the files say, as LAReQA counts"
+_AS_PUBLISHED = "they are not merged and are judged as the files say, as in LAReQA"
 _ORIGIN = "the official files are those of https://github.com/google-research-datasets/lareqa"
 
 

@@ -31,7 +31,7 @@ from hbt_jax.languages import XM3600, unknown_language
 CAPTIONS = "captions.jsonl"
 PUBLISHED = {"pictures": 3600, "languages": 36, "captions": 261_375}  # the paper's abstract and section 2
 _ORIGIN = "the official file is that of https://google.github.io/crossmodal-3600"
-_AS_PUBLISHED = "they stay apart, as a caption is judged by its picture"
+_AS_PUBLISHED = "they are not merged, as a caption is judged by its picture"
 _LISTED = f"XM3600 has {' '.join(XM3600)}"
 _KEY, _OF_PICTURE, _CAPTION = "image/key", "image/", "caption"
 
@@ -145,4 +145,4 @@ def _notes(found: dict[str, int], lacking: dict[str, int], lonely: int) -> Itera
     if partly:
         yield f"pictures of {found['pictures']:,} without a caption in a language: {', '.join(partly)}"
     if lonely:
-        yield f"{lonely:,} captions are the only one of their picture: candidates, but no queries"
+        yield f"{lonely:,} captions are the only one of their picture: they are candidates but not queries"

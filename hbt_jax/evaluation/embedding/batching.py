@@ -1,11 +1,12 @@
 """Plans how texts of many lengths are packed into blocks of rows with few shapes; pure numpy, without the tokens.
 
 The cost of attention per token grows with the length of the row, so rows should be short; but rows that hold several
-texts are fuller than rows made for one text.  So texts go by length into rows of 128, 256, 512 or more tokens, and rows
-of one length go to the devices in blocks: whole blocks, and for the rest blocks of a quarter or a sixteenth.  That
-makes at most three shapes for each of at most five row lengths.
+texts are fuller than rows made for one text.  So each text is put into a row of 128, 256, 512 or more tokens, by its
+length, and rows of one length are sent to the devices in blocks: first whole blocks, then blocks of a quarter or a
+sixteenth of that size for the rest.  That makes at most three shapes for each of at most five row lengths.
 
-    lengths 30 x 200, 300     blocks of 2,048 tokens: 3 of 16 rows of 128 and 1 of 4 rows, 1 of 1 row of 512
+    200 texts of 30 tokens and one of 300, with blocks of 2,048 tokens and rows of up to 512:
+    3 blocks of 16 rows of 128 tokens, 2 blocks of 1 row of 128, and 1 block of 1 row of 512
 """
 
 import dataclasses

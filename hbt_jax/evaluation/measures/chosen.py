@@ -55,13 +55,13 @@ def _parsed(text: str) -> Mapping[str, object]:
     for name in text.split():
         measure = _measure(name)
         if name in found:
-            raise InputError(f'--measures="{text}": {name} is there twice')
+            raise InputError(f'--measures="{text}": {name} is given twice')
         found[name] = measure
     return found
 
 
 def _measure(name: str):
-    """The measure; one that is only computed for yes or no takes grades from 1 on as yes."""
+    """The measure; if it is defined for binary relevance only, grades of 1 and above count as relevant."""
     import ir_measures
 
     try:
@@ -69,15 +69,15 @@ def _measure(name: str):
         measure.validate_params()
     except (NameError, ValueError, TypeError, SyntaxError, AssertionError) as error:
         raise InputError(
-            f"--measures: {name!r} is no measure that ir-measures reads ({error}): expected names separated by spaces,"
-            f" such as {_EXAMPLE}"
+            f"--measures: ir-measures cannot read {name!r} ({error}): expected names separated by spaces, such as"
+            f" {_EXAMPLE}"
         ) from error
     for one in (measure, *([measure(rel=1)] if "rel" in measure.SUPPORTED_PARAMS else [])):
         if _computes(one):
             return one
     raise InputError(
-        f"--measures: {name}: no installed package computes it: pip install -e '.[measures]', or what ir-measures names"
-        " for it"
+        f"--measures: {name}: no installed package computes it: pip install -e '.[measures]', or the package that"
+        " ir-measures names for it"
     )
 
 

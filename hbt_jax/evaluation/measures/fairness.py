@@ -36,7 +36,7 @@ def peer(rank_QG: np.ndarray, language_QG: np.ndarray) -> np.ndarray:
     candidates, / sum of (r - mean rank)^2, and PEER = P(chi2 > H) with one degree of freedom less than languages.
 
     Args:
-      rank_QG: int, ranks of the relevant candidates, 0 for none, from NOT_FOUND on for those that are not found.
+      rank_QG: int, ranks of the relevant candidates; 0 for none, NOT_FOUND or more for those that are not found.
       language_QG: int, language number of each, -1 for none.
 
     Returns:

@@ -66,7 +66,7 @@ class ByRun:
 def _with_missed(rank_qG: np.ndarray, missed_qG: np.ndarray, listed_q: np.ndarray, last: int) -> np.ndarray:
     """The ranks, with ranks from NOT_FOUND on for missed candidates, so that rank distances are the largest possible.
 
-    So they are last; the first of a query whose relevant candidates are all missed follows the listed ones.
+    So they are last, except that if all relevant candidates of a query are missed, the first follows the listed ones.
 
     >>> _with_missed(np.array([[2, 7], [8, 9]]), np.array([[False, True], [True, True]]), np.array([5, 5]), 9) % 2**30
     array([[2, 9],
@@ -106,7 +106,7 @@ class RunEvaluator:
             note += (
                 f": {queries:,} queries are not in it, and it does not list {relevant:,} of"
                 f" {int((self._benchmark.relevant_QG != NO_CANDIDATE).sum()):,} relevant candidates: they count as"
-                " never found, and rank distances as the largest that are possible"
+                " never found, and their rank distances as the largest possible"
             )
         notes = [note]
         if self._run.unanswered:

@@ -15,7 +15,7 @@ from hbt_jax.evaluation.processes import on_first_process
 from hbt_jax.evaluation.ranked import ByEmbedding
 from hbt_jax.evaluation.results.result import Described, Result
 
-_AT_A_TIME = 512  # texts between two looks at signals
+_AT_A_TIME = 512  # texts between two checks for a stop signal
 _SIMILARITIES = {"cosine": True, "dot": False}  # -> whether vectors are scaled to unit length
 
 
@@ -91,7 +91,7 @@ def load(config: EvalConfig):
     if model.similarity_fn_name not in _SIMILARITIES:
         raise InputError(
             f"--model={config.model}: its similarity is {model.similarity_fn_name}: expected"
-            f" {' or '.join(_SIMILARITIES)}, by which candidates are ranked here"
+            f" {' or '.join(_SIMILARITIES)}, the only ones supported here"
         )
     if config.max_length:
         model.max_seq_length = config.max_length

@@ -75,7 +75,7 @@ def read_vectors(path: str, side: BenchmarkTexts, what: str) -> np.ndarray:
     try:
         vectors_ND = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file: --embeddings are two .npy files, of queries and candidates") from error
+        raise InputError(f"{path}: no such file: --embeddings takes two .npy files: queries, candidates") from error
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not an array that numpy.load reads ({error}): write it by numpy.save") from error
     if not isinstance(vectors_ND, np.ndarray) or vectors_ND.ndim != 2 or vectors_ND.dtype.kind not in "fiu":
@@ -91,7 +91,7 @@ def read_vectors(path: str, side: BenchmarkTexts, what: str) -> np.ndarray:
     if broken.size:
         raise InputError(
             f"{path}: {broken.size:,} rows are not finite in float32, the first is that of {side.ids[broken[0]]!r}:"
-            " expected finite numbers, which alone can be ranked"
+            " expected finite numbers only"
         )
     return vectors_ND
 

@@ -155,7 +155,7 @@ def _ranked(
     block_queries: int | None,
     excluded_QX: np.ndarray,
 ) -> Iterator[RankedQueries]:
-    """Ranks block by block, and the next ones while the caller uses one.
+    """Ranks block by block; the next blocks are computed while the caller uses one.
 
     Given start, stop and hidden slots, `scores` returns the scores [M, q] of a block among all and within pools.
     """
@@ -244,7 +244,7 @@ def _check_embeddings(query_QD: np.ndarray, candidate_ND: np.ndarray, layout: La
         if bad.size:
             raise InputError(
                 f"{bad.size} of {len(embeddings)} {side} embeddings are not finite, the first is number {bad[0]}:"
-                " expected finite numbers, which alone can be ranked"
+                " expected finite numbers only"
             )
 
 

@@ -54,8 +54,8 @@ def _what_is_tested(compared: dict) -> str:
     single = [side.upper() for side in ("a", "b") if len(compared[side]["runs"]) == 1]
     if len(single) == 2:
         return "Each system has one run: the tests are about these two models, not about training them again."
-    fixed = f" {single[0]} has one run and is taken as it is." if single else ""
-    return f"Items and runs are drawn: the tests are about the systems, trained again.{fixed}"
+    fixed = f" {single[0]} has one run, which is treated as fixed." if single else ""
+    return f"Items and runs are resampled: the tests are about the systems, as if they were trained again.{fixed}"
 
 
 def _p_heads(compared: dict) -> dict[str, str]:

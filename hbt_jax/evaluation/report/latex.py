@@ -1,7 +1,7 @@
 """A comparison as a LaTeX table, for the package booktabs.
 
-A number behind a value names a system that is worse at the level of the comparison, after Holm's correction; the best
-value of a setting is bold.
+A superscript number after a value names a system that is worse at the level of the comparison, after Holm's correction;
+the best value of a setting is bold.
 """
 
 import re
@@ -31,7 +31,7 @@ def latex_table(compared: dict) -> str:
     settings = [name for name in LABELS if any(name in one["comparisons"] for one in compared["benchmarks"].values())]
     heads = ["", "System", *(LABELS[setting] for setting in settings)]
     lines = [
-        f"% {metric_name(compared['metric'])}; a number behind a value: better than that system, at level"
+        f"% {metric_name(compared['metric'])}; a superscript number: better than the system of that number, at level"
         f" {1 - compared['confidence']:g} after Holm's correction",
         rf"\begin{{tabular}}{{rl{'r' * len(settings)}}}",
         r"\toprule",

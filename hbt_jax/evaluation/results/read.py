@@ -90,7 +90,7 @@ def check_alike(first: Outcome, other: Outcome) -> None:
         values = [one.summary["settings"].get(name, "not stated") for one in (first, other)]
         if values[0] != values[1]:
             said = [f"{one.folder} has {name} {value!r}" for one, value in zip((first, other), values, strict=True)]
-            raise InputError(f"{' but '.join(said)}: scores compare only where it is the same; {AGAIN}")
+            raise InputError(f"{' but '.join(said)}: scores can be compared only if it is the same; {AGAIN}")
     for side in ("queries", "candidates"):
         counts = [one.summary["counts"][side] for one in (first, other)]
         for code in sorted({*counts[0], *counts[1]}):
@@ -145,7 +145,7 @@ def read_scores(outcome: Outcome, metric: str) -> Scores:
     scores = Scores([], [], [], {name: np.full((queries, width), np.nan) for name, width in pools.items()})
     for number, line in _lines(path):
         if number > queries:
-            raise InputError(f"{path}:{number}: {RESULTS} beside it counts {queries:,} queries, not more; {AGAIN}")
+            raise InputError(f"{path}:{number}: but {RESULTS} beside it counts only {queries:,} queries; {AGAIN}")
         try:
             for column, key in zip((scores.ids, scores.items, scores.languages), _KEYS, strict=True):
                 column.append(_text(line, key))

@@ -160,7 +160,7 @@ def layer_probe_lines(summary: dict) -> Iterator[str]:
         )
         left_out = ""
         if probe["left_out"]:
-            left_out = f"; left out, sharing fewer than 2 of these items: {' '.join(probe['left_out'])}"
+            left_out = f"; left out because they share fewer than 2 of these items: {' '.join(probe['left_out'])}"
         yield f"  layer probe ({probe['items']:,} items): cosine of parallel / random queries {shown}{left_out}"
 
 

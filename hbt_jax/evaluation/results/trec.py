@@ -1,5 +1,5 @@
-"""Writes TREC run and qrels files; trec_eval and similar tools compute the same metrics from them, where all grades
-are 1.  Written are the grades of the benchmark's files.
+"""Writes TREC run and qrels files, with the grades of the benchmark's files; where all grades are 1, trec_eval and
+similar tools compute the same metrics from them.
 
     qrels.trec                     every judgement: the qrels of the multilingual run
     runs/multilingual.trec         pool = all candidates
@@ -50,7 +50,7 @@ class RunWriter(contextlib.AbstractContextManager):
     """Writes the runs of the chosen settings block by block; a context manager that closes the files.
 
     Args:
-      folder: an existing folder, one that gets its name when the runs are complete (files.atomic_folder).
+      folder: an existing temporary folder, renamed into place when the runs are complete (files.atomic_folder).
       benchmark: queries and candidates.
       layout: of its candidates.
       depth: candidates per query; 0 for all.

@@ -215,7 +215,7 @@ def _check_lengths(side: str, parts: Iterator[np.ndarray]) -> None:
     if bad.size:
         raise InputError(
             f"{bad.size} of {len(norm_N)} {side} embeddings are not finite, the first is number {bad[0]}:"
-            " expected finite numbers, which alone can be ranked"
+            " expected finite numbers only"
         )
     if norm_N.max(initial=0.0) > _LONGEST:
         raise InputError(

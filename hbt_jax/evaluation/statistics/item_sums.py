@@ -85,7 +85,7 @@ def _check_mean(outcome: Outcome, name: str, metric: str, mean_K: np.ndarray, pl
     if expected is None or not math.isclose(found, expected, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
         raise InputError(
             f"{outcome.folder}: {PER_QUERY} gives {found:.6f} as the {name} average but {RESULTS} says {expected}: they"
-            f" are not of one evaluation; {AGAIN}"
+            f" come from different evaluations; {AGAIN}"
         )
 
 

@@ -4,16 +4,16 @@ The copies of one question in eleven languages are not eleven independent questi
 all its queries; and a system that was trained several times is more than its average, so its runs are drawn too.
 
 Interval: a bootstrap of items and runs, which are crossed, every run being evaluated on every item. A draw takes items
-with replacement and computes the macro averages anew, for the mean of the runs; it takes runs with replacement, of
-each system that has several, for all items; the two deviations add up, and so do their variances, as in two-way
+with replacement and recomputes the macro averages for the mean of the runs; separately, it takes runs with replacement
+from each system that has several, over all items. The two deviations add up, and so do their variances, as in two-way
 clustering (Cameron, Gelbach, Miller 2011, Journal of Business & Economic Statistics 29(2); runs as a source of
 variance: Bouthillier et al. 2021, arXiv 2103.03098). What varies by item and run at once is in both, which errs on the
 safe side; drawing runs within drawn items would count it a third time (Owen 2007, "The pigeonhole bootstrap", Annals
-of Applied Statistics 1(2)). A draw takes one fewer than there are, which makes the variance unbiased (Rao and Wu 1988,
+of Applied Statistics 1(2)). A draw takes n - 1 of n items or runs, which makes the variance unbiased (Rao and Wu 1988,
 JASA 83(401)): drawing three of three runs would lose a third of it. The percentiles of the draws are stretched about
 the difference by t / z (Hesterberg 2015, The American Statistician 69(4)), where t has Satterthwaite's degrees of
 freedom over the variances of items and runs, since two or three runs say little about how much runs vary. A system
-with one run is taken as it is: the interval then says nothing about how another training of it would do.
+with one run is treated as fixed: the interval then says nothing about how another training of it would do.
 
 p: a randomisation test (Smucker, Allan, Carterette 2007, CIKM): if the systems do not differ on the items, then either
 might have produced either side of an item, so an item's differences, of all its queries together, change sign by coin
@@ -25,10 +25,10 @@ with the standard error of the bootstrap and Satterthwaite's degrees of freedom.
 Within a family of comparisons (languages; scripts) p values are also given after Holm's correction (Holm 1979; over
 data sets and languages: Dror et al. 2017, TACL 5).
 
-Student's t and the normal distribution are scipy's.  Its bootstrap and permutation_test are not used: they draw as many
-as there are, where this interval needs one fewer; they gather what is drawn anew for each statistic, where all rows of
-a table here share one product of weights with sums by item; and they know no second thing that is drawn.  Where they do
-apply (one language, one query an item, one run a system), the tests hold ours to them.  scipy has no Holm's correction.
+Student's t and the normal distribution are scipy's.  Its bootstrap and permutation_test are not used: they draw n of n,
+but this interval needs n - 1 of n; they resample the data again for each statistic, but here all rows of a table share
+one product of weights and sums by item; and they cannot resample two factors (items and runs).  Where they do apply
+(one language, one query per item, one run per system), the tests compare ours with them.  scipy has no Holm correction.
 
 Shape letters of this module: I items, K cells, X runs of a system, W draws, U means of a language, Y rows.
 """

@@ -82,8 +82,8 @@ def take_inventory(
     unseen = [name for name, one in found.items() if one is None]
     if unseen:
         raise InputError(
-            f"{folder}: no findings about {unseen[0]} though a process wrote them: --out must be a folder that all"
-            " processes share, and the corpus must not change during the evaluation"
+            f"{folder}: the inventory of {unseen[0]} is missing, although a process wrote it: --out must be a folder"
+            " that all processes share, and the corpus must not change during the evaluation"
         )
     on_every_process(processes, lambda: _check(benchmark, folder, poll))
     return found
@@ -120,7 +120,7 @@ def _read(folder: str, shard: Shard) -> ShardContent | None:
             return None
         return ShardContent(**content["found"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{described}: not what an evaluation writes ({error}): delete it, it is made anew") from error
+        raise InputError(f"{described}: not what an evaluation writes ({error}): delete it to rebuild it") from error
 
 
 def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callable[[], None]) -> None:

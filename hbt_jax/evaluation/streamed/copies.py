@@ -15,7 +15,7 @@ from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, own
 from hbt_jax.evaluation.streamed.check import NO_TEXT, digests_of, id_digest
 
 _TOGETHER = 2**20  # digests looked up at once: 8 MiB
-_JUDGED_BY_ID = "they are judged by their docids alone, as published numbers count"
+_JUDGED_BY_ID = "they are judged by their docids alone, as in published results"
 
 
 def with_copies(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], None]) -> StreamedBenchmark:
@@ -34,8 +34,8 @@ def with_copies(benchmark: StreamedBenchmark, folder: str, poll: Callable[[], No
         examples += [example] if number else []
     if copies:
         notes += (
-            f"{copies:,} passages have the text of one that is relevant to a query, in its language, but are not judged"
-            f" relevant to it, such as {examples[0]}: {_JUDGED_BY_ID}",
+            f"{copies:,} passages have the same text as a passage in their language that is relevant to a query, but"
+            f" are not judged relevant to it, such as {examples[0]}: {_JUDGED_BY_ID}",
         )
     counts = {**benchmark.counts, "copies": counts | {"passages": copies}}
     return dataclasses.replace(benchmark, notes=(*benchmark.notes, *notes), counts=counts)
@@ -80,7 +80,7 @@ def _of_language(benchmark: StreamedBenchmark, code: str, folder: str, poll: Cal
             is_copy_M[group] |= others
             if others.any() and not example:
                 file = os.path.basename(shards[hits.shard_M[group][others][0]].path)
-                example = f"one in {file} with that of {id_!r}, relevant to {own_id(query)!r} in {code}"
+                example = f"one in {file} with the text of {id_!r}, relevant to {own_id(query)!r} in {code}"
     return int(is_copy_M.sum()), example
 
 

@@ -2,12 +2,12 @@
 
 results.json                 the layout of results/result.py; no rank distance, as only the first candidates of a
                              ranking are known; one of the settings monolingual and cross-lingual, by `own_pool`
-per_query.jsonl.gz           likewise
+per_query.jsonl.gz           the layout of results/per_query.py, with the same exceptions
 qrels.trec                   every judgement with its grade; ids are "LANGUAGE:ID"
-runs/multilingual.trec       pool = passages of all languages; ids likewise
+runs/multilingual.trec       pool = passages of all languages; ids are "LANGUAGE:ID"
 runs/monolingual-LANG.trec   pool = passages of LANG, with ids as published: for use with the published qrels
-runs/monolingual-LANG.qrels  the judgements of LANG, likewise; both begin with cross_lingual- if queries are in another
-                             language
+runs/monolingual-LANG.qrels  the judgements of LANG, with ids as published; the names of both files begin with
+                             cross_lingual- if queries are in another language
 """
 
 import dataclasses
@@ -226,7 +226,7 @@ def write_runs(
 ) -> None:
     """Writes the runs of both pools, `depth` candidates per query, and the qrels of each language.
 
-    `folder` is one that gets its name when the runs are complete (files.atomic_folder).
+    `folder` is a temporary one, which is renamed into place when the runs are complete (files.atomic_folder).
     """
     queries, pool = benchmark.queries, benchmark.own_pool
     for code in benchmark.languages:

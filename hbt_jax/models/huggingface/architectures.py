@@ -38,7 +38,7 @@ _FIXED = {  # None stands for null, if transformers treats that alike
     "quantization_config": (None,),
     "auto_map": (None,),
 }
-_WITH_OWN_CODE = {"position_embedding_type", "auto_map"}  # keys of rotary families that are told otherwise
+_WITH_OWN_CODE = {"position_embedding_type", "auto_map"}  # keys that rotary families use differently
 
 _PREFIXES = ("", "bert.", "roberta.")  # of models with a head on top
 _FIRST = "embeddings.word_embeddings.weight"

@@ -1,4 +1,4 @@
-"""What transformers makes of the tokenizer files in a folder that tokenizer.json alone does not explain."""
+"""Has transformers read a folder's tokenizer files where tokenizer.json alone is not enough."""
 
 import dataclasses
 import json
@@ -107,7 +107,7 @@ def _check_in_vocabulary(folder: Path, named: dict[str, str], vocabulary: dict[s
         files = " and ".join(name for name in OLDER_FILES if (folder / name).is_file())
         raise InputError(
             f"tokenizer {folder}: {files} lacks {', '.join(missing)}; expected them among its pieces: copy it"
-            f" again, or name its own ones in {SETTINGS}"
+            f" again, or name its special tokens in {SETTINGS}"
         )
 
 
@@ -158,5 +158,5 @@ def unreadable(place: Path, library: str, version: str, error: Exception) -> Inp
     """The error for files that a library cannot read; `place` is their folder, or the file."""
     return InputError(
         f"tokenizer {place}: {library} {version} cannot read it ({' '.join(str(error).split())}); update the {library}"
-        " package, or write the file again with this one"
+        " package, or write the file again with this version"
     )

@@ -103,7 +103,7 @@ def _shown(value: Any) -> str:
     try:
         text = repr(value)
     except RecursionError:  # it was parsed at a shallower call depth
-        text = "a value with hundreds of brackets in each other"
+        text = "a value with hundreds of nested brackets"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

@@ -217,7 +217,7 @@ def _default_notes(folder: Path, encoder: EncoderConfig, max_length: int | None,
             " the special tokens of that class"
         )
     if max_length and encoder.max_positions < max_length < _UNKNOWN_LENGTH:
-        notes.append(f"{said} is {max_length}: the model has {encoder.max_positions} positions, texts are cut there")
+        notes.append(f"{said} is {max_length}: the model has {encoder.max_positions} positions, longer texts are cut")
     return notes
 
 

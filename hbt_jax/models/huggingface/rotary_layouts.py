@@ -5,8 +5,8 @@
     new            Alibaba-NLP/gte-multilingual-base, by its own code
     gte            the same tensors with transformers' keys
 
-nomic-bert's and GTE's own code (auto_map) is never run: what their configuration says is computed here, and what is not
-is refused, such as mixtures of experts.
+nomic-bert's and GTE's own code (auto_map) is never run: what their configuration says is computed here, and settings
+that are not supported, such as mixtures of experts, are refused.
 """
 
 from collections.abc import Callable, Iterator

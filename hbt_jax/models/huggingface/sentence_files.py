@@ -249,14 +249,14 @@ def _prompt_notes(file: Path, prompts: dict[str, str], passage: str, default: st
     if len({prompts[name] for name in stated}) > 1:
         listed = ", ".join(f"{name} {prompts[name]!r}" for name in stated)
         notes.append(
-            f"{file.name}: of its prompts for passages, {listed}, the one of {passage} is taken; for another, set"
+            f"{file.name} states different prompts for passages: {listed}; {passage} is used; for another, set"
             " --passage_prefix"
         )
     others = {name: text for name, text in prompts.items() if name not in (_QUERY_PROMPT, *_PASSAGE_PROMPTS) and text}
     if others:
         listed = ", ".join(f"{name} {text!r}" + " (the default)" * (name == default) for name, text in others.items())
         notes.append(
-            f"{file.name}: prompts that are for neither queries nor passages are unused: {listed}; for one, set"
+            f"{file.name}: prompts that are for neither queries nor passages are unused: {listed}; to use one, set"
             " --query_prefix and --passage_prefix"
         )
     return notes

@@ -81,8 +81,8 @@ def read_folder(folder: Path) -> FolderTokenizer:
     """Reads tokenizer.json and what the files beside it change, or the files that older releases wrote.
 
     Raises:
-      InputError: a file is no JSON or no tokenizer, or a setting of another kind; the template does not put one token
-        before and one after a text; or long texts would be cut at their beginning.
+      InputError: a file is not JSON or not a tokenizer, or a setting has the wrong type; the template does not put one
+        token before and one after a text; or long texts would be cut at their beginning.
     """
     contents = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
     definition = _definition(folder / TOKENIZER) if TOKENIZER in contents else None
@@ -143,8 +143,8 @@ def _check_cut(file: Path, definition: dict, settings: dict) -> None:
     side = str(settings.get("truncation_side") or stated).lower()
     if side != "right":
         raise InputError(
-            f"tokenizer {file}: it cuts long texts on the {side}, but ours are cut on the right: if the model may read"
-            f' them so, set "truncation_side": "right" in {SETTINGS}'
+            f"tokenizer {file}: it cuts long texts on the {side}, but ours are cut on the right: if that suits the"
+            f' model, set "truncation_side": "right" in {SETTINGS}'
         )
 
 
@@ -176,7 +176,7 @@ def _class(folder: Path, settings: dict) -> str | None:
 def _is_plain(folder: Path, definition: dict, settings: dict, kind: str | None, backend: tokenizers.Tokenizer) -> bool:
     """Whether tokenizer.json alone makes what transformers makes of the folder.
 
-    So it does if every special token that the settings name is among its added tokens, and its class changes nothing:
+    It does if every special token that the settings name is among its added tokens, and its class changes nothing:
     because it takes the file as it stands, or because the file says just what the class makes.
     """
     added = {token["content"]: token for token in definition["added_tokens"]}

@@ -115,7 +115,7 @@ def _check_kind(tokenizer: Tokenizer, model) -> None:
     if kind != "unigram":
         wrong = f"is a SentencePiece model of type {kind}"
     elif own:
-        wrong = f"has {len(own)} pieces that its trainer was given (user_defined_symbols: {' '.join(own[:3])})"
+        wrong = f"has {len(own)} user-defined pieces (user_defined_symbols: {' '.join(own[:3])})"
     elif model.trainer_spec.treat_whitespace_as_suffix or not model.normalizer_spec.escape_whitespaces:
         wrong = "puts spaces after words (treat_whitespace_as_suffix) or does not mark them (escape_whitespaces)"
     if wrong:

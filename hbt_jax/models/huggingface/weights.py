@@ -58,8 +58,8 @@ class Weights:
         repeated = [name for name, files in holders.items() if files > 1]
         if repeated:
             raise InputError(
-                f"{self.source} names files of which several hold {_some(repeated)}: they are of different models; copy"
-                " or download the folder again"
+                f"{self.source}: several of the files it names hold {_some(repeated)}: they are of different models;"
+                " copy or download the folder again"
             )
         return {name: tensor for tensors in found.values() for name, tensor in tensors.items()}
 

@@ -12,7 +12,7 @@ from hbt_jax.training.losses import positive_columns
 
 
 def with_guide(batch: dict, margin: float, constrain=lambda x: x) -> tuple[dict, jax.Array]:
-    """The batch with what its guide masks, without the guide's vectors; and how many more columns are masked.
+    """The batch with its guide's masks in place of the guide's vectors; and how many more columns are masked.
 
     Args:
       batch: with or without guide_queries [P, b, D] and guide_passages [P, c, D].
@@ -33,8 +33,8 @@ def with_guide(batch: dict, margin: float, constrain=lambda x: x) -> tuple[dict,
 def guided_words(query_PbD, passage_PcD, words: int, margin: float, constrain=lambda x: x):
     """int32 [B, W]: which columns the guide masks, as losses.masked_columns reads them; never a query's own.
 
-    Column j is bit j // W of word j % W, so a bit of all words is W consecutive columns: their scores are made at a
-    time, 1/32 of all.
+    Column j is bit j // W of word j % W, so one bit position covers W consecutive columns, 1/32 of all.  Their scores
+    are computed together.
 
     Args:
       query_PbD, passage_PcD: float32 vectors of the guide, share by share; zeros for absent passages.

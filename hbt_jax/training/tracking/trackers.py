@@ -1,7 +1,7 @@
 """Where metrics go besides the files of a run: Weights & Biases and MLflow, each behind the same two calls.
 
-A run keeps its id with a tracker in WORKDIR/trackers.json, so a resumed run continues the same one.  Where and whether
-anything is sent is said by the trackers' own environment variables: WANDB_MODE=offline, MLFLOW_TRACKING_URI=FOLDER.
+A run keeps its id with a tracker in WORKDIR/trackers.json, so a resumed run continues the same one.  The trackers' own
+environment variables decide whether and where anything is sent: WANDB_MODE=offline, MLFLOW_TRACKING_URI=FOLDER.
 """
 
 import importlib.util
@@ -99,7 +99,7 @@ def start_trackers(names: Sequence[str], project: str, workdir: Path, options: M
 
     Args:
       names: of TRACKERS.
-      project: under which the run is listed, which gets the name of the workdir.
+      project: where the run is listed; the run itself is named after the workdir.
       workdir: folder of the run.
       options: the run's configuration by name.
 

@@ -259,7 +259,7 @@ def test_a_command_prints_what_was_left_out(prepared, tmp_path):
     assert done.returncode == 0, done.stderr
     first, copies, groups, dropped = done.stdout.splitlines()
     assert first.endswith("mine: 10 queries, 8 candidates, 23 judgements")
-    assert copies.startswith("  1 candidates have the text of another one of their language, such as light-height:ar")
+    assert copies.startswith("  1 candidates have the same text as another one in their language, such as light-height")
     assert groups.startswith("  1 groups of candidates share a text, such as that of light-year:ar, but do not count")
     assert dropped == f"  dropped from train: 2 {NO_ANSWER}"
 

@@ -52,11 +52,11 @@ def test_copies_are_reported_and_judged_as_published(tmp_path):
     benchmark = load_benchmark(str(folder), "", language="en")
     assert benchmark.relevant_QG.tolist() == [[1], [6], [0]] and benchmark.judged == [{1: 1}, {6: 1}, {0: 1}]
     assert benchmark.counts["copies"] == {"queries": 1, "candidates": 2} and len(benchmark.candidates) == 7
-    why = "they are judged by their ids alone, as published numbers count"
+    why = "they are judged by their ids alone, as in published results"
     assert benchmark.notes[1:] == (
         "2 candidates have no text; they are ranked all the same",
-        f"1 queries have the text of another one of their language, such as q2 that of q1: {why}",
-        f"2 candidates have the text of another one of their language, such as d2 that of d1: {why}",
+        f"1 queries have the same text as another one in their language, such as q2 (a copy of q1): {why}",
+        f"2 candidates have the same text as another one in their language, such as d2 (a copy of d1): {why}",
     )
 
 
@@ -71,13 +71,13 @@ def test_copies_of_queries_without_an_answer_and_of_no_text_do_not_count(tmp_pat
     blank = [{"_id": id_, "text": ""} for id_ in ("d1", "d2")]
     benchmark = load_benchmark(str(write(tmp_path / "mine", blank, queries, ["q1\td1\t1"])), "", language="en")
     assert benchmark.counts == {"queries_left_out": 1, "empty_candidates": 2, "copies": {"queries": 0, "candidates": 0}}
-    assert not [note for note in benchmark.notes if "text of another" in note]
+    assert not [note for note in benchmark.notes if "text as another" in note]
 
 
 @pytest.mark.parametrize(
     ("changes", "language", "message"),
     [
-        ({}, "", "queries.jsonl:1: no field 'language': give the language of all texts by --language"),
+        ({}, "", "queries.jsonl:1: no field 'language': give the language of all texts as --language"),
         ({}, "xx", "queries.jsonl:1: "),
         ({"queries": [{"id": "q1", "text": "x"}]}, "en", "queries.jsonl:1: only id, text: expected the string '_id'"),
         ({"queries": [{"_id": "q1", "text": 3}]}, "en", "queries.jsonl:1: 'text' is 3: expected the string 'text'"),
@@ -97,7 +97,7 @@ def test_copies_of_queries_without_an_answer_and_of_no_text_do_not_count(tmp_pat
         ({"qrels": [*QRELS, "q1\td9\t1"]}, "en", "test.tsv:4: unknown corpus-id 'd9'"),
         ({"qrels": [*QRELS, "q9\td1\t1"]}, "en", "test.tsv:4: unknown query-id 'q9'"),
         ({"qrels": [*QRELS, "q1\td1\t1"]}, "en", "test.tsv:4: query 'q1' and candidate 'd1' are judged twice"),
-        ({"qrels": [*QRELS, "q1 d1 1"]}, "en", "test.tsv:4: 'q1 d1 1': expected query-id, corpus-id, score, with tabs"),
+        ({"qrels": [*QRELS, "q1 d1 1"]}, "en", "test.tsv:4: 'q1 d1 1': expected query-id, corpus-id, score, separated"),
         ({"qrels": [*QRELS, "q2\td1\tnan"]}, "en", "test.tsv:4: 'q2\\td1\\tnan': expected query-id"),
         ({"qrels": [*QRELS, "q2\td1\t--1"]}, "en", "test.tsv:4: 'q2\\td1\\t--1': expected query-id"),
         ({"qrels": [*QRELS, "q2\td1\t" + "1" * 5000]}, "en", "test.tsv:4: 'q2\\td1\\t1111"),

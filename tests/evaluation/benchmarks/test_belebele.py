@@ -105,7 +105,7 @@ def test_a_copy_under_another_link_is_counted(folder):
     same = [row(NEWS, 1, "eng_Latn", flores_passage=f"eng_Latn  of {BOOK}")]
     read = load_benchmark("belebele", folder(eng_Latn=rows("eng_Latn")[:1] + same))
     assert read.counts == {"copies": {"queries": 0, "candidates": 1}}
-    assert read.notes[-1].endswith("they stay apart, as a question is judged by its passage's link")
+    assert read.notes[-1].endswith("they are not merged, as a question is judged by its passage's link")
 
 
 GOOD = row(BOOK, 1, "eng_Latn")
@@ -130,7 +130,7 @@ GOOD = row(BOOK, 1, "eng_Latn")
         (GOOD | {"link": "a b"}, "link 'a b' is empty or holds white space, which TREC files cannot carry"),
         (GOOD | {"dialect": "arb_Arab"}, "dialect 'arb_Arab' in a file of eng_Latn: expected one language in each"),
         (GOOD, f"question 1 of '{BOOK}' occurs twice: keep one line"),
-        (GOOD | {"question_number": 3, "flores_passage": "x"}, f"another passage of '{BOOK}' than in an earlier line"),
+        (GOOD | {"question_number": 3, "flores_passage": "x"}, f"the passage of '{BOOK}' differs from an earlier line"),
     ],
 )
 def test_a_wrong_line_is_named(folder, line, message):

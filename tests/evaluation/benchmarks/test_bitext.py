@@ -98,7 +98,7 @@ def test_right_answers_of_other_pairs_are_not_searched(read):
     assert excluded["sw:1:en"] == {"sw:1:en", "de:2:de", "de:2:en"}
     assert benchmark.counts["sentences_that_other_pairs_translate"] == 4
     assert benchmark.notes == (
-        "4 sentences do not search those of other pairs with the same English sentence on the line",
+        "4 sentences do not search the sentences of other pairs whose line has the same English sentence",
     )
 
 
@@ -117,8 +117,8 @@ def test_a_sentence_on_two_lines_is_counted_and_stays_a_wrong_answer(read):
     assert ids_of(benchmark, benchmark.relevant_QG)["1:de"] == {"1:en"}
     assert benchmark.counts["copies"] == {"sentences": 2}
     assert benchmark.notes == (
-        "2 sentences have the text of another one of their language, such as 3:de that of 1:de: only the translation on"
-        " its own line is right, as published accuracies count",
+        "2 sentences have the same text as another one in their language, such as 3:de (a copy of 1:de): only the"
+        " translation on its own line is correct, as in published accuracies",
     )
 
 
@@ -163,7 +163,7 @@ def test_a_file_plain_and_gzipped_is_refused(read):
 
 def test_other_files_are_named_in_a_note(read):
     assert read(PARALLEL | {"LICENSE": "free", "README.md": "text"}).notes == (
-        "files in the folder that are no sentences, not read: LICENSE README.md",
+        "files in the folder that were not read, as they hold no sentences: LICENSE README.md",
     )
 
 
@@ -188,7 +188,7 @@ def test_other_files_are_named_in_a_note(read):
         ({"tatoeba.nb-eng.nb": "x\n", "tatoeba.nb-eng.eng": "x\n"}, r"tatoeba\.XXX-eng\.eng with XXX nob$"),
         (
             PARALLEL | {"sw.txt": "moja\n"},
-            r"sw\.txt:1: 1 lines, but .*de\.txt has 2: line n must translate line n; give both the same lines",
+            r"sw\.txt:1: 1 lines, but .*de\.txt has 2: line n must translate line n; give both the same num",
         ),
         (PARALLEL | {"sw.txt": "moja\n \n"}, r"sw\.txt:2: the line is empty: drop it or give the text"),
         (PARALLEL | {"sw.txt": ""}, r"sw\.txt: the file is empty: expected at least one line"),

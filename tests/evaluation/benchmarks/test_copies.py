@@ -116,6 +116,7 @@ def test_published_benchmarks_report_texts_of_other_items():
     counts, notes = copies_as_published({"captions": side}, "they stay apart")
     assert counts == {"captions": 2}
     assert notes == (
-        "2 captions have the text of another one of their language, such as b:en:2 that of a:en:0: they stay apart",
+        "2 captions have the same text as another one in their language, such as b:en:2 (a copy of a:en:0): they stay"
+        " apart",
     )
     assert copies_as_published({"queries": side}, "why", languages=list("abcdef")) == ({"queries": 0}, ())

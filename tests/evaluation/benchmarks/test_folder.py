@@ -161,7 +161,7 @@ def test_a_wrong_name_is_an_error_that_lists_the_names(tmp_path):
         load_benchmark("./nowhere", str(tmp_path))
     with pytest.raises(InputError, match="--benchmarks=facts needs --data_dir"):
         load_benchmark("facts", "")
-    with pytest.raises(InputError, match="facts: no such folder: --data_dir must hold one folder a benchmark"):
+    with pytest.raises(InputError, match="facts: no such folder: --data_dir must hold one folder per benchmark"):
         load_benchmark("facts", str(tmp_path))
 
 
@@ -236,7 +236,7 @@ def test_what_does_not_count_in_full_is_said(folder, tmp_path):
     assert benchmark.counts["judgements"] == {"relevant": 4, "not_relevant": 1, "above_1": 1}
     assert benchmark.counts["copies"] == dict.fromkeys(COPY_COUNTS, 0)
     assert benchmark.notes == (
-        "1 judgements of qrels.trec say not relevant, as if there were none",
+        "1 judgements of qrels.trec say not relevant, the same as no judgement",
         "1 judgements of qrels.trec are above 1: they count as 1, relevant",
         "languages of candidates.jsonl that queries.jsonl lacks: sw (1)",
         "languages of queries.jsonl that candidates.jsonl lacks: fr (1)",
@@ -267,9 +267,11 @@ def test_copies_are_judged_alike_counted_and_said(folder):
     assert benchmark.queries.items == ["p", "p", "r"]  # drawn together by intervals and comparisons
     assert benchmark.counts["copies"] == dict(zip(COPY_COUNTS, (1, 1, 8, 0, 0), strict=True))
     assert benchmark.notes[1:] == (
-        "1 queries have the text of another one of their language, such as q:pt that of p:pt: they are judged alike",
-        "1 candidates have the text of another one of their language, such as b:pt that of a:pt: they are judged alike",
-        "8 judgements were added, of copies of what is judged",
+        "1 queries have the same text as another one in their language, such as q:pt (a copy of p:pt): they are judged"
+        " alike",
+        "1 candidates have the same text as another one in their language, such as b:pt (a copy of a:pt): they are"
+        " judged alike",
+        "8 judgements were added, for copies of judged texts",
     )
 
 

@@ -62,7 +62,7 @@ def test_queries_in_another_language_than_the_documents_are_cross_lingual(librar
     data.docs_lang, data.queries_lang = lambda: "fa", lambda: None
     benchmark = load_benchmark("irds:some/test", "", language="en")
     assert benchmark.queries.languages == ["en"] and benchmark.candidates.languages == ["fa", "fa"]
-    with pytest.raises(InputError, match="ir_datasets does not say its language: give it by --language"):
+    with pytest.raises(InputError, match="ir_datasets does not state its language: give it as --language"):
         load_benchmark("irds:some/test", "", language="")
 
 
@@ -83,8 +83,8 @@ def test_copies_are_reported_and_judged_as_published(library, monkeypatch):
     assert benchmark.relevant_QG.tolist() == [[1], [2]]
     assert benchmark.counts["copies"] == {"queries": 1, "candidates": 2}
     assert [note.partition(":")[0] for note in benchmark.notes[1:]] == [
-        "1 queries have the text of another one of their language, such as q1 that of q0",
-        "2 candidates have the text of another one of their language, such as d1 that of d0",
+        "1 queries have the same text as another one in their language, such as q1 (a copy of q0)",
+        "2 candidates have the same text as another one in their language, such as d1 (a copy of d0)",
     ]
 
 
@@ -92,7 +92,7 @@ def test_copies_are_reported_and_judged_as_published(library, monkeypatch):
     ("id_", "message"),
     [
         ("some/dev", "--benchmarks=irds:some/dev: ir_datasets has no data set of this id"),
-        ("no-lang", "--benchmarks=irds:no-lang: ir_datasets does not say its language: give it by --language"),
+        ("no-lang", "--benchmarks=irds:no-lang: ir_datasets does not state its language: give it as --language"),
         ("no-qrels", "--benchmarks=irds:no-qrels: it has no qrels: expected an id with all three"),
     ],
 )

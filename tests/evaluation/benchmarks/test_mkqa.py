@@ -60,8 +60,8 @@ def test_equal_queries_of_a_language_are_reported_and_judged_as_published(tmp_pa
     benchmark = read(tmp_path, rows)
     assert benchmark.relevant_QG[:, 0].tolist() == [0, 0, 1, 2, 2, 3] and benchmark.counts["copies"] == {"queries": 3}
     assert benchmark.notes[-1] == (
-        "3 queries have the text of another one of their language, such as 1:en that of 0:en:"
-        " they stay apart, and only the answers of a question's own line are relevant to it"
+        "3 queries have the same text as another one in their language, such as 1:en (a copy of 0:en):"
+        " they are not merged, and only the answers of a question's own line are relevant to it"
     )
 
 

@@ -88,7 +88,7 @@ QA, PARAGRAPH = ("data", 1, "paragraphs", 0, "qas", 0), ("data", 1, "paragraphs"
     ((*PARAGRAPH, "context"), "\ud800", r"paragraph 2: context holds '\\ud800': expected whole characters"),
     ((*PARAGRAPH, "qas"), None, "paragraph 2: missing field 'qas': expected a list"),
     ((*PARAGRAPH, "sentences"), None, "paragraph 2: missing field 'sentences': expected a list"),
-    ((*PARAGRAPH, "sentences"), [], "paragraph 2: 3 sentence_breaks and 0 sentences: expected as many of both"),
+    ((*PARAGRAPH, "sentences"), [], "paragraph 2: 3 sentence_breaks and 0 sentences: expected the same number of each"),
     ((*PARAGRAPH, "sentences", 1), 7, r"paragraph 2: sentences\[1\] is 7: expected a string"),
     ((*PARAGRAPH, "sentence_breaks", 1), [24, 55], r"sentence_breaks\[1\] is \[24, 55\]: expected \[start, end\) with "
                                                    r"25 <= start < end <= 81, after the sentence before it"),

@@ -74,8 +74,8 @@ def test_copies_are_counted_and_stay_apart(data_dir):
     read = load_benchmark("mlqa-r", str(data_dir))
     assert read.counts == {"copies": {"queries": 0, "candidates": 1}}
     assert read.notes == (
-        "1 candidates have the text of another one of their language, such as en:p2:s2 that of en:p1:s2: they stay"
-        " apart and are judged as the files say, as LAReQA counts",
+        "1 candidates have the same text as another one in their language, such as en:p2:s2 (a copy of en:p1:s2): they"
+        " are not merged and are judged as the files say, as in LAReQA",
     )
     assert len(read.candidates) == 12
 

@@ -145,8 +145,8 @@ def test_a_caption_of_two_pictures_is_counted_and_judged_by_its_picture(read):
     assert benchmark.relevant_QG[5:].tolist() == [[6, 7], [5, 7], [5, 6], [9, -1], [8, -1]]
     assert benchmark.counts["copies"] == {"captions": 2}
     assert benchmark.notes[-1] == (
-        "2 captions have the text of another one of their language, such as C:en:0 that of B:en:0: they stay apart, as"
-        " a caption is judged by its picture"
+        "2 captions have the same text as another one in their language, such as C:en:0 (a copy of B:en:0): they are"
+        " not merged, as a caption is judged by its picture"
     )
 
 
@@ -155,7 +155,7 @@ def test_a_caption_alone_is_a_candidate_only(read):
     assert benchmark.candidates.ids[-1] == "C:te:0" and "C:te:0" not in benchmark.queries.ids
     assert benchmark.relevant_QG.shape == (5, 2) and benchmark.excluded_QX.tolist() == [[0], [1], [2], [3], [4]]
     assert benchmark.counts["captions_without_another"] == 1
-    assert "1 captions are the only one of their picture: candidates, but no queries" in benchmark.notes
+    assert "1 captions are the only one of their picture: they are candidates but not queries" in benchmark.notes
 
 
 def test_another_file_than_the_published_one_says_so(read, tmp_path):

@@ -177,7 +177,7 @@ def test_a_language_that_shares_one_item_is_left_out_and_named(mesh):
     probe = probe_layers(chosen, tiny_model(), mesh, texts_per_device=8)
     assert set(probe["by_language"]) == {"de", "en"}
     (line,) = layer_probe_lines({"layer_probe": probe})
-    assert line.endswith("left out, sharing fewer than 2 of these items: te")
+    assert line.endswith("left out because they share fewer than 2 of these items: te")
 
 
 @pytest.mark.parametrize("rows", [[("1", "en", "4"), ("2", "de", "5")], [("1", "en", "4"), ("1", "de", "5")]])

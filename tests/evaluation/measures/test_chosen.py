@@ -77,10 +77,10 @@ def test_grades_of_a_folder_reach_measures_and_files(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nDCG@20 fast@3", "'fast@3' is no measure that ir-measures reads (measure not found: fast)"),
-        ("P", "'P' is no measure that ir-measures reads (invalid param cutoff="),
-        ("nDCG(", "'nDCG(' is no measure that ir-measures reads (problem parsing measure"),
-        ("P@5 AP P@5", 'measures="P@5 AP P@5": P@5 is there twice'),
+        ("nDCG@20 fast@3", "ir-measures cannot read 'fast@3' (measure not found: fast)"),
+        ("P", "ir-measures cannot read 'P' (invalid param cutoff="),
+        ("nDCG(", "ir-measures cannot read 'nDCG(' (problem parsing measure"),
+        ("P@5 AP P@5", 'measures="P@5 AP P@5": P@5 is given twice'),
         ("alpha_nDCG@10", "alpha_nDCG@10: no installed package computes it: pip install -e '.[measures]'"),
     ],
 )

@@ -75,7 +75,7 @@ def test_wrong_arrays_are_named(evaluate, vectors, name, message, tmp_path):
 
 def test_files_that_are_no_arrays_and_wrong_ids(evaluate, benchmark, vectors, tmp_path):
     path = tmp_path / "queries.npy"
-    with pytest.raises(InputError, match="no such file: --embeddings are two .npy files"):
+    with pytest.raises(InputError, match="no such file: --embeddings takes two .npy files"):
         evaluate(tmp_path / "out", embeddings=(str(path), vectors[1]))
     path.write_bytes(b"text")
     with pytest.raises(InputError, match="not an array that numpy.load reads"):

@@ -149,7 +149,7 @@ def test_the_layer_probe_beside_the_baseline(summary, tmp_path):
 
 def test_the_layer_probe_names_what_it_left_out(summary, tmp_path):
     words = "".join(Page(written(tmp_path, [with_layer_probe(summary, probe_of(0.0, left_out=["sw"]))])).words)
-    assert "Left out, sharing too few of these items with every other language: sw." in words
+    assert "Left out because they share too few of these items with every other language: sw." in words
 
 
 @pytest.mark.parametrize(("lowest", "highest"), [(0.0, 0.0), (-0.3, 0.9), (0.98, 1.0), (0.0, 1e4), (0.71, 0.7100001)])

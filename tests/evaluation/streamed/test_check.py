@@ -121,13 +121,13 @@ def test_findings_that_are_damaged_are_an_error(take, tmp_path):
     take("yo")
     path = tmp_path / "kept" / "yo-docs-0.json"
     path.write_text("{")
-    with pytest.raises(InputError, match="yo-docs-0.json: not what an evaluation writes .*: delete it, it is made"):
+    with pytest.raises(InputError, match="yo-docs-0.json: not what an evaluation writes .*: delete it to rebuild"):
         take("yo")
 
 
 def test_a_folder_that_is_not_shared_is_an_error(take, tmp_path, monkeypatch):
     monkeypatch.setattr(check, "_write", lambda *_: None)
-    with pytest.raises(InputError, match="no findings about yo-docs-0 though a process wrote them: --out must be a"):
+    with pytest.raises(InputError, match="inventory of yo-docs-0 is missing, although a process wrote it: --out must"):
         take("yo")
 
 
@@ -154,7 +154,8 @@ def test_a_signal_while_ids_are_compared_stops_all_processes(take):
 
     other, signalled = run_together(2, on)
     assert str(signalled) == "a signal came"
-    assert isinstance(other, Interrupted) and str(other) == "with another process; repeat the command for the rest"
+    assert isinstance(other, Interrupted)
+    assert str(other) == "another process was stopped; run the same command again for the rest"
 
 
 def test_what_is_kept_of_a_passage_is_twice_eight_bytes(take, tmp_path):

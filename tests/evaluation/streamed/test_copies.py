@@ -81,13 +81,14 @@ def test_a_copy_is_found_however_it_is_typed(noted, tmp_path, change):
     append(tmp_path, "sw", 1, ("99#0", title, text))  # of another language
     benchmark = noted("yo", "sw")
     assert noted("yo").counts["copies"]["passages"] == before + 1
-    assert benchmark.notes[-1].endswith("they are judged by their docids alone, as published numbers count")
+    assert benchmark.notes[-1].endswith("they are judged by their docids alone, as in published results")
     assert (
-        "passages have the text of one that is relevant to a query, in its language, but are not judged relevant to it,"
-        " such as one in docs-"
+        "passages have the same text as a passage in their language that is relevant to a query, but are not judged"
+        " relevant to it, such as one in docs-"
     ) in benchmark.notes[-1]
     if not before:
-        assert f"one in docs-0.jsonl.gz with that of {docid!r}, relevant to {query!r} in yo" in noted("yo").notes[-1]
+        example = f"one in docs-0.jsonl.gz with the text of {docid!r}, relevant to {query!r} in yo"
+        assert example in noted("yo").notes[-1]
 
 
 def test_passages_without_text_are_no_copies(noted, tmp_path):
@@ -135,6 +136,6 @@ def test_a_query_asked_twice_is_counted(noted, tmp_path):
     benchmark = noted("yo")
     assert benchmark.counts["copies"]["queries"] == 1
     assert any(
-        note.startswith("1 queries have the text of another one of their language, such as yo:1 that of yo:0")
+        note.startswith("1 queries have the same text as another one in their language, such as yo:1 (a copy of yo:0)")
         for note in benchmark.notes
     )

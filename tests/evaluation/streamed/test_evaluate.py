@@ -60,7 +60,8 @@ def test_a_signal_while_queries_are_embedded_stops_all_processes(data):
 
     other, signalled = run_together(2, on)
     assert str(signalled) == "a signal came"
-    assert isinstance(other, Interrupted) and str(other) == "with another process; repeat the command for the rest"
+    assert isinstance(other, Interrupted)
+    assert str(other) == "another process was stopped; run the same command again for the rest"
 
 
 def by_trec_eval(run_path, qrels_path):

@@ -132,9 +132,9 @@ def test_prompts(labse, prompts, default, expected):
 @pytest.mark.parametrize(
     ("prompts", "passage", "listed"),
     [
-        ({"document": "", "corpus": "c: "}, "c: ", "document '', corpus 'c: ', the one of corpus is taken"),
-        ({"document": None, "passage": "p: "}, "p: ", "document '', passage 'p: ', the one of passage is taken"),
-        ({"passage": "p: ", "document": "d: "}, "d: ", "document 'd: ', passage 'p: ', the one of document is taken"),
+        ({"document": "", "corpus": "c: "}, "c: ", "document '', corpus 'c: '; corpus is used"),
+        ({"document": None, "passage": "p: "}, "p: ", "document '', passage 'p: '; passage is used"),
+        ({"passage": "p: ", "document": "d: "}, "d: ", "document 'd: ', passage 'p: '; document is used"),
     ],
 )
 def test_prompts_for_passages_that_differ_are_told(labse, prompts, passage, listed):
@@ -142,7 +142,7 @@ def test_prompts_for_passages_that_differ_are_told(labse, prompts, passage, list
     source = read(str(labse))
     assert source.passage_prefix == passage
     (note,) = source.notes
-    assert note.startswith(f"config_sentence_transformers.json: of its prompts for passages, {listed}")
+    assert note.startswith(f"config_sentence_transformers.json states different prompts for passages: {listed}")
 
 
 def test_prompts_of_neither_side_are_listed(labse):
@@ -150,7 +150,7 @@ def test_prompts_of_neither_side_are_listed(labse):
     change(labse / "config_sentence_transformers.json", prompts=prompts, default_prompt_name="topic")
     assert read(str(labse)).notes == (
         "config_sentence_transformers.json: prompts that are for neither queries nor passages are unused: topic 'topic:"
-        " ' (the default), STS '对：'; for one, set --query_prefix and --passage_prefix",
+        " ' (the default), STS '对：'; to use one, set --query_prefix and --passage_prefix",
     )
 
 
@@ -231,7 +231,7 @@ def test_the_longest_text(labse, tokenizer, sentence, expected):
     assert ("max_length" in source.unstated) == (not stated)
     key = "max_position_embeddings" if not stated else "max_seq_length" if stated[0] == sentence else "model_max_length"
     assert source.said["max_length"].startswith(f"{key} in {labse}/")
-    beyond = [note for note in source.notes if "the model has 37 positions, texts are cut there" in note]
+    beyond = [note for note in source.notes if "the model has 37 positions, longer texts are cut" in note]
     assert len(beyond) == bool(stated and stated[0] > 37)
 
 
@@ -575,7 +575,7 @@ def test_a_tensor_in_two_files_is_refused(bert):
     name = "embeddings.LayerNorm.bias"
     other = bert / ({*index.values()} - {index[name]}).pop()
     spoil(other, **{name: np.ones(32, np.float32)})
-    refused(bert, f"index.json names files of which several hold {name}: they are of different models", weights=True)
+    refused(bert, f"index.json: several of the files it names hold {name}: they are of diff", weights=True)
 
 
 def test_damaged_indices(bert):

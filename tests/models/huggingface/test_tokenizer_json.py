@@ -151,7 +151,7 @@ def test_what_cannot_be_converted_is_an_error(tmp_path):
     for changes, message in (
         ({"model_type": "bpe"}, "is a SentencePiece model of type bpe, which is not converted"),
         ({"model_type": "char"}, "of type char"),
-        ({"user_defined_symbols": "<one>,<two>"}, "has 2 pieces that its trainer was given .*: <one> <two>"),
+        ({"user_defined_symbols": "<one>,<two>"}, "has 2 user-defined pieces .*: <one> <two>"),
         ({"treat_whitespace_as_suffix": True}, "puts spaces after words"),
         ({"bos_piece": "a"}, "'a', a piece name that is never text, cannot be told from the same text"),
     ):

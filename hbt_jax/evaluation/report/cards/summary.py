@@ -34,7 +34,7 @@ class _Cell(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """The setting that begins with this row, whose numbers they are, whether less the model's, and the cells."""
+    """The setting if this is its first row, the system's name, whether its numbers are differences, and the cells."""
 
     setting: str
     who: str

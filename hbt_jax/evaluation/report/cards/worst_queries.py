@@ -3,7 +3,7 @@
 from hbt_jax.evaluation.measures.worst_queries import MOST_ABOVE, MOST_OF_ITEM
 from hbt_jax.evaluation.report.render import render
 
-_OPEN = 3  # shown in full; the others at a click
+_OPEN = 3  # queries that start unfolded; the others open on a click
 
 
 def worst_queries_card(summary: dict) -> str:

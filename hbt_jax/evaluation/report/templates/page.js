@@ -92,7 +92,7 @@ for (const figure of document.querySelectorAll("figure.heatmap")) {
   choose();  // a browser may come back to the page with other choices than the first
 }
 
-/* Tables: a press on a column's head sorts by it, a second one the other way round; empty cells stay last. */
+/* Tables: clicking a heading sorts by that column, a second click reverses the order; empty cells stay last. */
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   for (const head of table.querySelectorAll("th[data-sortable]")) {

@@ -1,4 +1,4 @@
-"""Fills the figures of docs/study.md and study_details.md from studies, so that no number there is typed by hand.
+"""Fills the figures of docs/study.md and study_details.md from studies: no table or test there is typed by hand.
 
     python .ci/study_page.py --keep=facts:runs/study/study.json   # copies what pages show to docs/study/facts.json
     python .ci/study_page.py --write                              # fills both pages, draws docs/study/*.svg
@@ -153,6 +153,8 @@ def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
 def _settings(block: Mapping, wanted: Sequence[str]) -> dict[str, Mapping]:
     """The comparisons of a compare.json in these settings; in all, if none is named."""
     found = block["comparisons"]
+    if unknown := [setting for setting in wanted if setting not in found]:
+        raise SystemExit(f"no setting {unknown[0]} was compared, but {', '.join(found)}")
     return {setting: found[setting] for setting in wanted} or found
 
 

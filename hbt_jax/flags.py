@@ -77,7 +77,7 @@ def _heading(part: type, name: str) -> str:
 
 def _define_one(field: dataclasses.Field) -> None:
     limits, choices = limits_text(field), field.metadata["choices"]
-    text = f"{field.metadata['help']} ({limits})" if limits else field.metadata["help"]
+    text = f"{field.metadata['help']}; {limits}" if limits else field.metadata["help"]
     if field.metadata["remote"]:
         _remote[field.name] = field.metadata["remote"] if isinstance(field.metadata["remote"], str) else ""
     if field.metadata["spaces_count"]:

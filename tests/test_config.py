@@ -68,8 +68,8 @@ def test_help_states_the_limits_of_numbers():
     said = {name: limits_text(fields[name]) for name in ("learning_rate", "dropout", "seed", "steps", "distillation")}
     assert said == {
         "learning_rate": "above 0",
-        "dropout": "at most 0.9",
-        "seed": "at most 2,147,483,647",
+        "dropout": "at least 0, at most 0.9",
+        "seed": "at least 0, at most 2,147,483,647",
         "steps": "at least 1",
         "distillation": "",
     }

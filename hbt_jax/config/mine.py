@@ -18,7 +18,7 @@ class MineConfig(Embedding, SavedModel):
         (), "stores written by data_prep/build_store.py, comma-separated; each is searched for its own pairs"
     )
     out: str = option("", "folder for the stores with negatives, each under the name of its folder")
-    per_pair: int = option(8, "negatives of a pair, at most", minimum=1)
+    per_pair: int = option(8, "most negatives of a pair", minimum=1)
     first_rank: int = option(
         1, "first rank of a negative, counted among the items that do not answer the query", minimum=1
     )

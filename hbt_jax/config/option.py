@@ -36,11 +36,12 @@ def option(
 
 
 def limits_text(field: dataclasses.Field) -> str:
-    """The limits of a number as help states them, such as "above 0, at most 1"; "" if it has none but 0."""
+    """The limits of a number as help states them, such as "above 0, at most 1"; "" for none, or at least 0."""
     named = {"above": "above", "minimum": "at least", "maximum": "at most"}
-    limits = {words: field.metadata[name] for name, words in named.items()}
-    shown = {words: value for words, value in limits.items() if value is not None and (words, value) != ("at least", 0)}
-    return ", ".join(f"{words} {value:{',' if isinstance(value, int) else 'g'}}" for words, value in shown.items())
+    limits = {words: field.metadata[name] for name, words in named.items() if field.metadata[name] is not None}
+    if limits == {"at least": 0}:
+        return ""
+    return ", ".join(f"{words} {value:{',' if isinstance(value, int) else 'g'}}" for words, value in limits.items())
 
 
 def check_limits(config: Any) -> None:

@@ -56,8 +56,8 @@ def _check_streamed(config: EvalConfig, benchmarks: Sequence[Benchmark | Streame
     for flag in ("lexical_baseline", "fusion", "measures", "query_expansions", "layer_probe", "query_bank"):
         if getattr(config, flag) and streamed:
             raise InputError(
-                f"--{flag} is not supported by {streamed[0]}, whose passages are read as a stream: leave out {flag} or"
-                f" {streamed[0]}"
+                f"--{flag} is not supported by {streamed[0]}, whose passages are read as a stream: leave out"
+                f" --{flag} or {streamed[0]}"
             )
     if config.is_other and streamed:
         system = (*config.other, f"--model={config.model}")[0]

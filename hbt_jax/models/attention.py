@@ -69,7 +69,7 @@ class Attention:
           window: positions that a token sees to either side; 0: all of its segment.
 
         Raises:
-          InputError: cuDNN has no kernel for rows of this length, or heads of this width, on this GPU.
+          InputError: cuDNN does not take rows of this length, or heads of this width, or is not there for this GPU.
         """
         given = query_RLHd, key_RLHd, value_RLHd
         if self.on_rows_of(query_RLHd.shape[1]) == SPLASH:
@@ -126,16 +126,21 @@ def attention_on(mesh: Mesh, asked: str, compute_dtype: str) -> Attention:
 
 
 def _cudnn(query_RLHd, key_RLHd, value_RLHd, mask_RLL):
-    """Attention by cuDNN's kernel, whose limits differ between GPUs: JAX knows them."""
+    """Attention by cuDNN's kernel.
+
+    What it never takes is refused here, since JAX may find it only where a gradient is traced, after this returned.
+    """
+    length, _, width = query_RLHd.shape[1:]
+    if length % 2 or width % 8:
+        raise InputError(
+            f"--attention={CUDNN} takes an even number of tokens a row and heads whose width is a multiple of 8, but"
+            f" rows have {length} tokens (--row_length) and heads a width of {width}: change these, or use --attention={XLA}"
+        )
     given = query_RLHd, key_RLHd, value_RLHd
     try:
         return jax.nn.dot_product_attention(*given, mask=mask_RLL[:, None], implementation=CUDNN)
-    except NotImplementedError as error:
-        length, _, width = query_RLHd.shape[1:]
-        raise InputError(
-            f"--attention={CUDNN}: cuDNN has no kernel for rows of {length} tokens and heads of width {width} on this"
-            f" GPU ({error}): expected an even --row_length and a width that is a multiple of 8, or --attention={XLA}"
-        ) from error
+    except (NotImplementedError, RuntimeError) as error:  # limits of a GPU and of its version of cuDNN
+        raise InputError(f"--attention={CUDNN} cannot be used here ({error}): use --attention={XLA}") from error
 
 
 def _splash(query_RLHd, key_RLHd, value_RLHd, segments_RL, *, window: int, interpret: bool):

@@ -151,12 +151,30 @@ def test_cudnn_is_asked_of_jax_with_the_mask(monkeypatch):
     assert asked == [("cudnn", (2, 1, 16, 16), jnp.dtype(bool))]
 
 
-def test_what_cudnn_does_not_take_is_said_in_one_line(monkeypatch):
+@pytest.mark.parametrize(("length", "width"), [(15, 8), (16, 12)])
+def test_what_cudnn_never_takes_is_refused_before_jax_is_asked(length, width):
+    """Also where a gradient is traced through a scan, in which JAX finds it later."""
+    attention, part = attention_on(devices("gpu"), "cudnn", "bfloat16"), drawn(2, length, 2, width, dtype="bfloat16")
+
+    def loss(part):
+        def step(whole, _):
+            return attention(whole, whole, whole, seen_of(*packed(2, length))), None
+
+        return jax.lax.scan(step, part, None, length=2)[0].astype(jnp.float32).sum()
+
+    said = (
+        f"rows have {length} tokens .--row_length. and heads a width of {width}: change these, or use --attention=xla"
+    )
+    with pytest.raises(InputError, match=said):
+        jax.grad(loss)(part)
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("requires cuDNN version >= 9.11."), RuntimeError("not found")])
+def test_what_this_gpu_lacks_is_said_in_one_line(monkeypatch, error):
     def refusing(*_, **__):
-        raise NotImplementedError("Unsupported sequence length Q 15, KV 15.")
+        raise error
 
     monkeypatch.setattr(jax.nn, "dot_product_attention", refusing)
-    parts = [drawn(2, 15, 2, 8, dtype="bfloat16")] * 3
-    message = r"--attention=cudnn: cuDNN has no kernel for rows of 15 tokens and heads of width 8 .*Unsupported"
-    with pytest.raises(InputError, match=message):
-        attention_on(devices("gpu"), "cudnn", "bfloat16")(*parts, seen_of(*packed(2, 15)))
+    parts = [drawn(2, 16, 2, 8, dtype="bfloat16")] * 3
+    with pytest.raises(InputError, match=r"--attention=cudnn cannot be used here \(.*\): use --attention=xla"):
+        attention_on(devices("gpu"), "cudnn", "bfloat16")(*parts, seen_of(*packed(2, 16)))

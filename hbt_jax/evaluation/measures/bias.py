@@ -4,7 +4,7 @@ The values of queries are averaged over the queries of a language, then over que
 
     rank distance      how far apart the answers to a query in different languages rank
     strong alignment   how often all answers rank before everything else
-    one-language mAP   mAP of the pool if only one language held an answer, which making languages alike does not raise
+    one-language mAP   mAP of the pool if only one language held an answer, so that none brings others with it
     similarity gap     how much closer other texts in the query's language are than answers in other languages
 
 A fourth view is in top_languages.py: the languages of the first ten candidates.
@@ -110,12 +110,13 @@ def one_language_map(rank_QG: np.ndarray, language_QG: np.ndarray) -> np.ndarray
     found_QG = places_by_language(language_QG) + 1  # relevant ones of the language, down to this one
     alone_QG = np.maximum(rank_QG - (np.arange(rank_QG.shape[1]) + 1 - found_QG), 1)
     precision_QG = np.where(is_relevant_QG, found_QG / alone_QG, 0.0)
-    totals = []
-    for number in range(int(language_QG.max(initial=0)) + 1):
-        is_here_QG = is_relevant_QG & (language_QG == number)
-        totals.append(_quotient(np.stack([(precision_QG * is_here_QG).sum(axis=1), is_here_QG.sum(axis=1)])))
-    value_JQ = np.stack(totals)
-    return _quotient(np.stack([np.nansum(value_JQ, axis=0), np.isfinite(value_JQ).sum(axis=0)]))
+    languages = int(language_QG.max(initial=0)) + 1
+    row_X, column_X = np.nonzero(is_relevant_QG)
+    place_X = row_X * languages + language_QG[row_X, column_X]
+    places, precision_X = len(rank_QG) * languages, precision_QG[row_X, column_X]
+    sum_and_count = np.stack([np.bincount(place_X, precision_X, places), np.bincount(place_X, minlength=places)])
+    value_QJ = _quotient(sum_and_count).reshape(-1, languages)
+    return _quotient(np.stack([np.nansum(value_QJ, axis=1), np.isfinite(value_QJ).sum(axis=1)]))
 
 
 def places_by_language(language_QG: np.ndarray) -> np.ndarray:

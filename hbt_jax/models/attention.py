@@ -134,7 +134,8 @@ def _cudnn(query_RLHd, key_RLHd, value_RLHd, mask_RLL):
     if length % 2 or width % 8:
         raise InputError(
             f"--attention={CUDNN} takes an even number of tokens a row and heads whose width is a multiple of 8, but"
-            f" rows have {length} tokens (--row_length) and heads a width of {width}: change these, or use --attention={XLA}"
+            f" rows have {length} tokens (--row_length) and heads a width of {width}: change these, or use"
+            f" --attention={XLA}"
         )
     given = query_RLHd, key_RLHd, value_RLHd
     try:

@@ -8,12 +8,12 @@ Needs the extra `speed`.  FAISS's wheels carry an OpenBLAS that uses only instru
 does not know.  So FAISS first searches a part of the candidates twice with the kernel of its own choice and with each
 that this processor can run, and keeps the fastest; all are printed.
 
-The data are random unit vectors, or `--clusters` clusters of them in one corner of the sphere, as encoders' embeddings lie.  Each measurement is a process of its own on `--threads` cores; the two packages
-take turns, with the same allocator settings.  A process searches a part of the candidates to warm up (and to compile),
-then is timed once over all of them; everything is timed, fallbacks included, except making the data and FAISS's copy of
-them.  Prints the seconds, the queries that fell back, each process's peak memory, data included (FAISS keeps
-a copy of its own), and how the indexes agree: two that differ at one place are a tie of float32 if their scores are
-within 1e-6.
+The data are random unit vectors, or `--clusters` clusters of them in one corner of the sphere, as encoders' embeddings
+lie.  Each measurement is a process of its own on `--threads` cores; the two packages take turns, with the same
+allocator settings.  A process searches a part of the candidates to warm up (and to compile), then is timed once over
+all of them; everything is timed, fallbacks included, except making the data and FAISS's copy of them.  Prints the
+seconds, the queries that fell back, each process's peak memory, data included (FAISS keeps a copy of its own), and how
+the indexes agree: two that differ at one place are a tie of float32 if their scores are within 1e-6.
 """
 
 import json

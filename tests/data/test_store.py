@@ -365,7 +365,8 @@ def test_scores_of_some_pairs_alone_are_refused(tmp_path):
 @pytest.mark.parametrize(("columns", "changes", "message"), [
     ({"pair": [0.5, math.nan, 1]}, {}, "a score is not a finite number"),
     ({"pair": [0.5, 1]}, {}, r"2 rows of \['pair'\], expected 3 of \['pair'\]"),
-    ({"negatives": [[1.0], [], [2.0, 3.0]]}, {"pairs": 0, "negatives": 3}, "expected one score for each negative of a pair"),
+    ({"negatives": [[1.0], [], [2.0, 3.0]]}, {"pairs": 0, "negatives": 3},
+     "expected one score for each negative of a pair"),
     ({"pair": [0.5, 1, 2]}, {"pairs": 2}, "scores of 2 of 3 pairs, expected all or none"),
 ])  # fmt: skip
 def test_wrong_scores_are_refused(tmp_path, columns, changes, message):

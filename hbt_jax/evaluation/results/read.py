@@ -37,9 +37,11 @@ class Outcome:
 
     def expected(self, compared: str, metric: str) -> float | None:
         """The macro average in results.json; None if it has none."""
-        if compared == RANK_DISTANCE:
-            return self.summary["metrics"].get("multilingual", {}).get(RANK_DISTANCE)
-        return self.summary["metrics"].get(compared, {}).get(metric)
+        return self.block(compared).get(RANK_DISTANCE if compared == RANK_DISTANCE else metric)
+
+    def block(self, compared: str) -> dict:
+        """The macro averages of a setting in results.json, the multilingual one for the rank distance; {} if absent."""
+        return self.summary["metrics"].get("multilingual" if compared == RANK_DISTANCE else compared, {})
 
 
 def read_folder(out: str) -> dict[str, Outcome]:

@@ -75,8 +75,7 @@ def collect(a: Sequence[Outcome], b: Sequence[Outcome], metric: str, poll: Calla
 def _why_absent(outcome: Outcome, name: str, metric: str) -> str:
     wanted = RANK_DISTANCE if name == RANK_DISTANCE else metric
     if outcome.expected(name, metric) is None:
-        measured = outcome.summary["metrics"].get("multilingual" if name == RANK_DISTANCE else name)
-        return f"{RESULTS} has no {wanted} there" if measured else "no query counts there"
+        return f"{RESULTS} has no {wanted} there" if outcome.block(name) else "no query counts there"
     return f"{PER_QUERY} does not hold {wanted} there"
 
 

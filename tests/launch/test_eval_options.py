@@ -114,6 +114,6 @@ def test_a_streamed_benchmark_takes_neither(encoder, flag, tmp_path):
     ended = run("eval.py", f"--model={encoder}", *data, given)
     assert ended.returncode == 2
     assert (
-        f"--{flag} is not supported by miracl, whose passages are read as a stream: leave out {flag} or miracl"
+        f"--{flag} is not supported by miracl, whose passages are read as a stream: leave out --{flag} or miracl"
         in ended.stderr
     )

@@ -1,5 +1,6 @@
-"""Code that needs only a run's model reads only its parameters: it works when the optimizer's state is gone."""
+"""Code that needs only a run's model needs neither the optimizer's state nor the device that it was trained on."""
 
+import json
 import shutil
 
 import jax
@@ -45,6 +46,19 @@ def test_a_model_is_loaded(runs, checkpoint, devices):
     with pytest.raises(InputError, match="last/5 cannot be read as this model"):  # which is why this test can fail
         checkpoints.restore_last(steps.abstract_state(workdir.read_run(runs[1]).step_config, mesh))
     checkpoints.close()
+
+
+@pytest.mark.parametrize("attention", ["splash", "cudnn"])
+def test_a_run_of_another_device_is_loaded_here(sources, attention, tmp_path):
+    mesh, run = make_mesh(1, 1, jax.devices()[:1]), shutil.copytree(sources["preset"], tmp_path / "run")
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert config["memory"]["attention"] == "auto"
+    config["memory"]["attention"] = attention
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match=f"--attention={attention} is for a"):  # which is why this test can fail
+        workdir.read_run(run).step_config.graph(mesh)
+    found, wanted = (load_model(str(folder), "last", mesh, "bfloat16") for folder in (run, sources["preset"]))
+    assert found.graph == wanted.graph
 
 
 def test_an_export_and_embeddings_are_made(runs, tmp_path):

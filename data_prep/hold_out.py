@@ -23,7 +23,7 @@ from data_prep.scratch.whole_folder import whole_folder  # noqa: E402
 from hbt_jax import connected, json_text  # noqa: E402
 from hbt_jax.config.option import Part, option
 from hbt_jax.errors import InputError  # noqa: E402
-from hbt_jax.evaluation.benchmarks import squad_layout  # noqa: E402
+from hbt_jax.evaluation.reading import squad_layout  # noqa: E402
 from hbt_jax.files import utf8  # noqa: E402
 from hbt_jax.text_identity import JUDGED, identity_text  # noqa: E402
 

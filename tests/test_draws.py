@@ -9,7 +9,7 @@ from scipy import stats
 
 from hbt_jax.data.permutation import key, sampled
 from hbt_jax.draws import MOST, below, coins, fractions, stream
-from tests.philox import philox, raw_stream
+from tests.data.philox import philox, raw_stream
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST = 1e-4  # p-value under which a distribution counts as wrong; seeds are fixed, so tests do not flicker

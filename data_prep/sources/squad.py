@@ -33,8 +33,8 @@ from data_prep.builders.source_files import SPLITS, folders_by_split
 from data_prep.sources.registry import PASSAGES
 from hbt_jax import connected
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import squad_layout
-from hbt_jax.evaluation.benchmarks.squad_layout import language_files
+from hbt_jax.evaluation.reading import squad_layout
+from hbt_jax.evaluation.reading.squad_layout import language_files
 
 NO_ANSWER = "questions without an answer, counted per language"
 

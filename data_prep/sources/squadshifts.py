@@ -14,7 +14,7 @@ from data_prep.builders.row import BadRow, Dropped, Row, item_id
 from data_prep.builders.rows import ONE_TEXT, RowsBuilder
 from data_prep.builders.source_files import no_data
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import squad_layout
+from hbt_jax.evaluation.reading import squad_layout
 
 NO_ANSWER = "questions without an answer"
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from hbt_jax import json_text
 from hbt_jax.errors import InputError
 from hbt_jax.files import disk_errors
-from hbt_jax.training.event_file import EventFile
+from hbt_jax.training.tracking.event_file import EventFile
 from hbt_jax.training.tracking.trackers import Tracker
 
 TRAIN, VALIDATION, DEV = "train", "validation", "dev"

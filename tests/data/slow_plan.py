@@ -7,7 +7,7 @@ import itertools
 from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data.mixture import CROSS, MONO, SAME
 from hbt_jax.data.plan import BatchPlan
-from tests.philox import raw_stream
+from tests.data.philox import raw_stream
 
 _CHUNK = 1 << 16
 _GOLDEN, _MASK = 0x9E3779B97F4A7C15, 2**64 - 1

@@ -9,8 +9,8 @@ import pytest
 
 from data_prep.hold_out import hold_out
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
+from hbt_jax.evaluation.reading import squad_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 

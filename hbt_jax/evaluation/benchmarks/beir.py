@@ -15,7 +15,7 @@ from pathlib import Path
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.benchmarks.judged_rows import Rows, benchmark_of, check_language
-from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
+from hbt_jax.evaluation.reading.text_lines import check_id, check_text, json_object, read_lines, shown
 
 _LAYOUT = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv"
 _HEAD = ["query-id", "corpus-id", "score"]

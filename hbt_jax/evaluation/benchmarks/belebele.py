@@ -15,7 +15,7 @@ from pathlib import Path
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
-from hbt_jax.evaluation.benchmarks.text_lines import check_id, json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.reading.text_lines import check_id, json_object, read_lines, shown, text_field
 from hbt_jax.languages import BELEBELE, unknown_language
 from hbt_jax.text_identity import JUDGED, identity_text
 

@@ -37,7 +37,7 @@ from hbt_jax.evaluation.benchmarks.benchmark import (
     pad_relevant,
 )
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published, first_of_each
-from hbt_jax.evaluation.benchmarks.text_lines import check_text, read_lines
+from hbt_jax.evaluation.reading.text_lines import check_text, read_lines
 from hbt_jax.languages import TATOEBA, by_language, same_language
 
 LAYOUT = (

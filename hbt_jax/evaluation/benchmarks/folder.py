@@ -30,8 +30,8 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import Same, joined_items, not_joined_note, said
 from hbt_jax.evaluation.benchmarks.judged_alike import Alike, judge_alike
-from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
-from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
+from hbt_jax.evaluation.reading.qrels import KnownIds, read_qrels
+from hbt_jax.evaluation.reading.text_lines import check_id, check_text, json_object, read_lines, shown
 from hbt_jax.models.huggingface.json_files import read_json
 
 QUERIES, CANDIDATES, QRELS = "queries.jsonl", "candidates.jsonl", "qrels.trec"

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from hbt_jax import languages
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
-from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, own_id
-from hbt_jax.evaluation.benchmarks.text_lines import read_lines
+from hbt_jax.evaluation.reading.qrels import KnownIds, read_qrels
+from hbt_jax.evaluation.reading.text_lines import read_lines
 from hbt_jax.text_identity import is_blank
 
 SPLIT = "dev"

@@ -15,7 +15,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.judged_rows import check_language
-from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.reading.text_lines import id_field, json_object, read_lines, shown, text_field
 from hbt_jax.text_identity import JUDGED, identity_text
 
 # The types that the README of ml-mkqa lists (commit 651b8cc): 6,620 of its questions have a short answer.

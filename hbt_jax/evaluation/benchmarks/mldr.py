@@ -13,7 +13,7 @@ from pathlib import Path
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, passage_reader
-from hbt_jax.evaluation.benchmarks.text_lines import check_id, json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.reading.text_lines import check_id, json_object, read_lines, shown, text_field
 from hbt_jax.languages import by_language
 
 _PREFIX, SPLIT = "mldr-v1.0-", "test"

@@ -15,7 +15,7 @@ from pathlib import Path
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.evaluation.benchmarks.streamed import Shard, StreamedBenchmark, joint_id, passage_reader
-from hbt_jax.evaluation.benchmarks.text_lines import id_field, json_object, read_lines, shown, text_field
+from hbt_jax.evaluation.reading.text_lines import id_field, json_object, read_lines, shown, text_field
 
 _DOCUMENT = passage_reader("id", "title", "text")
 LANGUAGES = {"fas": "fa", "rus": "ru", "zho": "zh"}

@@ -28,10 +28,10 @@ from pathlib import Path
 from hbt_jax import connected
 from hbt_jax.config.values import CANDIDATE_TEXTS
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import squad_layout
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, pad_relevant
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
 from hbt_jax.evaluation.benchmarks.folder import QUERIES
+from hbt_jax.evaluation.reading import squad_layout
 
 PUBLISHED = {  # language -> (questions, candidates): the table "Dataset statistics" of the official repository
     "xquad-r": {

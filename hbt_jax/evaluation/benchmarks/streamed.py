@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
-from hbt_jax.evaluation.benchmarks.text_lines import shown
+from hbt_jax.evaluation.reading.text_lines import shown
 
 
 @dataclasses.dataclass(frozen=True)

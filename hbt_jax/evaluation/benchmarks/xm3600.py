@@ -25,7 +25,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts, others_of_item
 from hbt_jax.evaluation.benchmarks.copies import copies_as_published
-from hbt_jax.evaluation.benchmarks.text_lines import check_id, check_text, json_object, read_lines, shown
+from hbt_jax.evaluation.reading.text_lines import check_id, check_text, json_object, read_lines, shown
 from hbt_jax.languages import XM3600, unknown_language
 
 CAPTIONS = "captions.jsonl"

@@ -8,8 +8,8 @@ from jax.sharding import Mesh
 
 from hbt_jax import languages
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.text_lines import read_lines
 from hbt_jax.evaluation.embedding.embed import Embedder
+from hbt_jax.evaluation.reading.text_lines import read_lines
 from hbt_jax.models.model import Model
 from hbt_jax.models.projection import top_directions, without_directions
 

@@ -18,8 +18,8 @@ import numpy as np
 from hbt_jax.config.values import CONCAT, EXPANSION_COMBINATIONS
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.benchmarks.text_lines import check_text, json_object, read_lines, shown
 from hbt_jax.evaluation.embedding.embed import Embedder
+from hbt_jax.evaluation.reading.text_lines import check_text, json_object, read_lines, shown
 
 _LAYOUT = 'expected one {"id": QUERY_ID, "texts": ["...", ...]} a line'
 

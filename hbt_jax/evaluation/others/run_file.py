@@ -12,7 +12,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
-from hbt_jax.evaluation.benchmarks.text_lines import read_lines
+from hbt_jax.evaluation.reading.text_lines import read_lines
 
 _LAYOUT = "--run is a TREC run: QUERY_ID Q0 CANDIDATE_ID RANK SCORE TAG on each line"
 _IDS = "--write_texts shows the ids of a benchmark"

@@ -10,11 +10,11 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import Benchmark, BenchmarkTexts
-from hbt_jax.evaluation.benchmarks.text_lines import read_lines
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
 from hbt_jax.evaluation.fused import evaluate_with_fusions
 from hbt_jax.evaluation.processes import on_first_process
 from hbt_jax.evaluation.ranked import ByEmbedding
+from hbt_jax.evaluation.reading.text_lines import read_lines
 from hbt_jax.evaluation.results.result import Described, Result
 
 

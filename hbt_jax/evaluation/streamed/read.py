@@ -9,7 +9,7 @@ import numpy as np
 
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.streamed import Shard
-from hbt_jax.evaluation.benchmarks.text_lines import json_object, read_lines
+from hbt_jax.evaluation.reading.text_lines import json_object, read_lines
 
 Passage = Callable[[dict], tuple[str, str]]  # fields of a JSON line -> (id, text), see StreamedBenchmark.passage
 

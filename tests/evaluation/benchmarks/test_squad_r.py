@@ -15,7 +15,7 @@ from hbt_jax.evaluation.benchmarks.registry import WITH_CONTEXT, load_benchmark
 from hbt_jax.languages import MLQA_R, XQUAD_R
 from tests.evaluation.ranked_small import evaluate
 
-FILES = Path(__file__).parent / "squad"
+FILES = Path(__file__).parents[1] / "reading" / "squad"
 COUNTS = {"ar": (5, 4), "en": (5, 6), "zh": (1, 2)}
 REAL = os.environ.get("HBT_JAX_DATA", "")
 

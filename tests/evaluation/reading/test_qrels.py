@@ -3,7 +3,7 @@
 import pytest
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.qrels import KnownIds, read_qrels
+from hbt_jax.evaluation.reading.qrels import KnownIds, read_qrels
 
 QUERIES, CANDIDATES = KnownIds({"q1", "q2"}, "queries.jsonl"), KnownIds({"a", "b"}, "candidates.jsonl")
 

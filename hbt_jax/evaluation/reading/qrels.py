@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks.text_lines import read_lines
+from hbt_jax.evaluation.reading.text_lines import read_lines
 
 
 class KnownIds(NamedTuple):

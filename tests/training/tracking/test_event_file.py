@@ -4,8 +4,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hbt_jax.errors import InputError
-from hbt_jax.training.event_file import EventFile
 from hbt_jax.training.metrics_log import MetricsLog, read_metrics
+from hbt_jax.training.tracking.event_file import EventFile
 
 
 def test_tensorboard_reads_steps_and_values(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from hbt_jax import connected
 from hbt_jax.errors import InputError
-from hbt_jax.evaluation.benchmarks import squad_layout
+from hbt_jax.evaluation.reading import squad_layout
 
 FILES = Path(__file__).parent / "squad"
 ENGLISH = json.loads((FILES / "en.json").read_text(encoding="utf-8"))

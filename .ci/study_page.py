@@ -8,7 +8,7 @@ A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<
 results, tests, languages, robustness, groups, systems, pairs, picture or forest, and STUDY is a file of docs/study/
 without .json: a study.json, or for systems and pairs a compare.json of launch/compare.py --systems.
 What follows BENCHMARK depends on VIEW:
-    groups              query languages, such as seen=ar,de unseen=el,tr
+    groups              query languages, such as seen=ar,de unseen=el,tr; also the settings to show, such as multilingual
     tests, languages    the baselines to show, such as batching=x-y
     pairs               the pairs, such as hybrid:x-y
     systems, pairs      also the settings to show, such as multilingual, if not all
@@ -132,10 +132,11 @@ def _robustness(block: Mapping, benchmark: str, _: Sequence[str]) -> str:
     return table.markdown(heads, rows)
 
 
-def _groups(block: Mapping, benchmark: str, groups: Sequence[str]) -> str:
+def _groups(block: Mapping, benchmark: str, wanted: Sequence[str]) -> str:
     """Means over the query languages of groups such as "seen=ar,de", and over seeds."""
-    codes_of = {name: codes.split(",") for name, codes in (group.split("=") for group in groups)}
-    columns = [(setting, name) for setting in block["by_query_language"] for name in codes_of]
+    codes_of = {name: codes.split(",") for name, _, codes in (group.partition("=") for group in wanted) if codes}
+    settings = [name for name in wanted if "=" not in name] or block["by_query_language"]
+    columns = [(setting, name) for setting in settings for name in codes_of]
     names = SETTING_NAMES | {RANK_DISTANCE: metric_name(RANK_DISTANCE)}
     heads = [f"{benchmark}: batches", *(f"{names[setting]}, {name}" for setting, name in columns)]
     labels = dict.fromkeys(label for of_label in block["by_query_language"].values() for label in of_label)

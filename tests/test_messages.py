@@ -1,4 +1,4 @@
-"""Every flag that a message names exists."""
+"""Every flag and every file that a message names exists."""
 
 import ast
 import re
@@ -53,3 +53,15 @@ def test_flags_in_the_readme_and_flagfiles_exist():
         named = re.findall(r"(?<![\w-])--([a-z]\w+)", own)
         assert named, path
         assert not [name for name in named if name not in known], path
+
+
+def test_files_named_in_the_code_exist():
+    place = re.compile(r"(?<![\w/.~-])(?:hbt_jax|data_prep|launch|tests|docs|\.ci)/[\w./-]+\.(?:py|md)\b")
+    named = {
+        (str(path.relative_to(ROOT)), file)
+        for folder in ("hbt_jax", "launch", "data_prep", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for file in place.findall(path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 50
+    assert [(path, file) for path, file in sorted(named) if not (ROOT / file).exists()] == []

@@ -1,7 +1,7 @@
 """Questions and paragraphs in SQuAD's layout as a TensorFlow Datasets builder: a folder with one file per language.
 
 INPUT_DIR holds LANG.json files, which form the split `train`; or subfolders train, validation, test of such files, or
-some of these.  MLQA-R and XQuAD-R are such folders; hbt_jax/evaluation/benchmarks/squad_layout.py describes a file.
+some of these.  MLQA-R and XQuAD-R are such folders; hbt_jax/evaluation/reading/squad_layout.py describes a file.
 With --on_bad_row=skip, a paragraph with a wrong field is left out with all its questions, and so is a question whose
 answer is not where the file says; an error in a whole file still ends the build.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hbt_jax.compile_check.hlo import Array, Computation, Instruction, Program, arrays
+from hbt_jax.connected import first_connected
 
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute", "ragged-all-to-all")
 _ALL = "data x fsdp"
@@ -181,10 +182,9 @@ def _named_groups(mesh: str, order: str | None, taking_part: str) -> list[list[i
 
 def _connected(pairs: np.ndarray, chips: int) -> list[list[int]]:
     """The groups of chips that the pairs connect."""
-    group = np.arange(chips)
-    for source, target in pairs:
-        group[group == group[target]] = group[source]
-    return [np.flatnonzero(group == each).tolist() for each in np.unique(group) if (group == each).sum() > 1]
+    first = first_connected(pairs.T, chips)
+    groups = [np.flatnonzero(first == chip).tolist() for chip in np.unique(first)]
+    return [group for group in groups if len(group) > 1]
 
 
 def _written(attributes: str) -> str:

@@ -159,8 +159,8 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
         streamed = [name for name in self.benchmarks if name in STREAMED]
         if self.corpus_block != EvalConfig.corpus_block and not streamed:
             raise InputError(
-                f"--corpus_block={self.corpus_block} needs --benchmarks=miracl: other benchmarks' candidates are read"
-                " whole"
+                f"--corpus_block={self.corpus_block} needs one of {', '.join(STREAMED)} in --benchmarks: the candidates"
+                " of others are read whole"
             )
         if self.expansion_combination != CONCAT and not self.query_expansions:
             raise InputError(

@@ -15,11 +15,11 @@ _FENCE = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A line of a fenced block without a language.
+    """A line of a fenced block without a language, or a whole script, which is a block of bash or python.
 
     Attributes:
       page: path of its page below the repository.
-      text: the line.
+      text: the line, or the script.
       marker: the comment before the block, which says why no test runs it; "" where one does.
     """
 
@@ -51,6 +51,17 @@ def commands() -> tuple[Command, ...]:
         for block in _FENCE.finditer(page.read_text(encoding="utf-8"))
         if not block["language"]
         for line in block["body"].splitlines()
+    )
+
+
+@functools.cache
+def scripts() -> tuple[Command, ...]:
+    """Every script of every page, in order."""
+    return tuple(
+        Command(name(page), block["body"], block["marker"] or "")
+        for page in PAGES
+        for block in _FENCE.finditer(page.read_text(encoding="utf-8"))
+        if block["language"] in ("bash", "python")
     )
 
 

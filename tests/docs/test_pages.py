@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, commands, flags_page, name, prose
+from tests.docs.pages import PAGES, ROOT, commands, flags_page, name, prose, scripts
 
 OF_OTHERS = {"runner", "direct_running_mode", "direct_num_workers", "flink_master", "project"}  # Apache Beam's flags
-PROGRAMS = ("python ", "pip install ", "hf download ", "uvx ", "printf ", "bash launch/tpu_vm/")
+PROGRAMS = ("python ", "pip install ", "hf download ", "uvx ", "printf ", "bash launch/tpu_vm/", "docker ")
 MARKERS = re.compile(r"(needs .+|takes (\d+|many) minutes)(; run by \.ci/run)?")
 pages = pytest.mark.parametrize("page", PAGES, ids=name)
 
@@ -94,9 +94,17 @@ def test_fenced_lines_are_commands_and_markers_are_known():
         assert not command.marker or MARKERS.fullmatch(command.marker), command
 
 
+def test_scripts_say_why_no_test_runs_them():
+    assert {script.page for script in scripts()} >= {"docs/launching.md", "docs/export.md", "docs/study_details.md"}
+    for script in scripts():
+        assert MARKERS.fullmatch(script.marker), script
+
+
 def test_markers_of_ci_are_what_ci_runs():
     by_ci = [command for command in commands() if "run by .ci/run" in command.marker]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     wanted = re.findall(r'readme_command\.py "(.+)"\)', script)
-    assert len(by_ci) == len(wanted) == 2
-    assert all(part in command.text for part, command in zip(wanted, by_ci, strict=True))
+    assert len(wanted) == 2
+    *of_readme, site = by_ci
+    assert all(part in command.text for part, command in zip(wanted, of_readme, strict=True))
+    assert site.text.partition(" && ")[2] in script.splitlines()

@@ -94,7 +94,7 @@ def test_a_signal_stops_with_code_3_and_the_same_command_goes_on(arguments, alon
     [
         (["--miracl_languages=sw,xx"], "--miracl_languages: unknown language 'xx': MIRACL has ar bn"),
         (["--benchmarks=facts", "--miracl_languages=sw"], "--miracl_languages=sw needs --benchmarks=miracl: other"),
-        (["--benchmarks=facts", "--corpus_block=9"], "--corpus_block=9 needs --benchmarks=miracl: other benchmarks'"),
+        (["--benchmarks=facts", "--corpus_block=9"], "--corpus_block=9 needs one of miracl, mldr, neuclir in --bench"),
         (["--run_depth=0"], "--run_depth=0: the whole ranking of miracl's passages is never held: expected 1 or more"),
         (["--corpus_block=0"], "--corpus_block=0: expected at least 1"),
         (["--layer_probe=4"], "--layer_probe is not supported by miracl, whose passages are read as a stream: lea"),

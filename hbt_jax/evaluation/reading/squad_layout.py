@@ -236,7 +236,7 @@ def _check_whole(place: str, name: str, text: str) -> None:
 def _field(place: str, fields: dict, name: str, kind: type):
     if name not in fields:
         raise InputError(
-            f"{place}: missing field {name!r}: expected {_NAMES[kind]} (hbt_jax/evaluation/benchmarks/squad_layout.py)"
+            f"{place}: missing field {name!r}: expected {_NAMES[kind]} (hbt_jax/evaluation/reading/squad_layout.py)"
         )
     if type(fields[name]) is not kind:
         raise InputError(f"{place}: {name} is {_shown(fields[name])}: expected {_NAMES[kind]}")

@@ -12,9 +12,6 @@ So the result depends on the embeddings alone: not on the blocks, devices, preci
     final scores of the three: 0.90 0.80 0.79; 0.80 > 0.60 + 0.02 certifies 0.90 and 0.80
 
 Tie rule: equal final scores are ordered by `tie_N`, ascending, then by index.
-
-Shape letters of this module: K candidates asked for, S candidates in a block, C the most listed candidates of a query,
-X pairs of a query and a candidate.
 """
 
 import dataclasses

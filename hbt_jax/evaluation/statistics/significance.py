@@ -29,8 +29,6 @@ Student's t and the normal distribution are scipy's.  Its bootstrap and permutat
 but this interval needs n - 1 of n; they resample the data again for each statistic, but here all rows of a table share
 one product of weights and sums by item; and they cannot resample two factors (items and runs).  Where they do apply
 (one language, one query per item, one run per system), the tests compare ours with them.  scipy has no Holm correction.
-
-Shape letters of this module: I items, K cells, X runs of a system, W draws, U means of a language, Y rows.
 """
 
 import dataclasses

@@ -3,7 +3,8 @@
 So damaged files, wrong lines, duplicate ids and missing judged passages are reported at once and not after hours;
 progress bars have a total; and each shard has a digest, which identifies its kept results.  The inventory is kept
 beside the results, with 16 bytes per passage (digests of its id and of its text, for copies.py), and is reused as long
-as the size and modification time of a shard stay the same.  In memory it takes 16 bytes for each passage of one shard.
+as the size and modification time of a shard stay the same.  While a shard is read, it takes up to about 40 bytes of
+memory for each of its passages.
 """
 
 import dataclasses
@@ -135,7 +136,7 @@ def _write(folder: str, benchmark: StreamedBenchmark, shard: Shard, poll: Callab
         digest.update(line.encode() + b"\n")
         ids += id_digest(id_)
         texts.append(text)
-    id_N, text_N = np.frombuffer(bytes(ids), np.uint64), np.concatenate([*keys, identity_keys(texts, JUDGED)])
+    id_N, text_N = np.frombuffer(ids, np.uint64), np.concatenate([*keys, identity_keys(texts, JUDGED)])
     found = ShardContent(len(id_N), int((text_N == NO_TEXT).sum()), digest.hexdigest())
     order_N = np.argsort(id_N, kind="stable")
     described, *paths = _paths(folder, shard)

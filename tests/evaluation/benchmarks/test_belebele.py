@@ -2,11 +2,13 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hbt_jax.errors import InputError
+from hbt_jax.evaluation.benchmarks import belebele
 from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.languages import BELEBELE
 from tests.evaluation.ranked_small import evaluate
@@ -44,6 +46,10 @@ def folder(tmp_path):
 
 def three(folder):
     return folder(**{name: rows(name) for name in ("eng_Latn", "arb_Arab", "arb_Latn")})
+
+
+def test_a_new_benchmark_is_one_short_file():
+    assert len(Path(belebele.__file__).read_text(encoding="utf-8").splitlines()) <= 80
 
 
 def test_a_question_searches_passages_and_translations_answer_it(folder):

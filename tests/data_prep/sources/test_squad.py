@@ -21,7 +21,7 @@ from hbt_jax.evaluation.benchmarks.registry import load_benchmark
 from hbt_jax.models.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[3]
-FILES = ROOT / "tests" / "evaluation" / "benchmarks" / "squad"
+FILES = ROOT / "tests" / "evaluation" / "reading" / "squad"
 REAL = os.environ.get("HBT_JAX_DATA", "")
 NO_ANSWER = "questions without an answer, counted per language"
 

@@ -86,7 +86,7 @@ def check(config: TrainConfig) -> None:
     if distillation != "none" and not config.plan.negatives:
         raise InputError(f"--distillation={distillation} needs --negatives: it compares the teacher's scores of them")
     command.require_data_dir(config.evaluation.benchmarks, config.evaluation.data_dir)
-    for name in config.evaluation.benchmarks:  # now, not after hours of training
+    for name in config.evaluation.benchmarks:
         check_known(name)
     for store in (*config.plan.stores, *config.validation.validation_stores):  # before slow imports
         if not (config.preparation.prepare or is_remote(store)):
@@ -135,7 +135,7 @@ def main(_: list[str]) -> None:
         if not processes.coordinator:
             stack.enter_context(folders_held(config))
         # These import jax and tensorflow: only after the flags have been checked.
-        from hbt_jax.evaluation.evaluate import evaluate_workdir
+        from hbt_jax.evaluation.evaluate import check_benchmarks, evaluate_workdir
         from hbt_jax.mesh import first_process_first, join_processes
         from hbt_jax.peers import watched
         from hbt_jax.training.train import train
@@ -146,6 +146,7 @@ def main(_: list[str]) -> None:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
+        check_benchmarks(config)  # now, not after hours of training
         mesh = train(config, stop, dev_evaluation(config, stop), guide(config, stop))
         if config.evaluation.benchmarks:
             evaluate_workdir(config, mesh, stop)

@@ -37,11 +37,26 @@ from hbt_jax.training.preemption import StopRequest
 
 UNTRAINED = "untrained"
 UNCOMPRESSED = "uncompressed"  # embeddings, where --truncate_dim or --quantization keeps less of them
+_RESERVED = (UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS)  # folders of OUT
+
+
+def check_benchmarks(config: TrainConfig) -> None:
+    """Reads the benchmarks of a run, so that a fault in one is known before training.
+
+    Raises:
+      InputError: a benchmark cannot be read.
+    """
+    read_benchmarks(_of_run(config), _RESERVED)
 
 
 def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None:
     """Evaluates a finished run into WORKDIR/evaluation, with its untrained weights as the baseline when asked to."""
-    given = EvalConfig(
+    evaluate_model(_of_run(config), mesh, stop, baseline=config.evaluation.evaluate_untrained)
+
+
+def _of_run(config: TrainConfig) -> EvalConfig:
+    """The evaluation of a run when it has finished."""
+    return EvalConfig(
         model=config.run.workdir,
         benchmarks=config.evaluation.benchmarks,
         data_dir=config.evaluation.data_dir,
@@ -49,7 +64,6 @@ def evaluate_workdir(config: TrainConfig, mesh: Mesh, stop: StopRequest) -> None
         compute_dtype=config.mesh.compute_dtype,
         layer_probe=config.evaluation.layer_probe,
     )
-    evaluate_model(given, mesh, stop, baseline=config.evaluation.evaluate_untrained)
 
 
 def evaluate_command(config: EvalConfig, stop: StopRequest) -> None:
@@ -90,7 +104,7 @@ def evaluate_model(config: EvalConfig, mesh: Mesh, stop: StopRequest, *, baselin
 
 def _evaluate(config: EvalConfig, mesh: Mesh, stop: StopRequest, baseline: bool) -> None:
     """`evaluate_model` with a local OUT."""
-    benchmarks = read_benchmarks(config, reserved=(UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS))
+    benchmarks = read_benchmarks(config, _RESERVED)
     if config.write_texts:
         on_first_process(this_job(), lambda: _write_texts(config, benchmarks))
         return

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,16 @@ def test_the_three_quickstarts_differ_in_batching_only():
 def small_run(facts: Path, workdir: Path, *more: str) -> list[str]:
     return [*SMALL, f"--stores={facts}/train", f"--validation_stores={facts}/validation", f"--workdir={workdir}",
             "--benchmarks=facts", f"--data_dir={facts}/benchmarks", *more]  # fmt: skip
+
+
+def test_a_benchmark_that_cannot_be_read_is_known_before_training(few_facts, tmp_path):
+    broken = shutil.copytree(few_facts / "benchmarks" / "facts", tmp_path / "broken")
+    with (broken / "queries.jsonl").open("a") as file:
+        file.write("{")
+    ended = run("train.py", *small_run(few_facts, tmp_path / "run", f"--benchmarks=facts,{broken}"))
+    assert ended.returncode == 2
+    assert f"error: {broken}/queries.jsonl:" in ended.stderr
+    assert "training:" not in ended.stderr and not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.slow

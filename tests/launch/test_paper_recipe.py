@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.slow
 SETS = ("wikiqa", "mrtydi", "duorc", "newsqa", "nq", "yahoo", "entityquestions", "mfaq", "mmarco")
 SMALL = ["--steps=4", "--validate_every=2", "--validation_batches=2", "--query_length=16", "--passage_length=24",
          "--log_every=1", "--dropout=0"]  # fmt: skip
+SWEEP = ["--batching=x-x-mono,x-y,hybrid", "--seeds=3", "--baseline=batching=x-x-mono", "--benchmarks=xquad-r,mlqa-r",
+         "--data_dir=data", "--workdir=runs/paper_sweep", "--print_commands"]  # fmt: skip
+BENCHMARKS = {"xquad-r": "ar de el en es hi ru th tr vi zh", "mlqa-r": "ar de en es hi vi zh"}
+QUESTIONS = ROOT / "tests" / "evaluation" / "reading" / "squad"
 
 
 @pytest.fixture(scope="module", params=[("xlmr", "xlm-roberta"), ("labse", "labse")], ids=["xlmr", "labse"])
@@ -33,18 +38,29 @@ def prepared(request, tmp_path_factory):
         split = "validation" if source == "squadshifts" else "train"
         where = (root / "raw", root / "data" / "paper" / name / source, model)
         build_store(source, split, *where, filters=Filters(drop_equal=False), input_dir=str(FIXTURES / source))
+    for benchmark, languages in BENCHMARKS.items():
+        (root / "data" / benchmark).mkdir()
+        for language in languages.split():
+            shutil.copy(QUESTIONS / "en.json", root / "data" / benchmark / f"{language}.json")
     return name, root, model
 
 
-def test_the_recipe_trains_on_all_nine_sets_and_keeps_the_best_on_squadshifts(prepared):
-    name, root, model = prepared
-    flags = [f"--flagfile=launch/flagfiles/paper_{name}.flags", f"--model={model}", *SMALL]
-    ended = subprocess.run(
-        [sys.executable, "launch/train.py", *flags], capture_output=True, text=True, check=False, cwd=root,
-        env={**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+def run(root, command: list[str]) -> str:
+    """What a command printed that was run there."""
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    workdir = root / "runs" / f"paper_{name}"
+    return ended.stdout
+
+
+def test_the_recipe_trains_on_all_nine_sets_keeps_the_best_on_squadshifts_and_is_evaluated(prepared):
+    name, root, model = prepared
+    flags = [f"--flagfile=launch/flagfiles/paper_{name}.flags", f"--model={model}", *SMALL, *SWEEP]
+    commands = run(root, [sys.executable, "launch/sweep.py", *flags]).splitlines()
+    assert len(commands) == 9 and len(set(commands)) == 9  # three kinds of batches, three seeds
+    (command,) = [line for line in commands if "hybrid-seed2" in line]
+    said = run(root, ["bash", "-c", command])
+    workdir = root / "runs" / "paper_sweep" / "hybrid-seed2"
     stated = json.loads((workdir / "config.json").read_text())
     assert [os.path.basename(store) for store in stated["plan"]["stores"]] == list(SETS)
     assert stated["validation"]["validation_stores"] == [f"data/paper/{name}/squadshifts"]
@@ -58,5 +74,9 @@ def test_the_recipe_trains_on_all_nine_sets_and_keeps_the_best_on_squadshifts(pr
     assert [row["step"] for row in rows if row["split"] == "validation"] == [2, 4]
     assert (workdir / "checkpoints" / "best").is_dir()
     for source in SETS:
-        assert source in ended.stdout  # the plan is printed
-    assert "note: no validation store can serve x-y: validating with x-x-mono batches" in ended.stdout
+        assert source in said  # the plan is printed
+    assert "note: no validation store can serve x-y: validating with x-x-mono batches" in said
+    results = json.loads((workdir / "evaluation" / "results.json").read_text())["benchmarks"]
+    assert {benchmark: set(found["metrics"]) for benchmark, found in results.items()} == {
+        benchmark: {"monolingual", "cross_lingual", "multilingual"} for benchmark in BENCHMARKS
+    }

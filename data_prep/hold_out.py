@@ -115,7 +115,7 @@ class HoldOutOptions(Part):
     title: ClassVar[str] = "Held-out part"
 
     input_dir: str = option("", "folder of LANG.json files in SQuAD's layout")
-    out_dir: str = option("", "folder to write; an earlier division there is replaced")
+    out_dir: str = option("", "folder to write; an earlier split there is replaced")
     part: float = option(0.1, "share of the questions that is held out", above=0, maximum=0.9)
     seed: int = option(0, "seed of the draw", minimum=0)
 

@@ -194,7 +194,7 @@ class FactsOptions(Part):
     title: ClassVar[str] = "Facts"
 
     out_dir: str = option("", "folder to write everything to")
-    vocabulary: int = option(_PIECES.default, "pieces of the tokenizer", minimum=_PIECES.metadata["minimum"])
+    vocabulary: int = option(_PIECES.default, "vocabulary size of the tokenizer", minimum=_PIECES.metadata["minimum"])
     seed: int = option(0, "seed that chooses the held-out facts")
 
 

@@ -131,7 +131,7 @@ class TokenizerOptions(Part):
     title: ClassVar[str] = "Tokenizer"
 
     out_dir: str = option("", "folder to write the tokenizer to")
-    vocabulary: int = option(_PIECES.default, "pieces of the tokenizer", minimum=_PIECES.metadata["minimum"])
+    vocabulary: int = option(_PIECES.default, "vocabulary size of the tokenizer", minimum=_PIECES.metadata["minimum"])
 
 
 def main(_: list[str]) -> None:

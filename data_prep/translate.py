@@ -220,7 +220,9 @@ class ModelOptions(Part):
 
     model: str = option("", "folder of an NLLB-200 or M2M-100 model that ct2-transformers-converter made")
     device: str = option("auto", "where the model runs; auto: on a GPU if there is one", choices=DEVICES)
-    compute_type: str = option("default", "number type of the model; default: that of its files", choices=COMPUTE_TYPES)
+    compute_type: str = option(
+        "default", "number type the model computes in; default: that of its files", choices=COMPUTE_TYPES
+    )
     beam_size: int = option(4, "width of the beam search; 1: greedy, the fastest", minimum=1)
     max_tokens: int = option(512, "maximum pieces of a sentence, and of its translation", minimum=4)
     batch_tokens: int = option(4096, "pieces per batch; memory grows with it", minimum=1)

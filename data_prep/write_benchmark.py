@@ -162,7 +162,7 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 class AskedOptions(registry.SplitOptions):
     """The held-out split, its source's files, and the folder the source is prepared in."""
 
-    split: str = option("test", "split whose queries are asked", choices=registry.SPLITS)
+    split: str = option("test", "split whose queries the benchmark asks", choices=registry.SPLITS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@
 Runs are in WORKDIR/CONFIGURATION-seedN.  Run the same command again to resume: finished runs are kept, an interrupted
 or killed one continues from its last checkpoint, and a benchmark that is new in --benchmarks is evaluated on the
 finished runs too.  --print_commands prints the commands of the runs that are not
-finished, one a line, for the tasks of a job array; the same command without it then writes the results.
+finished, one per line, for the tasks of a job array; the same command without it then writes the results.
 Writes WORKDIR/sweep.json, sweep.md, study.json and study.html.
 """
 
@@ -146,17 +146,19 @@ if __name__ == "__main__":
         "grid",
         "",
         "options that vary and their values, such as `batching=x-y,hybrid; mono_probability=0.25,0.5`; values of an"
-        " option that is a list are joined by +; configurations that do not differ are run once",
+        " option that is a list are joined by +; identical configurations are run once",
     )
     flags.DEFINE_integer("seeds", 3, "runs of each configuration, with the seeds 0, 1, ...", lower_bound=1)
     flags.DEFINE_list(
         "baseline",
         [],
-        "what each configuration is compared with, the same but for these options: `batching=x-x-mono`; options of one"
-        " baseline are joined by ;, several baselines by commas; `untrained`: the initial weights; empty: no tests",
+        "baselines, comma-separated; each configuration is compared with the one that differs only in these options,"
+        " such as `batching=x-x-mono` (several options joined by ;); `untrained`: the initial weights; empty: no tests",
     )
     flags.DEFINE_integer(
         "samples", 10_000, "draws of the bootstrap and of the randomisation test of each comparison", lower_bound=100
     )
-    flags.DEFINE_bool("print_commands", False, "print the commands of unfinished runs, one a line, and run none")
+    flags.DEFINE_bool(
+        "print_commands", False, "print the commands of unfinished runs, one per line, without running them"
+    )
     command.run_command(main, local=["workdir"])

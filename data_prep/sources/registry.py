@@ -86,7 +86,7 @@ class SourceOptions(Part):
         " positive=reply (only for pairs)",
     )
     language: str = option(
-        "", "language of every row in --input; empty: the column `language` says it (only for pairs)"
+        "", "language of every row in --input; empty: as the column `language` says (only for pairs)"
     )
     hub_split: str = option(
         "",

@@ -3,7 +3,7 @@
 INPUT_DIR holds one of
 
     nfL6.json                           [{"question", "answer", "nbestanswers"}, ...], the non-factoid ones of L6
-    yahoo_answers_title_answer.jsonl    ["title", "answer"] a line
+    yahoo_answers_title_answer.jsonl    ["title", "answer"] per line
 
 The passage is the best answer.  Other answers to a question may or may not answer it, so they are neither passages nor
 negatives; they are counted.  Rows with the same question share a group.

@@ -127,7 +127,7 @@ def _table(found: Mapping[str, Mapping]) -> list[str]:
         "## Every flag file",
         "",
         f"Files of `{FLAGFILES}`. *chunk* is the largest `--encode_chunk` that fits, 0 for all rows at once; *time* is",
-        "with everything overlapped, and with nothing.",
+        "given fully overlapped and not overlapped.",
         "",
         *_markdown(columns, rows),
     ]

@@ -16,7 +16,7 @@ class CompareConfig(Part):
 
     a: tuple = option((), "output folders of launch/eval.py, one for each training run of system A, comma-separated")
     b: tuple = option((), "output folders of system B; differences are A - B")
-    out: str = option("", "folder for compare.json, compare.tsv, compare.tex and, of --a and --b, compare.html")
+    out: str = option("", "folder for compare.json, compare.tsv, compare.tex and, for --a and --b, compare.html")
     metric: str = option(
         "map", "metric of the three settings, as named in results.json; rank distance is always compared too"
     )
@@ -33,7 +33,7 @@ class CompareConfig(Part):
     under_resourced: tuple = under_resourced_option()
     systems: tuple = option(
         (),
-        "two or more systems, compared pair by pair, in place of --a and --b: NAME:FOLDER for each run,"
+        "two or more systems, compared pair by pair, instead of --a and --b: NAME:FOLDER for each run,"
         " comma-separated, with one name for the runs of a system",
     )
 
@@ -41,4 +41,4 @@ class CompareConfig(Part):
         super().__post_init__()
         check_languages("under_resourced", self.under_resourced)
         if self.systems and (self.a or self.b):
-            raise InputError(f"--systems={','.join(self.systems)} stands in place of --a and --b: leave those out")
+            raise InputError(f"--systems={','.join(self.systems)} replaces --a and --b: leave them out")

@@ -15,7 +15,7 @@ class Devices(Part):
     compute_dtype: str = option("float32", "dtype of matrix products in the encoder", choices=DTYPES)
     mesh_data: int = option(
         0,
-        "devices over which texts are split (mesh axis `data`); 0: all, in training those that --mesh_fsdp leaves",
+        "devices over which texts are split (mesh axis `data`); 0: all; in training, those that --mesh_fsdp leaves",
         minimum=0,
     )
     compilation_cache_dir: str = option(
@@ -36,45 +36,48 @@ class MeshConfig(Devices):
 
 @dataclasses.dataclass(frozen=True)
 class MemoryConfig(Part):
-    """What memory and time an update takes; none of it changes what is learnt, but for rounding."""
+    """Memory and time of an update; apart from rounding, none of this changes what is learnt."""
 
     title: ClassVar[str] = "Memory and speed"
 
     encode_chunk: int = option(
-        0, "packed rows a device encodes at a time and re-encodes for the gradient; 0: all of its rows, once", minimum=0
+        0,
+        "packed rows a device encodes at a time, recomputed in the backward pass; 0: all rows at once, nothing"
+        " recomputed",
+        minimum=0,
     )
     loss_tile: int = option(
         0,
-        "passages whose scores are computed at a time, and again for their gradient; 0: all of them up to 2^26 scores"
-        " a device, tiles of 2^22 scores above that",
+        "passages scored at a time, recomputed in the backward pass; 0: all at once up to 2^26 scores per device,"
+        " otherwise tiles of 2^22 scores",
         minimum=0,
     )
     remat: str = option(
         "none",
-        "results of an encoder layer that are computed again for its gradient: none, dots (all but matrix products with"
-        " parameters) or full; a CPU needs --scan_layers for it",
+        "which activations of an encoder layer the backward pass recomputes: none, dots (all but matrix products with"
+        " parameters) or full (all); on CPU it needs --scan_layers",
         choices=REMATS,
     )
     attention: str = option(
         "auto",
-        "form of attention: xla; or splash, a kernel for TPU, or cudnn, one for GPU, which need less memory in long"
-        " rows; auto: splash on a TPU for rows of 512 tokens or more, else xla",
+        "attention kernel: xla; splash (TPU) or cudnn (GPU), which need less memory for long rows; auto: splash on a"
+        " TPU for rows of 512 tokens or more, otherwise xla",
         choices=ATTENTIONS,
     )
     scan_layers: bool | None = option(
-        None, "compile one encoder layer and loop over all; unset: on TPU and GPU, but not on CPU"
+        None, "compile one encoder layer and loop over all of them; unset: on TPU and GPU, not on CPU"
     )
     split_optimizer: bool = option(
-        True, "split optimizer state over all devices, even where they hold parameters whole (ZeRO-1)"
+        True, "split optimizer state over all devices, even if each holds all parameters (ZeRO-1)"
     )
     gradient_dtype: str = option(
         "bfloat16",
-        "dtype in which devices sum the gradients of layers' kernels with --compute_dtype=bfloat16; float32 moves twice"
-        " as many bytes of them; products add up in float32 either way",
+        "dtype in which the devices' gradients of the layers' weight matrices are summed with --compute_dtype=bfloat16;"
+        " float32 moves twice as many bytes; matrix products accumulate in float32 either way",
         choices=DTYPES,
     )
     profile_steps: str = option(
-        "", "FIRST:LAST, steps whose trace for TensorBoard and Perfetto is written to WORKDIR/profile, such as 5:8"
+        "", "FIRST:LAST, such as 5:8: write a trace of these steps, for TensorBoard and Perfetto, to WORKDIR/profile"
     )
 
     def __post_init__(self):

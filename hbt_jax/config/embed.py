@@ -17,7 +17,8 @@ class EmbedConfig(Embedding, Compression, SavedModel):
         "-", "texts: a .txt file, one per line; a .jsonl file, one object per line; - for standard input, one per line"
     )
     field: str = option(
-        "", "field of a JSON line that holds the text; empty: text; with --input=- it says that the lines are JSON"
+        "",
+        "field of a JSON line that holds the text; empty: text; with --input=-, it means that the lines are JSON",
     )
     output: str = option(
         "",
@@ -27,6 +28,6 @@ class EmbedConfig(Embedding, Compression, SavedModel):
     side: str = option("query", "side whose prefix and maximum length apply to all texts", choices=("query", "passage"))
     nearest: int = option(
         0,
-        "print for each text this many others with the highest scores, all embedded as --side; 0: none",
+        "for each text, print this many others with the highest scores, all embedded as --side; 0: none",
         minimum=0,
     )

@@ -19,18 +19,18 @@ from hbt_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class OtherSystem(Part):
-    """A system that is evaluated in place of a model of this package."""
+    """A system that is evaluated instead of a model of this package."""
 
-    title: ClassVar[str] = "Other systems, in place of --model"
+    title: ClassVar[str] = "Other systems, instead of --model"
 
     run: tuple = option((), "TREC runs of another system, one for each of --benchmarks, comma-separated")
     embeddings: tuple = option(
         (),
         "vectors of another system: QUERIES.npy,CANDIDATES.npy, float [texts, D], rows in the order of --write_texts,"
-        " or named by X.ids beside X.npy, one id a line; --normalize scales them to unit length",
+        " or named by X.ids beside X.npy, one id per line; --normalize scales them to unit length",
     )
     write_texts: bool = option(
-        False, "write the texts of --benchmarks into OUT, in the order of the rows of --embeddings, and end"
+        False, "write the texts of --benchmarks into OUT, in the row order that --embeddings expects, and exit"
     )
 
     def __post_init__(self):
@@ -69,9 +69,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
     language: str = option(
         "", "language of the texts of a BEIR folder or a data set of ir_datasets, where their files do not say it"
     )
-    miracl_languages: tuple = option(
-        (), "languages of miracl to evaluate, comma-separated; empty: all whose files are there"
-    )
+    miracl_languages: tuple = option((), "languages of miracl to evaluate, comma-separated; empty: all that have files")
     neuclir_queries: str = option(
         "own",
         "language of neuclir's queries: own, that of the documents; en, English, as in its cross-language tasks",
@@ -88,25 +86,25 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
     )
     measures: str = option(
         "",
-        'further measures by ir-measures, such as "nDCG@20 P@5 RBP(p=0.8) R@100", separated by spaces; grades count; a'
-        " measure without a cutoff takes long on large pools, RBP a millisecond a query and pool; needs the extra"
-        " `measures`",
+        'further measures by ir-measures, such as "nDCG@20 P@5 RBP(p=0.8) R@100", separated by spaces; grades'
+        " count; measures without a cutoff are slow on large pools, RBP takes a millisecond per query and pool; needs"
+        " the extra `measures`",
     )
     lexical_baseline: bool = option(
-        False, "rank by BM25 too, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
+        False, "also rank by BM25, into OUT/bm25, and show it beside the model; needs the extra `lexical`"
     )
     mteb_tasks: tuple = option(
         (),
-        "tasks of mteb to run in place of --benchmarks, comma-separated, such as STS22.v2; results also as mteb's JSON,"
+        "tasks of mteb to run instead of --benchmarks, comma-separated, such as STS22.v2; results also as mteb's JSON,"
         " into OUT/mteb/REVISION; needs the extra `mteb`",
     )
     fusion: tuple = option(
         (),
-        "rank by the model and BM25 together too, comma-separated: rrf, reciprocal rank fusion, into OUT/rrf; minmax,"
+        "also rank by the model and BM25 together, comma-separated: rrf, reciprocal rank fusion, into OUT/rrf; minmax,"
         " scores scaled to 0 ... 1 and added by --fusion_weight, into OUT/minmax; needs the extra `lexical`",
     )
     fusion_weight: float = option(
-        0.5, "weight of the model's scores in --fusion=minmax; that of BM25 is the rest", minimum=0.0, maximum=1.0
+        0.5, "weight of the model's scores in --fusion=minmax; BM25 has the rest", minimum=0.0, maximum=1.0
     )
     query_expansions: str = option(
         "",
@@ -123,12 +121,12 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
 
     query_bank: int = option(
         0,
-        "neighbours of query-bank normalisation: a candidate's score is lowered by --query_bank_weight times its mean"
-        " score with this many of the closest --language_texts in the query's language (CSLS, arXiv 1710.04087); needs"
-        " the language of every query; 0: none",
+        "number of neighbours of query-bank normalisation: a candidate's score is lowered by --query_bank_weight times"
+        " its mean score with this many of the closest --language_texts in the query's language (CSLS, arXiv"
+        " 1710.04087); needs the language of every query; 0: none",
         minimum=0,
     )
-    query_bank_weight: float = option(0.5, "weight of --query_bank; CSLS has one half", above=0.0)
+    query_bank_weight: float = option(0.5, "weight of --query_bank; CSLS uses 0.5", above=0.0)
     under_resourced: tuple = under_resourced_option()
 
     @property
@@ -183,7 +181,7 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
             raise InputError(f"{given} needs a model of this package; mteb itself runs others")
         for field in dataclasses.fields(self):
             if field.name not in _WITH_MTEB and getattr(self, field.name) != field.default:
-                raise InputError(f"{given} is not for --{field.name}: run them apart")
+                raise InputError(f"{given} cannot be combined with --{field.name}: use two commands")
 
     def _check_fusion(self) -> None:
         """Raises InputError for fusions that do not exist, or options that do not go with one."""
@@ -195,7 +193,9 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
             raise InputError(f"--fusion_weight={self.fusion_weight} needs --fusion=minmax")
         for name in ("run", "query_expansions", "query_bank"):
             if self.fusion and getattr(self, name):
-                raise InputError(f"{given} is not for --{name}: it needs embeddings of the queries as they are")
+                raise InputError(
+                    f"{given} cannot be combined with --{name}: fusion needs embeddings of the unmodified queries"
+                )
 
     def _check_other(self) -> None:
         """Raises InputError for options that another system cannot have."""
@@ -220,7 +220,9 @@ class EvalConfig(Embedding, Compression, Benchmarks, LanguageRemoval, OtherSyste
         for name in [*own, *([] if self.embeddings else ["normalize"])]:
             value = getattr(self, name)
             if value != getattr(EvalConfig, name):
-                raise InputError(f"--{name}={value} is not for {systems[0]}: it needs a model of this package")
+                raise InputError(
+                    f"--{name}={value} is not supported with {systems[0]}: only models of this package take it"
+                )
 
     @property
     def is_other(self) -> bool:

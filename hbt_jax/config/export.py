@@ -29,18 +29,18 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
     )
     dtype: str = option(
         "float32",
-        "precision of the weights that are written; the embeddings of bfloat16 differ in the third digit",
+        "dtype of the written weights; bfloat16 changes the embeddings in the third digit",
         choices=DTYPES,
     )
     onnx: bool = option(
-        False, "write OUT/onnx/model.onnx too, in float32, and compare it in ONNX Runtime; needs the extra `onnx`"
+        False, "also write OUT/onnx/model.onnx, in float32, and check it in ONNX Runtime; needs the extra `onnx`"
     )
     push: str = option(
         "",
-        "id OWNER/NAME on the Hugging Face hub to upload the folder to, once it is written; the login is that of"
-        " huggingface_hub (`hf auth login`, or HF_TOKEN)",
+        "id OWNER/NAME on the Hugging Face hub to upload the folder to, once it is written; uses your"
+        " huggingface_hub login (`hf auth login`, or HF_TOKEN)",
     )
-    push_dry_run: bool = option(False, "print what --push would upload, and contact nobody")
+    push_dry_run: bool = option(False, "print what --push would upload, without contacting the hub")
     push_private: bool = option(False, "make the repository private if --push has to create it")
     license: str = option(
         "unknown", "licence in the model card, as the hub writes it (apache-2.0, cc-by-4.0); unknown: none stated"
@@ -56,7 +56,9 @@ class ExportConfig(LanguageRemoval, Truncation, SavedModel):
         if self.push and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", self.push, re.ASCII):
             raise InputError(f"--push={self.push}: expected OWNER/NAME on the Hugging Face hub, such as acme/retriever")
         if self.onnx and self.dtype != "float32":
-            raise InputError(f"--onnx is written in float32, --dtype={self.dtype} is not: export them apart")
+            raise InputError(
+                f"--onnx always writes float32 and cannot be combined with --dtype={self.dtype}: run two exports"
+            )
         for name in ("push_dry_run", "push_private"):
             if getattr(self, name) and not self.push:
                 raise InputError(f"--{name} needs --push=OWNER/NAME")

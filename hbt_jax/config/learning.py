@@ -30,8 +30,8 @@ class PlanConfig(Part):
     )
     joint_languages: int = option(
         4,
-        "languages of joint batching in which each pair of a batch is shown, on either side; a batch has that many"
-        " times fewer different pairs, and every passage of a pair is a positive of its queries",
+        "with --batching=joint, how many languages each pair appears in, on both sides; a batch then holds that many"
+        " times fewer distinct pairs, and all passages of a pair are positives of its queries",
         minimum=2,
     )
     size_exponent: float = option(
@@ -39,8 +39,8 @@ class PlanConfig(Part):
     )
     train_fraction: float = option(
         1.0,
-        "share of each training store's pairs that is trained on; the seed decides which, and a smaller share is part"
-        " of a larger one",
+        "fraction of each training store's pairs to train on, drawn by --seed; smaller fractions are subsets of larger"
+        " ones",
         above=0.0,
         maximum=1.0,
     )
@@ -78,7 +78,7 @@ class TextConfig(Prefixes):
         minimum=MIN_MAX_LENGTH,
     )
     row_length: int = option(
-        0, "tokens of a packed row; 0: the larger of --query_length and --passage_length", minimum=0
+        0, "tokens per packed row; 0: the larger of --query_length and --passage_length", minimum=0
     )
     row_segments: int = option(0, "maximum number of texts in a packed row; 0: row length / 8, at least 1", minimum=0)
 
@@ -144,7 +144,7 @@ class ModelConfig(Pooling, InitialWeights):
     lora_layers: tuple = option((), "layers with adapters, such as 0-2 or 0-2,5; empty: all")
     lora_targets: tuple = option(
         ("query", "value"),
-        "products with adapters: query, key, value, attention_output, expand (feed-forward, in), contract (out)",
+        "weight matrices with adapters: query, key, value, attention_output, expand (feed-forward, in), contract (out)",
     )
 
     def __post_init__(self):
@@ -165,8 +165,8 @@ class LearningConfig(Part):
     temperature: float = option(0.02, "cosines are divided by this before the softmax", above=0.0)
     matryoshka_widths: tuple = option(
         (),
-        "widths of embeddings that are trained too, each with its weight, such as 256:1,64:0.5 (Matryoshka, arXiv"
-        " 2205.13147): the loss is the weighted mean over these and the whole width, of weight 1 unless it is listed",
+        "embedding widths to train as well, each with its weight, such as 256:1,64:0.5 (Matryoshka, arXiv"
+        " 2205.13147): the loss is the weighted mean over these and the full width, whose weight is 1 unless listed",
     )
     symmetric: bool = option(False, "add the loss of passages against queries, with equal weight")
     learning_rate: float = option(3e-5, "peak learning rate of AdamW", above=0.0)
@@ -174,7 +174,7 @@ class LearningConfig(Part):
         1e-2, "AdamW weight decay of matrices (none on biases and the scales of LayerNorm)", minimum=0.0
     )
     embedding_learning_rate: float = option(
-        0.0, "peak learning rate of the embedding tables and their LayerNorm; 0: that of --layer_decay", minimum=0.0
+        0.0, "peak learning rate of the embedding tables and their LayerNorm; 0: as --layer_decay says", minimum=0.0
     )
     layer_decay: float = option(
         1.0,
@@ -185,7 +185,7 @@ class LearningConfig(Part):
     )
     warmup_steps: int = option(0, "steps of linear warm-up from zero", minimum=0)
     warmup_ratio: float = option(
-        0.0, "length of the warm-up as a fraction of the run, in place of --warmup_steps", minimum=0.0, maximum=1.0
+        0.0, "length of the warm-up as a fraction of the run, instead of --warmup_steps", minimum=0.0, maximum=1.0
     )
     schedule: str = option(
         "linear", "learning rate after warm-up: linear or cosine to zero, or constant", choices=SCHEDULES
@@ -230,19 +230,19 @@ class TeachingConfig(Part):
     guide_model: str = option(
         "",
         "workdir, folder or hub id of a model that embeds the stores once, before training: in-batch negatives that it"
-        " finds closer to a query than the query's passage are masked (GISTEmbed, arXiv 2402.16829); empty: none",
+        " scores higher than the query's own passage are masked (GISTEmbed, arXiv 2402.16829); empty: none",
     )
     guide_margin: float = option(
         0.0, "a negative is masked if its guide score is above that of the positive plus this; may be negative"
     )
     distillation: str = option(
         "none",
-        "loss against the scores of a teacher in the stores, over each pair's passage and --negatives: kl (divergence),"
-        " or margin_mse (arXiv 2010.02666)",
+        "loss against the teacher's scores in the stores, over each pair's passage and --negatives: kl (divergence), or"
+        " margin_mse (arXiv 2010.02666)",
         choices=("none", KL, MARGIN_MSE),
     )
     distillation_weight: float = option(
-        0.5, "weight of --distillation; the loss of the batch has the rest", above=0.0, maximum=1.0
+        0.5, "weight of --distillation; the contrastive loss has the rest", above=0.0, maximum=1.0
     )
     teacher_temperature: float = option(1.0, "a teacher's scores are divided by this", above=0.0)
 

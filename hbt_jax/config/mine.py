@@ -18,7 +18,7 @@ class MineConfig(Embedding, SavedModel):
         (), "stores written by data_prep/build_store.py, comma-separated; each is searched for its own pairs"
     )
     out: str = option("", "folder for the stores with negatives, each under the name of its folder")
-    per_pair: int = option(8, "most negatives of a pair", minimum=1)
+    per_pair: int = option(8, "maximum number of negatives per pair", minimum=1)
     first_rank: int = option(
         1, "first rank of a negative, counted among the items that do not answer the query", minimum=1
     )
@@ -34,22 +34,22 @@ class MineConfig(Embedding, SavedModel):
     )
     negative_languages: str = option(
         "any",
-        "texts that are searched: same, in the language of the query; other, in all others; any, in all",
+        "languages to search: same (the query's), other (all except the query's) or any",
         choices=("same", "other", "any"),
     )
     query_languages: tuple = option(
-        (), "languages of the queries that search, comma-separated; empty: all that a query exists in"
+        (), "languages of the queries to search with, comma-separated; empty: all that a query exists in"
     )
     take: str = option(
         "top",
-        "which of the items in the range of ranks are taken: top, the best; random, drawn by --seed",
+        "how negatives are chosen within the range of ranks: top (highest-scored) or random (by --seed)",
         choices=("top", "random"),
     )
     seed: int = option(0, "seed of --take=random", minimum=0, maximum=2**31 - 1)
-    keep_negatives: bool = option(False, "keep the negatives that a store has, before those that are found")
+    keep_negatives: bool = option(False, "keep the negatives that a store already has, ahead of those found")
     cross_encoder: str = option(
         "",
-        "folder or hub id of a cross-encoder of sentence-transformers whose scores the margins apply to, and which are"
+        "folder or hub id of a cross-encoder of sentence-transformers; the margins apply to its scores, which are also"
         " written as the teacher's; empty: the margins apply to the scores of --model",
     )
     cross_encoder_batch: int = option(32, "pairs of texts that --cross_encoder scores at a time", minimum=1)

@@ -35,7 +35,7 @@ class Pooling(Part):
 
     pooling: str = option(
         OF_MODEL,
-        "how token vectors become one: mean over the text, or cls, its first token; `model`: as in training, or as the"
+        "how token vectors become one: mean over the text, or cls (its first token); `model`: as in training, or as the"
         " model's files say; mean if there is neither",
         choices=(OF_MODEL, *POOLINGS),
     )
@@ -52,11 +52,12 @@ class Benchmarks(Part):
 
     title: ClassVar[str] = "Benchmarks"
 
-    benchmarks: tuple = option((), "benchmarks to evaluate, in training after the last step, comma-separated")
+    benchmarks: tuple = option((), "benchmarks to evaluate, comma-separated; in training, after the last step")
     data_dir: str = option("", "folder that holds one folder per benchmark")
     layer_probe: int = option(
         0,
-        "evenly chosen items whose queries are compared across languages after every layer (arXiv 2506.15415); 0: none",
+        "number of evenly spaced items whose queries are compared across languages after every layer (arXiv"
+        " 2506.15415); 0: none",
         minimum=0,
     )
 
@@ -74,8 +75,8 @@ class SavedModel(Part):
 
     model: str = option(
         "",
-        "workdir of a run, which may be gs://BUCKET/FOLDER, or folder or hub id of an encoder in Hugging Face's layout;"
-        " launch/eval.py: or st:FOLDER, of any model of sentence-transformers, which then embeds",
+        "workdir of a run (may be gs://BUCKET/FOLDER), or folder or hub id of an encoder in Hugging Face's layout;"
+        " launch/eval.py also takes st:FOLDER, any model that sentence-transformers can run",
         remote="gs",
     )
     checkpoint: str = option(
@@ -121,8 +122,8 @@ class Compression(Truncation):
 
     quantization: str = option(
         WHOLE,
-        "how embeddings are stored: int8, with a scale for each text; binary, a bit for each number, compared by how"
-        " many bits agree; none: float32",
+        "how embeddings are stored: int8, with one scale per text; binary, one bit per dimension, compared by the"
+        " number of equal bits; none: float32",
         choices=QUANTIZATIONS,
     )
 
@@ -135,14 +136,14 @@ class LanguageRemoval(Part):
 
     remove_language_directions: int = option(
         0,
-        "directions projected out of all embeddings: those in which the means of languages vary most (LSAR, arXiv"
-        " 2401.05792), at most the number of languages less one; 0: none",
+        "number of directions to project out of all embeddings: those in which the means of languages vary most (LSAR,"
+        " arXiv 2401.05792); at most the number of languages minus one; 0: none",
         minimum=0,
     )
     language_texts: str = option(
         "",
-        "folder of texts by language, not of a benchmark, for flags that need it: LANGUAGE.txt or LANGUAGE.txt.gz, one"
-        " text a line",
+        "folder of texts by language (not a benchmark's) for flags that need them: LANGUAGE.txt or LANGUAGE.txt.gz, one"
+        " text per line",
     )
 
     @property
@@ -164,7 +165,7 @@ def under_resourced_option() -> Any:
     return option(
         UNDER_RESOURCED,
         "codes of the languages that robustness and the report set apart as under-resourced, comma-separated; the"
-        " default are the five that XM3600 chose for that reason",
+        " default is the five that XM3600 chose as under-resourced",
     )
 
 

@@ -21,11 +21,11 @@ class RunConfig(Part):
     workdir: str = option(
         "", "folder of this run: configuration, checkpoints, metrics and evaluation; or gs://BUCKET/FOLDER", remote="gs"
     )
-    steps: int = option(1000, "updates to apply in all", minimum=1)
+    steps: int = option(1000, "total number of updates", minimum=1)
     epochs: float = option(
         0.0,
-        "length of the run in epochs, each as many pairs as all stores have, rounded up to whole steps, in place of"
-        " --steps; 0: --steps",
+        "train for this many epochs instead of --steps; an epoch is as many pairs as all stores hold; rounded up to"
+        " whole steps; 0: use --steps",
         minimum=0.0,
     )
     seed: int = option(0, "seed of the batch plan, the initial weights and dropout", minimum=0, maximum=2**31 - 1)
@@ -35,7 +35,7 @@ class RunConfig(Part):
         "where metrics go besides metrics.jsonl and TensorBoard: wandb (Weights & Biases), mlflow; each needs the extra"
         " of its name and is set up by its own environment variables",
     )
-    project: str = option("hbt_jax", "project, or experiment, under which --trackers list the run")
+    project: str = option("hbt_jax", "project (or, in mlflow, experiment) under which --trackers list the run")
     store_cache: str = option(
         "",
         "folder on this machine into which stores at gs://BUCKET/FOLDER are copied once; empty: hbt_jax/stores in"
@@ -64,10 +64,10 @@ class ValidationConfig(Part):
         remote=True,
     )
     validation_batches: int = option(
-        8, "batches of one validation, always the same, divided equally among the kinds of batches", minimum=1
+        8, "batches per validation, the same ones every time, divided equally among the kinds of batches", minimum=1
     )
     evaluate_every: int = option(
-        0, "steps between two evaluations on --dev_benchmarks, and one after the last step; 0: none", minimum=0
+        0, "steps between two evaluations on --dev_benchmarks; one more follows the last step; 0: none", minimum=0
     )
     dev_benchmarks: tuple = option(
         (),
@@ -84,7 +84,7 @@ class ValidationConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointConfig(Part):
-    """When the state is saved, and whether it is resumed from."""
+    """When checkpoints are saved, and whether a run resumes from them."""
 
     title: ClassVar[str] = "Checkpoints"
 
@@ -96,7 +96,9 @@ class CheckpointConfig(Part):
     save_every: int = option(0, "steps between two checkpoints; 0: only --save_minutes counts", minimum=0)
     save_minutes: float = option(15.0, "minutes between two checkpoints; the last step is always saved", above=0.0)
     keep_checkpoints: int = option(
-        2, "newest checkpoints that are kept; if the newest is damaged, a run resumes from the one before", minimum=1
+        2,
+        "how many of the newest checkpoints are kept; if the newest is damaged, a run resumes from the one before",
+        minimum=1,
     )
 
 
@@ -107,8 +109,8 @@ class PreparationConfig(Part):
     title: ClassVar[str] = "Preparation"
 
     prepare: str = option("", "source whose stores, tokenizer and benchmark are built first if missing (facts)")
-    prepared_dir: str = option("runs/data", "folder of what --prepare builds")
-    vocabulary: int = option(28000, "pieces of the tokenizer that --prepare trains", minimum=400)
+    prepared_dir: str = option("runs/data", "folder for what --prepare builds")
+    vocabulary: int = option(28000, "vocabulary size of the tokenizer that --prepare trains", minimum=400)
 
 
 @dataclasses.dataclass(frozen=True)

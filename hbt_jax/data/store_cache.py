@@ -1,4 +1,4 @@
-"""Copies stores at gs://BUCKET/FOLDER once to a local folder, checks them meanwhile, and maps them from there.
+"""Copies stores at gs://BUCKET/FOLDER once to a local folder, verifies them while copying, and maps them from there.
 
     CACHE/NAME-SPLIT-FINGERPRINT-MANIFEST/          a complete copy, named by the first digits of the fingerprint and of
                                                     the manifest's digest, so that other data has another folder

@@ -30,7 +30,8 @@ def read_benchmarks(config: EvalConfig, reserved: Sequence[str]) -> list[Benchma
       reserved: names of folders in OUT that hold other results, which no benchmark may have.
 
     Raises:
-      InputError: a benchmark cannot be read, two have one name, or an option is not for one of them.
+      InputError: a benchmark cannot be read, two share a name, or an option is not supported by one
+        of them.
     """
     check_measures(config.measures)
     options = {

@@ -70,8 +70,8 @@ class TextInput:
             suffix = _JSON_LINES if field else _LINES
         elif suffix not in (_LINES, _JSON_LINES):
             raise InputError(
-                f"--input={path}: expected a .txt file with one text a line, a .jsonl file with one JSON object a line,"
-                " or - for standard input; rename or convert the file"
+                f"--input={path}: expected a .txt file with one text per line, a .jsonl file with one JSON object per"
+                " line, or - for standard input; rename or convert the file"
             )
         elif not os.path.exists(path):
             raise InputError(f"--input={path}: no such file")
@@ -133,7 +133,7 @@ class TextInput:
         try:
             fields = json_text.parsed(line, lambda pairs: _object(place, pairs))
         except json_text.NotJson as error:
-            raise InputError(f"{place}: not JSON ({error}): expected one object a line, with a text") from error
+            raise InputError(f"{place}: not JSON ({error}): expected one object per line, with a text") from error
         if not isinstance(fields, dict):
             raise InputError(f"{place}: found {_shown(fields)}: expected a JSON object with the field {self.field!r}")
         if self.field not in fields:

@@ -154,7 +154,7 @@ def _summary(config: EmbedConfig, model: Model, seen: _Seen, truncated: int) -> 
         left_out = "; left out of --nearest" if config.nearest else ""
         lines.append(f"{seen.empty:,} of them empty: embedded as prefix and special tokens alone{left_out}")
     if config.output:
-        without = "; ids are not in it, rows are in the order of the input: .parquet keeps them"
+        without = "; it holds no ids; rows follow the input; write .parquet to keep ids"
         width = model.encoder.embedding_width
         kind, numbers = {INT8: (INT8, width), BINARY: ("uint8", -(-width // 8)), WHOLE: ("float32", width)}[
             config.quantization

@@ -6,7 +6,7 @@ from hbt_jax.errors import InputError
 
 
 def described(folder: Path, place: str) -> list[str]:
-    """What would be uploaded, one line a file."""
+    """What would be uploaded, one line per file."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [f"  {path.relative_to(folder).as_posix()}  {path.stat().st_size:,} bytes" for path in files]
     return [f"would upload {len(files)} files of {folder} to https://huggingface.co/{place}:", *lines]

@@ -25,7 +25,7 @@ _PEAK_BFLOAT16 = {  # dense operations a second of one device as JAX names it, f
 
 
 def peak_flops(device_kind: str, compute_dtype: str) -> float | None:
-    """Operations a second of one device at its best; None if unknown: nothing is guessed."""
+    """Peak operations per second of one device; None if unknown."""
     return _PEAK_BFLOAT16.get(device_kind) if compute_dtype == "bfloat16" else None
 
 

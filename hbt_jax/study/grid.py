@@ -153,7 +153,9 @@ def parse_baseline(text: str) -> dict[str, Any] | str:
     axes = parse_grid(text, "baseline")
     several = [name for name, values in axes.items() if len(values) > 1]
     if several or not axes:
-        raise InputError(f"--baseline={text}: expected `{UNTRAINED}` or one value an option, such as batching=x-x-mono")
+        raise InputError(
+            f"--baseline={text}: expected `{UNTRAINED}` or one value per option, such as batching=x-x-mono"
+        )
     return {name: values[0] for name, values in axes.items()}
 
 

@@ -350,7 +350,7 @@ def test_values_by_query_that_are_missing_or_damaged(pair):
         (lambda lines: [*lines[:4], "1" * 5000, *lines[5:]], r"gz:5: not JSON \(a whole number has 5,000 digits"),
         (lambda lines: [*lines[:4], lines[4][:-1] + ', "id": "q"}', *lines[5:]], r'gz:5: not JSON \(the name "id" '),
         (lambda lines: [re.sub(r'"map": [\d.]+', f'"map": {10**400}', lines[0]), *lines[1:]], r"where a number is exp"),
-        (lambda lines: [*lines[:4], "[]", *lines[5:]], r"per_query.jsonl.gz:5: expected one JSON object a line"),
+        (lambda lines: [*lines[:4], "[]", *lines[5:]], r"per_query.jsonl.gz:5: expected one JSON object per line"),
         (lambda lines: [*lines[:-1]], r"gz: 57 queries, but results.json beside it counts 58"),
         (lambda lines: [*lines, lines[0]], r"gz:59: but results.json beside it counts only 58 queries"),
         (lambda lines: [lines[1], *lines[1:]], r"query id .* occurs twice; evaluate again"),

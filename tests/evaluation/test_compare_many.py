@@ -97,7 +97,7 @@ def test_what_is_wrong_is_named(folders):
         with pytest.raises(InputError) as caught:
             compare_many(CompareConfig(systems=systems, **QUICK))
         assert message in str(caught.value)
-    with pytest.raises(InputError, match="stands in place of --a and --b: leave those out"):
+    with pytest.raises(InputError, match="replaces --a and --b: leave them out"):
         CompareConfig(a=("a",), systems=("b:c",))
     with pytest.raises(InputError, match="--metric=mapp: made is left out: not all of its results have mapp"):
         compare_many(CompareConfig(systems=(f"a:{one}", f"b:{folders['alike']}"), metric="mapp", **QUICK))

@@ -57,8 +57,11 @@ def test_rankings_and_tables(evaluate, vectors, small_embeddings, benchmark, tmp
         ({"fusion": ("sum",)}, "--fusion=sum: expected one or both of rrf, minmax"),
         ({"fusion": ("rrf", "rrf")}, "--fusion=rrf,rrf: expected one or both of"),
         ({"fusion_weight": 0.2, "fusion": ("rrf",)}, "--fusion_weight=0.2 needs --fusion=minmax"),
-        ({"fusion": ("rrf",), "run": ("a",), "benchmarks": ("x",)}, "--fusion=rrf is not for --run"),
-        ({"fusion": ("rrf",), "query_expansions": "x"}, "--fusion=rrf is not for --query_expansions"),
+        (
+            {"fusion": ("rrf",), "run": ("a",), "benchmarks": ("x",)},
+            "--fusion=rrf cannot be combined with --run: fusion needs",
+        ),
+        ({"fusion": ("rrf",), "query_expansions": "x"}, "--fusion=rrf cannot be combined with --query_expansions"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):

@@ -244,11 +244,11 @@ def test_it_says_when_ids_are_not_written(folder, tmp_path, capsys):
     path.write_text('{"id": "a", "text": "Nil"}\n{"id": "b", "text": "nil"}\n')
     run(folder, input=path, output=tmp_path / "out.npy")
     assert (
-        "out.npy: float32 [2, 16], one row per text; ids are not in it, rows are in the order of"
+        "out.npy: float32 [2, 16], one row per text; it holds no ids; rows follow the input; write .parquet to keep ids"
         in capsys.readouterr().out
     )
     run(folder, input=path, output=tmp_path / "out.parquet")
-    assert "ids are not in it" not in capsys.readouterr().out
+    assert "it holds no ids" not in capsys.readouterr().out
 
 
 def test_vectors_that_are_not_finite_are_not_written(folder, lines, tmp_path, monkeypatch):

@@ -487,7 +487,7 @@ def test_a_dry_run_contacts_nobody(sources, tmp_path, monkeypatch, capsys):
         ({"dtype": "float8"}, "--dtype"),
         (
             {"dtype": "bfloat16", "onnx": True},
-            "--onnx is written in float32, --dtype=bfloat16 is not: export them apart",
+            "--onnx always writes float32 and cannot be combined with --dtype=bfloat16: run two exports",
         ),
     ],
 )

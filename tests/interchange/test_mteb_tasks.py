@@ -71,10 +71,10 @@ def test_what_is_wrong_is_named(config, made, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="--mteb_tasks=NoSuchTask9: mteb has no such task"):
         mteb_tasks.run_tasks(unknown, GO_ON)
     for options, message in (
-        ({"benchmarks": ("facts",)}, "--mteb_tasks=x is not for --benchmarks: run them apart"),
-        ({"truncate_dim": 8}, "--mteb_tasks=x is not for --truncate_dim: run them apart"),
-        ({"quantization": "int8"}, "--mteb_tasks=x is not for --quantization: run them apart"),
-        ({"layer_probe": 4}, "--mteb_tasks=x is not for --layer_probe: run them apart"),
+        ({"benchmarks": ("facts",)}, "--mteb_tasks=x cannot be combined with --benchmarks: use two commands"),
+        ({"truncate_dim": 8}, "--mteb_tasks=x cannot be combined with --truncate_dim: use two commands"),
+        ({"quantization": "int8"}, "--mteb_tasks=x cannot be combined with --quantization: use two commands"),
+        ({"layer_probe": 4}, "--mteb_tasks=x cannot be combined with --layer_probe: use two commands"),
         ({"model": "st:m"}, "--mteb_tasks=x needs a model of this package"),
     ):
         with pytest.raises(InputError, match=message):

@@ -1,7 +1,7 @@
 """BEIR's layout (Thakur et al. 2021, arXiv 2104.08663), found by its files, in one language or several.
 
-    corpus.jsonl      {"_id", "title", "text"} a line, or corpus.jsonl.gz
-    queries.jsonl     {"_id", "text"} a line
+    corpus.jsonl      {"_id", "title", "text"} per line, or corpus.jsonl.gz
+    queries.jsonl     {"_id", "text"} per line
     qrels/SPLIT.tsv   query-id, corpus-id and score, separated by tabs; the first line is a header with these names
 
 The text of a candidate is its title, a space and its text; if the title is empty, the text alone.  The language of a

@@ -2,7 +2,7 @@
 
     DATA_DIR/belebele/data/LANG.jsonl   or LANG.jsonl.gz; LANG is a FLORES-200 code, see languages.BELEBELE
 
-The files are those of https://huggingface.co/datasets/facebook/belebele: one question a line, with the fields `link`,
+The files are those of https://huggingface.co/datasets/facebook/belebele: one question per line, with the fields `link`,
 `question_number`, `question`, `flores_passage` and `dialect`, which is LANG; the other fields are ignored.
 
 - A candidate is one passage in one language: id "LINK:CODE", item LINK.  Questions about one passage repeat it.

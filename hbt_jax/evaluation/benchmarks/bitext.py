@@ -1,6 +1,6 @@
 """Bitext: find the translation of a sentence, in files whose line n translates line n of the others.
 
-    DATA_DIR/bitext/LANG.txt                  one file a language, all with the same number of lines
+    DATA_DIR/bitext/LANG.txt                  one file per language, all with the same number of lines
     DATA_DIR/bitext/tatoeba.XXX-eng.XXX       or pairs of files, as LASER publishes Tatoeba (Artetxe and Schwenk 2019,
     DATA_DIR/bitext/tatoeba.XXX-eng.eng       arXiv 1812.10464); XXX is ISO 639-3, see languages.TATOEBA
 
@@ -41,7 +41,7 @@ from hbt_jax.evaluation.reading.text_lines import check_text, read_lines
 from hbt_jax.languages import TATOEBA, by_language, same_language
 
 LAYOUT = (
-    "a bitext folder holds LANG.txt, one file a language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
+    "a bitext folder holds LANG.txt, one file per language, or the pairs tatoeba.XXX-eng.XXX and tatoeba.XXX-eng.eng"
     " (hbt_jax/evaluation/benchmarks/bitext.py)"
 )
 _AS_PUBLISHED = "only the translation on its own line is correct, as in published accuracies"

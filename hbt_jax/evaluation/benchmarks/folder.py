@@ -1,6 +1,6 @@
 """The three-file benchmark layout, for `facts` and for your own data.
 
-    queries.jsonl     {"id": "currency/FR:de", "item": "currency/FR", "language": "de", "text": "..."}   one a line
+    queries.jsonl     {"id": "currency/FR:de", "item": "currency/FR", "language": "de", "text": "..."}   one per line
     candidates.jsonl  the same fields
     qrels.trec        QUERY_ID 0 CANDIDATE_ID GRADE        relevant where GRADE is above 0
 

@@ -4,7 +4,7 @@ DATA_DIR/miracl/ holds the two official repositories of the Hugging Face hub in 
 
     miracl-v1.0-LANG/topics/topics.miracl-v1.0-LANG-dev.tsv    miracl/miracl: QID, tab, query
     miracl-v1.0-LANG/qrels/qrels.miracl-v1.0-LANG-dev.tsv      miracl/miracl: QID Q0 DOCID GRADE
-    miracl-corpus-v1.0-LANG/docs-N.jsonl.gz                    miracl/miracl-corpus: {"docid", "title", "text"} a line
+    miracl-corpus-v1.0-LANG/docs-N.jsonl.gz                    miracl/miracl-corpus: {"docid", "title", "text"} per line
 
 - The text of a passage is its title, a space and its text; if the title is empty, the text alone.
 - Ids are unique within a language but not across languages; a docid is ARTICLE#PASSAGE.

@@ -1,7 +1,7 @@
 """MKQA (Longpre et al. 2021, arXiv 2007.15207) as retrieval: find the short answer to a question in 26 languages.
 
     DATA_DIR/mkqa/mkqa.jsonl   or mkqa.jsonl.gz, of https://github.com/apple/ml-mkqa: {"example_id", "queries":
-                               {LANG: text}, "answers": {LANG: [{"type", "text"}]}} a line
+                               {LANG: text}, "answers": {LANG: [{"type", "text"}]}} per line
 
 - A candidate is one answer text in one language: id "CODE:aN", numbered in the order of the file.  Answers that are the
   same are one candidate, which is relevant to all their questions; aliases are not used.

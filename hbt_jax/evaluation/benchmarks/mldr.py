@@ -2,8 +2,8 @@
 
 DATA_DIR/mldr/ holds https://huggingface.co/datasets/Shitao/MLDR, with all or some languages:
 
-    mldr-v1.0-LANG/test.jsonl.gz     {"query_id", "query", "positive_passages": [{"docid"}]} a line
-    mldr-v1.0-LANG/corpus.jsonl.gz   {"docid", "text"} a line
+    mldr-v1.0-LANG/test.jsonl.gz     {"query_id", "query", "positive_passages": [{"docid"}]} per line
+    mldr-v1.0-LANG/corpus.jsonl.gz   {"docid", "text"} per line
 
 Documents are judged in the query's language only; what is not positive counts as not relevant.
 """

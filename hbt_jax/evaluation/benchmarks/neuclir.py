@@ -1,6 +1,6 @@
 """NeuCLIR 1 (Lawrie et al. 2023, arXiv 2304.12367): find news in Persian, Russian and Chinese, each by its queries.
 
-    data/LANG-00000-of-00001.jsonl.gz   of neuclir/neuclir1 on the hub: {"id", "title", "text"} a line; fas, rus, zho
+    data/LANG-00000-of-00001.jsonl.gz   of neuclir/neuclir1 on the hub: {"id", "title", "text"} per line; fas, rus, zho
     *topics*.jsonl                      {"topic_id", "topics": [{"lang", "source", "topic_title", "topic_description"}]}
     *qrels*                             TOPIC LANG DOCID GRADE; both as trec.nist.gov/data/neuclir has them
 

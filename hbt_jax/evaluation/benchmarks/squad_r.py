@@ -57,7 +57,7 @@ def read(path: str, name: str, candidate_text: str = "sentence", official: bool 
     """Reads the folder `path` as the benchmark `name`.
 
     Args:
-      path: folder with one file a language.
+      path: folder with one file per language.
       name: if official, a key of PUBLISHED, which has the languages and the counts that they must have.
       candidate_text: one of CANDIDATE_TEXTS.
       official: False: any files in this layout, such as a held-out part of them.

@@ -86,7 +86,7 @@ def _texts(file: str) -> tuple[BenchmarkTexts, Counter]:
         picture = json_object(place, line, f"{_KEY} and the captions of each language")
         key = _picture_key(place, picture)
         if key in first_place:
-            raise InputError(f"{place}: duplicate picture {key!r}, first at {first_place[key]}: one line a picture")
+            raise InputError(f"{place}: duplicate picture {key!r}, first at {first_place[key]}: one line per picture")
         first_place[key], before = place, len(ids)
         for code, captions in _captions(place, picture):
             pictures_with[code] += bool(captions)

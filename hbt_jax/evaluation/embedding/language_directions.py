@@ -13,7 +13,7 @@ from hbt_jax.evaluation.reading.text_lines import read_lines
 from hbt_jax.models.model import Model
 from hbt_jax.models.projection import top_directions, without_directions
 
-_EXPECTED = "expected LANGUAGE.txt or LANGUAGE.txt.gz, one text a line, for at least two languages"
+_EXPECTED = "expected LANGUAGE.txt or LANGUAGE.txt.gz, one text per line, for at least two languages"
 _MOST_TEXTS = 2_000  # of a language: its mean is known well enough
 _TEXTS_PER_DEVICE = 256
 

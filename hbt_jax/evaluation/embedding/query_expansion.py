@@ -1,6 +1,6 @@
 """Query expansion: texts added to each query that were made beforehand, say by a language model (arXiv 2511.19325).
 
-    FILE.jsonl    {"id": QUERY_ID, "texts": ["...", "..."]}   one a line; other fields are ignored
+    FILE.jsonl    {"id": QUERY_ID, "texts": ["...", "..."]}   one per line; other fields are ignored
 
 One file serves all benchmarks of an evaluation.  Queries without a line are ranked as they are, and counted.
 
@@ -21,7 +21,7 @@ from hbt_jax.evaluation.benchmarks.benchmark import Benchmark
 from hbt_jax.evaluation.embedding.embed import Embedder
 from hbt_jax.evaluation.reading.text_lines import check_text, json_object, read_lines, shown
 
-_LAYOUT = 'expected one {"id": QUERY_ID, "texts": ["...", ...]} a line'
+_LAYOUT = 'expected one {"id": QUERY_ID, "texts": ["...", ...]} per line'
 
 Expansions = Mapping[int, Sequence[str]]  # index of a query -> its texts, in ascending order of the indexes
 
@@ -41,7 +41,7 @@ def read_expansions(path: str, benchmarks: Sequence[Benchmark]) -> dict[str, Exp
             continue
         id_, texts = _parse(where, line)
         if id_ in first_place:
-            raise InputError(f"{where}: duplicate id {id_!r}, first at {first_place[id_]}: expected one line a query")
+            raise InputError(f"{where}: duplicate id {id_!r}, first at {first_place[id_]}: expected one line per query")
         first_place[id_] = where
         holders = [name for name, queries in place.items() if id_ in queries]
         if not holders:

@@ -1,6 +1,6 @@
 """Writes the texts of a benchmark for systems outside this package: --write_texts, and the ids beside vectors.
 
-    OUT/NAME/queries.jsonl      {"id", "item", "language", "text"}, one a line
+    OUT/NAME/queries.jsonl      {"id", "item", "language", "text"}, one per line
     OUT/NAME/candidates.jsonl   the same fields
     OUT/NAME/qrels.trec         QUERY_ID 0 CANDIDATE_ID GRADE
 

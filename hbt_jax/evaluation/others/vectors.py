@@ -1,7 +1,7 @@
 """Evaluates vectors that any system has made: `--embeddings=QUERIES.npy,CANDIDATES.npy`.
 
 Each file is a numeric array [texts, D].  Its rows stand in the order of the benchmark's texts, which --write_texts
-writes; or X.ids beside X.npy names the id of each row, one a line, and the rows may stand in any order.
+writes; or X.ids beside X.npy names the id of each row, one per line, and the rows may stand in any order.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Questions and paragraphs in the layout of SQuAD, one file a language: LANG.json.
+"""Questions and paragraphs in the layout of SQuAD, one file per language: LANG.json.
 
     {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text", "answer_start"}]}],
                                         "sentence_breaks": [[start, end], ...], "sentences": [...]}]}]}

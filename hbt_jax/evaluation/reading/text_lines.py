@@ -78,7 +78,7 @@ def json_object(place: str, line: str, fields: str) -> dict:
     try:
         content = json_text.parsed(line, lambda pairs: _object(place, pairs))
     except json_text.NotJson as error:
-        raise InputError(f"{place}: not JSON ({error}): expected one object a line") from error
+        raise InputError(f"{place}: not JSON ({error}): expected one object per line") from error
     if not isinstance(content, dict):
         raise InputError(f"{place}: expected a JSON object with {fields}, got {type(content).__name__}")
     return content

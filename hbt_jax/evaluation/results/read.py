@@ -182,7 +182,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
             for number, text in enumerate(file, 1):
                 line = _DECODER.decode(text)
                 if not isinstance(line, dict):
-                    raise InputError(f"{path}:{number}: expected one JSON object a line; {AGAIN}")
+                    raise InputError(f"{path}:{number}: expected one JSON object per line; {AGAIN}")
                 yield number, line
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged or cut off after line {number} ({error}); {AGAIN}") from error

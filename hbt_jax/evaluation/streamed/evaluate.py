@@ -43,7 +43,7 @@ class StreamedEvaluator:
         self.benchmark = benchmark
 
     def prepare(self, context: EvaluationContext) -> None:
-        """Reads every passage once, which is checked and noted, see `take_inventory`, and counts copies."""
+        """Reads and checks every passage once (see `take_inventory`) and counts copies."""
         self._context, processes = context, context.processes
         folder = str(context.out / self.benchmark.name / KEPT / INVENTORY)
         shown = processes.index == 0

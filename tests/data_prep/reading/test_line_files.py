@@ -1,4 +1,4 @@
-"""Files of one row a line: what is no text, no table or a damaged archive is named."""
+"""Files of one row per line: what is no text, no table or a damaged archive is named."""
 
 import bz2
 import gzip

@@ -120,7 +120,7 @@ GOOD = row(BOOK, 1, "eng_Latn")
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", r"not JSON \(.*\): expected one object a line"),
+        ("nonsense", r"not JSON \(.*\): expected one object per line"),
         ("[1]", "expected a JSON object with a question and its passage, got list"),
         *(
             ({key: value for key, value in GOOD.items() if key != name}, f"missing field '{name}': expected a string")

@@ -84,8 +84,8 @@ def change(rows, index, **fields):
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [
-        ({"queries": '{"id": 1\n'}, r"queries.jsonl:1: not JSON \(.*\): expected one object a line"),
-        ({"queries": "[" * 100_000}, r"queries.jsonl:1: not JSON \(brackets .* deep.*\): expected one object a line"),
+        ({"queries": '{"id": 1\n'}, r"queries.jsonl:1: not JSON \(.*\): expected one object per line"),
+        ({"queries": "[" * 100_000}, r"queries.jsonl:1: not JSON \(brackets .* deep.*\): expected one object per line"),
         ({"queries": '{"id": ' + "9" * 5000 + "}"}, r"queries.jsonl:1: not JSON \(a whole number has 5,000 digits"),
         ({"queries": "[1]\n"}, r"queries.jsonl:1: expected a JSON object with id, language and text, got list"),
         (

@@ -163,7 +163,7 @@ ROW = '{"docid": "7#7", "title": "t", "text": "x"}\n'
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"docid": "1#1"\n', r"docs-0.jsonl.gz:2: not JSON \(.*\): expected one object a line"),
+        ('{"docid": "1#1"\n', r"docs-0.jsonl.gz:2: not JSON \(.*\): expected one object per line"),
         ("[1]\n", r"docs-0.jsonl.gz:2: expected a JSON object with the fields of a passage, got list"),
         ('{"docid": "1#1", "title": "t"}\n', r"docs-0.jsonl.gz:2: missing field 'text': a line has docid, title, text"),
         (

@@ -188,7 +188,7 @@ def test_a_file_of_the_published_size_must_have_the_published_numbers(read, monk
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lines(TWO) + '{"image/key": \n', r"captions.jsonl:3: not JSON \(.*\): expected one object a line"),
+        (lines(TWO) + '{"image/key": \n', r"captions.jsonl:3: not JSON \(.*\): expected one object per line"),
         (lines(TWO) + "[]\n", r"captions.jsonl:3: expected a JSON object with image/key and the captions of each lan"),
         ('{"en": {"caption": ["x"]}}\n', r"captions.jsonl:1: missing field 'image/key': expected the name"),
         ('{"image/key": null, "en": {"caption": ["x"]}}\n', r"captions.jsonl:1: image/key is null: expected a string"),
@@ -196,7 +196,7 @@ def test_a_file_of_the_published_size_must_have_the_published_numbers(read, monk
         (line("a b", {"en": ["x"]}), r"captions.jsonl:1: image/key 'a b' is empty or holds white space"),
         (
             line("A", {"en": ["x"]}) + line("A", {"de": ["x"]}),
-            r"captions.jsonl:2: duplicate picture 'A', first at .*captions.jsonl:1: one line a picture",
+            r"captions.jsonl:2: duplicate picture 'A', first at .*captions.jsonl:1: one line per picture",
         ),
         (line("A", {"xx": ["x"]}), r"captions.jsonl:1: unknown language 'xx': XM3600 has ar bn .* vi zh"),
         (line("A", {"tl": ["x"]}), r"captions.jsonl:1: unknown language 'tl': write fil, its code here$"),

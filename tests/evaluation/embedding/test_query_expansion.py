@@ -46,7 +46,7 @@ def test_the_file_is_shared_by_the_benchmarks(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([line("a", "t"), "nonsense"], r"texts\.jsonl:2: not JSON \(.* at column 1\): expected one object a line"),
+        ([line("a", "t"), "nonsense"], r"texts\.jsonl:2: not JSON \(.* at column 1\): expected one object per line"),
         (["", "[1]"], r"texts\.jsonl:2: expected a JSON object with id and texts, got list"),
         (['{"id": "a"}'], r"texts\.jsonl:1: missing field 'texts': expected one"),
         (['{"texts": ["t"]}'], r"texts\.jsonl:1: missing field 'id': expected one"),

@@ -98,11 +98,11 @@ def test_systems_and_options_that_do_not_go_together():
         ({"run": ("a",), "model": "m", "benchmarks": ("facts",)}, "--model=m and --run=a: expected one of them"),
         ({"embeddings": ("a",)}, "--embeddings=a: expected two files, QUERIES.npy,CANDIDATES.npy"),
         ({"embeddings": ("a", "b"), "benchmarks": ("x", "y")}, "vectors are of one benchmark, but --benchmarks=x,y"),
-        ({"run": ("a",), "benchmarks": ("x",), "layer_probe": 4}, "--layer_probe=4 is not for --run=a"),
-        ({"run": ("a",), "benchmarks": ("x",), "normalize": True}, "--normalize=True is not for --run=a"),
+        ({"run": ("a",), "benchmarks": ("x",), "layer_probe": 4}, "--layer_probe=4 is not supported with --run=a"),
+        ({"run": ("a",), "benchmarks": ("x",), "normalize": True}, "--normalize=True is not supported with --run=a"),
         (
             {"model": "st:m", "pooling": "cls"},
-            "--pooling=cls is not for --model=st:m: it needs a model of this package",
+            "--pooling=cls is not supported with --model=st:m: only models of this package take it",
         ),
     ):
         with pytest.raises(InputError) as caught:

@@ -29,9 +29,10 @@ INTRODUCTION = """# Flags
 
 <!-- Written by .ci/flags_page.py; a test compares it with the commands. -->
 
-Every command also takes `--help` and `--flagfile=FILE`: a file with one flag per line, where a value may stand in quotes
-(`--query_prefix="query: "`). A later flag overrides an earlier one. Lists are comma-separated. A switch is written
-`--name` or `--noname`. Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving, 1 anything else.
+Every command also takes `--help` and `--flagfile=FILE`: a file with one flag per line, where a value may stand in
+quotes (`--query_prefix="query: "`). A later flag overrides an earlier one. Lists are comma-separated. A switch is
+written `--name` or `--noname`. Exit codes: 0 done, 2 bad flags or input, 3 stopped by a signal after saving, 1 anything
+else.
 """
 
 

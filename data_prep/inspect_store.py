@@ -26,7 +26,7 @@ from data_prep.store.rows import OpenOptions, open_with_tokenizer  # noqa: E402
 from hbt_jax.config.option import Part, option
 from hbt_jax.data.manifest import SIDES  # noqa: E402
 from hbt_jax.data.permutation import key, sampled  # noqa: E402
-from hbt_jax.data.store import Store, Texts  # noqa: E402
+from hbt_jax.data.store import Store, TokenRows  # noqa: E402
 from hbt_jax.draws import below, stream  # noqa: E402
 from hbt_jax.languages import language  # noqa: E402
 from hbt_jax.models.tokenizer import Tokenizer  # noqa: E402
@@ -136,11 +136,11 @@ def _shown_pairs(store: Store, tokenizer: Tokenizer, count: int, seed: int) -> I
         yield f"  passage {second}: {_text(store.passages.tokens[second], passage, tokenizer)}"
 
 
-def _languages(tokens: dict[str, Texts], row: int) -> list[str]:
+def _languages(tokens: dict[str, TokenRows], row: int) -> list[str]:
     return [code for code, texts in tokens.items() if texts.offsets[row + 1] > texts.offsets[row]]
 
 
-def _text(texts: Texts, row: int, tokenizer: Tokenizer) -> str:
+def _text(texts: TokenRows, row: int, tokenizer: Tokenizer) -> str:
     tokens = texts.values[texts.offsets[row] : texts.offsets[row + 1]]
     text = tokenizer.decode(tokens, np.array([0, len(tokens)]))[0]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"

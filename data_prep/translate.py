@@ -37,7 +37,7 @@ from data_prep.translation.engine import COMPUTE_TYPES, DEVICES, CTranslate2Tran
 from data_prep.translation.filters import FILTERS, Limits, failures  # noqa: E402
 from data_prep.translation.rows import Gathered, lines  # noqa: E402
 from data_prep.translation.shards import Shards  # noqa: E402
-from data_prep.translation.texts import Texts  # noqa: E402
+from data_prep.translation.texts import DistinctTexts  # noqa: E402
 from data_prep.translation.work import translate_missing  # noqa: E402
 from hbt_jax.config.option import Part, option
 from hbt_jax.errors import InputError, Interrupted  # noqa: E402
@@ -95,7 +95,7 @@ def translate(
     def records(table: str) -> Iterator[dict]:
         return registry.records(source, table, split, raw_dir, **settings)
 
-    texts = Texts(records, source_language, shard_texts)
+    texts = DistinctTexts(records, source_language, shard_texts)
     count, characters, digest = texts.count()
     made_from = {"source": source, "split": split, "source_language": source_language, "texts": digest}
     settings_of_shards = {**made_from, **translator.settings, "shard_texts": shard_texts}
@@ -139,7 +139,7 @@ def _languages(source: str, languages: Sequence[str], translator: Translator) ->
 
 
 def _write_rows(
-    path: Path, texts: Texts, shards: Shards, languages: Sequence[str], limits: Limits, stop: StopRequest
+    path: Path, texts: DistinctTexts, shards: Shards, languages: Sequence[str], limits: Limits, stop: StopRequest
 ) -> dict:
     """Writes the rows with the translations that pass the filters; returns the counts, by language and of the rows."""
     dropped = collections.Counter()
@@ -153,7 +153,9 @@ def _write_rows(
     return {"languages": found, "rows": rows, "dropped": dict(+dropped)}
 
 
-def _filtered(gathered: Gathered, texts: Texts, shards: Shards, target: str, limits: Limits, stop: StopRequest) -> dict:
+def _filtered(
+    gathered: Gathered, texts: DistinctTexts, shards: Shards, target: str, limits: Limits, stop: StopRequest
+) -> dict:
     """Gathers the translations into one language that pass the filters; returns counts, and examples of the others."""
     kept, dropped, examples = 0, collections.Counter(), {}
     for number, shard in texts.shards():

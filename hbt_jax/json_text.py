@@ -10,7 +10,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _SHOWN = 60  # characters of a name that a message repeats
 
-Pairs = Callable[[list[tuple[str, object]]], object]
+PairsHook = Callable[[list[tuple[str, object]]], object]
 
 
 class NotJson(ValueError):
@@ -45,7 +45,7 @@ def once_each(pairs: list[tuple[str, object]]) -> dict:
 _DECODER = json.JSONDecoder(object_pairs_hook=once_each)
 
 
-def parsed(text: str | bytes, pairs: Pairs | None = None) -> object:
+def parsed(text: str | bytes, pairs: PairsHook | None = None) -> object:
     """The value of a JSON text.
 
     Args:

@@ -31,7 +31,7 @@ from hbt_jax.files import atomic_file, utf8  # noqa: E402
 from hbt_jax.holding import held  # noqa: E402
 from hbt_jax.study import grid  # noqa: E402
 from hbt_jax.study.pairing import Pairing, pairings  # noqa: E402
-from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs, sharing_starts  # noqa: E402
+from hbt_jax.study.runs import StudyRun, arguments, check_kept, command_line, runs, sharing_starts  # noqa: E402
 from hbt_jax.study.table import table  # noqa: E402
 from hbt_jax.training.preemption import StopRequest, run_child  # noqa: E402
 
@@ -50,7 +50,7 @@ def axes() -> dict[str, tuple]:
     return {grid.BATCHING: given.pop(grid.BATCHING, tuple(flags.FLAGS.batching)), **given}
 
 
-def train(run: Run, stop: StopRequest) -> None:
+def train(run: StudyRun, stop: StopRequest) -> None:
     """Runs one training with its evaluation in a separate process.
 
     Raises:
@@ -84,7 +84,7 @@ def main(_: list[str]) -> None:
         sweep(wanted, varying, pairs)
 
 
-def print_commands(wanted: Sequence[Run]) -> None:
+def print_commands(wanted: Sequence[StudyRun]) -> None:
     """Prints the commands of the runs without results."""
     for run in wanted:
         check_kept(run.config)
@@ -92,7 +92,7 @@ def print_commands(wanted: Sequence[Run]) -> None:
             print(command_line(run.unfinished_part()))
 
 
-def sweep(wanted: Sequence[Run], varying: Mapping[str, Sequence], pairs: Sequence[Pairing]) -> None:
+def sweep(wanted: Sequence[StudyRun], varying: Mapping[str, Sequence], pairs: Sequence[Pairing]) -> None:
     """Runs what is not finished yet, and writes the results."""
     benchmarks = flags.FLAGS.benchmarks
     with StopRequest() as stop:
@@ -114,7 +114,9 @@ def _write(path: Path, text: str) -> None:
         file.write(utf8(text))
 
 
-def write(wanted: Sequence[Run], benchmarks: Sequence[str], varying: Mapping, pairs: Sequence[Pairing], poll) -> None:
+def write(
+    wanted: Sequence[StudyRun], benchmarks: Sequence[str], varying: Mapping, pairs: Sequence[Pairing], poll
+) -> None:
     """Writes and prints the results of finished runs."""
     # These import scipy and the templates: only when there is something to write.
     from hbt_jax.study.page import write_page

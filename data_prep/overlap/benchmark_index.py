@@ -7,7 +7,7 @@ import numpy as np
 
 from data_prep.overlap.comparable import Letters, letters_of
 from data_prep.overlap.piece_letters import PieceLetters
-from data_prep.overlap.shingles import Found, Index, Rules
+from data_prep.overlap.shingles import Index, Matches, Rules
 from hbt_jax.evaluation.benchmarks.benchmark import BenchmarkTexts
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import offsets_of
@@ -88,8 +88,8 @@ class BenchmarkIndex:
             read.append(self._pieces.letters(tokens, offsets))
         return _joined(written), _joined(read), np.concatenate(lengths), np.concatenate(lacking)
 
-    def find(self, letters: Letters) -> Found:
-        """Compares texts with the whole benchmark; see `shingles.Found`."""
+    def find(self, letters: Letters) -> Matches:
+        """Compares texts with the whole benchmark; see `shingles.Matches`."""
         found = self._index.find(letters)
         self._exact_U[found.exact[found.exact >= 0]] = True
         self._near_U[found.text] = True

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from data_prep.overlap.benchmark_index import BenchmarkIndex, Count
 from data_prep.overlap.piece_letters import PieceLetters
-from data_prep.overlap.shingles import Found, Rules, rules, unsure
+from data_prep.overlap.shingles import Matches, Rules, rules, unsure
 from data_prep.store.rows import Rows, read_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.store import Store
@@ -34,7 +34,7 @@ EXAMPLES = 2  # per kind, side and language
 
 
 @dataclasses.dataclass(frozen=True)
-class Example:
+class OverlapExample:
     """One overlapping text of the store and its counterpart; `share` is what the shared runs cover, 1 if exact."""
 
     side: str
@@ -65,7 +65,7 @@ class Overlap:
     of_benchmark: dict[tuple[str, str], Count]
     not_compared: dict[str, str]
     masks: dict[str, np.ndarray]
-    examples: list[Example]
+    examples: list[OverlapExample]
 
     @property
     def found(self) -> int:
@@ -106,7 +106,7 @@ class _Comparing:
         self._index = BenchmarkIndex(benchmark, tokenizer, pieces, near)
         self._first_unsure: dict[str, str] = {}
         self._counts: dict[tuple[str, str], Count] = collections.defaultdict(Count)
-        self._examples: dict[tuple[str, str, str], list[Example]] = collections.defaultdict(list)
+        self._examples: dict[tuple[str, str, str], list[OverlapExample]] = collections.defaultdict(list)
 
     def run(self) -> Overlap:
         store = self._store
@@ -148,7 +148,7 @@ class _Comparing:
         self._keep_examples(side, language, rows, found, exact)
         return exact | near
 
-    def _keep_examples(self, side: str, language: str, rows: Rows, found: Found, exact: np.ndarray) -> None:
+    def _keep_examples(self, side: str, language: str, rows: Rows, found: Matches, exact: np.ndarray) -> None:
         same = np.flatnonzero(exact)
         other = np.flatnonzero(~exact[found.row])
         for kind, places, texts, shares in (
@@ -162,7 +162,7 @@ class _Comparing:
                 own = rows.tokens[rows.offsets[place] : rows.offsets[place + 1]]
                 text = self._tokenizer.decode(own, np.array([0, len(own)]))[0]
                 kept.append(
-                    Example(side, language, int(rows.rows[place]), kind, share, text, *self._index.text(number))
+                    OverlapExample(side, language, int(rows.rows[place]), kind, share, text, *self._index.text(number))
                 )
 
     def _not_compared(self, of_benchmark: dict[tuple[str, str], Count]) -> dict[str, str]:

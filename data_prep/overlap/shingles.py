@@ -82,7 +82,7 @@ def rules(shingle: int, near: float) -> Rules:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class Matches:
     """What `Index.find` finds among n texts.
 
     Attributes:
@@ -138,7 +138,7 @@ class Index:
         self._long, self._short = (_Shingles(values, ends, rule.shingle) for rule in (near.long, near.short))
         self._may_have = _Bits(self._short.hashes)
 
-    def find(self, letters: Letters) -> Found:
+    def find(self, letters: Letters) -> Matches:
         """Compares n texts with all indexed ones; best called with about a hundred thousand letters."""
         sums, lengths, offsets = _Sums(letters.values), letters.lengths, letters.offsets
         exact = find_sorted(self._hashes, sums.texts(offsets))
@@ -158,7 +158,7 @@ class Index:
             for part in shingles.find(letters.values, offsets, np.flatnonzero(chosen), rule, self.lengths)
         ]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0, int)] * 3
-        return Found(exact, *columns)
+        return Matches(exact, *columns)
 
     def _may_stand(self, sums: "_Sums", offsets: np.ndarray) -> np.ndarray:
         """int64, ascending: where shingles of the short rule begin that may be in an indexed text."""

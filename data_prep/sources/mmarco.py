@@ -28,7 +28,7 @@ from data_prep.builders.large import LargeBuilder
 from data_prep.builders.row import BadRow, Dropped
 from data_prep.reading.line_files import columns, lines
 from data_prep.sources import mmarco_files
-from data_prep.sources.mmarco_files import CODES, Texts
+from data_prep.sources.mmarco_files import CODES, TextFile
 
 EMPTY = "empty texts, counted per language"
 NOT_RELEVANT = "judgements of passages that are not relevant"
@@ -90,7 +90,7 @@ def merged(found: Iterable[Ids]) -> Ids:
     return both
 
 
-def ids_in(file: Texts) -> Iterator[Ids | BadRow | Dropped]:
+def ids_in(file: TextFile) -> Iterator[Ids | BadRow | Dropped]:
     """Yields the set of the ids that have a text in the file."""
     seen = IdSet()
     empty = 0
@@ -109,7 +109,7 @@ def ids_in(file: Texts) -> Iterator[Ids | BadRow | Dropped]:
     yield {file.side: seen}
 
 
-def texts_in(file: Texts, named: Ids) -> Iterator[tuple[int, dict]]:
+def texts_in(file: TextFile, named: Ids) -> Iterator[tuple[int, dict]]:
     """Yields the records of the file's texts that a pair names."""
     wanted, seen, language = named[file.side], IdSet(), CODES.index(file.language)
     for place, line in lines(file.path):
@@ -202,7 +202,7 @@ def _check_known(place: str, ids: tuple[int, ...], known: Ids) -> None:
             raise BadRow(f"{place}: no passage {passage} in any language: expected a pid of the collections")
 
 
-def _text(place: str, line: bytes, file: Texts) -> tuple[int, str]:
+def _text(place: str, line: bytes, file: TextFile) -> tuple[int, str]:
     name = _ID[file.side]
     written, text = columns(place, line, (name, "text"))
     return _number(place, name, written), text.strip()

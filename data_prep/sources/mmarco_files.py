@@ -24,7 +24,7 @@ _SPLITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class TextFile:
     """A file of ids and texts.
 
     Attributes:
@@ -64,10 +64,10 @@ def find(input_dir: Path, expected: str) -> dict[str, tuple[Path, ...]]:
     return found
 
 
-def texts_of(files: Sequence[Path]) -> list[Texts]:
+def texts_of(files: Sequence[Path]) -> list[TextFile]:
     """The collections and queries among the files of a split."""
     return [
-        Texts(path, "passages" if "_collection." in path.name else "queries", _BY_NAME[path.name.partition("_")[0]])
+        TextFile(path, "passages" if "_collection." in path.name else "queries", _BY_NAME[path.name.partition("_")[0]])
         for path in files[1:]
     ]
 

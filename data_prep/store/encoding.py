@@ -51,7 +51,7 @@ class LanguageTexts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class EncodedTexts:
     """A batch of texts.
 
     Attributes:
@@ -68,7 +68,7 @@ class Texts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pairs:
+class EncodedPairs:
     """A batch of pairs: uint64 ids [N, 2] per column, those of all negatives, and the number of negatives per pair.
 
     A teacher's scores are float32, of each pair and of each negative; None if there are none.
@@ -89,7 +89,7 @@ def ids(names: Iterable[bytes | str]) -> np.ndarray:
     return np.frombuffer(digests, np.uint64).reshape(-1, 2)
 
 
-def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, side: str) -> Texts:
+def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, side: str) -> EncodedTexts:
     """Tokenises a batch of the columns id, language and text; raises InputError for a code that is not canonical."""
     codes = np.array([_text(code) for code in columns["language"]])
     texts = [_text(text) for text in columns["text"]]
@@ -110,7 +110,7 @@ def encode_texts(columns: Columns, tokenizer: Tokenizer, filters: Filters, *, si
         read_N = np.zeros(len(own), np.uint64)
         read_N[kept_N] = token_keys(tokens, offsets, tokenizer.unk_id)
         languages.append(LanguageTexts(code, place_N, tokens, count_N, identity_N, read_N, content_N))
-    return Texts(ids(columns["id"]), languages, dropped, sum(len(_bytes(text)) for text in columns["text"]))
+    return EncodedTexts(ids(columns["id"]), languages, dropped, sum(len(_bytes(text)) for text in columns["text"]))
 
 
 def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarray:
@@ -136,7 +136,7 @@ def token_keys(tokens: np.ndarray, offsets: np.ndarray, unk_id: int) -> np.ndarr
     return keys_N
 
 
-def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> Pairs:
+def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> EncodedPairs:
     """The ids of a batch of the columns query, passage, group and negatives, and its scores if it has any.
 
     Raises:
@@ -144,7 +144,7 @@ def encode_pairs(columns: Columns, tokenizer: Tokenizer, filters: Filters) -> Pa
     """
     del tokenizer, filters
     count_N = np.fromiter(map(len, columns["negatives"]), np.int64, len(columns["negatives"]))
-    return Pairs(
+    return EncodedPairs(
         *(ids(columns[name]) for name in ("query", "passage", "group")),
         ids(itertools.chain.from_iterable(columns["negatives"])),
         count_N,

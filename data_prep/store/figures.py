@@ -9,7 +9,7 @@ from data_prep.store.letters import SCRIPTS, letter_counts
 from data_prep.store.rows import gather, read_rows, sample_rows
 from hbt_jax.data.manifest import SIDES
 from hbt_jax.data.permutation import key, sampled
-from hbt_jax.data.store import Store, Texts
+from hbt_jax.data.store import Store, TokenRows
 from hbt_jax.languages import language
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -68,7 +68,7 @@ def figures(store: Store, tokenizer: Tokenizer, sample: int, seed: int) -> Itera
                 yield side, code, made
 
 
-def _figures(texts: Texts, code: str, tokenizer: Tokenizer, sample: int, keys: np.ndarray) -> Figures:
+def _figures(texts: TokenRows, code: str, tokenizer: Tokenizer, sample: int, keys: np.ndarray) -> Figures:
     made, script = Figures(), language(code).script
     for rows in sample_rows(texts, sample, keys) if sample else read_rows(texts):
         lengths = np.diff(rows.offsets)

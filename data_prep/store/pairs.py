@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from data_prep.scratch.id_index import IdIndex
-from data_prep.store.encoding import Columns, Pairs
+from data_prep.store.encoding import Columns, EncodedPairs
 from data_prep.store.filters import DUPLICATE, EQUAL, pair_ids
 from data_prep.store.items import Items
 from hbt_jax.errors import InputError
@@ -33,7 +33,7 @@ class PairRows:
     negative_scores: np.ndarray | None = None
 
     @classmethod
-    def of(cls, pairs: Pairs, queries: Items, passages: Items, columns: Columns) -> "PairRows":
+    def of(cls, pairs: EncodedPairs, queries: Items, passages: Items, columns: Columns) -> "PairRows":
         """The rows; raises InputError for a pair that names an unknown id."""
         query_N, passage_N, negatives = (
             items.find(names)

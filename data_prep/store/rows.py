@@ -10,7 +10,7 @@ import numpy as np
 from hbt_jax.config.option import Part, option
 from hbt_jax.config.training import RunConfig
 from hbt_jax.data.permutation import sampled
-from hbt_jax.data.store import Store, Texts, open_store, store_tokenizer
+from hbt_jax.data.store import Store, TokenRows, open_store, store_tokenizer
 from hbt_jax.data.store_cache import local_store
 from hbt_jax.models.tokenizer import Tokenizer, load_tokenizer
 from hbt_jax.spans import offsets_of, spread
@@ -71,7 +71,7 @@ def gather(tokens: np.ndarray, offsets: np.ndarray, chosen: np.ndarray) -> tuple
     return tokens[spread(offsets[chosen], lengths)], offsets_of(lengths)
 
 
-def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
+def read_rows(texts: TokenRows, most_tokens: int = 0) -> Iterator[Rows]:
     """Yields all texts in the order of their rows, `most_tokens` at a time (0: a few million)."""
     offsets, first, rows = texts.offsets, 0, len(texts.offsets) - 1
     while first < rows:
@@ -85,7 +85,7 @@ def read_rows(texts: Texts, most_tokens: int = 0) -> Iterator[Rows]:
         first = last
 
 
-def sample_rows(texts: Texts, most: int, keys: np.ndarray) -> Iterator[Rows]:
+def sample_rows(texts: TokenRows, most: int, keys: np.ndarray) -> Iterator[Rows]:
     """Yields `most` texts drawn without replacement, or all if there are fewer, in the order of their rows.
 
     Args:

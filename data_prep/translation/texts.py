@@ -11,7 +11,7 @@ _KEY_BYTES = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class DistinctTexts:
     """The distinct texts of one language in the tables `queries` and `passages` of a split.
 
     They are read from the tables each time; memory holds only 16 bytes per text, to recognise repetitions.

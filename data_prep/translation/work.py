@@ -7,7 +7,7 @@ from tqdm import tqdm
 from data_prep.translation.engine import Translator
 from data_prep.translation.sentences import Part, joined, splitter, worth_translating
 from data_prep.translation.shards import Shards
-from data_prep.translation.texts import Texts
+from data_prep.translation.texts import DistinctTexts
 from hbt_jax.errors import Interrupted
 from hbt_jax.training.preemption import StopRequest
 
@@ -15,7 +15,7 @@ _CALL = 256  # sentences per call of the model; a stop request is checked betwee
 
 
 def translate_missing(
-    texts: Texts,
+    texts: DistinctTexts,
     characters: int,
     shards: Shards,
     translator: Translator,

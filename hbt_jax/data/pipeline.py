@@ -31,7 +31,7 @@ from hbt_jax.data.packing import (
     stored_format,
 )
 from hbt_jax.data.plan import BatchPlan, Plan
-from hbt_jax.data.store import Store, Texts
+from hbt_jax.data.store import Store, TokenRows
 from hbt_jax.errors import InputError
 from hbt_jax.models.tokenizer import Tokenizer
 
@@ -57,7 +57,7 @@ class _BatchSide:
     """
 
     form: TextFormat
-    tokens: tuple[Texts, ...]
+    tokens: tuple[TokenRows, ...]
     rows: np.ndarray
     language: np.ndarray
     start: np.ndarray
@@ -244,7 +244,7 @@ def _sides(
     )
 
 
-def _located(tokens: Sequence[Texts], form: TextFormat, rows: np.ndarray, language: np.ndarray) -> _BatchSide:
+def _located(tokens: Sequence[TokenRows], form: TextFormat, rows: np.ndarray, language: np.ndarray) -> _BatchSide:
     """Texts with the places of their tokens looked up; a text that its language lacks becomes absent."""
     flat = np.maximum(rows.ravel(), 0)
     start, end = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)

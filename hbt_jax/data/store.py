@@ -31,7 +31,7 @@ MOST_LANGUAGES = 64  # one bit per language in a row's availability mask
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class TokenRows:
     """The texts of one side in one language: row r is `values[offsets[r]:offsets[r + 1]]`, views of a mapped file."""
 
     values: np.ndarray  # int32 [tokens]
@@ -43,10 +43,10 @@ class Side:
 
     Attributes:
       rows: number of items.
-      tokens: language code -> Texts.
+      tokens: language code -> TokenRows.
     """
 
-    def __init__(self, rows: int, tokens: dict[str, Texts]):
+    def __init__(self, rows: int, tokens: dict[str, TokenRows]):
         self.rows, self.tokens = rows, tokens
 
     @functools.cached_property
@@ -59,7 +59,7 @@ class Side:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pairs:
+class PairTable:
     """The pair table; pair i joins query row `query_A[i]` and passage row `passage_A[i]`.
 
     `group_A` numbers translation groups: texts of one group are never negatives of each other.  The explicit negatives
@@ -102,7 +102,7 @@ class Store:
     languages: tuple[str, ...]
     queries: Side
     passages: Side
-    pairs: Pairs
+    pairs: PairTable
     identity: Identity
     manifest: dict
     fingerprint: str
@@ -176,24 +176,24 @@ def _open_side(folder: pathlib.Path, entry: dict, languages: Sequence[str]) -> S
     for language in languages:
         file = entry["languages"].get(language)
         if file is None:  # a language that only the other side has
-            tokens[language] = Texts(np.zeros(0, np.int32), np.zeros(entry["rows"] + 1, np.int64))
+            tokens[language] = TokenRows(np.zeros(0, np.int32), np.zeros(entry["rows"] + 1, np.int64))
             continue
         path = folder / file["file"]
         column = _open_table(path, file["bytes"], {"tokens": pa.large_list(pa.int32())}, entry["rows"]).column(0)
-        tokens[language] = Texts(_mapped(column.values), _mapped(column.offsets))
+        tokens[language] = TokenRows(_mapped(column.values), _mapped(column.offsets))
     return Side(entry["rows"], tokens)
 
 
-def _open_pairs(folder: pathlib.Path, entry: dict) -> Pairs:
+def _open_pairs(folder: pathlib.Path, entry: dict) -> PairTable:
     integer = pa.int64()
     schema = {"query": integer, "passage": integer, "group": integer, "negatives": pa.large_list(integer)}
     table = _open_table(folder / entry["file"], entry["bytes"], schema, entry["rows"])
     columns = [_mapped(table.column(index)) for index in range(3)]
     negatives = table.column(3)
-    return Pairs(*columns, _mapped(negatives.values), _mapped(negatives.offsets))
+    return PairTable(*columns, _mapped(negatives.values), _mapped(negatives.offsets))
 
 
-def _with_scores(folder: pathlib.Path, entry: dict, pairs: Pairs) -> Pairs:
+def _with_scores(folder: pathlib.Path, entry: dict, pairs: PairTable) -> PairTable:
     """The pair table with its teacher scores, which are finite and belong to every pair, or to every negative."""
     path, score = folder / entry["file"], pa.float32()
     wanted = {"pairs": len(pairs), "negatives": len(pairs.negative_rows)}
@@ -252,7 +252,7 @@ def _mapped(column: pa.Array) -> np.ndarray:
     return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)
 
 
-def _check_pairs(path: pathlib.Path, pairs: Pairs, queries: int, passages: int) -> None:
+def _check_pairs(path: pathlib.Path, pairs: PairTable, queries: int, passages: int) -> None:
     """Checks that every number of the pair table is a row of the store and fits the int32 of a batch."""
     for name, values, limit in (
         ("query", pairs.query_A, queries),

@@ -22,7 +22,7 @@ from hbt_jax.evaluation.report.latex import write_latex
 from hbt_jax.evaluation.results.read import Outcome, check_alike, read_folder
 from hbt_jax.evaluation.results.result import write_json
 from hbt_jax.evaluation.statistics.item_sums import Collected, collect
-from hbt_jax.evaluation.statistics.significance import Difference, Row, compare_rows
+from hbt_jax.evaluation.statistics.significance import ComparedRow, Difference, compare_rows
 from hbt_jax.files import check_writable
 
 DEFINITIONS = {
@@ -200,19 +200,21 @@ def _comparison(setting: str, collected: Collected, config: CompareConfig, poll:
     return {"metric": config.metric if higher else RANK_DISTANCE, "higher_is_better": higher} | families
 
 
-def _rows(codes: Sequence[str]) -> Iterator[Row]:
+def _rows(codes: Sequence[str]) -> Iterator[ComparedRow]:
     """The rows of one setting, from the languages that have queries in it."""
-    yield Row("overall", "all")
+    yield ComparedRow("overall", "all")
     weak = tuple(code for code in codes if languages.language(code).under_resourced)
     others = tuple(code for code in codes if code not in weak)
     if weak and others:
-        yield Row("by_resource", "under_resourced", weak)
-        yield Row("by_resource", "others", others)
-        yield Row("by_resource", "under_resourced_less_others", weak, others)
+        yield ComparedRow("by_resource", "under_resourced", weak)
+        yield ComparedRow("by_resource", "others", others)
+        yield ComparedRow("by_resource", "under_resourced_less_others", weak, others)
     for script in sorted({languages.language(code).script for code in codes}):
-        yield Row("by_script", script, tuple(code for code in codes if languages.language(code).script == script))
+        yield ComparedRow(
+            "by_script", script, tuple(code for code in codes if languages.language(code).script == script)
+        )
     for code in codes:
-        yield Row("by_query_language", code, (code,))
+        yield ComparedRow("by_query_language", code, (code,))
 
 
 def row_json(one: Difference, higher_is_better: bool, level: float) -> dict:

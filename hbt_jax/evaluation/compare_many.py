@@ -21,7 +21,7 @@ from hbt_jax.evaluation.report.latex import write_latex
 from hbt_jax.evaluation.results.read import Outcome, check_alike
 from hbt_jax.evaluation.results.result import write_json
 from hbt_jax.evaluation.statistics.item_sums import collect
-from hbt_jax.evaluation.statistics.significance import Difference, Row, compare_rows, holm
+from hbt_jax.evaluation.statistics.significance import ComparedRow, Difference, compare_rows, holm
 from hbt_jax.files import atomic_file, check_writable, utf8
 
 _HOLM = "p values corrected by Holm's method over the pairs of systems within a setting"
@@ -95,7 +95,7 @@ def _benchmark(name: str, systems: Mapping[str, Runs], config: CompareConfig, po
         counts = {"queries": collected.queries, "items": collected.items}
         options = {"samples": config.samples, "seed": config.seed, "confidence": config.confidence}
         for setting, cells in collected.cells.items():
-            (one,) = compare_rows(cells, [Row("overall", "all")], **options, poll=poll)
+            (one,) = compare_rows(cells, [ComparedRow("overall", "all")], **options, poll=poll)
             found.setdefault(setting, []).append((a, b, one))
     return {**counts, "comparisons": {setting: _comparison(setting, pairs, config) for setting, pairs in found.items()}}
 

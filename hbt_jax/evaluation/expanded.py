@@ -10,7 +10,7 @@ from hbt_jax.evaluation.in_memory import Embedded, InMemoryEvaluator
 from hbt_jax.evaluation.processes import on_first_process
 from hbt_jax.evaluation.ranked import ByEmbedding
 from hbt_jax.evaluation.results.read import Outcome
-from hbt_jax.evaluation.results.result import Part, Result
+from hbt_jax.evaluation.results.result import Result, ResultPart
 from hbt_jax.evaluation.statistics.expansion_effect import EFFECT, EFFECT_DEFINITION, with_and_without
 
 EXPANDED = "expanded"
@@ -69,6 +69,6 @@ class ExpandedEvaluator:
         folders = [out / self.benchmark.name, out / EXPANDED / self.benchmark.name]
         outcomes = (Outcome(folder, one.json()) for folder, one in zip(folders, (without, expanded), strict=True))
         effect = with_and_without(self.benchmark, self._expansions, *outcomes)
-        expanded = expanded.with_parts(Part(EFFECT, effect, EFFECT_DEFINITION))
+        expanded = expanded.with_parts(ResultPart(EFFECT, effect, EFFECT_DEFINITION))
         expanded.write(folders[1])
         return dataclasses.replace(without, expanded=expanded)

@@ -7,7 +7,7 @@ from hbt_jax.evaluation.embedding.layer_probe import parallel_texts, probe_layer
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
 from hbt_jax.evaluation.in_memory import Embedded, InMemoryEvaluator
 from hbt_jax.evaluation.results.definitions import LAYER_PROBE_DEFINITION
-from hbt_jax.evaluation.results.result import Part
+from hbt_jax.evaluation.results.result import ResultPart
 
 
 class ProbedEvaluator(InMemoryEvaluator):
@@ -38,5 +38,5 @@ class ProbedEvaluator(InMemoryEvaluator):
             poll=self.context.poll_together,
             shown=self.context.processes.index == 0,
         )
-        part = Part("layer_probe", probe, LAYER_PROBE_DEFINITION)
+        part = ResultPart("layer_probe", probe, LAYER_PROBE_DEFINITION)
         return dataclasses.replace(embedded, described=embedded.described.plus(parts=(part,)))

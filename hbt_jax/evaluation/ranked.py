@@ -15,13 +15,13 @@ from hbt_jax.evaluation.measures.fairness import FAIRNESS_DEFINITION, RankCorrel
 from hbt_jax.evaluation.measures.rank_distances import RANK_DISTANCES_DEFINITION, rank_distances
 from hbt_jax.evaluation.measures.top_languages import TopLanguages
 from hbt_jax.evaluation.measures.worst_queries import WORST_QUERIES_DEFINITION, WorstQueries
-from hbt_jax.evaluation.ranking.layout import Layout, make_layout
+from hbt_jax.evaluation.ranking.layout import PoolLayout, make_layout
 from hbt_jax.evaluation.ranking.rank import RankedQueries, ScoreSource, rank_blocks, rank_score_blocks
 from hbt_jax.evaluation.results import trec
 from hbt_jax.evaluation.results.of_ranks import result_of
 from hbt_jax.evaluation.results.parts import top_languages
 from hbt_jax.evaluation.results.per_query import query_blocks, write_per_query
-from hbt_jax.evaluation.results.result import QRELS, RESULTS, RUNS, Described, Part, Result
+from hbt_jax.evaluation.results.result import QRELS, RESULTS, RUNS, Described, Result, ResultPart
 from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, intervals
 
 
@@ -30,7 +30,7 @@ class Ranking(Protocol):
 
     benchmark: Benchmark
 
-    def blocks(self, layout: Layout) -> Iterator[RankedQueries]:
+    def blocks(self, layout: PoolLayout) -> Iterator[RankedQueries]:
         """Yields the ranks of all queries in their order, with the candidates laid out so."""
 
     def measures(self) -> dict[str, np.ndarray]:
@@ -50,7 +50,7 @@ class ByEmbedding:
     query_QD: np.ndarray
     candidate_ND: np.ndarray
 
-    def blocks(self, layout: Layout) -> Iterator[RankedQueries]:
+    def blocks(self, layout: PoolLayout) -> Iterator[RankedQueries]:
         """See `Ranking`; raises InputError if an embedding is not finite."""
         relevant_QG, excluded_QX = self.benchmark.relevant_QG, self.benchmark.excluded_QX
         return rank_blocks(self.query_QD, self.candidate_ND, relevant_QG, layout, excluded_QX=excluded_QX)
@@ -78,7 +78,7 @@ class ByScore:
     benchmark: Benchmark
     scores: ScoreSource
 
-    def blocks(self, layout: Layout) -> Iterator[RankedQueries]:
+    def blocks(self, layout: PoolLayout) -> Iterator[RankedQueries]:
         """See `Ranking`."""
         relevant_QG, excluded_QX = self.benchmark.relevant_QG, self.benchmark.excluded_QX
         return rank_score_blocks(self.scores, relevant_QG, layout, excluded_QX=excluded_QX)
@@ -136,10 +136,10 @@ def evaluate(
     distances = rank_distances(values.multilingual[metrics.RANK_DISTANCE], values.language_Q, values.languages)
     result = result_of(benchmark, values, described, definitions(written.measures)).with_parts(
         top_languages(benchmark.languages, *top.shares()),
-        Part("intervals", intervals(benchmark, values, poll), INTERVALS_DEFINITION),
-        Part("rank_distances", distances, RANK_DISTANCES_DEFINITION),
-        Part("fairness", fairness(benchmark, rank_QG, values, correlation), FAIRNESS_DEFINITION),
-        Part("worst_queries", worst.found(), WORST_QUERIES_DEFINITION),
+        ResultPart("intervals", intervals(benchmark, values, poll), INTERVALS_DEFINITION),
+        ResultPart("rank_distances", distances, RANK_DISTANCES_DEFINITION),
+        ResultPart("fairness", fairness(benchmark, rank_QG, values, correlation), FAIRNESS_DEFINITION),
+        ResultPart("worst_queries", worst.found(), WORST_QUERIES_DEFINITION),
         *described.parts,
     )
     trec.write_qrels(str(folder / QRELS), benchmark)
@@ -150,7 +150,7 @@ def evaluate(
 
 def _measured(
     ranking: Ranking,
-    layout: Layout,
+    layout: PoolLayout,
     collectors: Sequence[Callable[[RankedQueries], None]],
     poll: Callable[[], None],
 ) -> tuple[metrics.QueryMetrics, np.ndarray]:

@@ -34,7 +34,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class InputTexts:
     """Some of an input's texts, in its order.
 
     Attributes:
@@ -80,7 +80,7 @@ class TextInput:
         self.path, self.field, self.is_json = path, field or _FIELD, suffix == _JSON_LINES
         self.name = "standard input" if path == STANDARD_INPUT else path
 
-    def parts(self, size: int, poll: Callable[[], None]) -> Iterator[Texts]:
+    def parts(self, size: int, poll: Callable[[], None]) -> Iterator[InputTexts]:
         """Yields the texts, `size` at a time.
 
         Args:
@@ -103,7 +103,7 @@ class TextInput:
                         " none"
                     )
             lines, texts, ids = map(list, zip(*part, strict=True))
-            found = Texts(texts, ids if with_ids else None, lines)
+            found = InputTexts(texts, ids if with_ids else None, lines)
             seen = seen or found.empty < len(texts)
             yield found
         if not seen:
@@ -201,7 +201,7 @@ class _NpyFile:
     def __init__(self, file: BinaryIO):
         self._file, self._shape, self._dtype = file, (0, 0), np.dtype(np.float32)
 
-    def write(self, texts: Texts, vectors_ND: np.ndarray, scale_N: np.ndarray | None) -> None:
+    def write(self, texts: InputTexts, vectors_ND: np.ndarray, scale_N: np.ndarray | None) -> None:
         """Appends the vectors; texts and scales are left out."""
         del texts, scale_N
         if not self._shape[1]:
@@ -227,7 +227,7 @@ class _ParquetFile:
     def __init__(self, file: BinaryIO):
         self._file, self._writer = file, None
 
-    def write(self, texts: Texts, vectors_ND: np.ndarray, scale_N: np.ndarray | None) -> None:
+    def write(self, texts: InputTexts, vectors_ND: np.ndarray, scale_N: np.ndarray | None) -> None:
         """Appends texts and vectors, and ids and scales if there are any."""
         columns = {} if texts.ids is None else {"id": pa.array(texts.ids, pa.string())}
         columns["text"] = pa.array(texts.texts, pa.string())
@@ -266,7 +266,7 @@ def check_output(path: str) -> None:
 
 
 @contextlib.contextmanager
-def open_output(path: str) -> Iterator[Callable[[Texts, np.ndarray, np.ndarray | None], None]]:
+def open_output(path: str) -> Iterator[Callable[[InputTexts, np.ndarray, np.ndarray | None], None]]:
     """Yields a function that writes one part: (texts, vectors [n, D], float32 [n] scales or None).
 
     The file appears once the block has succeeded.

@@ -18,7 +18,7 @@ from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.evaluation.embedding.quantization import as_compared, binary_rows, int8_rows
 from hbt_jax.holding import held
-from hbt_jax.interchange.embed_files import STANDARD_INPUT, TextInput, Texts, check_output, open_output
+from hbt_jax.interchange.embed_files import STANDARD_INPUT, InputTexts, TextInput, check_output, open_output
 from hbt_jax.interchange.nearest import nearest, table
 from hbt_jax.mesh import keep_compiled, make_mesh
 from hbt_jax.models.model import Model
@@ -40,7 +40,7 @@ class _Seen:
     texts: list[str] = dataclasses.field(default_factory=list)
     vectors: list[np.ndarray] = dataclasses.field(default_factory=list)
 
-    def add(self, part: Texts, vectors_ND: np.ndarray, keep: bool) -> None:
+    def add(self, part: InputTexts, vectors_ND: np.ndarray, keep: bool) -> None:
         """Counts one part, and keeps it if wanted."""
         self.count += len(part.texts)
         self.empty += part.empty
@@ -112,7 +112,7 @@ def _model(config: EmbedConfig, mesh: Mesh) -> Model:
     return truncated(model, config.truncate_dim) if config.truncate_dim else model
 
 
-def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[Texts], embedder: Embedder) -> _Seen:
+def _embed(config: EmbedConfig, source: TextInput, parts: Iterable[InputTexts], embedder: Embedder) -> _Seen:
     seen = _Seen()
     with contextlib.ExitStack() as stack:
         write = stack.enter_context(open_output(config.output)) if config.output else None

@@ -17,7 +17,7 @@ TOP, RANDOM = "top", "random"
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class NegativeRule:
     """What a negative must be.
 
     Attributes:
@@ -83,7 +83,7 @@ class Chosen:
     spare: int
 
 
-def choose(entries: Entries, rule: Rule, number: np.ndarray) -> Chosen:
+def choose(entries: Entries, rule: NegativeRule, number: np.ndarray) -> Chosen:
     """The negatives of each pair.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hbt_jax.data.packing import text_format
-from hbt_jax.data.store import Texts
+from hbt_jax.data.store import TokenRows
 from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.evaluation.embedding.embed import Embedder, check_finite
 from hbt_jax.files import disk_errors
@@ -20,7 +20,7 @@ _TEXTS_A_PART = 16_384
 _BYTES = 4  # of a float32
 
 
-def embedded(embedder: Embedder, texts: Texts, side: str, tokenizer: Tokenizer, path: Path) -> Vectors:
+def embedded(embedder: Embedder, texts: TokenRows, side: str, tokenizer: Tokenizer, path: Path) -> Vectors:
     """The vectors of a store's texts, from the file if it has them.
 
     Args:
@@ -50,7 +50,7 @@ def embedded(embedder: Embedder, texts: Texts, side: str, tokenizer: Tokenizer, 
     return Vectors(rows, np.memmap(path, np.float32, mode="r", shape=(len(rows), width)))
 
 
-def tokens_of(texts: Texts, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tokens_of(texts: TokenRows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The tokens of some rows, one after the other, and where each begins: (int32, int64 [n + 1])."""
     starts = texts.offsets[rows]
     counts = texts.offsets[rows + 1] - starts

@@ -7,10 +7,10 @@ import numpy as np
 
 from hbt_jax.data.store import Store
 from hbt_jax.data.text_vectors import Vectors
-from hbt_jax.mining.choose import Chosen, Entries, Rule, choose
+from hbt_jax.mining.choose import Chosen, Entries, NegativeRule, choose
 from hbt_jax.mining.cross_encoder import CrossEncoder
 from hbt_jax.mining.embedded import tokens_of
-from hbt_jax.mining.ranked import Ranked, ranked_items
+from hbt_jax.mining.ranked import RankedItems, ranked_items
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import spread
 
@@ -48,7 +48,7 @@ class Searched:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class FoundNegatives:
     """The negatives of n pairs.
 
     Attributes:
@@ -64,7 +64,7 @@ class Found:
     answering: int
 
 
-def negatives_of(searched: Searched, pairs: np.ndarray, rule: Rule, poll: Callable[[], None]) -> Found:
+def negatives_of(searched: Searched, pairs: np.ndarray, rule: NegativeRule, poll: Callable[[], None]) -> FoundNegatives:
     """The negatives of some pairs.
 
     Args:
@@ -99,7 +99,7 @@ def negatives_of(searched: Searched, pairs: np.ndarray, rule: Rule, poll: Callab
         np.concatenate([getattr(part, field.name) for part in parts]) if parts else np.zeros(0, np.int64)
         for field in dataclasses.fields(Entries)
     ]
-    return Found(pairs, choose(Entries(*joined), rule, pairs), positive_n, answering)
+    return FoundNegatives(pairs, choose(Entries(*joined), rule, pairs), positive_n, answering)
 
 
 def _own_scores(searched: Searched, query_mD: np.ndarray, own_m: np.ndarray) -> np.ndarray:
@@ -113,7 +113,7 @@ def _own_scores(searched: Searched, query_mD: np.ndarray, own_m: np.ndarray) -> 
     return score_mJ
 
 
-def _entries(found: Ranked, mine: np.ndarray, asking: np.ndarray, score_mJ: np.ndarray, store: Store) -> Entries:
+def _entries(found: RankedItems, mine: np.ndarray, asking: np.ndarray, score_mJ: np.ndarray, store: Store) -> Entries:
     """The items of each query for each of its pairs.
 
     Args:

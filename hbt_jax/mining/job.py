@@ -30,10 +30,10 @@ from hbt_jax.files import atomic_file, disk_errors
 from hbt_jax.holding import held
 from hbt_jax.languages import same_language
 from hbt_jax.mesh import keep_compiled, make_mesh
-from hbt_jax.mining.choose import Rule
+from hbt_jax.mining.choose import NegativeRule
 from hbt_jax.mining.cross_encoder import CrossEncoder
 from hbt_jax.mining.embedded import embedded
-from hbt_jax.mining.found import OTHER, Found, Searched, negatives_of, texts_of
+from hbt_jax.mining.found import OTHER, FoundNegatives, Searched, negatives_of, texts_of
 from hbt_jax.mining.guide import digest_of
 from hbt_jax.mining.report import Tally, lines
 from hbt_jax.mining.with_negatives import own_negatives, write_with_negatives
@@ -115,7 +115,7 @@ def _mine(
         _check_job(work, record)
         tokenizer = load_tokenizer(store_tokenizer(store.path))
         searched = _searched(config, store, tokenizer, embedder, scorer, work)
-        rule = Rule(
+        rule = NegativeRule(
             config.first_rank,
             config.last_rank,
             config.absolute_margin,
@@ -226,7 +226,7 @@ class _Results:
             self.score_AK = _mapped(work / "scores.f32", np.float32, (pairs, most))
             self.positive_A = _mapped(work / "positives.f32", np.float32, (pairs,))
 
-    def fill(self, searched: Searched, rule: Rule, poll: Callable[[], None]) -> None:
+    def fill(self, searched: Searched, rule: NegativeRule, poll: Callable[[], None]) -> None:
         """Searches for the queries that are left."""
         query_A = searched.store.pairs.query_A
         order = np.argsort(query_A, kind="stable")
@@ -241,7 +241,7 @@ class _Results:
                 self.done = last
                 self._note()
 
-    def _add(self, found: Found, searched: Searched, rule: Rule) -> None:
+    def _add(self, found: FoundNegatives, searched: Searched, rule: NegativeRule) -> None:
         chosen, pairs = found.chosen, found.pairs
         row_nK = np.full((len(pairs), rule.most), -1, np.int32)
         score_nK = np.zeros((len(pairs), rule.most), np.float32)

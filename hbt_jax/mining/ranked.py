@@ -18,7 +18,7 @@ _MORE = 16  # texts listed beyond those wanted, for items with several
 
 
 @dataclasses.dataclass(frozen=True)
-class Ranked:
+class RankedItems:
     """Items by query, X in all, in the order of query and rank.
 
     Attributes:
@@ -46,7 +46,7 @@ def ranked_items(
     identity: Identity,
     last: int,
     poll: Callable[[], None],
-) -> Ranked:
+) -> RankedItems:
     """The first `last` items of each query.
 
     Args:
@@ -71,7 +71,7 @@ def ranked_items(
     *columns, left_out = zip(*found, strict=True) if found else [[np.zeros(0, np.int64)]] * 5 + [[]]
     columns = [np.concatenate(column) for column in columns]
     order = np.lexsort((columns[1], columns[0]))
-    return Ranked(*(column[order] for column in columns), sum(left_out))
+    return RankedItems(*(column[order] for column in columns), sum(left_out))
 
 
 def _searched(query_QD, row_Q, own_Q, searched, identity: Identity, last: int, depth: int, poll):
@@ -102,7 +102,7 @@ def _searched(query_QD, row_Q, own_Q, searched, identity: Identity, last: int, d
     short_Q = (certain_Q < last) & (floor_Q > -np.inf)
     kept = rank_X <= last
     columns = (query_X, rank_X, score_X[order], row_X[order], language_X[order])
-    return Ranked(*(column[kept] for column in columns), answering_Q), short_Q
+    return RankedItems(*(column[kept] for column in columns), answering_Q), short_Q
 
 
 def _firsts(query_X: np.ndarray, class_X: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hbt_jax.data.manifest import SIDES
-from hbt_jax.data.store import Store, Texts
+from hbt_jax.data.store import Store, TokenRows
 from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.models.tokenizer import Tokenizer
 from hbt_jax.spans import spread
@@ -53,7 +53,7 @@ def write_with_negatives(
     return writer.finish({side: getattr(store, side).rows for side in SIDES}, description, identity=store.identity)
 
 
-def _parts(texts: Texts) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _parts(texts: TokenRows) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields (rows that have a text, their tokens, where each begins and the last ends)."""
     for first in range(0, len(texts.offsets) - 1, _ROWS):
         ends = texts.offsets[first : first + _ROWS + 1]

@@ -10,7 +10,7 @@ from hbt_jax.evaluation.results.read import Outcome
 from hbt_jax.evaluation.statistics.significance import holm
 from hbt_jax.study.grid import UNTRAINED
 from hbt_jax.study.pairing import Pairing, untrained_label
-from hbt_jax.study.runs import Run, benchmark_name
+from hbt_jax.study.runs import StudyRun, benchmark_name
 
 STUDY_DEFINITIONS = DEFINITIONS | {
     "holm": f"{DEFINITIONS['holm']}; over all languages, also over the configurations compared with one baseline",
@@ -18,7 +18,7 @@ STUDY_DEFINITIONS = DEFINITIONS | {
 }
 
 
-def outcomes(runs: Sequence[Run], benchmark: str) -> dict[str, list[Outcome]]:
+def outcomes(runs: Sequence[StudyRun], benchmark: str) -> dict[str, list[Outcome]]:
     """Label -> what its runs scored on a benchmark; untrained models as `untrained_label` names them.
 
     Raises:

@@ -20,7 +20,7 @@ _OF_TRAINING = ("learning", "teaching", "validation", "checkpoints", "memory", "
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class StudyRun:
     """One training: a configuration of the grid with a seed.
 
     Attributes:
@@ -69,22 +69,22 @@ def benchmark_name(benchmark: str) -> str:
     return os.path.basename(os.path.abspath(benchmark))
 
 
-def runs(variants: Sequence[Variant], seeds: int, told: Mapping[str, Any], root: Path) -> list[Run]:
+def runs(variants: Sequence[Variant], seeds: int, told: Mapping[str, Any], root: Path) -> list[StudyRun]:
     """Every configuration with every seed, in ROOT/NAME-seedN; raises InputError for a value beyond its limits."""
     found = []
     for variant in variants:
         for seed in range(seeds):
             own = {"seed": seed, "workdir": str(root / f"{variant.name}-seed{seed}")}
-            found.append(Run(variant, seed, TrainConfig.from_options(dict(told) | dict(variant.options) | own)))
+            found.append(StudyRun(variant, seed, TrainConfig.from_options(dict(told) | dict(variant.options) | own)))
     return found
 
 
-def sharing_starts(wanted: Sequence[Run]) -> list[Run]:
+def sharing_starts(wanted: Sequence[StudyRun]) -> list[StudyRun]:
     """The same runs, but only one of those that start from the same weights evaluates them (--evaluate_untrained).
 
     It is the one that already has results for them, else the first that is not finished, else the first.
     """
-    of_start: dict[tuple, list[Run]] = {}
+    of_start: dict[tuple, list[StudyRun]] = {}
     for run in wanted:
         if run.config.evaluation.evaluate_untrained:
             of_start.setdefault(_start(run.config), []).append(run)
@@ -92,14 +92,14 @@ def sharing_starts(wanted: Sequence[Run]) -> list[Run]:
     return [_sharing(run, chosen.get(run.workdir, run.workdir)) for run in wanted]
 
 
-def _first_to_evaluate(run: Run) -> tuple[int, bool]:
+def _first_to_evaluate(run: StudyRun) -> tuple[int, bool]:
     """A key: the first run with the largest one evaluates the initial weights."""
     benchmarks = run.config.evaluation.benchmarks
     there = sum(run.outcome(benchmark, untrained=True) is not None for benchmark in benchmarks)
     return there, not all(run.outcome(benchmark) for benchmark in benchmarks)
 
 
-def _sharing(run: Run, start: Path) -> Run:
+def _sharing(run: StudyRun, start: Path) -> StudyRun:
     if start == run.workdir:
         return run
     evaluation = dataclasses.replace(run.config.evaluation, evaluate_untrained=False)

@@ -16,13 +16,13 @@ from hbt_jax.study.claims import claims, details
 from hbt_jax.study.comparisons import STUDY_DEFINITIONS, compare_benchmark, outcomes
 from hbt_jax.study.grid import UNTRAINED
 from hbt_jax.study.pairing import Pairing, untrained_label
-from hbt_jax.study.runs import Run, benchmark_name
+from hbt_jax.study.runs import StudyRun, benchmark_name
 
 ROBUSTNESS = ("worst", "worst_quarter", "standard_deviation", "under_resourced", "others", "gap")
 
 
 def study(
-    runs: Sequence[Run],
+    runs: Sequence[StudyRun],
     benchmarks: Sequence[str],
     axes: Mapping[str, Sequence],
     pairs: Sequence[Pairing],
@@ -43,7 +43,7 @@ def study(
     }
 
 
-def _benchmark(name: str, runs: Sequence[Run], pairs: Sequence[Pairing], samples: int, poll) -> dict:
+def _benchmark(name: str, runs: Sequence[StudyRun], pairs: Sequence[Pairing], samples: int, poll) -> dict:
     found = outcomes(runs, name)
     shown = _one_untrained(found)
     metric = main_metric(next(iter(found.values()))[0].summary)

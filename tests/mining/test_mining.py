@@ -16,7 +16,7 @@ from hbt_jax.data.store_writer import StoreWriter
 from hbt_jax.data.text_vectors import Vectors
 from hbt_jax.errors import InputError, Interrupted
 from hbt_jax.mining import embedded, job, ranked, with_negatives
-from hbt_jax.mining.choose import RANDOM, TOP, Entries, Rule, choose
+from hbt_jax.mining.choose import RANDOM, TOP, Entries, NegativeRule, choose
 from hbt_jax.mining.ranked import ranked_items
 from hbt_jax.mining.report import Tally, lines
 from hbt_jax.models.tokenizer import load_tokenizer
@@ -72,8 +72,8 @@ def entries(**changes) -> Entries:
     return Entries(**{**values, **changes})
 
 
-def rule(**changes) -> Rule:
-    return dataclasses.replace(Rule(1, 50, 0.0, 0.05, 2, TOP, 0), **changes)
+def rule(**changes) -> NegativeRule:
+    return dataclasses.replace(NegativeRule(1, 50, 0.0, 0.05, 2, TOP, 0), **changes)
 
 
 def test_margins_ranks_and_the_number_of_negatives():

@@ -7,7 +7,7 @@ import pytest
 from hbt_jax.config.training import TrainConfig
 from hbt_jax.study import grid
 from hbt_jax.study.pairing import pairings
-from hbt_jax.study.runs import Run, runs
+from hbt_jax.study.runs import StudyRun, runs
 from hbt_jax.study.study import study
 from tests.evaluation.make_outcomes import evaluated
 
@@ -16,7 +16,7 @@ NOISE = {"x-x-mono": 1.5, "x-y": 1.5, "hybrid, mono_probability=0.25": 0.4, "hyb
 TOLD = TrainConfig().options() | {"benchmarks": ("made",)}
 
 
-def made_runs(root: Path, text: str = GRID) -> tuple[dict, list[grid.Variant], list[Run]]:
+def made_runs(root: Path, text: str = GRID) -> tuple[dict, list[grid.Variant], list[StudyRun]]:
     axes = grid.parse_grid(text)
     variants = grid.variants(axes, TOLD)
     return axes, variants, runs(variants, 2, TOLD, root)

@@ -11,7 +11,7 @@ from hbt_jax.config.training import RunConfig, TrainConfig
 from hbt_jax.config.values import BATCHINGS
 from hbt_jax.errors import InputError
 from hbt_jax.study.grid import Variant
-from hbt_jax.study.runs import Run, arguments, check_kept, command_line, runs, sharing_starts
+from hbt_jax.study.runs import StudyRun, arguments, check_kept, command_line, runs, sharing_starts
 from hbt_jax.training.initial_model import resolved
 from tests.interchange import make_models
 
@@ -110,18 +110,18 @@ def test_a_printed_command_gives_the_same_configuration():
     assert defaults | given == everything
 
 
-def wanted(root, model="small", seeds=2, **told) -> list[Run]:
+def wanted(root, model="small", seeds=2, **told) -> list[StudyRun]:
     """Runs of two batch kinds."""
     variants = [Variant({"batching": batching}, batching, batching) for batching in ("x-y", "hybrid")]
     told = {"model": model, "evaluate_untrained": True, "benchmarks": ("facts",), **told}
     return sharing_starts(runs(variants, seeds, told, root))
 
 
-def evaluating(found: list[Run]) -> list[str]:
+def evaluating(found: list[StudyRun]) -> list[str]:
     return [run.workdir.name for run in found if run.config.evaluation.evaluate_untrained]
 
 
-def score(run: Run, untrained: str = "", benchmark: str = "facts") -> None:
+def score(run: StudyRun, untrained: str = "", benchmark: str = "facts") -> None:
     """Writes results of a run, or those of its initial weights."""
     folder = run.workdir / "evaluation" / untrained / benchmark
     folder.mkdir(parents=True)

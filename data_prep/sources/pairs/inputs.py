@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data_prep.builders.row import BadRow
 from data_prep.sources.pairs.judged import Judged
-from data_prep.sources.pairs.layouts import AUTO, BEIR, MSMARCO, Example, Layout, empty_cells_as_null, layout_of
+from data_prep.sources.pairs.layouts import AUTO, BEIR, MSMARCO, Example, FileLayout, empty_cells_as_null, layout_of
 from data_prep.sources.pairs.record_files import KINDS, column_names, first_line, kind, records
 from hbt_jax import json_text
 from hbt_jax.errors import InputError
@@ -47,14 +47,14 @@ class RowFile:
     """
 
     path: Path
-    layout: Layout
+    layout: FileLayout
     names: tuple[str, ...]
     renamed: Mapping[str, str]
     unused: tuple[str, ...]
 
     def examples(self) -> Iterator[Example | BadRow]:
         """Yields the example of each row, and a BadRow in place of one that cannot be used."""
-        known: dict[tuple[str, ...], Layout] = {}  # rows of JSON may have other columns than the first
+        known: dict[tuple[str, ...], FileLayout] = {}  # rows of JSON may have other columns than the first
         for row in records(self.path, self.renamed, self.names):
             if isinstance(row, BadRow):
                 yield row

@@ -68,7 +68,7 @@ class Example:
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """How the rows of one file are read.
 
     Attributes:
@@ -116,7 +116,7 @@ def _of_negatives(name: str) -> bool:
     return name in _LISTED or bool(_NEGATIVE.fullmatch(name))
 
 
-def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> Layout:
+def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> FileLayout:
     """The layout of a file with these columns.
 
     Args:
@@ -135,7 +135,7 @@ def layout_of(place: str, columns: Sequence[str], wanted: str, code: str) -> Lay
     for name in [wanted] if wanted else _NEEDED:
         used = _USED[name](found, columns)
         if used is not None:
-            return Layout(name, used + _language_columns(found, columns, code), code)
+            return FileLayout(name, used + _language_columns(found, columns, code), code)
     expected = "; ".join(f"{_NEEDED[name]} ({name})" for name in ([wanted] if wanted else _NEEDED))
     raise InputError(
         f"{found}: expected {expected}: name yours by --columns=EXPECTED=YOURS,..., such as --columns=positive=reply"
@@ -201,7 +201,7 @@ def _language_columns(found: str, columns: Sequence[str], code: str) -> tuple[st
     )
 
 
-def _tevatron(layout: Layout, place: str, record: Mapping) -> Example:
+def _tevatron(layout: FileLayout, place: str, record: Mapping) -> Example:
     positives = _documents(place, "positive_passages", _needed(place, record, "positive_passages"))
     if not positives:
         raise BadRow(f"{place}: positive_passages is empty: expected at least one passage")
@@ -238,14 +238,14 @@ def document_text(place: str, name: str, document: Mapping) -> str:
     return text(place, name, titled(title, body))
 
 
-def _flagembedding(layout: Layout, place: str, record: Mapping) -> Example:
+def _flagembedding(layout: FileLayout, place: str, record: Mapping) -> Example:
     if not _needed(place, record, "pos"):
         raise BadRow(f"{place}: pos is empty: expected at least one text")
     positives, negatives = (_scored(layout, place, record, name) for name in ("pos", "neg"))
     return layout.example(place, record, "query", positives, negatives)
 
 
-def _scored(layout: Layout, place: str, record: Mapping, name: str) -> list[Passage]:
+def _scored(layout: FileLayout, place: str, record: Mapping, name: str) -> list[Passage]:
     """The texts of one side, with their scores if there are any."""
     listed = record.get(name)
     texts = _texts(place, name, [listed] if isinstance(listed, str) else listed)
@@ -258,7 +258,7 @@ def _scored(layout: Layout, place: str, record: Mapping, name: str) -> list[Pass
     return [Passage(one, score=score) for one, score in zip(texts, scores, strict=True)]
 
 
-def _sentence_transformers(layout: Layout, place: str, record: Mapping) -> Example:
+def _sentence_transformers(layout: FileLayout, place: str, record: Mapping) -> Example:
     asked, answer = layout.used[:2]
     positive, negatives = text(place, answer, _needed(place, record, answer)), []
     for name in filter(_NEGATIVE.fullmatch, layout.used):

@@ -15,7 +15,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import language_numbers
-from hbt_jax.evaluation.ranking.layout import Layout, top_slots
+from hbt_jax.evaluation.ranking.layout import PoolLayout, top_slots
 from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 _EXAMPLE = '--measures="nDCG@20 P@5 RBP(p=0.8) R@100"'
@@ -108,7 +108,7 @@ class ChosenMeasures:
       text: the measures.
     """
 
-    def __init__(self, benchmark: Benchmark, layout: Layout, text: str):
+    def __init__(self, benchmark: Benchmark, layout: PoolLayout, text: str):
         self._benchmark, self._layout, self._measures = benchmark, layout, _parsed(text)
         depths = [_depth(one) for one in self._measures.values()]
         self._depth = 0 if 0 in depths else max(depths)

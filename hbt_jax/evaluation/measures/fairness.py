@@ -12,7 +12,7 @@ from scipy import special
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import NOT_FOUND, QueryMetrics, language_numbers
-from hbt_jax.evaluation.ranking.layout import Layout
+from hbt_jax.evaluation.ranking.layout import PoolLayout
 from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 _MOST_SCORES = 2**26  # held for MRC: 256 MiB
@@ -81,7 +81,7 @@ class RankCorrelation:
       layout: of its candidates.
     """
 
-    def __init__(self, benchmark: Benchmark, layout: Layout):
+    def __init__(self, benchmark: Benchmark, layout: PoolLayout):
         self._benchmark, self._layout = benchmark, layout
         self._tie_N = layout.tie_M[layout.slot_N]
         self._languages = benchmark.queries.languages

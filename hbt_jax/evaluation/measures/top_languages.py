@@ -4,7 +4,7 @@ import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import language_numbers
-from hbt_jax.evaluation.ranking.layout import Layout, top_slots
+from hbt_jax.evaluation.ranking.layout import PoolLayout, top_slots
 from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 _TOP = 10
@@ -18,7 +18,7 @@ class TopLanguages:
       layout: of its candidates.
     """
 
-    def __init__(self, benchmark: Benchmark, layout: Layout):
+    def __init__(self, benchmark: Benchmark, layout: PoolLayout):
         codes, excluded_QX = benchmark.languages, benchmark.excluded_QX
         self._layout = layout
         self._language_Q = language_numbers(benchmark.queries.languages, codes)

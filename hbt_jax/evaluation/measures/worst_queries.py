@@ -11,7 +11,7 @@ import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import average_precision
-from hbt_jax.evaluation.ranking.layout import Layout, top_slots
+from hbt_jax.evaluation.ranking.layout import PoolLayout, top_slots
 from hbt_jax.evaluation.ranking.rank import RankedQueries
 
 MOST_QUERIES, MOST_OF_ITEM, MOST_ABOVE, MOST_CHARACTERS = 20, 2, 5, 300
@@ -46,7 +46,7 @@ class WorstQueries:
       layout: of its candidates.
     """
 
-    def __init__(self, benchmark: Benchmark, layout: Layout):
+    def __init__(self, benchmark: Benchmark, layout: PoolLayout):
         self._benchmark, self._layout = benchmark, layout
         self._kept: list[_Kept] = []
 

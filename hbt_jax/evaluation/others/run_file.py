@@ -19,7 +19,7 @@ _IDS = "--write_texts shows the ids of a benchmark"
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class TrecRun:
     """The candidates that a run lists, query by query.
 
     Attributes:
@@ -43,7 +43,7 @@ class Run:
         return score_qN
 
 
-def read_run(path: str, benchmark: Benchmark) -> Run:
+def read_run(path: str, benchmark: Benchmark) -> TrecRun:
     """Reads a run on a benchmark; PATH.gz is read if that is there instead.
 
     Raises:
@@ -70,7 +70,7 @@ def read_run(path: str, benchmark: Benchmark) -> Run:
     order_E = np.argsort(query_E, kind="stable")
     start_Q = np.concatenate([[0], np.cumsum(np.bincount(query_E, minlength=len(query_index)))])
     _check_listed_once(path, benchmark, query_E, candidate_E)
-    return Run(candidate_E[order_E], score_E[order_E], start_Q, len(unanswered))
+    return TrecRun(candidate_E[order_E], score_E[order_E], start_Q, len(unanswered))
 
 
 def _index(place: str, side: str, id_: str, known: dict[str, int], name: str) -> int:

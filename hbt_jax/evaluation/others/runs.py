@@ -12,10 +12,10 @@ import numpy as np
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.evaluator import EvaluatedModel, EvaluationContext
 from hbt_jax.evaluation.measures.metrics import NOT_FOUND
-from hbt_jax.evaluation.others.run_file import Run, read_run
+from hbt_jax.evaluation.others.run_file import TrecRun, read_run
 from hbt_jax.evaluation.processes import on_first_process
 from hbt_jax.evaluation.ranked import evaluate
-from hbt_jax.evaluation.ranking.layout import Layout
+from hbt_jax.evaluation.ranking.layout import PoolLayout
 from hbt_jax.evaluation.ranking.rank import RankedQueries, rank_score_blocks
 from hbt_jax.evaluation.results.result import Described, Result
 
@@ -30,9 +30,9 @@ class ByRun:
     """
 
     benchmark: Benchmark
-    run: Run
+    run: TrecRun
 
-    def blocks(self, layout: Layout) -> Iterator[RankedQueries]:
+    def blocks(self, layout: PoolLayout) -> Iterator[RankedQueries]:
         """See `ranked.Ranking`."""
         relevant_QG, excluded_QX = self.benchmark.relevant_QG, self.benchmark.excluded_QX
         for block in rank_score_blocks(self._scores, relevant_QG, layout, excluded_QX=excluded_QX):

@@ -94,7 +94,7 @@ def _pairs(word: str) -> list[str]:
     return ["".join(pair) for pair in itertools.pairwise(characters)] or characters
 
 
-class Index:
+class Bm25Index:
     """BM25 scores of some texts.
 
     Args:
@@ -134,12 +134,12 @@ class PoolScores:
     def __init__(self, benchmark: Benchmark):
         self._queries = benchmark.queries.texts
         candidates = [terms(text) for text in benchmark.candidates.texts]
-        self._all = Index(candidates)
+        self._all = Bm25Index(candidates)
         pool_N = np.array(benchmark.candidate_pools)
         self._pools = []
         for pool in sorted(set(benchmark.candidate_pools)):
             members = np.flatnonzero(pool_N == pool)
-            self._pools.append((members, Index([candidates[n] for n in members])))
+            self._pools.append((members, Bm25Index([candidates[n] for n in members])))
         self.queries_without_match = sum(not any(term in self._all for term in terms(text)) for text in self._queries)
 
     def __call__(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
-from hbt_jax.evaluation.ranking.layout import Layout
+from hbt_jax.evaluation.ranking.layout import PoolLayout
 from hbt_jax.evaluation.ranking.rank import ScoreSource
 
 RRF_CONSTANT = 60
@@ -57,7 +57,7 @@ def fused_scores(
     how: str,
     dense: Callable[[int, int], np.ndarray],
     lexical: ScoreSource,
-    layout: Layout,
+    layout: PoolLayout,
     weight: float,
     excluded_QX: np.ndarray | None = None,
 ) -> ScoreSource:
@@ -89,7 +89,7 @@ def fused_scores(
     return scores
 
 
-def _pools(layout: Layout) -> Iterator[np.ndarray]:
+def _pools(layout: PoolLayout) -> Iterator[np.ndarray]:
     """Yields the indexes of the candidates of each pool."""
     for slots in layout.slots.values():
         yield layout.candidate_M[slots]

@@ -14,7 +14,7 @@ from hbt_jax.evaluation.ranking.counts import TILE
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class PoolLayout:
     """Candidates rearranged for counting: a range of slots for each pool, padded to whole tiles.
 
     A pool holds the candidates of one language, or a part of them if the benchmark has several pools for a language.
@@ -35,7 +35,7 @@ class Layout:
     slots: dict[str, slice]
 
 
-def make_layout(ids: Sequence[str], pools: Sequence[str]) -> Layout:
+def make_layout(ids: Sequence[str], pools: Sequence[str]) -> PoolLayout:
     """The layout of candidates with these unique ids and these pools."""
     by_tie = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
     members = {name: [] for name in sorted(set(pools))}
@@ -53,7 +53,7 @@ def make_layout(ids: Sequence[str], pools: Sequence[str]) -> Layout:
     slot_N[candidate_M[taken]] = taken
     tie_M = np.full(len(candidate_M), len(ids), np.int32)
     tie_M[slot_N[by_tie]] = np.arange(len(ids))
-    return Layout(candidate_M, slot_N, tie_M, np.array(pool_T, np.int32), slots)
+    return PoolLayout(candidate_M, slot_N, tie_M, np.array(pool_T, np.int32), slots)
 
 
 def top_slots(score_S: np.ndarray, tie_S: np.ndarray, depth: int) -> np.ndarray:

@@ -26,7 +26,7 @@ import numpy as np
 from hbt_jax.errors import InputError
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE
 from hbt_jax.evaluation.ranking.counts import counter
-from hbt_jax.evaluation.ranking.layout import Layout
+from hbt_jax.evaluation.ranking.layout import PoolLayout
 
 ScoreSource = Callable[[int, int], tuple[np.ndarray, np.ndarray]]  # of `rank_score_blocks`
 
@@ -73,7 +73,7 @@ def rank_blocks(
     query_QD: np.ndarray,
     candidate_ND: np.ndarray,
     relevant_QG: np.ndarray,
-    layout: Layout,
+    layout: PoolLayout,
     block_queries: int | None = None,
     excluded_QX: np.ndarray | None = None,
 ) -> Iterator[RankedQueries]:
@@ -108,7 +108,7 @@ def rank_blocks(
 def rank_score_blocks(
     scores: ScoreSource,
     relevant_QG: np.ndarray,
-    layout: Layout,
+    layout: PoolLayout,
     block_queries: int | None = None,
     excluded_QX: np.ndarray | None = None,
 ) -> Iterator[RankedQueries]:
@@ -151,7 +151,7 @@ def _filler(queries: int, columns: int) -> tuple[tuple[int, int], tuple[int, int
 def _ranked(
     scores: Callable[[int, int, np.ndarray], tuple[jax.Array, jax.Array]],
     relevant_QG: np.ndarray,
-    layout: Layout,
+    layout: PoolLayout,
     block_queries: int | None,
     excluded_QX: np.ndarray,
 ) -> Iterator[RankedQueries]:
@@ -206,7 +206,7 @@ def _block_queries(slots: int) -> int:
     return min(_LARGEST_BLOCK, max(_MULTIPLE, fit // _MULTIPLE * _MULTIPLE))
 
 
-def _in_slots(candidate_ND: np.ndarray, layout: Layout) -> jax.Array:
+def _in_slots(candidate_ND: np.ndarray, layout: PoolLayout) -> jax.Array:
     """float32 [M, D]: the embedding of the candidate in each slot, zeros in empty slots."""
     candidate_MD = candidate_ND[layout.candidate_M].astype(np.float32, copy=False)
     candidate_MD[layout.candidate_M == NO_CANDIDATE] = 0.0
@@ -232,7 +232,7 @@ def _hide(score_Mq: jax.Array, used_M: jax.Array, hidden_qX: jax.Array) -> jax.A
     return jnp.where(used_M[:, None], score_Mq, -jnp.inf).at[hidden_qX, column_q1].set(-jnp.inf, mode="drop")
 
 
-def _check_embeddings(query_QD: np.ndarray, candidate_ND: np.ndarray, layout: Layout) -> None:
+def _check_embeddings(query_QD: np.ndarray, candidate_ND: np.ndarray, layout: PoolLayout) -> None:
     candidates = len(layout.slot_N)
     if query_QD.ndim != 2 or candidate_ND.shape != (candidates, query_QD.shape[1]):
         raise ValueError(
@@ -248,7 +248,7 @@ def _check_embeddings(query_QD: np.ndarray, candidate_ND: np.ndarray, layout: La
             )
 
 
-def _check_indexes(queries: int, relevant_QG: np.ndarray, excluded_QX: np.ndarray, layout: Layout) -> None:
+def _check_indexes(queries: int, relevant_QG: np.ndarray, excluded_QX: np.ndarray, layout: PoolLayout) -> None:
     candidates = len(layout.slot_N)
     if len(relevant_QG) != queries or relevant_QG.max() >= candidates:
         raise ValueError(

@@ -10,7 +10,7 @@ from hbt_jax.evaluation.measures.metrics import SETTINGS, QueryMetrics
 from hbt_jax.evaluation.measures.robustness import robustness_definition
 from hbt_jax.evaluation.results.averages import averages_of, language_averages, language_rows, pair_averages
 from hbt_jax.evaluation.results.definitions import ACCURACY_DEFINITION, OF_RANKS
-from hbt_jax.evaluation.results.result import Described, Part, Result
+from hbt_jax.evaluation.results.result import Described, Result, ResultPart
 
 
 def result_of(
@@ -48,7 +48,7 @@ def result_of(
         definitions={**OF_RANKS, **chosen, "robustness": robustness_definition()},
     )
     if benchmark.is_bitext:
-        return result.with_parts(Part("accuracy@1", _accuracy(by_pair), ACCURACY_DEFINITION))
+        return result.with_parts(ResultPart("accuracy@1", _accuracy(by_pair), ACCURACY_DEFINITION))
     return result
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hbt_jax.evaluation.results.definitions import TOKENS_DEFINITION, TOP_DEFINITION
-from hbt_jax.evaluation.results.result import Part
+from hbt_jax.evaluation.results.result import ResultPart
 
 
-def top_languages(codes: Sequence[str], top_JJ: np.ndarray, pool_JJ: np.ndarray) -> Part:
+def top_languages(codes: Sequence[str], top_JJ: np.ndarray, pool_JJ: np.ndarray) -> ResultPart:
     """The languages of the first 10 candidates.
 
     Args:
@@ -28,9 +28,9 @@ def top_languages(codes: Sequence[str], top_JJ: np.ndarray, pool_JJ: np.ndarray)
         },
         "by_query_language": {codes[row]: dict(zip(codes, top_JJ[row].tolist(), strict=True)) for row in asked},
     }
-    return Part("top_10_languages", content, TOP_DEFINITION)
+    return ResultPart("top_10_languages", content, TOP_DEFINITION)
 
 
-def tokens(queries: Mapping[str, dict], candidates: Mapping[str, dict]) -> Part:
+def tokens(queries: Mapping[str, dict], candidates: Mapping[str, dict]) -> ResultPart:
     """How the texts of each language were cut into tokens: of both sides, what token_counts.rates says."""
-    return Part("tokens", {"queries": queries, "candidates": candidates}, TOKENS_DEFINITION)
+    return ResultPart("tokens", {"queries": queries, "candidates": candidates}, TOKENS_DEFINITION)

@@ -22,7 +22,7 @@ _NOTHING: Mapping[str, object] = types.MappingProxyType({})
 RESULTS, PER_QUERY, QRELS, RUNS = "results.json", "per_query.jsonl.gz", "qrels.trec", "runs"
 
 
-class Part(NamedTuple):
+class ResultPart(NamedTuple):
     """A part of results.json that not every evaluation has, and what its numbers mean."""
 
     name: str
@@ -44,13 +44,13 @@ class Described:
     model: str
     settings: Mapping[str, object]
     counts: Mapping[str, object]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ResultPart, ...] = ()
 
     def plus(
         self,
         settings: Mapping[str, object] = _NOTHING,
         counts: Mapping[str, object] = _NOTHING,
-        parts: tuple[Part, ...] = (),
+        parts: tuple[ResultPart, ...] = (),
     ) -> "Described":
         """The same with further settings, counts and parts."""
         return Described(self.model, {**self.settings, **settings}, {**self.counts, **counts}, (*self.parts, *parts))
@@ -84,7 +84,7 @@ class Result:
     expanded: "Result | None" = None
     fused: Mapping[str, "Result"] = dataclasses.field(default_factory=dict)
 
-    def with_parts(self, *parts: Part) -> "Result":
+    def with_parts(self, *parts: ResultPart) -> "Result":
         """The result with further parts, in this order; parts without content are left out."""
         present = [part for part in parts if part.content]
         return dataclasses.replace(

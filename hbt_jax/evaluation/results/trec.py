@@ -22,7 +22,7 @@ import numpy as np
 
 from hbt_jax.evaluation.benchmarks.benchmark import NO_CANDIDATE, Benchmark
 from hbt_jax.evaluation.measures.metrics import SETTINGS
-from hbt_jax.evaluation.ranking.layout import Layout, top_slots
+from hbt_jax.evaluation.ranking.layout import PoolLayout, top_slots
 from hbt_jax.evaluation.ranking.rank import RankedQueries
 from hbt_jax.files import atomic_file
 
@@ -58,7 +58,7 @@ class RunWriter(contextlib.AbstractContextManager):
         many as the multilingual one, so they are written only on request.
     """
 
-    def __init__(self, folder: str, benchmark: Benchmark, layout: Layout, depth: int, settings: tuple[str, ...]):
+    def __init__(self, folder: str, benchmark: Benchmark, layout: PoolLayout, depth: int, settings: tuple[str, ...]):
         if set(settings) - set(SETTINGS):
             raise ValueError(f"settings {settings}: expected some of {SETTINGS}")
         self._folder, self._benchmark, self._layout = folder, benchmark, layout

@@ -13,7 +13,7 @@ from hbt_jax.evaluation.measures.metrics import METRICS, RANK_DISTANCE, SIMILARI
 from hbt_jax.evaluation.results.read import Outcome, check_alike
 from hbt_jax.evaluation.results.result import PER_QUERY
 from hbt_jax.evaluation.statistics.item_sums import collect, sum_one
-from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows
+from hbt_jax.evaluation.statistics.significance import Cells, ComparedRow, compare_rows
 
 CONFIDENCE, SAMPLES, SEED = 0.95, 10_000, 0  # the defaults of launch/compare.py, so that it finds the same differences
 
@@ -86,7 +86,7 @@ def _columns(values: QueryMetrics) -> Iterator[tuple[str, str, np.ndarray]]:
 def _ends(cells: Cells, poll: Callable[[], None]) -> dict | None:
     """The difference of the macro averages and its interval; None if there are too few items to draw from."""
     options = {"samples": SAMPLES, "seed": SEED, "confidence": CONFIDENCE}
-    (found,) = compare_rows(cells, [Row("overall", "all")], **options, poll=poll)
+    (found,) = compare_rows(cells, [ComparedRow("overall", "all")], **options, poll=poll)
     return None if found.interval is None else {"difference": found.difference, "interval": found.interval}
 
 

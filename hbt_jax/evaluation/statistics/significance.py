@@ -69,7 +69,7 @@ class Cells:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class ComparedRow:
     """What is compared: the mean over some languages of their means, or the mean over all cells.
 
     Attributes:
@@ -99,7 +99,7 @@ class Difference:
       p_runs, p_runs_holm: of the test over items and runs; None if both systems have one run.
     """
 
-    row: Row
+    row: ComparedRow
     items: int
     a_runs: tuple[float, ...]
     b_runs: tuple[float, ...]
@@ -128,7 +128,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 def compare_rows(
     cells: Cells,
-    rows: Sequence[Row],
+    rows: Sequence[ComparedRow],
     *,
     samples: int,
     seed: int,
@@ -186,7 +186,7 @@ def _corrected(found: list[Difference]) -> list[Difference]:
 class _Table:
     """Values of the rows from the values of the cells: means over cells, then over languages."""
 
-    def __init__(self, cells: Cells, rows: Sequence[Row]):
+    def __init__(self, cells: Cells, rows: Sequence[ComparedRow]):
         codes = sorted(set(cells.languages))
         number = {code: u for u, code in enumerate(codes)}
         everything = len(codes)

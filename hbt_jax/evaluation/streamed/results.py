@@ -23,7 +23,7 @@ from hbt_jax.evaluation.measures.robustness import robustness_definition
 from hbt_jax.evaluation.results.averages import averages_of, mean_of
 from hbt_jax.evaluation.results.definitions import TIE_RULE
 from hbt_jax.evaluation.results.parts import top_languages
-from hbt_jax.evaluation.results.result import Described, Part, Result
+from hbt_jax.evaluation.results.result import Described, Result, ResultPart
 from hbt_jax.evaluation.results.trec import TAG
 from hbt_jax.evaluation.search.running_top import RunningTop
 from hbt_jax.evaluation.statistics.intervals import INTERVALS_DEFINITION, column_intervals
@@ -50,7 +50,7 @@ _UNJUDGED_DEFINITION = "share of the first 10 candidates that have no judgement;
 
 
 @dataclasses.dataclass(frozen=True)
-class Ranked:
+class RankedPools:
     """The first candidates of every query in both pools, with their grades.
 
     Attributes:
@@ -64,17 +64,17 @@ class Ranked:
     values: Mapping[str, Mapping[str, np.ndarray]]
 
 
-def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) -> Ranked:
+def rank(benchmark: StreamedBenchmark, own: RunningTop, everything: RunningTop) -> RankedPools:
     """Looks up the grades of the first candidates of every query, and computes the metrics."""
     first_I = np.unique(benchmark.asked_Q, return_index=True)[1]  # rows of one query rank all passages alike
     tops = {benchmark.own_pool: own, "multilingual": everything.rows(first_I)}
     known = {benchmark.own_pool: benchmark.grades, "multilingual": benchmark.joint_grades}
     grades = {pool: metrics.grade_array(tops[pool].id_QK.tolist(), known[pool]) for pool in tops}
-    return Ranked(tops, grades, {pool: metrics.query_values(grades[pool], known[pool]) for pool in tops})
+    return RankedPools(tops, grades, {pool: metrics.query_values(grades[pool], known[pool]) for pool in tops})
 
 
 def result_of(
-    benchmark: StreamedBenchmark, inventory: Mapping[str, ShardContent], ranked: Ranked, described: Described
+    benchmark: StreamedBenchmark, inventory: Mapping[str, ShardContent], ranked: RankedPools, described: Described
 ) -> Result:
     """The result of a benchmark.
 
@@ -109,14 +109,14 @@ def result_of(
         | {"robustness": robustness_definition(NDCG)},
     )
     return result.with_parts(
-        Part("unjudged_in_top_10", {pool: _unjudged(ranked, pool) for pool in ranked.tops}, _UNJUDGED_DEFINITION),
-        Part("intervals", column_intervals(benchmark.asked, columns), INTERVALS_DEFINITION),
+        ResultPart("unjudged_in_top_10", {pool: _unjudged(ranked, pool) for pool in ranked.tops}, _UNJUDGED_DEFINITION),
+        ResultPart("intervals", column_intervals(benchmark.asked, columns), INTERVALS_DEFINITION),
         top_languages(*_top_languages(benchmark, ranked, passages)),
         *described.parts,
     )
 
 
-def _columns(benchmark: StreamedBenchmark, ranked: Ranked) -> Iterator[tuple[str, str, np.ndarray]]:
+def _columns(benchmark: StreamedBenchmark, ranked: RankedPools) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yields setting, metric and values by query of `asked` and pool: float64 [I, P], NaN where it is not judged."""
     asked, codes = len(benchmark.asked), benchmark.languages
     pool_Q = [codes.index(code) if benchmark.asked_in else 0 for code in benchmark.queries.languages]
@@ -180,14 +180,14 @@ def _remarks(benchmark: StreamedBenchmark) -> list[str]:
     return remarks
 
 
-def _unjudged(ranked: Ranked, pool: str) -> float:
+def _unjudged(ranked: RankedPools, pool: str) -> float:
     there_QK = ranked.tops[pool].id_QK[:, :_TOP] != b""
     unjudged_QK = (ranked.grades[pool][:, :_TOP] == UNJUDGED) & there_QK
     return float((unjudged_QK.sum(axis=1) / there_QK.sum(axis=1)).mean())
 
 
 def _top_languages(
-    benchmark: StreamedBenchmark, ranked: Ranked, passages: Mapping[str, int]
+    benchmark: StreamedBenchmark, ranked: RankedPools, passages: Mapping[str, int]
 ) -> tuple[Sequence[str], np.ndarray, np.ndarray]:
     """(codes, top, pool): codes of the J languages, and float64 [J, J], as from top_languages.TopLanguages.shares."""
     codes, code_I = sorted({*benchmark.languages, *benchmark.asked.languages}), np.asarray(benchmark.asked.languages)
@@ -201,7 +201,7 @@ def _top_languages(
     return codes, top_JJ, np.tile(pool_J, (len(codes), 1))
 
 
-def query_blocks(benchmark: StreamedBenchmark, ranked: Ranked) -> Iterator[dict[str, dict[str, float]]]:
+def query_blocks(benchmark: StreamedBenchmark, ranked: RankedPools) -> Iterator[dict[str, dict[str, float]]]:
     """Yields what each query of `asked` scored: setting -> metric -> value; cross-lingual: language -> nDCG@10."""
     columns = list(_columns(benchmark, ranked))
     for number in range(len(benchmark.asked)):
@@ -222,7 +222,7 @@ def write_qrels(path: str, benchmark: StreamedBenchmark) -> None:
 
 
 def write_runs(
-    folder: str, benchmark: StreamedBenchmark, ranked: Ranked, depth: int, poll: Callable[[], None] = lambda: None
+    folder: str, benchmark: StreamedBenchmark, ranked: RankedPools, depth: int, poll: Callable[[], None] = lambda: None
 ) -> None:
     """Writes the runs of both pools, `depth` candidates per query, and the qrels of each language.
 

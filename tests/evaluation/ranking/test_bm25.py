@@ -110,10 +110,10 @@ def test_scores_equal_the_library(benchmark):
 
 
 def test_a_pool_without_any_term_scores_zero():
-    index = bm25.Index([[], []])
+    index = bm25.Bm25Index([[], []])
     np.testing.assert_array_equal(index.scores(["a"]), [0, 0])
     assert "a" not in index
-    np.testing.assert_array_equal(bm25.Index([["a"], []]).scores([]), [0, 0])
+    np.testing.assert_array_equal(bm25.Bm25Index([["a"], []]).scores([]), [0, 0])
 
 
 def test_ranks_by_hand(benchmark):

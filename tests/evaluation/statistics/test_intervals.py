@@ -12,7 +12,7 @@ from hbt_jax.evaluation.compare import compare
 from hbt_jax.evaluation.measures import metrics
 from hbt_jax.evaluation.results.read import read_folder
 from hbt_jax.evaluation.statistics import intervals
-from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows
+from hbt_jax.evaluation.statistics.significance import Cells, ComparedRow, compare_rows
 from tests.evaluation.ranked_small import evaluate
 
 CODES = ("de", "sw")
@@ -37,7 +37,7 @@ MULTILINGUAL = [0.5, 0.25, 0.75, 0.0, 1.0, 0.5]
 
 
 def expected(cells):
-    (found,) = compare_rows(cells, [Row("overall", "all")], samples=10_000, seed=0, confidence=0.95)
+    (found,) = compare_rows(cells, [ComparedRow("overall", "all")], samples=10_000, seed=0, confidence=0.95)
     return found
 
 

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from hbt_jax.evaluation.statistics import significance
-from hbt_jax.evaluation.statistics.significance import Cells, Row, compare_rows, holm
+from hbt_jax.evaluation.statistics.significance import Cells, ComparedRow, compare_rows, holm
 
-ALL = Row("overall", "all")
+ALL = ComparedRow("overall", "all")
 SAMPLES = 4000
 
 
@@ -109,7 +109,12 @@ def test_the_macro_average_of_drawn_items():
     a = [np.array([[2.0, 1.0], [1.0, 0.0], [0.0, 3.0]])]
     b = [np.zeros((3, 2))]
     given = cells(a, b, count=[[2, 1], [2, 0], [0, 3]])
-    rows = [ALL, Row("x", "first", ("l0",)), Row("x", "second", ("l1",)), Row("x", "less", ("l0",), ("l1",))]
+    rows = [
+        ALL,
+        ComparedRow("x", "first", ("l0",)),
+        ComparedRow("x", "second", ("l1",)),
+        ComparedRow("x", "less", ("l0",), ("l1",)),
+    ]
     overall, first, second, less = compared(given, rows)
     assert [one.difference for one in (overall, first, second, less)] == pytest.approx([0.875, 0.75, 1.0, -0.25])
     assert [one.items for one in (overall, first, second, less)] == [3, 2, 2, 3]
@@ -135,7 +140,7 @@ def test_equal_systems_do_not_differ():
 def test_the_same_seed_gives_the_same_and_each_family_is_corrected_alone():
     a, b = paired(40, 9, 0.04)
     given = cells([np.hstack([a, b, a * b])], [np.hstack([b, a * b, a])])
-    rows = [ALL, *(Row("by_language", f"l{n}", (f"l{n}",)) for n in range(3))]
+    rows = [ALL, *(ComparedRow("by_language", f"l{n}", (f"l{n}",)) for n in range(3))]
     found = compared(given, rows)
     assert found == compared(given, rows)
     assert found[0].p_holm == found[0].p

@@ -137,12 +137,14 @@ def with_steps(initial: InitialModel, plan: Plan) -> InitialModel:
 
 
 def summary_line(trainer: Trainer) -> str:
-    """What the updates of this process cost, in words."""
+    """What the updates of this process cost, in words; programs that only embed dev benchmarks are not counted."""
     rate, shapes = trainer.rate, trainer.update.count
+    of_validation = trainer.compilations - shapes
     return (
         f"trained to step {trainer.step}: {rate.seconds:.0f} s of updates,"
         f" {rate.waited / max(rate.seconds, 1e-9):.1%} of it waiting for data;"
         f" {shapes} shape{'s' if shapes != 1 else ''} of batches compiled"
+        f"{f', {of_validation} of validation' if of_validation else ''}"
     )
 
 

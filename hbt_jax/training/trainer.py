@@ -123,6 +123,7 @@ class Trainer:
       unread: (step, metrics on the device) of the updates that no hook has read yet.
       stopping: whether the run ends because it was asked to.
       compiles: whether it ends so while a thread still compiles.
+      compilations: programs compiled so far, of updates and of validation.
       ended_early: set by a hook to end the run because more updates do not help.
     """
 
@@ -139,6 +140,7 @@ class Trainer:
     unread: list = dataclasses.field(default_factory=list)
     stopping: bool = False
     compiles: bool = False
+    compilations: int = 0
     ended_early: bool = False
 
     def __post_init__(self) -> None:
@@ -217,6 +219,7 @@ class Trainer:
                 if self.stop_alone():
                     self.compiles = True
                     raise Interrupted("during compilation")
+            self.compilations += 1
             return result.result()
 
     def check_stop(self) -> None:

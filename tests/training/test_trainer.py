@@ -20,12 +20,14 @@ from hbt_jax.config.devices import MemoryConfig
 from hbt_jax.config.learning import LearningConfig
 from hbt_jax.errors import InputError, TrainingDiverged
 from hbt_jax.mesh import make_mesh
-from hbt_jax.training import step
+from hbt_jax.models.utilisation import update_flops
+from hbt_jax.training import hooks, step
 from hbt_jax.training.assessment import Assess, BestMetric, ValidationLoss
 from hbt_jax.training.checkpoint import Checkpoints, Record, SaveClock
 from hbt_jax.training.hooks import LogMetrics, ProfileSteps, SaveCheckpoints, ShowProgress
 from hbt_jax.training.metrics_log import MetricsLog, read_metrics
 from hbt_jax.training.resume import check_resume, check_same_run, first_state
+from hbt_jax.training.train import summary_line
 from hbt_jax.training.trainer import Hook, Trainer
 from tests.training import toy
 
@@ -81,8 +83,8 @@ def run(workdir, stop_after=None, stop_requested=None, measures=(), best=LOSS, p
         return made.state, made.record, made.stopping
 
 
-def validation(batches=1, every=0, step_config=None) -> list:
-    return [ValidationLoss(step_config or toy.step_config(), [toy.batch(100, 1)] * batches, every)]
+def validation(batches=1, every=0, step_config=None, shares=1) -> list:
+    return [ValidationLoss(step_config or toy.step_config(), [toy.batch(100, shares)] * batches, every)]
 
 
 def leaves(state):
@@ -474,6 +476,46 @@ def test_a_trace_of_some_steps(tmp_path, first, last, after):
 
 
 def test_no_copy_between_host_and_device_is_hidden_in_the_loop(tmp_path):
+    """With several devices, validation and saves between updates, too."""
     with jax.transfer_guard("disallow"):
-        state, record, _ = run(tmp_path)
+        _, record, _ = run(tmp_path, mesh=(4, 2), measures=validation(every=2, shares=8), save_every=2)
     assert record.step == 6
+    assert [row["step"] for row in read_metrics(tmp_path) if row["split"] == "validation"] == [2, 4, 6]
+    with contextlib.closing(Checkpoints(tmp_path, read_only=True)) as checkpoints:
+        assert checkpoints.steps("last") == [6, 4]
+
+
+@pytest.mark.parametrize("peak", [2e9, None])
+def test_utilisation_stands_in_metrics_and_bar_if_the_peak_is_known(tmp_path, monkeypatch, capsys, peak):
+    monkeypatch.setattr(hooks, "peak_flops", lambda kind, dtype: {("cpu", "float32"): peak}[kind, dtype])
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+        made = trainer(tmp_path, checkpoints, mesh=(4, 2))
+        with contextlib.closing(MetricsLog(tmp_path, 0)) as log:
+            progress = ShowProgress(shown=True)
+            made.add_hook(progress)
+            made.add_hook(LogMetrics(log, progress), every=2)
+            made.run()
+    rows, bar = read_metrics(tmp_path), capsys.readouterr().err
+    assert [row["step"] for row in rows] == [2, 4, 6] and "loss=" in bar
+    if peak is None:
+        assert not any("mfu" in row for row in rows) and "mfu" not in bar
+        return
+    encoder = toy.step_config().encoder
+    of_step = [
+        update_flops(encoder, 8 * toy.batch(step, 8)["tokens"].shape[1], toy.LENGTH, 16, 16) for step in range(6)
+    ]
+    for row in rows:
+        flops_per_second = sum(of_step[row["step"] - 2 : row["step"]]) / 2 * row["pairs_per_second"] / 16
+        assert row["mfu"] == pytest.approx(flops_per_second / (8 * peak))
+        assert f"mfu={row['mfu']:.1%}" in bar
+
+
+@pytest.mark.parametrize(("measures", "said"), [([], ""), (validation(every=3), ", 1 of validation")])
+def test_the_last_line_counts_compilations(tmp_path, measures, said):
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+        made = trainer(tmp_path, checkpoints)
+        made.add_hook(Assess(measures, LOSS, 0, None))
+        made.run()
+    shapes = {toy.batch(step, 1)["tokens"].shape for step in range(6)}
+    line = r"trained to step 6: \d+ s of updates, [\d.]+% of it waiting for data; "
+    assert re.fullmatch(f"{line}{len(shapes)} shapes? of batches compiled{said}", summary_line(made))

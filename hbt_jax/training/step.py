@@ -181,10 +181,14 @@ def loss_tile(given: int, queries: int, passages: int) -> int:
     return max(_SMALLEST_TILE, _TILE_SCORES // queries)
 
 
-def on_mesh(mesh: Mesh) -> dict[str, Callable]:
-    """What `batch_loss` needs to know of a mesh: its `constrain` and `apart`."""
+def on_mesh(mesh: Mesh) -> dict[str, Callable | None]:
+    """What `batch_loss` needs to know of a mesh: its `constrain` and `apart`.
+
+    A data axis of one device has nothing to keep apart; with several on the fsdp axis XLA fails to compile it.
+    """
     sharding = NamedSharding(mesh, PartitionSpec(meshes.BATCH_AXES))
-    return {"constrain": _constraint(sharding), "apart": functools.partial(_apart, mesh)}
+    apart = functools.partial(_apart, mesh) if mesh.shape[meshes.BATCH_AXES[0]] > 1 else None
+    return {"constrain": _constraint(sharding), "apart": apart}
 
 
 def _constraint(sharding: NamedSharding | PartitionSpec) -> Callable:

@@ -55,21 +55,43 @@ def packed_rows(rows_of_texts: list[list[np.ndarray]], max_segments: int = SEGME
     return {name: packed[name] for name in ("tokens", "segments", "positions")}, packed["slots"]
 
 
-def batch(step: int, shares: int, pairs: int = 16) -> dict:
-    """The packed batch of a step over any number of shares: the same pairs for each, split in order."""
+def batch(step: int, shares: int, pairs: int = 16, negatives: int = 0, positives: int = 1) -> dict:
+    """The packed batch of a step over any number of shares: the same pairs for each, split in order.
+
+    Args:
+      step: decides the texts.
+      shares: P.
+      pairs: of all shares.
+      negatives: explicit ones of each query.  The first of query 2 is the passage of query 3; the last of query 4 is
+        absent.
+      positives: as StepConfig has it: so many consecutive pairs are one.  With 1 the first two share their query.
+    """
+    b, rows = pairs // shares, np.arange(pairs, dtype=np.int32)
+    negative_rows = np.arange(pairs, pairs * (1 + negatives), dtype=np.int32).reshape(pairs, negatives)
     queries, passages = texts(2 * step, pairs), texts(2 * step + 1, pairs)
-    b = pairs // shares
-    arrays, place = packed_rows([queries[p * b : p * b + b] + passages[p * b : p * b + b] for p in range(shares)])
-    rows = np.arange(pairs, dtype=np.int32)
-    query_rows = np.where(rows == 1, 0, rows)  # the first two pairs share their query: one mask on each side
-    identity = identity_of([(query_rows, rows, rows)], rows, rows)
-    masked, counts = masks(identity, query_rows, rows, rows)
+    others = texts(10_000 + step, pairs * negatives)
+    if negatives:
+        negative_rows[2, 0], others[2 * negatives] = 3, passages[3]
+        negative_rows[4, -1] = -1
+    of_share = [slice(p * b, p * b + b) for p in range(shares)]
+    all_texts = [
+        [*queries[own], *passages[own], *others[own.start * negatives : own.stop * negatives]] for own in of_share
+    ]
+    arrays, place = packed_rows(all_texts)
+    passage_rows = np.concatenate([rows.reshape(shares, b), negative_rows.reshape(shares, -1)], axis=1)
+    is_absent = passage_rows < 0
+    query_rows = rows // positives * positives if positives > 1 else np.where(rows == 1, 0, rows)
+    every = np.arange(pairs * (1 + negatives), dtype=np.int32)
+    own_column = (np.arange(shares)[:, None] * passage_rows.shape[1] + np.arange(b)).reshape(-1)
+    masked, counts = masks(
+        identity_of([(query_rows, rows, rows)], rows, every), query_rows, passage_rows.reshape(-1), own_column
+    )
     return {
         **arrays,
         "query_slots": place[:, :b],
-        "passage_slots": place[:, b:],
+        "passage_slots": np.where(is_absent, 0, place[:, b:]),
         "masked": masked.reshape(shares, b, -1),
         "false_negatives": counts.reshape(shares, b).sum(1, dtype=np.int32),
         "truncated": np.zeros(shares, np.int32),
-        "absent_negatives": np.zeros(shares, np.int32),
+        "absent_negatives": is_absent.sum(1, dtype=np.int32),
     }

@@ -8,7 +8,7 @@ A place to fill begins with `<!-- VIEW STUDY BENCHMARK ... -->` and ends with `<
 results, tests, languages, robustness, groups, systems, pairs, picture or forest, and STUDY is a file of docs/study/
 without .json: a study.json, or for systems and pairs a compare.json of launch/compare.py --systems.
 What follows BENCHMARK depends on VIEW:
-    groups              query languages, such as seen=ar,de unseen=el,tr; also the settings to show, such as multilingual
+    groups              query languages, such as seen=ar,de unseen=el,tr; also settings to show, such as multilingual
     tests, languages    the baselines to show, such as batching=x-y
     pairs               the pairs, such as hybrid:x-y
     systems, pairs      also the settings to show, such as multilingual, if not all

@@ -1,5 +1,6 @@
-"""Two processes with one device each train and evaluate as one process with two devices does."""
+"""Processes with one device each train and evaluate as one process with all the devices does."""
 
+import itertools
 import json
 import os
 import re
@@ -25,15 +26,18 @@ def start(arguments: list[str], devices: int) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def start_two(arguments: list[str], *more: list[str]) -> list[subprocess.Popen]:
-    """Two processes of one job; `more`: what each of them is given besides."""
-    own = more or ([], [])
+def start_several(arguments: list[str], own: list[list[str]]) -> list[subprocess.Popen]:
+    """The processes of one job, with one device each; `own`: what each of them is given besides."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-    return [
-        start([*arguments, f"--coordinator={address}", "--processes=2", f"--process={i}", *own[i]], 1) for i in (0, 1)
-    ]
+    shared = [*arguments, f"--coordinator={address}", f"--processes={len(own)}"]
+    return [start([*shared, f"--process={i}", *more], 1) for i, more in enumerate(own)]
+
+
+def start_two(arguments: list[str], *more: list[str]) -> list[subprocess.Popen]:
+    """Two processes of one job; `more`: what each of them is given besides."""
+    return start_several(arguments, list(more) or [[], []])
 
 
 def test_a_signal_to_one_of_two_processes_stops_and_saves_both(few_facts, tmp_path):
@@ -115,3 +119,21 @@ def test_two_processes_equal_one(few_facts, tmp_path):
     results = [tmp_path / name / "evaluation" / "facts" / "results.json" for name in ("one", "two")]
     one, two = (json.loads(path.read_text())["metrics"]["monolingual"]["map"] for path in results)
     assert two == pytest.approx(one, abs=2e-3)
+
+
+def test_four_processes_equal_one_step_for_step(few_facts, tmp_path):
+    options = ["--log_every=1", "--benchmarks=", "--data_dir="]
+    jobs = {
+        "four": start_several(small_run(few_facts, tmp_path / "four", *options), [[]] * 4),
+        "one": [start(small_run(few_facts, tmp_path / "one", *options), 4)],
+    }
+    for process in itertools.chain(*jobs.values()):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    four, one = (read_metrics(tmp_path / job) for job in jobs)
+    assert [row["step"] for row in one if row["split"] == "train"] == [1, 2, 3, 4, 5, 6]
+    for found, expected in zip(four, one, strict=True):
+        assert found.pop("split") == expected.pop("split")
+        for row in (found, expected):
+            row.pop("pairs_per_second", None)
+        assert found == pytest.approx(expected, rel=1e-5)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How far two ways to train drift apart: the losses of runs that differ in one flag, step by step.
 
-    python tests/benchmarks/loss_curves.py --a=RUN[,RUN...] --b=RUN[,RUN...]
+    python tests/benchmarks/training/loss_curves.py --a=RUN[,RUN...] --b=RUN[,RUN...]
 
 RUN is a --workdir of launch/train.py; --a and --b list the seeds in the same order.  Prints the mean difference of the
 training loss (a - b), its largest size over the steps that metrics.jsonl has, and, for scale, the same between the
@@ -14,7 +14,7 @@ import sys
 
 from absl import flags
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.errors import InputError  # noqa: E402

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Memory of an update of multilingual-e5-small on one CPU device, as compiled and not run: what each flag saves.
 
-    python tests/benchmarks/memory.py [--pairs=4096]
+    python tests/benchmarks/training/memory.py [--pairs=4096]
 
 Rows hold a query of 32 tokens and a passage of 96.  Prints GiB of temporaries, which come on top of parameters,
 optimizer state and batch: of all rows at once and in chunks (--encode_chunk), of the layers in a loop with each
@@ -18,7 +18,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from absl import flags  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 _QUERY, _PASSAGE = 32, 96

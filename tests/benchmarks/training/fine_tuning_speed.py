@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pairs a second of a whole fine-tuning on real text: launch/train.py against SentenceTransformerTrainer, on the CPU.
 
-    python tests/benchmarks/fine_tuning_speed.py --model=FOLDER --store=STORE [--batching=hybrid] [--steps=60]
+    python tests/benchmarks/training/fine_tuning_speed.py --model=FOLDER --store=STORE [--batching=hybrid] [--steps=60]
 
 Both train on the same pairs of a store, in batches of --global_batch (sentence-transformers shuffles them), with the
 in-batch loss, AdamW, the same prefixes and the same maximum lengths.  sentence-transformers gets its texts as strings
@@ -23,7 +23,7 @@ import time
 
 from absl import flags
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.errors import InputError  # noqa: E402

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seconds from the command to the first update of a fine-tuning, with nothing compiled before and with all of it.
 
-    python tests/benchmarks/start_up.py --model=FOLDER --store=STORE [--rounds=2]
+    python tests/benchmarks/training/start_up.py --model=FOLDER --store=STORE [--rounds=2]
 
 Runs launch/train.py for a few steps with a new --compilation_cache_dir and then, --rounds times, with what the first
 run left there.  The clock starts with the process and stops when metrics.jsonl says that the first update is done.
@@ -20,7 +20,7 @@ import time
 
 from absl import flags
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from hbt_jax.errors import InputError  # noqa: E402

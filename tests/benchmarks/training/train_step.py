@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seconds of a training step on this machine's CPU: this package against sentence-transformers' model under PyTorch.
 
-    python tests/benchmarks/train_step.py --model=FOLDER [--compute_dtype=bfloat16] [--pairs=32] [--rounds=3]
+    python tests/benchmarks/training/train_step.py --model=FOLDER [--compute_dtype=bfloat16] [--pairs=32] [--rounds=3]
 
 Both sides take the same shapes: `--pairs` queries and passages of exactly --query_length and --passage_length random
 tokens, so that nothing is padded; InfoNCE over the batch, clipping, AdamW with float32 weights and dense gradients of
@@ -22,7 +22,7 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks import apart  # noqa: E402

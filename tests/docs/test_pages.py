@@ -33,7 +33,7 @@ def known_flags() -> set[str]:
     known |= {f"no{flag}" for flag, kind in rows if kind == "switch"}
     for path in (ROOT / "launch" / "tpu_vm").glob("*.sh"):
         known |= set(re.findall(r"--(\w+)", path.read_text(encoding="utf-8").partition("source ")[0]))
-    for path in (ROOT / "tests" / "benchmarks").glob("*.py"):
+    for path in (ROOT / "tests" / "benchmarks").rglob("*.py"):
         known |= set(re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
     return known
 

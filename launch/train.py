@@ -112,17 +112,17 @@ def dev_evaluation(config: TrainConfig, stop: StopRequest) -> DevEvaluation | No
     return DevEvaluation(chosen.dev_benchmarks, config.evaluation.data_dir, chosen.best_metric, lambda: stop.requested)
 
 
-def guide(config: TrainConfig, stop: StopRequest):
-    """What embeds the stores by --guide_model; None if there is none."""
-    if not config.teaching.guide_model:
-        return None
-    from hbt_jax.mining.guide import GuideModel
+def embeddings(config: TrainConfig, stop: StopRequest) -> list:
+    """What embeds the stores by --guide_model and by --anchor_model, as far as they are given."""
+    if not (config.teaching.guide_model or config.teaching.anchor_model):
+        return []
+    from hbt_jax.mining.guide import AnchorModel, GuideModel
 
     def poll() -> None:
         if stop.requested:
-            raise Interrupted("while the guide embeds the stores; run the same command again to resume")
+            raise Interrupted("while the stores are embedded; run the same command again to resume")
 
-    return GuideModel(config, poll)
+    return [kind(config, poll) for kind in (GuideModel, AnchorModel) if getattr(config.teaching, kind.flag)]
 
 
 def main(_: list[str]) -> None:
@@ -147,7 +147,7 @@ def main(_: list[str]) -> None:
         if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
         check_benchmarks(config)  # now, not after hours of training
-        mesh = train(config, stop, dev_evaluation(config, stop), guide(config, stop))
+        mesh = train(config, stop, dev_evaluation(config, stop), embeddings(config, stop))
         if config.evaluation.benchmarks:
             evaluate_workdir(config, mesh, stop)
 

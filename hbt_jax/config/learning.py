@@ -223,9 +223,9 @@ class LearningConfig(Part):
 
 @dataclasses.dataclass(frozen=True)
 class TeachingConfig(Part):
-    """What a guide and a teacher add."""
+    """What a guide, an anchor and a teacher add."""
 
-    title: ClassVar[str] = "Guide and teacher"
+    title: ClassVar[str] = "Guide, anchor and teacher"
 
     guide_model: str = option(
         "",
@@ -234,6 +234,16 @@ class TeachingConfig(Part):
     )
     guide_margin: float = option(
         0.0, "a negative is masked if its guide score is above that of the positive plus this; may be negative"
+    )
+    anchor_model: str = option(
+        "",
+        "workdir, folder or hub id of a model, usually the one of --model, that embeds the texts of --anchor_language"
+        " in the stores once, before training: the embedding of each text is pulled to the vector of its translation"
+        " there (after arXiv 2004.09813); empty: none",
+    )
+    anchor_language: str = option("en", "language of the store in which --anchor_model embeds texts")
+    anchor_weight: float = option(
+        2.0, "weight of the anchor's loss, the mean over texts of 1 - cosine, beside the loss of the batch", above=0.0
     )
     distillation: str = option(
         "none",
@@ -250,6 +260,10 @@ class TeachingConfig(Part):
         super().__post_init__()
         if self.guide_margin and not self.guide_model:
             raise InputError(f"--guide_margin={self.guide_margin:g} needs --guide_model")
+        for name in ("anchor_language", "anchor_weight"):
+            value = getattr(self, name)
+            if value != getattr(TeachingConfig, name) and not self.anchor_model:
+                raise InputError(f"--{name}={value} needs --anchor_model")
         for name in ("distillation_weight", "teacher_temperature"):
             value = getattr(self, name)
             if value != getattr(TeachingConfig, name) and self.distillation == "none":

@@ -1,4 +1,4 @@
-"""What a teacher adds to a batch: vectors of a guide model, scores of pairs and negatives."""
+"""What a teacher adds to a batch: vectors of a guide or an anchor model, scores of pairs and negatives."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -12,6 +12,7 @@ from hbt_jax.errors import InputError
 from hbt_jax.spans import spread
 
 GUIDE_QUERIES, GUIDE_PASSAGES = "guide_queries", "guide_passages"
+ANCHOR_QUERIES, ANCHOR_PASSAGES = "anchor_queries", "anchor_passages"
 TEACHER_SCORES = "teacher_scores"
 
 
@@ -62,6 +63,37 @@ def _gathered(vectors: Mapping[tuple[str, int], Vectors], side: str, texts: Side
         place = np.flatnonzero((languages == language) & (rows >= 0))
         found_ND[place] = of_language.vector_ND[of_language.places(rows[place])]
     return found_ND.reshape(*texts.rows.shape, width)
+
+
+class AnchorVectors:
+    """Vectors of the translations of the batch's texts into one language, 0 where there is none.
+
+    anchor_queries [P, b, D] and anchor_passages [P, c, D].
+
+    Args:
+      stores: for each store, side -> vectors of its texts in that language.
+    """
+
+    names = (ANCHOR_QUERIES, ANCHOR_PASSAGES)
+
+    def __init__(self, stores: Sequence[Mapping[str, Vectors]]):
+        self._stores = stores
+
+    def __call__(self, batch: BatchPlan, queries: Sides, passages: Sides, own: np.ndarray) -> list[np.ndarray]:
+        """See `Extra`."""
+        of_store = self._stores[batch.store]
+        return [
+            _found(of_store[side], texts.rows.ravel()).reshape(*texts.rows.shape, -1)
+            for side, texts in (("queries", queries), ("passages", passages))
+        ]
+
+
+def _found(vectors: Vectors, rows: np.ndarray) -> np.ndarray:
+    """float32 [N, D]: the vector of each row, 0 for an absent one."""
+    place = vectors.places(rows)
+    found_ND = np.zeros((len(rows), vectors.vector_ND.shape[1]), np.float32)
+    found_ND[place >= 0] = vectors.vector_ND[place[place >= 0]]
+    return found_ND
 
 
 class TeacherScores:

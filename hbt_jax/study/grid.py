@@ -27,6 +27,7 @@ _NEEDS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], bool]], ...] 
     (("joint_languages",), lambda options: options[BATCHING] == JOINT),
     (("lora_alpha", "lora_layers", "lora_targets"), lambda options: options["lora_rank"] > 0),
     (("guide_margin",), lambda options: bool(options["guide_model"])),
+    (("anchor_language", "anchor_weight"), lambda options: bool(options["anchor_model"])),
     (("distillation_weight", "teacher_temperature"), lambda options: options["distillation"] != "none"),
     (("steps",), lambda options: not options["epochs"]),
     (("size_exponent",), lambda options: len(options["stores"]) > 1),

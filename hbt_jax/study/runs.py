@@ -14,7 +14,8 @@ from hbt_jax.evaluation.results.read import Outcome, read_outcome
 from hbt_jax.evaluation.results.result import RESULTS
 from hbt_jax.study.grid import NO_RESULT, UNTRAINED, Variant
 
-_PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks", "guide_model"}
+_PATHS = {"stores", "validation_stores", "model", "tokenizer", "prepared_dir", "data_dir", "benchmarks", "guide_model",
+          "anchor_model"}  # fmt: skip
 # Parts without a say in the initial weights and in how they are evaluated.
 _OF_TRAINING = ("learning", "teaching", "validation", "checkpoints", "memory", "preparation")
 

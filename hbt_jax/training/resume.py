@@ -33,7 +33,7 @@ _COMPARED = {  # what changes a result; stores, tokenizer and models are compare
         for field in fields(part)
     ),
     *("seed", "compute_dtype", "validation_batches", "best_metric"),
-} - {"stores", "tokenizer", "model", "guide_model"}
+} - {"stores", "tokenizer", "model", "guide_model", "anchor_model"}
 
 
 def first_state(

@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hbt_jax import mesh as meshes
 from hbt_jax.config.devices import MemoryConfig
 from hbt_jax.config.learning import LearningConfig, TeachingConfig
-from hbt_jax.data.extras import GUIDE_QUERIES, TEACHER_SCORES
+from hbt_jax.data.extras import ANCHOR_QUERIES, GUIDE_QUERIES, TEACHER_SCORES
 from hbt_jax.models.attention import PLAIN, Attention, attention_on
 from hbt_jax.models.encoder import Encoder, EncoderConfig
 from hbt_jax.models.lora import LoraConfig
@@ -28,6 +28,7 @@ from hbt_jax.models.on_cpu import has_one_cpu
 from hbt_jax.training import losses
 from hbt_jax.training.freezing import trainable
 from hbt_jax.training.optimizer import learning_rate, make_optimizer
+from hbt_jax.training.teaching.anchor import anchored, anchored_share
 from hbt_jax.training.teaching.distillation import distilled
 from hbt_jax.training.teaching.guide import with_guide
 
@@ -60,7 +61,8 @@ class StepConfig:
       lora: the adapters, None for none.
       frozen: parts that are not trained, see freezing.py.
       positives: consecutive pairs of a batch whose passages are positives of each other's queries; 1: each has its own.
-      teaching: margin of the guide and the loss against a teacher, for batches with a guide's vectors or scores.
+      teaching: margin of the guide, weight of the anchor and the loss against a teacher, for batches with their vectors
+        or scores.
       memory: chunks, tiles, what is computed again and where optimizer state lies.
     """
 
@@ -158,12 +160,14 @@ def batch_loss(
     )
     value, accuracy = losses.at_widths(query_PbD, passage_PcD, config.learning.widths(), config.normalize, loss)
     teaching, scores = config.teaching, batch.get(TEACHER_SCORES)
-    if scores is None:
-        return value, accuracy
-    temperatures = config.learning.temperature, teaching.teacher_temperature
-    taught = distilled(teaching.distillation, query_PbD, passage_PcD, scores, *temperatures, constrain)
-    weight = teaching.distillation_weight
-    return (1 - weight) * value + weight * taught, accuracy
+    if scores is not None:
+        temperatures = config.learning.temperature, teaching.teacher_temperature
+        taught = distilled(teaching.distillation, query_PbD, passage_PcD, scores, *temperatures, constrain)
+        weight = teaching.distillation_weight
+        value = (1 - weight) * value + weight * taught
+    if ANCHOR_QUERIES in batch:
+        value += teaching.anchor_weight * anchored(query_PbD, passage_PcD, batch)
+    return value, accuracy
 
 
 def loss_tile(given: int, queries: int, passages: int) -> int:
@@ -218,7 +222,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
 
     Metrics are scalars: `loss`, `accuracy`, `false_negatives`, `gradient_norm` (before clipping), `learning_rate`,
     `row_fill` (fraction of row tokens that hold text), `truncated_texts` and `absent_negatives` (requested but absent);
-    with a guide `guide_masked`.
+    with a guide `guide_masked`, with an anchor `anchored` (share of texts that have one).
     """
     graph, optimizer = config.graph(mesh), config.make_optimizer()
     schedule = learning_rate(config.learning, config.steps)
@@ -254,6 +258,7 @@ def make_train_step(config: StepConfig, mesh: Mesh) -> Callable:
             "absent_negatives": jnp.sum(batch["absent_negatives"]),
         }
         metrics |= {"guide_masked": guided} if is_guided else {}
+        metrics |= {"anchored": anchored_share(batch)} if ANCHOR_QUERIES in batch else {}
         return TrainState(state.step + 1, parameters, optimizer_state), metrics
 
     shardings = state_shardings(config, mesh)

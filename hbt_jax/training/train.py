@@ -15,7 +15,7 @@ from hbt_jax import mesh as meshes
 from hbt_jax.bucket.mirror import files_of, publish
 from hbt_jax.config.training import TrainConfig
 from hbt_jax.data import audit, pipeline
-from hbt_jax.data.extras import Extra, GuideVectors, TeacherScores
+from hbt_jax.data.extras import Extra, TeacherScores
 from hbt_jax.data.plan import PLAN_SCHEME, Plan
 from hbt_jax.data.store import Store
 from hbt_jax.errors import Interrupted
@@ -43,21 +43,29 @@ from hbt_jax.training.tracking.trackers import check_installed, start_trackers
 from hbt_jax.training.trainer import Trainer
 
 
-class Guide(Protocol):
-    """Embeds the texts of stores by a guide model."""
+class Embedding(Protocol):
+    """Embeds texts of stores by a model that is not trained.
 
-    def __call__(self, stores: Sequence[Store], mesh: Mesh) -> tuple[GuideVectors, str]:
-        """The vectors, and a digest of the model."""
+    Attributes:
+      flag: names the model.
+    """
+
+    flag: str
+
+    def __call__(self, stores: Sequence[Store], mesh: Mesh, width: int) -> tuple[Extra, str]:
+        """What they add to a batch, and a digest of the model; `width` is that of the embeddings in training."""
 
 
-def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None, guide: Guide | None = None) -> Mesh:
+def train(
+    config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = None, embeddings: Sequence[Embedding] = ()
+) -> Mesh:
     """Trains what `config` describes in its workdir and returns the mesh it ran on.
 
     Args:
       config: the configuration.
       stop: polled before every update, and in long work between updates.
       dev: evaluates the model in training, every --evaluate_every steps; None: nothing does.
-      guide: embeds the stores by --guide_model; None: there is none.
+      embeddings: those of --guide_model and --anchor_model, where they are given.
 
     Raises:
       InputError: bad data, a mesh that does not fit, or a workdir of another run.
@@ -80,7 +88,7 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
         for line in [mesh_line(mesh), *model_lines(initial), *audit.describe(batches.plan), *notes]:
             print(line, flush=True)
     record = _record(initial, batches, validation)
-    batches.extras = _extras(initial.config, batches, record, guide)
+    batches.extras = _extras(initial, batches, record, embeddings)
     check_started_alike(initial.config, record.data, batches.plan)
     with (
         contextlib.closing(
@@ -115,14 +123,17 @@ def train(config: TrainConfig, stop: StopRequest, dev: DevEvaluator | None = Non
     return mesh
 
 
-def _extras(config: TrainConfig, batches: HostBatches, record: Record, guide: Guide | None) -> list[Extra]:
-    """What a guide and a teacher add to the batches; the guide's digest goes into the record."""
-    stores, teaching, found = batches.mixture.stores, config.teaching, []
+def _extras(
+    initial: InitialModel, batches: HostBatches, record: Record, embeddings: Sequence[Embedding]
+) -> list[Extra]:
+    """What other models add to the batches; their digests go into the record."""
+    stores, teaching, found = batches.mixture.stores, initial.config.teaching, []
     if teaching.distillation != "none":
         flag = f"--distillation={teaching.distillation}"
         found.append(TeacherScores(stores, flag))
-    if guide is not None:
-        vectors, record.data["guide model"] = guide(stores, batches.mesh)
+    for embedding in embeddings:
+        vectors, digest = embedding(stores, batches.mesh, initial.encoder.embedding_width)
+        record.data[embedding.flag.replace("_", " ")] = digest
         found.append(vectors)
     return found
 

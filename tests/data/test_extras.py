@@ -5,7 +5,7 @@ import pytest
 
 from hbt_jax.config.learning import PlanConfig
 from hbt_jax.data import pipeline
-from hbt_jax.data.extras import GuideVectors, TeacherScores
+from hbt_jax.data.extras import AnchorVectors, GuideVectors, TeacherScores
 from hbt_jax.data.mixture import Mixture
 from hbt_jax.data.plan import Plan
 from hbt_jax.data.store import open_store
@@ -51,7 +51,9 @@ def test_extras_are_those_of_the_batch(store):
             told = np.stack([rows, np.full(len(rows), number + 10 * (side == "passages"))], axis=1)
             vectors[side, number] = Vectors(rows, told.astype(np.float32) + 1)
     plan = Plan(Mixture([store]), PlanConfig(global_batch=8, negatives=2), seed=1)
-    extras = [GuideVectors([vectors]), TeacherScores([store], "--distillation=kl")]
+    english = {side: vectors[side, 1] for side in ("queries", "passages")}
+    extras = [GuideVectors([vectors]), AnchorVectors([english]), TeacherScores([store], "--distillation=kl")]
+    gaps = 0
     for shares in ([0, 1], [1]):
         made = pipeline.batches(plan, TEXT, TOKENIZER, start=0, stop=6, shares=shares, share_count=2, extras=extras)
         for step, packed in enumerate(made):
@@ -64,9 +66,15 @@ def test_extras_are_those_of_the_batch(store):
             codes = np.concatenate([language, np.repeat(language, 2, axis=1)], axis=1) + 11
             wanted = np.where((rows >= 0)[:, :, None], np.stack([rows + 1, codes], axis=2), 0)
             assert np.array_equal(packed["guide_passages"], wanted)
+            for name, numbers, code in (("anchor_queries", pairs, 2), ("anchor_passages", rows, 12)):
+                has_english = (numbers >= 0) & (numbers % 3 != 0)
+                english = np.stack([numbers + 1, np.full_like(numbers, code)], axis=2)
+                assert np.array_equal(packed[name], np.where(has_english[:, :, None], english, 0))
+                gaps += np.count_nonzero(~has_english)
             scores = np.where(negatives >= 0, pairs[:, :, None] * 100 + negatives, np.nan)
             wanted = np.concatenate([pairs[:, :, None] + 0.5, scores], axis=2).astype(np.float32)
             assert np.array_equal(packed["teacher_scores"], wanted, equal_nan=True)
+    assert gaps  # some texts have no translation
 
 
 def test_a_store_without_scores_is_named(store, tmp_path):

@@ -1,4 +1,4 @@
-"""One small run with a guide, cut embeddings, epochs and groups of learning rates, from the command to its files."""
+"""Small runs with a guide, cut embeddings, epochs, groups of learning rates, then an anchor: from command to files."""
 
 import json
 
@@ -33,3 +33,18 @@ def test_the_run_is_as_long_and_masks_what_the_guide_says(trained):
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.0, 0.5e-3, 1e-3, 0.5e-3])
     assert "guide: embedding store" in ended.stdout and len(list((workdir / "guide").glob("*/queries-*.f32"))) == 4
     assert json.loads((workdir / "config.json").read_text())["run"]["steps"] == STEPS
+
+
+def test_a_run_is_anchored_to_an_earlier_one(trained, few_facts, tmp_path):
+    workdir, _ = trained
+    language = json.loads((few_facts / "train" / "manifest.json").read_text())["languages"][-1]
+    more = [f"--stores={few_facts / 'train'}", f"--workdir={tmp_path / 'run'}", "--steps=2"]
+    anchor = [f"--anchor_model={workdir}", f"--anchor_language={language}", "--anchor_weight=4"]
+    ended = run("train.py", *SMALL, *more, *anchor)
+    assert ended.returncode == 0, ended.stderr
+    assert all(row["anchored"] > 0.5 for row in read_metrics(tmp_path / "run"))
+    assert {path.name for path in (tmp_path / "run" / "guide").glob("*/*.f32")} == {
+        f"queries-{language}.f32", f"passages-{language}.f32",
+    }  # fmt: skip
+    other = run("train.py", *SMALL, *more, *anchor[:2], "--steps=3")  # resumes: another weight is another run
+    assert other.returncode == 2 and "--anchor_weight" in other.stderr

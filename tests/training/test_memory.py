@@ -61,7 +61,7 @@ def assert_close(found: dict, expected: dict, matrix: float, vector: float):
         np.testing.assert_allclose(found[path], array, rtol=0, atol=atol, err_msg=str(path))
 
 
-def assert_same(found, expected, matrix=1e-6):
+def assert_same(found, expected, matrix=2e-6):  # measured: up to 1e-6
     assert found[0] == pytest.approx(expected[0], rel=1e-6)
     assert_close(found[1], expected[1], matrix, vector=5e-6)
 

@@ -146,7 +146,7 @@ def main(_: list[str]) -> None:
             first_process_first(lambda: stack.enter_context(folders_held(config)))
         if config.preparation.prepare:
             first_process_first(lambda: prepare(config, stop))
-        check_benchmarks(config)  # now, not after hours of training
+        first_process_first(lambda: check_benchmarks(config))  # now, not after hours of training
         mesh = train(config, stop, dev_evaluation(config, stop), embeddings(config, stop))
         if config.evaluation.benchmarks:
             evaluate_workdir(config, mesh, stop)

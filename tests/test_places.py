@@ -27,6 +27,7 @@ COMMANDS = {  # command -> flags and arguments that name paths, those that take 
             "benchmarks",
             "dev_benchmarks",
             "guide_model",
+            "anchor_model",
         ],
         ["workdir", "stores", "validation_stores"],
     ),

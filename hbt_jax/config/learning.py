@@ -241,7 +241,7 @@ class TeachingConfig(Part):
         " in the stores once, before training: the embedding of each text is pulled to the vector of its translation"
         " there (after arXiv 2004.09813); empty: none",
     )
-    anchor_language: str = option("en", "language of the store in which --anchor_model embeds texts")
+    anchor_language: str = option("en", "language of the texts that --anchor_model embeds")
     anchor_weight: float = option(
         2.0, "weight of the anchor's loss, the mean over texts of 1 - cosine, beside the loss of the batch", above=0.0
     )

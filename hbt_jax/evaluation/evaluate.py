@@ -41,7 +41,7 @@ _RESERVED = (UNTRAINED, UNCOMPRESSED, BM25, EXPANDED, *FUSIONS)  # folders of OU
 
 
 def check_benchmarks(config: TrainConfig) -> None:
-    """Reads the benchmarks of a run, so that a fault in one is known before training.
+    """Reads the benchmarks of a run, so that a fault in one is known before training; not what is streamed.
 
     Raises:
       InputError: a benchmark cannot be read.

@@ -38,13 +38,21 @@ class _FrozenModel:
         self._config, self._poll = config, poll
 
     def _embedded(
-        self, stores: Sequence[Store], mesh: Mesh, languages_of: Callable[[Store], Sequence[str]]
+        self, stores: Sequence[Store], mesh: Mesh, languages_of: Callable[[Store], Sequence[str]], width: int = 0
     ) -> tuple[list[dict[tuple[str, int], Vectors]], str]:
-        """For each store, (side, language) -> the vectors of its texts; and a digest of the model."""
+        """For each store, (side, language) -> the vectors of its texts; and a digest of the model.
+
+        `width` is what the vectors must have, 0 for any.
+        """
         name, what = getattr(self._config.teaching, self.flag), self.flag.partition("_")[0]
         if jax.process_count() > 1:
             raise InputError(f"--{self.flag}={name} supports one process only: it embeds the stores into local files")
         model = load_model(name, "best", mesh, self._config.mesh.compute_dtype, flag=self.flag)
+        if width and model.encoder.embedding_width != width:
+            raise InputError(
+                f"--{self.flag}={name}: its embeddings have {model.encoder.embedding_width} numbers, those of --model"
+                f" {width}: expected as many"
+            )
         digest = digest_of(model)
         embedder = Embedder(model, mesh, texts_per_device=_TEXTS_PER_DEVICE, poll=self._poll, shown=True)
         found = []
@@ -102,13 +110,7 @@ class AnchorModel(_FrozenModel):
                     f"--anchor_language={language}: store {store.path} has no text in it: expected one of"
                     f" {' '.join(store.languages)}"
                 )
-        found, digest = self._embedded(stores, mesh, lambda store: [language])
-        for vectors in (vectors for one in found for vectors in one.values()):
-            if vectors.vector_ND.shape[1] != width:
-                raise InputError(
-                    f"--anchor_model={self._config.teaching.anchor_model}: its embeddings have"
-                    f" {vectors.vector_ND.shape[1]} numbers, those of --model {width}: expected as many"
-                )
+        found, digest = self._embedded(stores, mesh, lambda store: [language], width)
         return AnchorVectors([{side: vectors for (side, _), vectors in one.items()} for one in found]), digest
 
 

@@ -177,8 +177,8 @@ def embed_slots(
         activations of one chunk beside all embeddings (GradCache, Gao et al. 2021, arXiv 2101.06983).
       constrain: puts a sharding on arrays whose first axis is split like a batch; identity on one device.
       apart: turns a function (constrain, parameters, *arrays) -> array into one of (parameters, *arrays), in which
-        parts of the mesh work by themselves, so that gradients of chunks are summed over devices once; None on one
-        device.
+        parts of the mesh work by themselves, so that gradients of chunks are summed over devices once; None where the
+        data axis has one device.
 
     Returns:
       float32 [P, R * S, D]: the embedding of slot row * S + segment - 1; meaningless in empty slots.

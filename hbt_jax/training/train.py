@@ -155,7 +155,7 @@ def summary_line(trainer: Trainer) -> str:
         f"trained to step {trainer.step}: {rate.seconds:.0f} s of updates,"
         f" {rate.waited / max(rate.seconds, 1e-9):.1%} of it waiting for data;"
         f" {shapes} shape{'s' if shapes != 1 else ''} of batches compiled"
-        f"{f', {of_validation} of validation' if of_validation else ''}"
+        f"{f' and {of_validation} for validation' if of_validation else ''}"
     )
 
 

@@ -219,8 +219,9 @@ class Trainer:
                 if self.stop_alone():
                     self.compiles = True
                     raise Interrupted("during compilation")
+            program = result.result()
             self.compilations += 1
-            return result.result()
+            return program
 
     def check_stop(self) -> None:
         """For long work in a hook: raises Interrupted, on every process at once, if the run has been asked to stop."""

@@ -89,10 +89,10 @@ def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, messa
 @pytest.mark.parametrize(
     ("script", "headings"),
     [
-        ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Guide and teacher",
+        ("train.py", ["Run", "Batches", "Texts", "Model", "Learning", "Guide, anchor and teacher",
                       "Validation and evaluation during training", "Checkpoints",
                       "Devices", "Memory and speed", "Preparation", "Benchmarks", "Several processes"]),
-        ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Guide and teacher",
+        ("sweep.py", ["Run", "Batches", "Texts", "Model", "Learning", "Guide, anchor and teacher",
                       "Validation and evaluation during training", "Checkpoints",
                       "Devices", "Memory and speed", "Preparation", "Benchmarks", "Options"]),
         ("eval.py", ["Model", "Language directions", "Benchmarks", "Embedding", "Evaluation", "Several processes"]),
@@ -113,7 +113,7 @@ def test_a_wrong_flag_is_one_clear_line_and_exit_code_2(script, arguments, messa
 def test_help_groups_the_flags_of_the_command_alone(script, headings):
     ended = run(script, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert re.findall(r"(?m)^([A-Z][\w ]+):$", ended.stdout) == headings
+    assert re.findall(r"(?m)^([A-Z][\w ,]+):$", ended.stdout) == headings
     named = re.findall(r"(?m)^  --(?:\[no\])?(\w+)$", ended.stdout)
     assert len(named) == len(set(named)) and not {"verbosity", "alsologtostderr", "helpfull", "pdb"} & set(named)
 

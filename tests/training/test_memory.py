@@ -61,7 +61,7 @@ def assert_close(found: dict, expected: dict, matrix: float, vector: float):
         np.testing.assert_allclose(found[path], array, rtol=0, atol=atol, err_msg=str(path))
 
 
-def assert_same(found, expected, matrix=2e-6):  # measured: up to 1e-6
+def assert_same(found, expected, matrix=5e-6):  # measured: up to 1e-6 for matrices
     assert found[0] == pytest.approx(expected[0], rel=1e-6)
     assert_close(found[1], expected[1], matrix, vector=5e-6)
 
@@ -112,7 +112,7 @@ def first_updates(step_config, mesh, batch):
         ({"remat": "full", "scan_layers": True, "split_optimizer": False}, False, {"positives": 2}, "float32"),
         ({"gradient_dtype": "float32"}, False, {}, "bfloat16"),
     ],
-    ids=["chunks, tiles and symmetric", "layers again, joint and one optimizer state", "wide gradients"],
+    ids=["chunks, tiles and symmetric", "layers again, joint and one optimizer state", "wide gradients agree"],
 )
 def test_on_every_mesh(memory, symmetric, batch, compute_dtype):
     """Every option against the plain update of one device; the options on one device are tested above.

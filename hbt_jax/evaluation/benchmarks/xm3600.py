@@ -2,7 +2,7 @@
 
     DATA_DIR/xm3600/captions.jsonl   or captions.jsonl.gz, as https://google.github.io/crossmodal-3600 publishes it
 
-One picture a line: {"image/key": "000411001ff7dd4f", "image/locale": "en", "ar": {"caption": ["...", ...], ...}, ...}.
+A line per picture: {"image/key": "000411001ff7dd4f", "image/locale": "en", "ar": {"caption": ["...", ...], ...}, ...}.
 For each language the captions under `caption` are read; their tokenised copies and the other fields are ignored.
 
 - Every caption is a query and a candidate, with the id "KEY:LANG:N", N from 0 in the order of the file; its item is the

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hbt_jax.config.devices import MemoryConfig
 from hbt_jax.config.learning import TeachingConfig
 from hbt_jax.config.training import TrainConfig
 from hbt_jax.errors import InputError
@@ -42,25 +43,27 @@ def test_the_loss_is_the_mean_over_texts_with_an_anchor():
     assert float(anchored(*map(jnp.asarray, texts), nothing)) == 0
 
 
-def test_the_update_adds_it_and_says_how_many_texts_have_an_anchor():
-    plain, teaching = toy.step_config(), TeachingConfig(anchor_model="frozen", anchor_weight=3.0)
-    config, found = toy.step_config(teaching=teaching), []
-    width = config.encoder.embedding_width
-    for shares in (1, 8):
-        mesh, batch = make_mesh(shares, 1, jax.devices()[:shares]), toy.batch(0, shares)
-        state = steps.sharded_initial_state(config, mesh)
-        _, without = steps.make_train_step(plain, mesh)(
-            steps.sharded_initial_state(plain, mesh), put_batch(batch, mesh)
-        )
-        update, given = steps.make_train_step(config, mesh), put_batch(batch | anchors(shares, width), mesh)
-        state, first = update(state, given)
-        for _ in range(5):
-            state, last = update(state, given)
-        assert "anchored" not in without and float(first["anchored"]) == pytest.approx((2 * PAIRS - 3) / (2 * PAIRS))
-        assert 1.0 < float(first["loss"] - without["loss"]) < 5.0  # 3 x 1 - cosine with random vectors
-        assert float(last["loss"]) < float(first["loss"])
-        found.append((float(first["loss"]), float(first["gradient_norm"])))
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+def first_update(weight: float, axes: tuple[int, int], chunk: int = 0) -> dict[str, float]:
+    """Metrics of the first update on a mesh; without anchors if `weight` is 0."""
+    teaching = TeachingConfig(anchor_model="frozen", anchor_weight=weight) if weight else TeachingConfig()
+    config = toy.step_config(teaching=teaching, memory=MemoryConfig(encode_chunk=chunk))
+    shares = axes[0] * axes[1]
+    mesh = make_mesh(*axes, jax.devices()[:shares])
+    batch = toy.batch(0, shares) | (anchors(shares, config.encoder.embedding_width) if weight else {})
+    update = steps.make_train_step(config, mesh)
+    return jax.tree.map(float, update(steps.sharded_initial_state(config, mesh), put_batch(batch, mesh))[1])
+
+
+def test_the_update_adds_it_with_its_weight_and_says_how_many_texts_have_an_anchor():
+    plain, once, thrice = (first_update(weight, (1, 1)) for weight in (0.0, 1.0, 3.0))
+    assert "anchored" not in plain and once["anchored"] == pytest.approx((2 * PAIRS - 3) / (2 * PAIRS))
+    added = once["loss"] - plain["loss"]
+    assert 0.5 < added < 1.5  # 1 - cosine with random vectors
+    assert thrice["loss"] - plain["loss"] == pytest.approx(3 * added, rel=1e-4)
+    assert once["gradient_norm"] != pytest.approx(plain["gradient_norm"], rel=1e-3)
+    split = first_update(3.0, (4, 2), chunk=1)
+    for name in ("loss", "gradient_norm", "anchored"):
+        assert split[name] == pytest.approx(thrice[name], rel=1e-5), name
 
 
 @pytest.mark.parametrize("flags", [{"anchor_weight": 1.0}, {"anchor_language": "de"}])

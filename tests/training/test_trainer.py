@@ -510,7 +510,7 @@ def test_utilisation_stands_in_metrics_and_bar_if_the_peak_is_known(tmp_path, mo
         assert f"mfu={row['mfu']:.1%}" in bar
 
 
-@pytest.mark.parametrize(("measures", "said"), [([], ""), (validation(every=3), ", 1 of validation")])
+@pytest.mark.parametrize(("measures", "said"), [([], ""), (validation(every=3), " and 1 for validation")])
 def test_the_last_line_counts_compilations(tmp_path, measures, said):
     with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
         made = trainer(tmp_path, checkpoints)

@@ -59,9 +59,8 @@ def _gathered(vectors: Mapping[tuple[str, int], Vectors], side: str, texts: Side
     found_ND = np.zeros((texts.rows.size, width), np.float32)
     rows, languages = texts.rows.ravel(), texts.language.ravel()
     for language in np.unique(languages).tolist():
-        of_language = vectors[side, language]
-        place = np.flatnonzero((languages == language) & (rows >= 0))
-        found_ND[place] = of_language.vector_ND[of_language.places(rows[place])]
+        is_of = languages == language
+        found_ND[is_of] = _found(vectors[side, language], rows[is_of])
     return found_ND.reshape(*texts.rows.shape, width)
 
 
